@@ -1,0 +1,34 @@
+// swift-tools-version: 6.2
+
+import PackageDescription
+
+/// One array for every target: Swift 6, every warning an error, and `unsafe` visible where it is used.
+let settings: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .strictMemorySafety(),
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+/// The import rules of the house: every edge between two rooms is written here and nowhere else.
+let package = Package(
+  name: "causeway",
+  products: [
+    .executable(name: "causeway", targets: ["causeway"]),
+  ],
+  targets: [
+    .systemLibrary(name: "CJansson", pkgConfig: "jansson", providers: [.apt(["libjansson-dev"])]),
+    .target(name: "CLinux"),
+    .target(name: "JSON", dependencies: ["CJansson"], swiftSettings: settings),
+    .target(name: "Addresses", swiftSettings: settings),
+    .target(name: "Linux", dependencies: ["CLinux"], swiftSettings: settings),
+    .target(name: "Netlink", dependencies: ["Linux", "Addresses", "CLinux"], swiftSettings: settings),
+    .executableTarget(
+      name: "causeway", dependencies: ["JSON", "Addresses", "Linux", "Netlink"], swiftSettings: settings,
+      linkerSettings: [
+        .unsafeFlags(["-static-executable", "-Xlinker", "-s"], .when(configuration: .release))
+      ]),
+  ]
+)

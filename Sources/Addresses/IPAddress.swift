@@ -1,0 +1,95 @@
+/// The two families of the Internet Protocol.
+package enum IPFamily: Sendable, Hashable, CaseIterable, Comparable, CustomStringConvertible {
+  case v4
+  case v6
+
+  /// 32 or 128.
+  package var bitCount: Int {
+    switch self {
+    case .v4: 32
+    case .v6: 128
+    }
+  }
+
+  package var description: String {
+    switch self {
+    case .v4: "IPv4"
+    case .v6: "IPv6"
+    }
+  }
+}
+
+/// An IPv4 or IPv6 address, ordered by family and then by value.
+package struct IPAddress: Sendable, Hashable, Comparable {
+  package let family: IPFamily
+  /// The address as a number; an IPv4 address fills the low 32 bits.
+  package let value: UInt128
+
+  /// `nil` where `value` does not fit the family.
+  package init?(family: IPFamily, value: UInt128) {
+    guard family == .v6 || value <= UInt128(UInt32.max) else { return nil }
+    self.family = family
+    self.value = value
+  }
+
+  /// For values that are known to fit.
+  init(_ family: IPFamily, unchecked value: UInt128) {
+    self.family = family
+    self.value = value
+  }
+
+  package init(v4 value: UInt32) {
+    family = .v4
+    self.value = UInt128(value)
+  }
+
+  package init(v6 value: UInt128) {
+    family = .v6
+    self.value = value
+  }
+
+  /// From bytes in network order; `nil` unless there are 4 or 16.
+  package init?(bytes: some Collection<UInt8>) {
+    switch bytes.count {
+    case 4: family = .v4
+    case 16: family = .v6
+    default: return nil
+    }
+    value = bytes.reduce(0) { $0 << 8 | UInt128($1) }
+  }
+
+  /// 4 or 16 bytes in network order.
+  package var bytes: [UInt8] {
+    stride(from: family.bitCount - 8, through: 0, by: -8).map { UInt8(truncatingIfNeeded: value >> UInt128($0)) }
+  }
+
+  /// The address `count` further on, `nil` beyond the family's last or first address.
+  package func advanced(by count: Int128) -> IPAddress? {
+    let (sum, overflow) =
+      count >= 0
+      ? value.addingReportingOverflow(count.magnitude) : value.subtractingReportingOverflow(count.magnitude)
+    return overflow ? nil : IPAddress(family: family, value: sum)
+  }
+
+  package static func < (left: IPAddress, right: IPAddress) -> Bool {
+    (left.family, left.value) < (right.family, right.value)
+  }
+
+  /// 127.0.0.0/8 or ::1.
+  package var isLoopback: Bool {
+    family == .v4 ? value >> 24 == 127 : value == 1
+  }
+
+  /// 224.0.0.0/4 or ff00::/8.
+  package var isMulticast: Bool {
+    family == .v4 ? value >> 28 == 0xE : value >> 120 == 0xFF
+  }
+
+  /// 169.254.0.0/16 or fe80::/10.
+  package var isLinkLocal: Bool {
+    family == .v4 ? value >> 16 == 0xA9FE : value >> 118 == 0x3FA
+  }
+
+  /// 0.0.0.0 or ::.
+  package var isUnspecified: Bool { value == 0 }
+}

@@ -1,0 +1,43 @@
+/// An Ethernet address of six bytes (IEEE 802 EUI-48).
+package struct MACAddress: Sendable, Hashable, LosslessStringConvertible {
+  /// Six bytes, in the order of transmission.
+  package let bytes: [UInt8]
+
+  /// `nil` unless there are six bytes.
+  package init?(bytes: some Sequence<UInt8>) {
+    let bytes = Array(bytes)
+    guard bytes.count == 6 else { return nil }
+    self.bytes = bytes
+  }
+
+  /// Reads six pairs of hexadecimal digits, all separated by `:` or all by `-`.
+  package init?(_ text: String) {
+    let separator: Character = text.contains("-") ? "-" : ":"
+    let parts = text.split(separator: separator, omittingEmptySubsequences: false)
+    let bytes = parts.compactMap { part in
+      part.utf8.count == 2 && part.first != "+" && part.first != "-" ? UInt8(part, radix: 16) : nil
+    }
+    guard parts.count == 6, bytes.count == 6 else { return nil }
+    self.bytes = bytes
+  }
+
+  /// A random unicast address with the locally-administered bit set.
+  package static func random(using generator: inout some RandomNumberGenerator) -> MACAddress {
+    let random = UInt64.random(in: .min ... .max, using: &generator)
+    var bytes = (0..<6).map { UInt8(truncatingIfNeeded: random >> UInt64(8 * $0)) }
+    bytes[0] = (bytes[0] & 0xFE) | 0x02
+    return MACAddress(locallyAdministered: bytes)
+  }
+
+  private init(locallyAdministered bytes: [UInt8]) {
+    self.bytes = bytes
+  }
+
+  /// Whether the address names one station: the group bit is clear.
+  package var isUnicast: Bool { bytes[0] & 1 == 0 }
+
+  /// Lower-case pairs of digits with colons.
+  package var description: String {
+    bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: ":")
+  }
+}

@@ -1,0 +1,17 @@
+#define _GNU_SOURCE
+#include "CLinux.h"
+
+#include <fcntl.h>
+#include <linux/nsfs.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+
+int clinux_setns(int fd, int type) { return setns(fd, type); }
+
+int clinux_unshare(int flags) { return unshare(flags); }
+
+int clinux_namespace_type(int fd) { return ioctl(fd, NS_GET_NSTYPE); }
+
+int clinux_open_nameless(int dirfd, unsigned int mode) {
+  return openat(dirfd, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, mode);
+}

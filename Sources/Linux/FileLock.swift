@@ -1,0 +1,66 @@
+internal import Glibc
+
+/// An advisory lock on a file or directory (flock(2)); held until the owner goes, also when the process dies.
+package struct FileLock: ~Copyable, Sendable {
+  /// Who else may hold the lock at the same time: nobody, or other shared holders.
+  package enum Mode: Sendable {
+    case exclusive
+    case shared
+  }
+
+  private let descriptor: OwnedDescriptor
+
+  /// Opens (and makes, mode 0600) the file at `path` and waits for its lock; EWOULDBLOCK after `limit`.
+  package init(_ path: String, _ mode: Mode = .exclusive, waitingAtMost limit: Duration) throws(SystemError) {
+    let descriptor = try OwnedDescriptor.open(path, O_RDWR | O_CREAT | O_NOFOLLOW, mode: 0o600)
+    try FileLock.lock(descriptor.number, path, mode, limit)
+    self.descriptor = descriptor
+  }
+
+  /// The same for a directory, which must exist.
+  package init(directory path: String, waitingAtMost limit: Duration) throws(SystemError) {
+    let descriptor = try OwnedDescriptor.open(path, O_RDONLY | O_DIRECTORY)
+    try FileLock.lock(descriptor.number, path, .exclusive, limit)
+    self.descriptor = descriptor
+  }
+
+  /// Changes the mode of a lock that is held. Not atomic: another waiter may come in between (flock(2)).
+  package func change(to mode: Mode, waitingAtMost limit: Duration, subject: String) throws(SystemError) {
+    try FileLock.lock(descriptor.number, subject, mode, limit)
+  }
+
+  /// Whether somebody holds the file's lock exclusively; false where there is no file.
+  package static func isHeldExclusively(_ path: String) throws(SystemError) -> Bool {
+    do throws(SystemError) {
+      let descriptor = try OwnedDescriptor.open(path, O_RDONLY | O_NOFOLLOW)
+      try lock(descriptor.number, path, .shared, .zero)
+      return false
+    } catch {
+      switch error.errno {
+      case ENOENT: return false
+      case EWOULDBLOCK: return true
+      default: throw error
+      }
+    }
+  }
+
+  private static func lock(
+    _ descriptor: Int32, _ path: String, _ mode: Mode, _ limit: Duration
+  ) throws(SystemError) {
+    let operation = (mode == .exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB
+    let deadline = MonotonicTime.now + limit
+    // flock(2) has no time-out, and a signal to end it belongs to the whole process; so it is asked again, at first
+    // quickly (a holder needs some 100 µs), then more and more slowly.
+    var pause = Duration.microseconds(200)
+    while true {
+      do throws(SystemError) {
+        _ = try retryingOnInterrupt("lock", path) { flock(descriptor, operation) }
+        return
+      } catch {
+        guard error.errno == EWOULDBLOCK, MonotonicTime.now < deadline else { throw error }
+      }
+      MonotonicTime.sleep(pause)
+      pause = min(pause * 3 / 2, .milliseconds(10))
+    }
+  }
+}

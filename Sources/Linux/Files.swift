@@ -1,0 +1,115 @@
+internal import CLinux
+internal import Glibc
+
+/// What tells one state of a file from another: a new inode, size or change time is a new content.
+package struct FileIdentity: Sendable, Hashable {
+  package let device: UInt64
+  package let inode: UInt64
+  package let sizeBytes: Int64
+  /// Since the epoch.
+  package let modified: Duration
+  /// `S_IFMT` part of the mode.
+  package let type: UInt32
+
+  init(_ status: stat) {
+    device = UInt64(status.st_dev)
+    inode = UInt64(status.st_ino)
+    sizeBytes = Int64(status.st_size)
+    modified = .seconds(status.st_mtim.tv_sec) + .nanoseconds(status.st_mtim.tv_nsec)
+    type = status.st_mode & S_IFMT
+  }
+
+  package var isDirectory: Bool { type == S_IFDIR }
+  package var isRegularFile: Bool { type == S_IFREG }
+}
+
+/// Whole-file operations by path, each one safe against a crash at any instant.
+package enum Files {
+  /// The whole content, `nil` where the file does not exist; EFBIG where it is larger than `limit` bytes.
+  package static func read(_ path: String, limit: Int) throws(SystemError) -> [UInt8]? {
+    do throws(SystemError) {
+      // O_NONBLOCK: a FIFO put in the file's place must not hold us up.
+      let file = try OwnedDescriptor.open(path, O_RDONLY | O_NONBLOCK)
+      guard let content = try file.readAll(limit: limit, subject: path) else {
+        throw SystemError("read", path, errno: EFBIG)
+      }
+      return content
+    } catch {
+      if error.errno == ENOENT || error.errno == ENOTDIR { return nil }
+      throw error
+    }
+  }
+
+  /// stat(2), following links; `nil` where there is nothing.
+  package static func identity(_ path: String) throws(SystemError) -> FileIdentity? {
+    var status = stat()
+    do throws(SystemError) {
+      _ = try retryingOnInterrupt("stat", path) { unsafe stat(path, &status) }
+    } catch {
+      if error.errno == ENOENT || error.errno == ENOTDIR { return nil }
+      throw error
+    }
+    return FileIdentity(status)
+  }
+
+  /// Puts `content` in the file's place by rename: a reader sees the old file or the new one, whole.
+  package static func replace(_ path: String, with content: [UInt8], mode: UInt32 = 0o644) throws(SystemError) {
+    let temporary = "\(path).\(getpid()).tmp"
+    do throws(SystemError) {
+      let file = try OwnedDescriptor.open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode: mode)
+      try file.writeAll(content, subject: temporary)
+      // The mode of open(2) is cut by the umask; what others must read must not depend on it.
+      _ = try retryingOnInterrupt("change the mode of", temporary) { fchmod(file.number, mode) }
+      _ = try retryingOnInterrupt("sync", temporary) { fsync(file.number) }
+      _ = try retryingOnInterrupt("rename", path) { unsafe rename(temporary, path) }
+    } catch {
+      unsafe unlink(temporary)
+      throw error
+    }
+  }
+
+  /// unlink(2); absence is success.
+  package static func remove(_ path: String) throws(SystemError) {
+    do throws(SystemError) {
+      _ = try retryingOnInterrupt("remove", path) { unsafe unlink(path) }
+    } catch {
+      if error.errno != ENOENT && error.errno != ENOTDIR { throw error }
+    }
+  }
+
+  /// Makes a directory and its parents; those that are there are success.
+  package static func makeDirectory(_ path: String, mode: UInt32 = 0o755) throws(SystemError) {
+    do throws(SystemError) {
+      _ = try retryingOnInterrupt("make the directory", path) { unsafe mkdir(path, mode) }
+    } catch {
+      switch error.errno {
+      case EEXIST:
+        // A file of that name is reported by the first use of the directory.
+        return
+      case ENOENT:
+        guard let slash = path.lastIndex(of: "/"), slash > path.startIndex else { throw error }
+        try makeDirectory(String(path[..<slash]), mode: mode)
+        try makeDirectory(path, mode: mode)
+      default: throw error
+      }
+    }
+  }
+
+  /// The names in a directory but `.` and `..`, in no order; empty where there is no directory.
+  package static func names(in path: String) throws(SystemError) -> [String] {
+    guard let directory = unsafe opendir(path) else {
+      let code = errno
+      if code == ENOENT { return [] }
+      throw SystemError("list", path, errno: code)
+    }
+    defer { unsafe closedir(directory) }
+    var names: [String] = []
+    while let entry = unsafe readdir(directory) {
+      let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+        unsafe pointer.withMemoryRebound(to: CChar.self, capacity: 256) { unsafe String(cString: $0) }
+      }
+      if name != "." && name != ".." { names.append(name) }
+    }
+    return names
+  }
+}

@@ -1,0 +1,138 @@
+internal import Glibc
+
+/// Another program, run to its end.
+package enum Program {
+  /// What a program left behind.
+  package struct Outcome: Sendable {
+    /// Its exit code, or 128 and the number of the signal that ended it.
+    package let status: Int32
+    package let output: [UInt8]
+  }
+
+  /// Runs `path` with exactly these arguments and environment, feeds it `input` and collects its standard output;
+  /// its standard error is ours.
+  ///
+  /// - Throws: ETIMEDOUT when it runs longer than `limit` (it is then killed), EFBIG when it writes more than
+  ///   4 MiB (killed too).
+  package static func run(
+    _ path: String, _ arguments: [String], environment: [String], input: [UInt8], limit: Duration
+  ) throws(SystemError) -> Outcome {
+    let stdin = try pipe()
+    let stdout = try pipe()
+    let process = try spawn(
+      path, arguments, environment, stdin: stdin.reader.number, stdout: stdout.writer.number)
+    var failure: SystemError?
+    var output: [UInt8] = []
+    do throws(SystemError) {
+      output = try exchange(
+        path, input, writer: stdin.takeWriter(), reader: stdout.takeReader(), deadline: MonotonicTime.now + limit)
+    } catch {
+      failure = error
+      kill(process, SIGKILL)
+    }
+    var status: Int32 = 0
+    _ = try retryingOnInterrupt("wait for", path) { unsafe waitpid(process, &status, 0) }
+    if let failure { throw failure }
+    let signal = status & 0x7F
+    return Outcome(status: signal == 0 ? (status >> 8) & 0xFF : 128 + signal, output: output)
+  }
+
+  private struct Pipe: ~Copyable {
+    let reader: OwnedDescriptor
+    let writer: OwnedDescriptor
+
+    /// Keeps the writing end and closes the other.
+    consuming func takeWriter() -> OwnedDescriptor { writer }
+    /// Keeps the reading end and closes the other.
+    consuming func takeReader() -> OwnedDescriptor { reader }
+  }
+
+  private static func pipe() throws(SystemError) -> Pipe {
+    var ends: [Int32] = [-1, -1]
+    _ = try retryingOnInterrupt("make", "a pipe") { unsafe Glibc.pipe(&ends) }
+    for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+    return Pipe(reader: OwnedDescriptor(owning: ends[0]), writer: OwnedDescriptor(owning: ends[1]))
+  }
+
+  private static func spawn(
+    _ path: String, _ arguments: [String], _ environment: [String], stdin: Int32, stdout: Int32
+  ) throws(SystemError) -> pid_t {
+    var actions = unsafe posix_spawn_file_actions_t()
+    unsafe posix_spawn_file_actions_init(&actions)
+    defer { unsafe posix_spawn_file_actions_destroy(&actions) }
+    unsafe posix_spawn_file_actions_adddup2(&actions, stdin, 0)
+    unsafe posix_spawn_file_actions_adddup2(&actions, stdout, 1)
+    // A program must not inherit that we ignore SIGPIPE.
+    var attributes = posix_spawnattr_t()
+    unsafe posix_spawnattr_init(&attributes)
+    defer { unsafe posix_spawnattr_destroy(&attributes) }
+    var defaults = sigset_t()
+    unsafe sigemptyset(&defaults)
+    unsafe sigaddset(&defaults, SIGPIPE)
+    unsafe posix_spawnattr_setsigdefault(&attributes, &defaults)
+    unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF))
+    var process = pid_t()
+    let code = unsafe withCStrings([path] + arguments) { argv in
+      unsafe withCStrings(environment) { envp in
+        unsafe posix_spawn(&process, path, &actions, &attributes, argv, envp)
+      }
+    }
+    guard code == 0 else { throw SystemError("run", path, errno: code) }
+    return process
+  }
+
+  /// Feeds and reads at the same time, so that neither side waits for the other with a full pipe.
+  private static func exchange(
+    _ path: String, _ input: [UInt8], writer: consuming OwnedDescriptor, reader: consuming OwnedDescriptor,
+    deadline: Duration
+  ) throws(SystemError) -> [UInt8] {
+    var writer: OwnedDescriptor? = consume writer
+    var pending = input[...]
+    var output: [UInt8] = []
+    var chunk = [UInt8](repeating: 0, count: 16384)
+    var writing: Int32 = -1
+    if let open = writer.take() {
+      writing = open.number
+      _ = fcntl(open.number, F_SETFL, O_NONBLOCK)
+      writer = consume open
+    }
+    while true {
+      if pending.isEmpty {
+        writer = nil
+        writing = -1
+      }
+      let left = (deadline - MonotonicTime.now).components
+      let milliseconds = left.seconds * 1000 + left.attoseconds / 1_000_000_000_000_000
+      guard milliseconds > 0 else { throw SystemError("wait for", path, errno: ETIMEDOUT) }
+      var waits = [
+        pollfd(fd: reader.number, events: Int16(POLLIN), revents: 0),
+        pollfd(fd: writing, events: Int16(POLLOUT), revents: 0),
+      ]
+      let ready = try retryingOnInterrupt("wait for", path) {
+        unsafe poll(&waits, nfds_t(waits.count), Int32(clamping: milliseconds))
+      }
+      if ready == 0 { continue }
+      if waits[1].revents != 0 {
+        let count = unsafe pending.withUnsafeBytes { unsafe write(writing, $0.baseAddress, $0.count) }
+        // EPIPE: the program does not read its input to the end, which is its own business.
+        if count >= 0 { pending = pending.dropFirst(count) } else if errno != EAGAIN && errno != EINTR { pending = [] }
+      }
+      if waits[0].revents != 0 {
+        let count = try retryingOnInterrupt("read from", path) {
+          unsafe read(reader.number, &chunk, chunk.count)
+        }
+        if count == 0 { return output }
+        output += chunk.prefix(count)
+        guard output.count <= 4 << 20 else { throw SystemError("read from", path, errno: EFBIG) }
+      }
+    }
+  }
+
+  private static func withCStrings<Result>(
+    _ strings: [String], _ body: (UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>) -> Result
+  ) -> Result {
+    var pointers = unsafe strings.map { unsafe strdup($0) } + [nil]
+    defer { for unsafe pointer in unsafe pointers { unsafe free(pointer) } }
+    return unsafe pointers.withUnsafeMutableBufferPointer { unsafe body($0.baseAddress.unsafelyUnwrapped) }
+  }
+}
