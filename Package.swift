@@ -25,8 +25,9 @@ let package = Package(
     .target(name: "Addresses", swiftSettings: settings),
     .target(name: "Linux", dependencies: ["CLinux"], swiftSettings: settings),
     .target(name: "Netlink", dependencies: ["Linux", "Addresses", "CLinux"], swiftSettings: settings),
+    .target(name: "Lease", dependencies: ["JSON", "Addresses", "Linux"], swiftSettings: settings),
     .executableTarget(
-      name: "causeway", dependencies: ["JSON", "Addresses", "Linux", "Netlink"], swiftSettings: settings,
+      name: "causeway", dependencies: ["JSON", "Addresses", "Linux", "Netlink", "Lease"], swiftSettings: settings,
       linkerSettings: [
         .unsafeFlags(["-static-executable", "-Xlinker", "-s"], .when(configuration: .release))
       ]),

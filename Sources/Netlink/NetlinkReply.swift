@@ -1,0 +1,87 @@
+internal import CLinux
+
+/// One message from the kernel.
+package struct NetlinkReply: Sendable {
+  /// RTM_NEWLINK, NLMSG_DONE, ….
+  package let type: UInt16
+  let flags: UInt16
+  let sequence: UInt32
+  /// What follows `nlmsghdr`.
+  let payload: ArraySlice<UInt8>
+
+  /// Splits what one recv(2) brought into messages.
+  static func split(_ datagram: ArraySlice<UInt8>) throws(NetlinkError) -> [NetlinkReply] {
+    var replies: [NetlinkReply] = []
+    var rest = datagram
+    while !rest.isEmpty {
+      guard let header = rest.prefixValue(nlmsghdr.self) else { throw .short("a message header") }
+      let length = Int(header.nlmsg_len)
+      guard length >= MemoryLayout<nlmsghdr>.size, length <= rest.count else { throw .short("a message") }
+      replies.append(
+        NetlinkReply(
+          type: header.nlmsg_type, flags: header.nlmsg_flags, sequence: header.nlmsg_seq,
+          payload: rest.prefix(length).dropFirst(MemoryLayout<nlmsghdr>.size)))
+      rest = rest.dropFirst((length + 3) & ~3)
+    }
+    return replies
+  }
+
+  /// The family's own header at the start of the payload, and the attributes behind it.
+  func body<Header: BitwiseCopyable>(_ header: Header.Type) throws(NetlinkError) -> (Header, Attributes) {
+    guard let value = payload.prefixValue(Header.self) else { throw .short("\(Header.self)") }
+    return (value, try Attributes(payload.dropFirst((MemoryLayout<Header>.size + 3) & ~3)))
+  }
+}
+
+/// The attributes of a message or of a nest (`struct nlattr`), bounds-checked when they are split.
+struct Attributes {
+  private var payloads: [(type: UInt16, payload: ArraySlice<UInt8>)] = []
+
+  init(_ bytes: ArraySlice<UInt8>) throws(NetlinkError) {
+    var rest = bytes
+    while let header = rest.prefixValue(nlattr.self) {
+      let length = Int(header.nla_len)
+      guard length >= MemoryLayout<nlattr>.size, length <= rest.count else { throw .short("an attribute") }
+      payloads.append((header.nla_type & NetlinkFlag.attributeTypeMask, rest.prefix(length).dropFirst(4)))
+      rest = rest.dropFirst((length + 3) & ~3)
+    }
+  }
+
+  /// The payload of the last attribute of this type.
+  subscript(type: UInt16) -> ArraySlice<UInt8>? {
+    payloads.last { $0.type == type }?.payload
+  }
+
+  /// A fixed-size value in the machine's byte order; `nil` where the attribute is absent or shorter.
+  func value<Value: BitwiseCopyable>(_ type: UInt16, as: Value.Type = Value.self) -> Value? {
+    self[type]?.prefixValue(Value.self)
+  }
+
+  /// A string up to its NUL.
+  func string(_ type: UInt16) -> String? {
+    self[type].map { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+  }
+
+  /// The attributes inside an attribute.
+  func nest(_ type: UInt16) throws(NetlinkError) -> Attributes? {
+    guard let payload = self[type] else { return nil }
+    return try Attributes(payload)
+  }
+
+  /// All attributes in order, for nests that are lists.
+  var all: [(type: UInt16, payload: ArraySlice<UInt8>)] { payloads }
+}
+
+extension ArraySlice<UInt8> {
+  /// The value that the first bytes are in memory, `nil` where there are too few.
+  func prefixValue<Value: BitwiseCopyable>(_ type: Value.Type) -> Value? {
+    guard count >= MemoryLayout<Value>.size else { return nil }
+    return unsafe withUnsafeBytes { unsafe $0.loadUnaligned(as: Value.self) }
+  }
+}
+
+extension NetlinkError {
+  fileprivate static func short(_ what: String) -> NetlinkError {
+    .malformed(operation: "read a netlink message", reason: "\(what) is cut short")
+  }
+}

@@ -1,0 +1,34 @@
+internal import CLinux
+internal import Glibc
+
+/// The kernel's notifications of links, addresses, routes and next hops.
+package struct RouteEvents: ~Copyable, Sendable {
+  private var netlink: NetlinkSocket
+
+  /// Subscribes in the calling thread's namespace: nothing that happens after this is missed unsaid.
+  package init() throws(NetlinkError) {
+    netlink = try RouteEvents.subscribe()
+  }
+
+  private static func subscribe() throws(NetlinkError) -> NetlinkSocket {
+    var netlink = try NetlinkSocket(family: NETLINK_ROUTE)
+    let groups = [
+      RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE,
+      RTNLGRP_NEXTHOP,
+    ]
+    try netlink.subscribe(to: groups.map(\.rawValue), bufferBytes: 4 << 20)
+    return netlink
+  }
+
+  /// Waits at most `limit` for a change and says whether one came.
+  ///
+  /// Notifications that were lost (ENOBUFS) count as a change: the remedy is to look at everything again.
+  package mutating func waitForChange(atMost limit: Duration) throws(NetlinkError) -> Bool {
+    do throws(NetlinkError) {
+      return try !netlink.notifications(waitingAtMost: limit).isEmpty
+    } catch {
+      if error.errno == ENOBUFS { return true }
+      throw error
+    }
+  }
+}

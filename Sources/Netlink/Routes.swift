@@ -1,0 +1,143 @@
+package import Addresses
+internal import CLinux
+internal import Glibc
+
+/// A unicast route of the kernel (`struct rtmsg` and RTA_* attributes).
+package struct Route: Sendable, Equatable, Hashable {
+  /// RT_TABLE_MAIN.
+  package static let mainTable: UInt32 = 254
+
+  package var destination: IPPrefix
+  package var gateway: IPAddress?
+  package var linkIndex: Int32?
+  /// The next-hop object that stands for gateway and link.
+  package var nextHopID: UInt32?
+  /// `rtm_protocol`: who put it there.
+  package var owner: UInt8
+  package var table: UInt32
+  /// The metric; lower wins. The kernel takes 0 for IPv4 and 1,024 for IPv6 where none is given.
+  package var priority: UInt32?
+  /// RT_SCOPE_*: 0 global, 253 link.
+  package var scope: UInt8
+  /// RTN_*: 1 unicast, 6 blackhole.
+  package var type: UInt8
+  package var mtuBytes: UInt32?
+  package var advertisedMSSBytes: UInt32?
+
+  package init(
+    _ destination: IPPrefix, via gateway: IPAddress? = nil, linkIndex: Int32? = nil, nextHopID: UInt32? = nil,
+    owner: UInt8, table: UInt32 = Route.mainTable, priority: UInt32? = nil, scope: UInt8? = nil, type: UInt8 = 1,
+    mtuBytes: UInt32? = nil, advertisedMSSBytes: UInt32? = nil
+  ) {
+    self.destination = destination
+    self.gateway = gateway
+    self.linkIndex = linkIndex
+    self.nextHopID = nextHopID
+    self.owner = owner
+    self.table = table
+    self.priority = priority
+    // IPv4 takes a route without gateway only where its scope is narrower than global (net/ipv4/fib_semantics.c).
+    let isOnLink = gateway == nil && nextHopID == nil && type == 1
+    self.scope = scope ?? (isOnLink && destination.family == .v4 ? UInt8(RT_SCOPE_LINK.rawValue) : 0)
+    self.type = type
+    self.mtuBytes = mtuBytes
+    self.advertisedMSSBytes = advertisedMSSBytes
+  }
+
+  init?(_ reply: NetlinkReply) throws(NetlinkError) {
+    let (header, attributes) = try reply.body(rtmsg.self)
+    let family: IPFamily
+    switch Int32(header.rtm_family) {
+    case AF_INET: family = .v4
+    case AF_INET6: family = .v6
+    default: return nil
+    }
+    let base = attributes[RouteAttribute.destination].flatMap { IPAddress(bytes: $0) }
+    guard let destination = IPPrefix(base ?? IPPrefix.everything(family).address, length: Int(header.rtm_dst_len))
+    else { return nil }
+    let metrics = try attributes.nest(RouteAttribute.metrics)
+    self.destination = destination
+    gateway = attributes[RouteAttribute.gateway].flatMap { IPAddress(bytes: $0) }
+    linkIndex = attributes.value(RouteAttribute.outputLink)
+    nextHopID = attributes.value(RouteAttribute.nextHop)
+    owner = header.rtm_protocol
+    table = attributes.value(RouteAttribute.table) ?? UInt32(header.rtm_table)
+    priority = attributes.value(RouteAttribute.priority)
+    scope = header.rtm_scope
+    type = header.rtm_type
+    mtuBytes = metrics?.value(RouteAttribute.mtu)
+    advertisedMSSBytes = metrics?.value(RouteAttribute.advertisedMSS)
+  }
+}
+
+extension NetlinkRequest {
+  /// Adds a route. EEXIST where one of the same destination and metric is there, whoever put it there.
+  package static func addRoute(_ route: Route) -> NetlinkRequest {
+    self.route("add the route", route, RouteMessage.newRoute, NetlinkFlag.create | NetlinkFlag.exclusive)
+  }
+
+  /// Puts a route in place of the one of the same destination and metric, without a moment between.
+  ///
+  /// It overwrites whatever is there: only for what is known to be ours.
+  package static func replaceRoute(_ route: Route) -> NetlinkRequest {
+    self.route("replace the route", route, RouteMessage.newRoute, NetlinkFlag.create | NetlinkFlag.replace)
+  }
+
+  /// Removes the route that agrees in everything given. ESRCH where there is none.
+  package static func removeRoute(_ route: Route) -> NetlinkRequest {
+    self.route("remove the route", route, RouteMessage.deleteRoute, 0)
+  }
+
+  private static func route(
+    _ operation: String, _ route: Route, _ type: UInt16, _ flags: UInt16
+  ) -> NetlinkRequest {
+    var request = NetlinkRequest(operation, route.destination.description, type: type, flags: flags)
+    var header = rtmsg()
+    header.rtm_family = route.destination.family.kernelValue
+    header.rtm_dst_len = UInt8(clamping: route.destination.length)
+    // The old eight-bit field cannot hold large tables; RTA_TABLE rules.
+    header.rtm_table = route.table < 256 ? UInt8(route.table) : UInt8(RT_TABLE_COMPAT.rawValue)
+    header.rtm_protocol = route.owner
+    header.rtm_scope = route.scope
+    header.rtm_type = route.type
+    request.append(header)
+    request.put(RouteAttribute.destination, bytes: route.destination.address.bytes)
+    request.put(RouteAttribute.table, route.table)
+    if let gateway = route.gateway { request.put(RouteAttribute.gateway, bytes: gateway.bytes) }
+    if let linkIndex = route.linkIndex { request.put(RouteAttribute.outputLink, linkIndex) }
+    if let nextHopID = route.nextHopID { request.put(RouteAttribute.nextHop, nextHopID) }
+    if let priority = route.priority { request.put(RouteAttribute.priority, priority) }
+    if route.mtuBytes != nil || route.advertisedMSSBytes != nil {
+      request.nest(RouteAttribute.metrics) { metrics in
+        if let mtu = route.mtuBytes { metrics.put(RouteAttribute.mtu, mtu) }
+        if let mss = route.advertisedMSSBytes { metrics.put(RouteAttribute.advertisedMSS, mss) }
+      }
+    }
+    return request
+  }
+}
+
+extension RouteSocket {
+  /// The routes of both families; with an owner only that protocol's, with a table only that table's.
+  package mutating func routes(
+    owner: UInt8? = nil, table: UInt32? = nil, families: [IPFamily] = IPFamily.allCases
+  ) throws(NetlinkError) -> [Route] {
+    var routes: [Route] = []
+    for family in families {
+      var request = NetlinkRequest("list", "the \(family) routes", type: RouteMessage.getRoute)
+      var header = rtmsg()
+      header.rtm_family = family.kernelValue
+      header.rtm_protocol = owner ?? 0
+      request.append(header)
+      if let table { request.put(RouteAttribute.table, table) }
+      for reply in try netlink.dump(request) where reply.type == RouteMessage.newRoute {
+        // A kernel without strict checking (before 4.20) sends all of them; a kernel without IPv6 sends IPv4's.
+        guard let route = try Route(reply), route.destination.family == family,
+          owner == nil || route.owner == owner, table == nil || route.table == table
+        else { continue }
+        routes.append(route)
+      }
+    }
+    return routes
+  }
+}
