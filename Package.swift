@@ -25,6 +25,7 @@ let package = Package(
     .target(name: "Addresses", swiftSettings: settings),
     .target(name: "Linux", dependencies: ["CLinux"], swiftSettings: settings),
     .target(name: "Netlink", dependencies: ["Linux", "Addresses", "CLinux"], swiftSettings: settings),
+    .target(name: "CNI", dependencies: ["JSON", "Addresses"], swiftSettings: settings),
     .target(name: "Lease", dependencies: ["JSON", "Addresses", "Linux"], swiftSettings: settings),
     .executableTarget(
       name: "causeway", dependencies: ["JSON", "Addresses", "Linux", "Netlink", "Lease"], swiftSettings: settings,
