@@ -30,7 +30,8 @@ extension AttachmentResult {
       object[key] = .object(part)
     }
     guard object["ip4"] != nil || object["ip6"] != nil else {
-      throw CNIError(.incompatibleVersion, "cannot convert: no valid IP addresses",
+      throw CNIError(
+        .incompatibleVersion, "cannot convert: no valid IP addresses",
         details: "cniVersion \(version) cannot tell of an attachment without an address; use 0.3.0 or later")
     }
     object["dns"] = dns.json
@@ -60,7 +61,9 @@ extension AttachmentResult {
     for ip in try fields.list("ips") ?? [] {
       guard let address = try ip.prefix("address") else { throw .missing(field: ip.path(of: "address")) }
       ips.append(
-        IP(address: address, gateway: try ip.address("gateway"), interface: try ip.number("interface", Int.self)))
+        IP(
+          address: address, gateway: try ip.address("gateway"),
+          interface: try ip.number("interface", Int.self)))
     }
     for route in try fields.list("routes") ?? [] { routes.append(try PodRoute(route)) }
   }

@@ -49,7 +49,9 @@ package struct NetworkNamespace: ~Copyable, Sendable {
     let number = descriptor.number
     let subject = path
     return try onOwnThread { () throws(SystemError) -> Value in
-      _ = try retryingOnInterrupt("enter the network namespace", subject) { clinux_setns(number, CLONE_NEWNET) }
+      _ = try retryingOnInterrupt("enter the network namespace", subject) {
+        clinux_setns(number, CLONE_NEWNET)
+      }
       return try body()
     }
   }
@@ -61,10 +63,12 @@ package func onOwnThread<Value: Sendable>(
 ) throws(SystemError) -> Value {
   let job = Job(body)
   var thread = pthread_t()
-  let code = unsafe pthread_create(&thread, nil, { argument in
-    unsafe Unmanaged<AnyJob>.fromOpaque(argument.unsafelyUnwrapped).takeRetainedValue().run()
-    return nil
-  }, Unmanaged<AnyJob>.passRetained(job).toOpaque())
+  let code = unsafe pthread_create(
+    &thread, nil,
+    { argument in
+      unsafe Unmanaged<AnyJob>.fromOpaque(argument.unsafelyUnwrapped).takeRetainedValue().run()
+      return nil
+    }, Unmanaged<AnyJob>.passRetained(job).toOpaque())
   guard code == 0 else {
     unsafe Unmanaged<AnyJob>.passUnretained(job).release()
     throw SystemError("start", "a thread", errno: code)
