@@ -16,7 +16,7 @@ let settings: [SwiftSetting] = [
 let package = Package(
   name: "causeway",
   products: [
-    .executable(name: "causeway", targets: ["causeway"]),
+    .executable(name: "causeway", targets: ["causeway"])
   ],
   targets: [
     .systemLibrary(name: "CJansson", pkgConfig: "jansson", providers: [.apt(["libjansson-dev"])]),

@@ -30,7 +30,8 @@ extension AttachmentResult {
       object[key] = .object(part)
     }
     guard object["ip4"] != nil || object["ip6"] != nil else {
-      throw CNIError(.incompatibleVersion, "cannot convert: no valid IP addresses",
+      throw CNIError(
+        .incompatibleVersion, "cannot convert: no valid IP addresses",
         details: "cniVersion \(version) cannot tell of an attachment without an address; use 0.3.0 or later")
     }
     object["dns"] = dns.json

@@ -61,10 +61,12 @@ package func onOwnThread<Value: Sendable>(
 ) throws(SystemError) -> Value {
   let job = Job(body)
   var thread = pthread_t()
-  let code = unsafe pthread_create(&thread, nil, { argument in
-    unsafe Unmanaged<AnyJob>.fromOpaque(argument.unsafelyUnwrapped).takeRetainedValue().run()
-    return nil
-  }, Unmanaged<AnyJob>.passRetained(job).toOpaque())
+  let code = unsafe pthread_create(
+    &thread, nil,
+    { argument in
+      unsafe Unmanaged<AnyJob>.fromOpaque(argument.unsafelyUnwrapped).takeRetainedValue().run()
+      return nil
+    }, Unmanaged<AnyJob>.passRetained(job).toOpaque())
   guard code == 0 else {
     unsafe Unmanaged<AnyJob>.passUnretained(job).release()
     throw SystemError("start", "a thread", errno: code)
