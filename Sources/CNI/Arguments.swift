@@ -21,7 +21,8 @@ package struct Arguments: Sendable, Equatable {
       case "1", "true", "True": true
       case "0", "false", "False", nil: false
       case .some(let value):
-        throw CNIError(.invalidEnvironment, "CNI_ARGS: IgnoreUnknown must be true or false, but is \"\(value)\"")
+        throw CNIError(
+          .invalidEnvironment, "CNI_ARGS: IgnoreUnknown must be true or false, but is \"\(value)\"")
       }
     let unknown = values.keys.filter { !known.contains($0) && $0 != "IgnoreUnknown" }.sorted()
     guard ignoresUnknown || unknown.isEmpty else {

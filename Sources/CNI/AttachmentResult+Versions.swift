@@ -61,7 +61,9 @@ extension AttachmentResult {
     for ip in try fields.list("ips") ?? [] {
       guard let address = try ip.prefix("address") else { throw .missing(field: ip.path(of: "address")) }
       ips.append(
-        IP(address: address, gateway: try ip.address("gateway"), interface: try ip.number("interface", Int.self)))
+        IP(
+          address: address, gateway: try ip.address("gateway"),
+          interface: try ip.number("interface", Int.self)))
     }
     for route in try fields.list("routes") ?? [] { routes.append(try PodRoute(route)) }
   }

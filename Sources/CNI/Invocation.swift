@@ -48,7 +48,11 @@ package struct Invocation: Sendable, Equatable {
     let isOfOnePod = verb == .add || verb == .check || verb == .delete
     var missing: [String] = []
     if isOfOnePod {
-      if containerID.isEmpty { missing.append("CNI_CONTAINERID") } else { try Name.checkContainerID(containerID) }
+      if containerID.isEmpty {
+        missing.append("CNI_CONTAINERID")
+      } else {
+        try Name.checkContainerID(containerID)
+      }
     }
     if verb == .add || verb == .check, namespacePath.isEmpty { missing.append("CNI_NETNS") }
     if isOfOnePod {

@@ -23,11 +23,14 @@ extension JSONFields {
   }
 
   /// A whole number that fits the type.
-  package func number<Number: FixedWidthInteger>(_ name: String, _ type: Number.Type) throws(JSONError) -> Number? {
+  package func number<Number: FixedWidthInteger>(_ name: String, _ type: Number.Type) throws(JSONError)
+    -> Number?
+  {
     guard let integer = try integer(name) else { return nil }
     guard let number = Number(exactly: integer) else {
       throw .wrongKind(
-        field: path(of: name), expected: "a number from \(Number.min) to \(Number.max)", found: .integer(integer))
+        field: path(of: name), expected: "a number from \(Number.min) to \(Number.max)",
+        found: .integer(integer))
     }
     return number
   }

@@ -27,7 +27,8 @@ package struct NetworkConfiguration: Sendable {
       throw CNIError(.decodingFailure, "error unmarshall network config: \(error)")
     }
     guard !name.isEmpty else {
-      throw CNIError(.invalidConfiguration, "missing network name", details: "set \"name\" in the configuration")
+      throw CNIError(
+        .invalidConfiguration, "missing network name", details: "set \"name\" in the configuration")
     }
     guard Name.isValid(name) else {
       throw CNIError(.invalidConfiguration, "invalid characters found in network name", details: name)
@@ -37,7 +38,10 @@ package struct NetworkConfiguration: Sendable {
       throw CNIError(.invalidConfiguration, "network name is longer than 200 bytes", details: name)
     }
     try NetworkConfiguration.checkGate(version, verb)
-    guard let spoken = SpecVersion.supported.first(where: { $0.description == (version.isEmpty ? "0.1.0" : version) })
+    guard
+      let spoken = SpecVersion.supported.first(where: {
+        $0.description == (version.isEmpty ? "0.1.0" : version)
+      })
     else {
       let list = SpecVersion.supported.map { "\"\($0)\"" }.joined(separator: " ")
       throw CNIError(

@@ -12,7 +12,8 @@ package struct SpecVersion: Sendable, Hashable, Comparable, CustomStringConverti
 
   /// All that are spoken here, oldest first.
   package static let supported = [
-    SpecVersion(0, 1, 0), SpecVersion(0, 2, 0), SpecVersion(0, 3, 0), SpecVersion(0, 3, 1), SpecVersion(0, 4, 0),
+    SpecVersion(0, 1, 0), SpecVersion(0, 2, 0), SpecVersion(0, 3, 0), SpecVersion(0, 3, 1),
+    SpecVersion(0, 4, 0),
     SpecVersion(1, 0, 0), SpecVersion(1, 1, 0),
   ]
 
