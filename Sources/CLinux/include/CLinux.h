@@ -34,4 +34,7 @@ int clinux_namespace_type(int fd);
 /// open(2) with O_TMPFILE: a nameless file in the directory `dirfd`, open for writing.
 int clinux_open_nameless(int dirfd, unsigned int mode);
 
+/// pipe2(2) with O_CLOEXEC: no program that another thread starts meanwhile inherits an end and keeps the pipe open.
+int clinux_pipe(int ends[2]);
+
 #endif
