@@ -36,5 +36,13 @@ let package = Package(
       linkerSettings: [
         .unsafeFlags(["-static-executable", "-Xlinker", "-s"], .when(configuration: .release))
       ]),
+    // A test target without tests: a plain one would be built with the programs, where Testing is missing.
+    .testTarget(name: "TestSupport", dependencies: ["JSON", "Linux", "Netlink"], swiftSettings: settings),
+    .testTarget(name: "AddressesTests", dependencies: ["Addresses"], swiftSettings: settings),
+    .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: settings),
+    .testTarget(name: "LinuxTests", dependencies: ["Linux", "TestSupport"], swiftSettings: settings),
+    .testTarget(
+      name: "KernelTests", dependencies: ["Netlink", "Linux", "Addresses", "JSON", "TestSupport"],
+      swiftSettings: settings),
   ]
 )

@@ -174,8 +174,7 @@ extension NetlinkRequest {
   }
 
   /// Changes an existing link, found by its index where one is given (the name is then for messages only).
-  package static func changeLink(_ index: Int32? = nil, name: String, _ change: LinkChange) -> NetlinkRequest
-  {
+  package static func changeLink(_ index: Int32? = nil, name: String, _ change: LinkChange) -> NetlinkRequest {
     // RTM_SETLINK ignores IFLA_LINKINFO; RTM_NEWLINK without NLM_F_CREATE takes it and everything else
     // (net/core/rtnetlink.c, `rtnl_changelink`).
     var request = NetlinkRequest("set up the link", name, type: RouteMessage.newLink)
