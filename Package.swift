@@ -31,9 +31,14 @@ let package = Package(
     .target(name: "Addresses", swiftSettings: settings),
     .target(name: "Linux", dependencies: ["CLinux"], swiftSettings: settings),
     .target(name: "Netlink", dependencies: ["Linux", "Addresses", "CLinux"], swiftSettings: settings),
+    .target(name: "CNI", dependencies: ["JSON", "Addresses"], swiftSettings: settings),
+    .target(name: "IPAM", dependencies: ["Linux", "Addresses"], swiftSettings: settings),
+    .target(
+      name: "PodNetwork", dependencies: ["CNI", "IPAM", "Lease", "Netlink", "Linux", "Addresses", "JSON"],
+      swiftSettings: settings),
     .target(name: "Lease", dependencies: ["JSON", "Addresses", "Linux"], swiftSettings: settings),
     .executableTarget(
-      name: "causeway", dependencies: ["JSON", "Addresses", "Linux", "Netlink", "Lease"], swiftSettings: settings,
+      name: "causeway", dependencies: ["PodNetwork", "CNI", "JSON", "Linux"], swiftSettings: settings,
       linkerSettings: [
         .unsafeFlags(["-static-executable", "-Xlinker", "-s"], .when(configuration: .release))
       ]),

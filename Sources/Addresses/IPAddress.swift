@@ -60,7 +60,9 @@ package struct IPAddress: Sendable, Hashable, Comparable {
 
   /// 4 or 16 bytes in network order.
   package var bytes: [UInt8] {
-    stride(from: family.bitCount - 8, through: 0, by: -8).map { UInt8(truncatingIfNeeded: value >> UInt128($0)) }
+    stride(from: family.bitCount - 8, through: 0, by: -8).map {
+      UInt8(truncatingIfNeeded: value >> UInt128($0))
+    }
   }
 
   /// The address `count` further on, `nil` beyond the family's last or first address.

@@ -42,8 +42,10 @@ extension JSONValue {
       var members: [JSONObject.Member] = []
       var iterator = unsafe json_object_iter(node)
       while let current = unsafe iterator {
-        if let name = unsafe json_object_iter_key(current), let value = unsafe json_object_iter_value(current) {
-          members.append(JSONObject.Member(name: unsafe String(cString: name), value: unsafe JSONValue(value)))
+        if let name = unsafe json_object_iter_key(current), let value = unsafe json_object_iter_value(current)
+        {
+          members.append(
+            JSONObject.Member(name: unsafe String(cString: name), value: unsafe JSONValue(value)))
         }
         unsafe iterator = json_object_iter_next(node, current)
       }

@@ -50,7 +50,8 @@ extension NetConf {
     let usesIPv4 = try NetConf.reading { () throws(JSONError) in try fields.bool("EnableIPv4") } ?? true
     let usesIPv6 = try NetConf.reading { () throws(JSONError) in try fields.bool("EnableIPv6") } ?? false
     guard usesIPv4 || usesIPv6 else {
-      throw .invalid(field: fields.path(of: "EnableIPv4"), value: "false", expected: "true where EnableIPv6 is not")
+      throw .invalid(
+        field: fields.path(of: "EnableIPv4"), value: "false", expected: "true where EnableIPv6 is not")
     }
     var networks: [IPPrefix] = []
     if usesIPv4 { networks.append(try NetConf.network(fields, "Network", .v4)) }
@@ -65,7 +66,8 @@ extension NetConf {
     let example = family == .v4 ? "\"10.244.0.0/16\"" : "\"fd00:10:244::/48\""
     guard let text = try reading({ () throws(JSONError) in try fields.string(name) }), !text.isEmpty else {
       throw .missing(
-        field: field, remedy: "give the cluster's \(family) network, such as \(example), or set Enable\(family) to false")
+        field: field,
+        remedy: "give the cluster's \(family) network, such as \(example), or set Enable\(family) to false")
     }
     guard let prefix = IPPrefix(text), prefix.family == family else {
       throw .invalid(field: field, value: "\"\(text)\"", expected: "an \(family) network such as \(example)")
@@ -83,7 +85,8 @@ extension NetConf {
       throw .missing(field: field, remedy: "give \"host-gw\", or leave Backend out")
     }
     guard let known = Backend(rawValue: type.lowercased()) else {
-      throw .invalid(field: field, value: "\"\(type)\"", expected: "\"host-gw\", the only backend that there is")
+      throw .invalid(
+        field: field, value: "\"\(type)\"", expected: "\"host-gw\", the only backend that there is")
     }
     return known
   }

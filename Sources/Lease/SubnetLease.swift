@@ -74,11 +74,14 @@ extension SubnetLease {
         subnets.append(try SubnetLease.prefix(value, family, subnetKey, file))
       }
     }
-    guard !networks.isEmpty else { throw .missing(file: file, key: "FLANNEL_NETWORK or FLANNEL_IPV6_NETWORK") }
+    guard !networks.isEmpty else {
+      throw .missing(file: file, key: "FLANNEL_NETWORK or FLANNEL_IPV6_NETWORK")
+    }
     guard !subnets.isEmpty else { throw .missing(file: file, key: "FLANNEL_SUBNET or FLANNEL_IPV6_SUBNET") }
     guard let mtu = values["FLANNEL_MTU"] else { throw .missing(file: file, key: "FLANNEL_MTU") }
     guard let mtuBytes = Int(mtu), (68...65535).contains(mtuBytes) else {
-      throw .invalid(file: file, key: "FLANNEL_MTU", value: mtu, expected: "a number of bytes from 68 to 65535")
+      throw .invalid(
+        file: file, key: "FLANNEL_MTU", value: mtu, expected: "a number of bytes from 68 to 65535")
     }
     guard let masquerade = values["FLANNEL_IPMASQ"] else { throw .missing(file: file, key: "FLANNEL_IPMASQ") }
     guard masquerade == "true" || masquerade == "false" else {
@@ -91,7 +94,8 @@ extension SubnetLease {
     _ value: String, _ family: IPFamily, _ key: String, _ file: String
   ) throws(LeaseError) -> IPPrefix {
     guard let prefix = IPPrefix(value), prefix.family == family else {
-      throw .invalid(file: file, key: key, value: value, expected: "an \(family) prefix such as \(family.example)")
+      throw .invalid(
+        file: file, key: key, value: value, expected: "an \(family) prefix such as \(family.example)")
     }
     return prefix
   }

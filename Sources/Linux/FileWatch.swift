@@ -61,7 +61,9 @@ package struct FileWatch: ~Copyable, Sendable {
     let milliseconds = limit.components.seconds * 1000 + limit.components.attoseconds / 1_000_000_000_000_000
     var wait = pollfd(fd: descriptor.number, events: Int16(POLLIN), revents: 0)
     // At least a millisecond, so that a rest of less doesn't spin.
-    let ready = try retryingOnInterrupt("watch", path) { unsafe poll(&wait, 1, Int32(clamping: max(milliseconds, 1))) }
+    let ready = try retryingOnInterrupt("watch", path) {
+      unsafe poll(&wait, 1, Int32(clamping: max(milliseconds, 1)))
+    }
     guard ready > 0 else { return }
     var events = [UInt8](repeating: 0, count: 16384)
     while unsafe read(descriptor.number, &events, events.count) > 0 {}

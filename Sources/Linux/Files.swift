@@ -52,8 +52,15 @@ package enum Files {
     return FileIdentity(status)
   }
 
+  /// Writes a file that nobody reads while it is written; a crash may leave a part of it.
+  package static func write(_ path: String, _ content: [UInt8], mode: UInt32 = 0o600) throws(SystemError) {
+    let file = try OwnedDescriptor.open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode: mode)
+    try file.writeAll(content, subject: path)
+  }
+
   /// Puts `content` in the file's place by rename: a reader sees the old file or the new one, whole.
-  package static func replace(_ path: String, with content: [UInt8], mode: UInt32 = 0o644) throws(SystemError) {
+  package static func replace(_ path: String, with content: [UInt8], mode: UInt32 = 0o644) throws(SystemError)
+  {
     let temporary = "\(path).\(getpid()).tmp"
     do throws(SystemError) {
       let file = try OwnedDescriptor.open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode: mode)

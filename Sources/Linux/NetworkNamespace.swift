@@ -49,7 +49,9 @@ package struct NetworkNamespace: ~Copyable, Sendable {
     let number = descriptor.number
     let subject = path
     return try onOwnThread { () throws(SystemError) -> Value in
-      _ = try retryingOnInterrupt("enter the network namespace", subject) { clinux_setns(number, CLONE_NEWNET) }
+      _ = try retryingOnInterrupt("enter the network namespace", subject) {
+        clinux_setns(number, CLONE_NEWNET)
+      }
       return try body()
     }
   }

@@ -12,7 +12,9 @@ package struct OwnedDescriptor: ~Copyable, Sendable {
   deinit { close(number) }
 
   /// open(2), always close-on-exec.
-  package static func open(_ path: String, _ flags: Int32, mode: mode_t = 0) throws(SystemError) -> OwnedDescriptor {
+  package static func open(_ path: String, _ flags: Int32, mode: mode_t = 0) throws(SystemError)
+    -> OwnedDescriptor
+  {
     OwnedDescriptor(
       owning: try retryingOnInterrupt("open", path) { unsafe Glibc.open(path, flags | O_CLOEXEC, mode) })
   }

@@ -25,7 +25,8 @@ package enum Program {
     var output: [UInt8] = []
     do throws(SystemError) {
       output = try exchange(
-        path, input, writer: stdin.takeWriter(), reader: stdout.takeReader(), deadline: MonotonicTime.now + limit)
+        path, input, writer: stdin.takeWriter(), reader: stdout.takeReader(),
+        deadline: MonotonicTime.now + limit)
     } catch {
       failure = error
       kill(process, SIGKILL)
@@ -115,7 +116,11 @@ package enum Program {
       if waits[1].revents != 0 {
         let count = unsafe pending.withUnsafeBytes { unsafe write(writing, $0.baseAddress, $0.count) }
         // EPIPE: the program does not read its input to the end, which is its own business.
-        if count >= 0 { pending = pending.dropFirst(count) } else if errno != EAGAIN && errno != EINTR { pending = [] }
+        if count >= 0 {
+          pending = pending.dropFirst(count)
+        } else if errno != EAGAIN && errno != EINTR {
+          pending = []
+        }
       }
       if waits[0].revents != 0 {
         let count = try retryingOnInterrupt("read from", path) {
@@ -132,7 +137,7 @@ package enum Program {
     _ strings: [String], _ body: (UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>) -> Result
   ) -> Result {
     var pointers = unsafe strings.map { unsafe strdup($0) } + [nil]
-    defer { for unsafe pointer in unsafe pointers { unsafe free(pointer) } }
+    defer { unsafe pointers.forEach { unsafe free($0) } }
     return unsafe pointers.withUnsafeMutableBufferPointer { unsafe body($0.baseAddress.unsafelyUnwrapped) }
   }
 }

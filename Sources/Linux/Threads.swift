@@ -17,10 +17,12 @@ package func startThread(_ body: @escaping @Sendable () -> Void) throws(SystemEr
 
 private func start(_ job: AnyJob) throws(SystemError) -> pthread_t {
   var thread = pthread_t()
-  let code = unsafe pthread_create(&thread, nil, { argument in
-    unsafe Unmanaged<AnyJob>.fromOpaque(argument.unsafelyUnwrapped).takeRetainedValue().run()
-    return nil
-  }, Unmanaged<AnyJob>.passRetained(job).toOpaque())
+  let code = unsafe pthread_create(
+    &thread, nil,
+    { argument in
+      unsafe Unmanaged<AnyJob>.fromOpaque(argument.unsafelyUnwrapped).takeRetainedValue().run()
+      return nil
+    }, Unmanaged<AnyJob>.passRetained(job).toOpaque())
   guard code == 0 else {
     unsafe Unmanaged<AnyJob>.passUnretained(job).release()
     throw SystemError("start", "a thread", errno: code)

@@ -15,7 +15,9 @@ package struct LinkAddress: Sendable, Equatable {
   package let owner: UInt8
 
   /// Neither temporary (RFC 8981) nor given for a time only.
-  package var isPermanent: Bool { flags & UInt32(IFA_F_PERMANENT) != 0 && flags & UInt32(IFA_F_TEMPORARY) == 0 }
+  package var isPermanent: Bool {
+    flags & UInt32(IFA_F_PERMANENT) != 0 && flags & UInt32(IFA_F_TEMPORARY) == 0
+  }
   /// Usable: not waiting for duplicate address detection, and not failed in it.
   package var isUsable: Bool { flags & UInt32(IFA_F_TENTATIVE | IFA_F_DADFAILED) == 0 }
 

@@ -34,6 +34,8 @@ package struct Link: Sendable, Equatable {
   package var isUp: Bool { flags & UInt32(IFF_UP.rawValue) != 0 }
   /// Carrier found, frames pass (IF_OPER_UP; IF_OPER_UNKNOWN for links that cannot tell).
   package var isOperational: Bool { isUp && (operationalState == 6 || operationalState == 0) }
+  /// Set to take every frame by whoever administers it (IFF_PROMISC); listeners only count in `promiscuity`.
+  package var isPromiscuous: Bool { flags & UInt32(IFF_PROMISC.rawValue) != 0 }
   package var isLoopback: Bool { flags & UInt32(IFF_LOOPBACK.rawValue) != 0 }
   /// Every neighbour is reached by resolving its address: a broadcast link that is no point-to-point link and
   /// does resolve (no IFF_NOARP).
@@ -109,7 +111,9 @@ package struct VethEnd: Sendable {
   package var masterIndex: Int32?
   package var isUp: Bool
 
-  package init(name: String, mac: MACAddress, mtuBytes: Int? = nil, masterIndex: Int32? = nil, isUp: Bool = false) {
+  package init(
+    name: String, mac: MACAddress, mtuBytes: Int? = nil, masterIndex: Int32? = nil, isUp: Bool = false
+  ) {
     self.name = name
     self.mac = mac
     self.mtuBytes = mtuBytes
@@ -152,15 +156,14 @@ package struct LinkChange: Sendable {
 }
 
 extension NetlinkRequest {
-  /// Makes a bridge, down. EEXIST where the name is taken.
+  /// Makes a bridge and sets it up. EEXIST where the name is taken.
   ///
   /// A MAC given at creation counts as set by hand: the bridge keeps it whatever ports come and go
   /// (net/bridge/br_stp_if.c, `br_stp_recalculate_bridge_id`).
-  package static func addBridge(name: String, mac: MACAddress, mtuBytes: Int?) -> NetlinkRequest {
-    var request = link("make the bridge", name, flags: NetlinkFlag.create | NetlinkFlag.exclusive)
+  package static func addBridge(name: String, mac: MACAddress) -> NetlinkRequest {
+    var request = link("make the bridge", name, flags: NetlinkFlag.create | NetlinkFlag.exclusive, isUp: true)
     request.put(LinkAttribute.name, cString: name)
     request.put(LinkAttribute.address, bytes: mac.bytes)
-    if let mtuBytes { request.put(LinkAttribute.mtu, UInt32(clamping: mtuBytes)) }
     request.nest(LinkAttribute.info) { $0.put(LinkAttribute.infoKind, cString: "bridge") }
     return request
   }
@@ -190,12 +193,14 @@ extension NetlinkRequest {
     return request
   }
 
-  /// Changes an existing link; `name` is for messages only.
-  package static func changeLink(_ index: Int32, name: String, _ change: LinkChange) -> NetlinkRequest {
+  /// Changes an existing link, found by its index where one is given (the name is then for messages only).
+  package static func changeLink(_ index: Int32? = nil, name: String, _ change: LinkChange) -> NetlinkRequest
+  {
     // RTM_SETLINK ignores IFLA_LINKINFO; RTM_NEWLINK without NLM_F_CREATE takes it and everything else
     // (net/core/rtnetlink.c, `rtnl_changelink`).
     var request = NetlinkRequest("set up the link", name, type: RouteMessage.newLink)
-    request.append(linkHeader(index: index, isUp: change.isUp, isPromiscuous: change.isPromiscuous))
+    request.append(linkHeader(index: index ?? 0, isUp: change.isUp, isPromiscuous: change.isPromiscuous))
+    if index == nil { request.put(LinkAttribute.name, cString: name) }
     if let mac = change.mac { request.put(LinkAttribute.address, bytes: mac.bytes) }
     if let mtuBytes = change.mtuBytes { request.put(LinkAttribute.mtu, UInt32(clamping: mtuBytes)) }
     // The kernel wants an alias without its NUL (IFALIASZ 256).

@@ -61,7 +61,9 @@ package struct NetlinkRequest: Sendable {
   }
 
   private mutating func store<Value: BitwiseCopyable>(_ value: Value, at offset: Int) {
-    unsafe bytes.withUnsafeMutableBytes { unsafe $0.storeBytes(of: value, toByteOffset: offset, as: Value.self) }
+    unsafe bytes.withUnsafeMutableBytes {
+      unsafe $0.storeBytes(of: value, toByteOffset: offset, as: Value.self)
+    }
   }
 
   /// The message as it goes out, its length, extra flags and sequence number in place.

@@ -19,7 +19,8 @@ package struct NetlinkSocket: ~Copyable, Sendable {
 
   package init(family: Int32, in namespace: borrowing NetworkNamespace) throws(NetlinkError) {
     do throws(SystemError) {
-      self.init(owning: try namespace.run { () throws(SystemError) in try NetlinkSocket.open(family).release() })
+      self.init(
+        owning: try namespace.run { () throws(SystemError) in try NetlinkSocket.open(family).release() })
     } catch {
       throw .socket(error)
     }
@@ -63,7 +64,9 @@ package struct NetlinkSocket: ~Copyable, Sendable {
     return descriptor
   }
 
-  private static func set<Value: BitwiseCopyable>(_ number: Int32, _ level: Int32, _ option: Int32, _ value: Value) {
+  private static func set<Value: BitwiseCopyable>(
+    _ number: Int32, _ level: Int32, _ option: Int32, _ value: Value
+  ) {
     unsafe withUnsafeBytes(of: value) {
       _ = unsafe setsockopt(number, level, option, $0.baseAddress, socklen_t($0.count))
     }
@@ -170,7 +173,8 @@ package struct NetlinkSocket: ~Copyable, Sendable {
     }
     guard code != 0 else { return nil }
     // Behind the code of an error stands the header of the refused message, then the attributes.
-    let headerSize = MemoryLayout<Int32>.size + (reply.type == NetlinkType.error ? MemoryLayout<nlmsghdr>.size : 0)
+    let headerSize =
+      MemoryLayout<Int32>.size + (reply.type == NetlinkType.error ? MemoryLayout<nlmsghdr>.size : 0)
     let hasWords = reply.flags & NetlinkFlag.hasExtendedAcknowledgement != 0
     let words = hasWords ? try Attributes(reply.payload.dropFirst(headerSize)) : nil
     return .refused(

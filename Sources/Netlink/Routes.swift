@@ -4,6 +4,8 @@ internal import Glibc
 
 /// A unicast route of the kernel (`struct rtmsg` and RTA_* attributes).
 package struct Route: Sendable, Equatable, Hashable {
+  /// RTPROT_BOOT, what routes have that nobody claims.
+  package static let bootOwner: UInt8 = 3
   /// RT_TABLE_MAIN.
   package static let mainTable: UInt32 = 254
 
@@ -26,7 +28,8 @@ package struct Route: Sendable, Equatable, Hashable {
 
   package init(
     _ destination: IPPrefix, via gateway: IPAddress? = nil, linkIndex: Int32? = nil, nextHopID: UInt32? = nil,
-    owner: UInt8, table: UInt32 = Route.mainTable, priority: UInt32? = nil, scope: UInt8? = nil, type: UInt8 = 1,
+    owner: UInt8, table: UInt32 = Route.mainTable, priority: UInt32? = nil, scope: UInt8? = nil,
+    type: UInt8 = 1,
     mtuBytes: UInt32? = nil, advertisedMSSBytes: UInt32? = nil
   ) {
     self.destination = destination
@@ -53,7 +56,8 @@ package struct Route: Sendable, Equatable, Hashable {
     default: return nil
     }
     let base = attributes[RouteAttribute.destination].flatMap { IPAddress(bytes: $0) }
-    guard let destination = IPPrefix(base ?? IPPrefix.everything(family).address, length: Int(header.rtm_dst_len))
+    guard
+      let destination = IPPrefix(base ?? IPPrefix.everything(family).address, length: Int(header.rtm_dst_len))
     else { return nil }
     let metrics = try attributes.nest(RouteAttribute.metrics)
     self.destination = destination

@@ -16,20 +16,26 @@ struct Adjacency {
     own = Set(state.addresses.map(\.prefix.address))
     self.clusterNetworks = clusterNetworks
     let links = Dictionary(state.links.map { ($0.index, $0) }) { first, _ in first }
-    let usable = state.addresses.compactMap { address in
-      let isPods = clusterNetworks.contains { $0.contains(address.prefix.address) }
-      guard !isPods, address.isUsable, let link = links[address.linkIndex], !link.isLoopback else { return nil }
-      return (network: address.prefix, link: link)
-    } as [(network: IPPrefix, link: Link)]
+    let usable =
+      state.addresses.compactMap { address in
+        let isPods = clusterNetworks.contains { $0.contains(address.prefix.address) }
+        guard !isPods, address.isUsable, let link = links[address.linkIndex], !link.isLoopback else {
+          return nil
+        }
+        return (network: address.prefix, link: link)
+      } as [(network: IPPrefix, link: Link)]
     candidates = usable.sorted { left, right in
-      let ranks = [left, right].map { (preferred.contains($0.link.index) ? 0 : 1, -$0.network.length, $0.link.index) }
+      let ranks = [left, right].map {
+        (preferred.contains($0.link.index) ? 0 : 1, -$0.network.length, $0.link.index)
+      }
       return ranks[0] < ranks[1]
     }
-    lookedAt = Dictionary(uniqueKeysWithValues: IPFamily.allCases.map { family in
-      let own = usable.filter { $0.network.family == family && !$0.network.address.isLinkLocal }
-      let texts = own.prefix(4).map { "\($0.network) on \($0.link.name)" } + (own.count > 4 ? ["…"] : [])
-      return (family, texts.isEmpty ? "this node has no \(family) address" : texts.joined(separator: ", "))
-    })
+    lookedAt = Dictionary(
+      uniqueKeysWithValues: IPFamily.allCases.map { family in
+        let own = usable.filter { $0.network.family == family && !$0.network.address.isLinkLocal }
+        let texts = own.prefix(4).map { "\($0.network) on \($0.link.name)" } + (own.count > 4 ? ["…"] : [])
+        return (family, texts.isEmpty ? "this node has no \(family) address" : texts.joined(separator: ", "))
+      })
   }
 
   /// The link to send to `gateway` on, or why there is none.
@@ -49,7 +55,8 @@ struct Adjacency {
       }
     }
     let looked = obstacle ?? "no network of this node holds \(gateway) (\(lookedAt[gateway.family] ?? ""))"
-    return .failure(OffLink("\(looked); the vxlan backend, whose DirectRouting would reach it, is not available yet"))
+    return .failure(
+      OffLink("\(looked); the vxlan backend, whose DirectRouting would reach it, is not available yet"))
   }
 }
 

@@ -28,7 +28,9 @@ package struct LeaseFiles: Sendable, Equatable {
 
   private func write(_ content: [UInt8], to path: String) throws(SystemError) -> Bool {
     if try Files.read(path, limit: 65536) == content { return false }
-    if let slash = path.lastIndex(of: "/"), slash > path.startIndex { try Files.makeDirectory(String(path[..<slash])) }
+    if let slash = path.lastIndex(of: "/"), slash > path.startIndex {
+      try Files.makeDirectory(String(path[..<slash]))
+    }
     try Files.replace(path, with: content)
     return true
   }

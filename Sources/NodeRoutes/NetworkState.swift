@@ -24,7 +24,8 @@ package struct NetworkState: Sendable {
   package static func read(_ socket: inout RouteSocket) throws(NetlinkError) -> NetworkState {
     NetworkState(
       links: try socket.links(), addresses: try socket.addresses(),
-      routes: try socket.routes(owner: owner, table: Route.mainTable), nextHops: try socket.nextHops(owner: owner))
+      routes: try socket.routes(owner: owner, table: Route.mainTable),
+      nextHops: try socket.nextHops(owner: owner))
   }
 
   /// The link of an index.

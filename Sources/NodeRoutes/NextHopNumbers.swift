@@ -41,7 +41,8 @@ struct NextHopNumbers {
       hop.linkIndex = linkIndex
       return .elsewhere(hop)
     }
-    return .absent(NextHop(id: number(gateway), gateway: gateway, linkIndex: linkIndex, owner: NetworkState.owner))
+    return .absent(
+      NextHop(id: number(gateway), gateway: gateway, linkIndex: linkIndex, owner: NetworkState.owner))
   }
 
   /// Ours that nobody took.

@@ -50,7 +50,9 @@ struct OwnNodeSearch {
     var links: [Link] = []
     var lacking: [IPAddress] = []
     for address in wanted {
-      if let found = own.first(where: { $0.prefix.address == address }), let link = state.link(found.linkIndex) {
+      if let found = own.first(where: { $0.prefix.address == address }),
+        let link = state.link(found.linkIndex)
+      {
         links.append(link)
       } else {
         lacking.append(address)
@@ -71,7 +73,8 @@ struct OwnNodeSearch {
       let loopbacks = Set(state.links.filter(\.isLoopback).map(\.index))
       return state.addresses.filter { !loopbacks.contains($0.linkIndex) || !$0.prefix.address.isLoopback }
     }
-    let link = IPAddress(interface).flatMap(state.link(holding:)) ?? state.links.first { $0.name == interface }
+    let link =
+      IPAddress(interface).flatMap(state.link(holding:)) ?? state.links.first { $0.name == interface }
     guard let link else { throw .noInterface(interface, links: OwnNodeSearch.list(state.links.map(\.name))) }
     return state.addresses.filter { $0.linkIndex == link.index }
   }

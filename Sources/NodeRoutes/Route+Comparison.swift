@@ -38,7 +38,8 @@ extension NetworkState {
     if let gateway = route.gateway { words.append("via \(gateway)") }
     if let link = route.linkIndex.flatMap(link) { words.append("dev \(link.name)") }
     if route.gateway == nil && route.linkIndex == nil { words.append("of type \(route.type)") }
-    return "another program's route to \(route.destination) (\(words.joined(separator: " "))) is in the way; remove it, "
+    return
+      "another program's route to \(route.destination) (\(words.joined(separator: " "))) is in the way; remove it, "
       + "or give the node another subnet"
   }
 
@@ -46,7 +47,8 @@ extension NetworkState {
     /// The names of iproute2's `rt_protos`.
     static func name(_ number: UInt8) -> String {
       let names: [UInt8: String] = [
-        2: "kernel", 3: "boot", 4: "static", 9: "ra", 11: "zebra", 12: "bird", 16: "dhcp", 17: "keepalived", 186: "bgp",
+        2: "kernel", 3: "boot", 4: "static", 9: "ra", 11: "zebra", 12: "bird", 16: "dhcp", 17: "keepalived",
+        186: "bgp",
         187: "isis", 188: "ospf", 189: "rip", 192: "eigrp", 203: "causeway",
       ]
       return "proto \(names[number] ?? "\(number)")"

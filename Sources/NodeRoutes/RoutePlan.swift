@@ -42,14 +42,16 @@ package struct RoutePlan: Sendable, Equatable {
     let adjacency = Adjacency(
       state, clusterNetworks: snapshot.netConf.networks, preferred: own.links.map(\.index))
     let inTheWay = Dictionary(
-      foreign.filter(\.hasDefaultMetric).map { ($0.destination, $0) }, uniquingKeysWith: { first, _ in first })
+      foreign.filter(\.hasDefaultMetric).map { ($0.destination, $0) }, uniquingKeysWith: { first, _ in first }
+    )
     var numbers = state.nextHops.map(NextHopNumbers.init)
     var actual = Dictionary(grouping: state.routes, by: \.destination)
     let families = snapshot.netConf.families
     for node in snapshot.nodes where node.name != own.node.name {
       for family in families {
         var peer = PeerRoute(
-          node: node.name, family: family, subnet: node.subnet(family), gateway: node.address(family), link: nil,
+          node: node.name, family: family, subnet: node.subnet(family), gateway: node.address(family),
+          link: nil,
           state: .noSubnet)
         if let subnet = peer.subnet {
           peer.state = .noAddress

@@ -48,7 +48,8 @@ extension RouteSocket {
       switch failure?.errno {
       case nil:
         outcome.changes.append(
-          RouteChange(verb: .removed, node: nil, subnet: route.destination, gateway: route.gateway, link: nil))
+          RouteChange(verb: .removed, node: nil, subnet: route.destination, gateway: route.gateway, link: nil)
+        )
       case ESRCH: break
       default: if let failure { outcome.leftovers.append(failure) }
       }

@@ -42,7 +42,9 @@ package struct FileNodeStore: NodeStore {
   }
 
   /// Runs on a thread of its own, since it waits in the kernel.
-  private func follow(_ continuation: AsyncStream<Result<NodeSnapshot, any Error>>.Continuation, until isOver: Flag) {
+  private func follow(
+    _ continuation: AsyncStream<Result<NodeSnapshot, any Error>>.Continuation, until isOver: Flag
+  ) {
     do throws(SystemError) {
       var watch = try FileWatch(source)
       repeat {

@@ -71,7 +71,8 @@ private struct NodeReader {
       throw invalid(fields, field, text, "an \(family) address without prefix length")
     }
     guard address.family == family else {
-      throw invalid(fields, field, text, "an \(family) address; an \(address.family) address goes in \(other)")
+      throw invalid(
+        fields, field, text, "an \(family) address; an \(address.family) address goes in \(other)")
     }
     guard !address.isLoopback, !address.isMulticast, !address.isUnspecified,
       family == .v4 || !address.isLinkLocal
@@ -113,7 +114,9 @@ private struct NodeReader {
     do throws(JSONError) { return try fields.string(name) } catch { throw .json(file: file, error) }
   }
 
-  private func invalid(_ fields: JSONFields, _ name: String, _ value: String, _ expected: String) -> NodesFileError {
+  private func invalid(_ fields: JSONFields, _ name: String, _ value: String, _ expected: String)
+    -> NodesFileError
+  {
     .invalid(file: file, field: fields.path(of: name), value: value, expected: expected)
   }
 }

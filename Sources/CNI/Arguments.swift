@@ -1,0 +1,41 @@
+/// CNI_ARGS, taken apart: `KEY=VALUE` pairs with `;` between.
+package struct Arguments: Sendable, Equatable {
+  private var values: [String: String] = [:]
+
+  /// The value of a key; keys are compared as they are written.
+  package subscript(key: String) -> String? { values[key] }
+
+  /// Reads the text. A trailing `;` is let pass: the reference refuses it, and nobody gains by that.
+  ///
+  /// Keys but those in `known` are an error unless `IgnoreUnknown` says otherwise.
+  package init(_ text: String, known: Set<String>) throws(CNIError) {
+    for pair in text.split(separator: ";") {
+      let parts = pair.split(separator: "=", omittingEmptySubsequences: false)
+      guard parts.count == 2, !parts[0].isEmpty else {
+        throw CNIError(.invalidEnvironment, "CNI_ARGS: invalid pair \"\(pair)\"; a pair is written KEY=VALUE")
+      }
+      values[String(parts[0])] = String(parts[1])
+    }
+    let ignoresUnknown =
+      switch values["IgnoreUnknown"] {
+      case "1", "true", "True": true
+      case "0", "false", "False", nil: false
+      case .some(let value):
+        throw CNIError(
+          .invalidEnvironment, "CNI_ARGS: IgnoreUnknown must be true or false, but is \"\(value)\"")
+      }
+    let unknown = values.keys.filter { !known.contains($0) && $0 != "IgnoreUnknown" }.sorted()
+    guard ignoresUnknown || unknown.isEmpty else {
+      let pairs = unknown.map { "\"\($0)=\(values[$0] ?? "")\"" }.joined(separator: " ")
+      throw CNIError(.invalidEnvironment, "CNI_ARGS: unknown args [\(pairs)]")
+    }
+  }
+
+  /// For verbs that must not fail over their arguments: what can be read, nothing else.
+  package init(lenient text: String) {
+    for pair in text.split(separator: ";") {
+      let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+      if parts.count == 2 { values[String(parts[0])] = String(parts[1]) }
+    }
+  }
+}

@@ -1,0 +1,91 @@
+internal import Addresses
+package import JSON
+
+extension AttachmentResult {
+  /// The result in the shape of a version.
+  ///
+  /// 0.1.0 and 0.2.0 hold one address of each family and nothing without one: code 1 where there is none.
+  package func json(_ version: SpecVersion) throws(CNIError) -> JSONValue {
+    if version < SpecVersion(0, 3, 0) { return try oldJSON(version) }
+    var object: JSONObject = ["cniVersion": .string(version.description)]
+    if !interfaces.isEmpty {
+      object["interfaces"] = .array(interfaces.map { $0.json(withMTU: version >= SpecVersion(1, 1, 0)) })
+    }
+    if !ips.isEmpty {
+      object["ips"] = .array(ips.map { $0.json(withVersion: version < SpecVersion(1, 0, 0)) })
+    }
+    if !routes.isEmpty { object["routes"] = .array(routes.map { $0.json(extended: true) }) }
+    if version < SpecVersion(1, 0, 0) || !dns.isEmpty { object["dns"] = dns.json }
+    return .object(object)
+  }
+
+  private func oldJSON(_ version: SpecVersion) throws(CNIError) -> JSONValue {
+    var object: JSONObject = ["cniVersion": .string(version.description)]
+    for (family, key) in [(IPFamily.v4, "ip4"), (.v6, "ip6")] {
+      guard let ip = ips.first(where: { $0.address.family == family }) else { continue }
+      var part: JSONObject = ["ip": .string(ip.address.description)]
+      if let gateway = ip.gateway { part["gateway"] = .string(gateway.description) }
+      let routes = routes.filter { $0.destination.family == family }
+      if !routes.isEmpty { part["routes"] = .array(routes.map { $0.json(extended: false) }) }
+      object[key] = .object(part)
+    }
+    guard object["ip4"] != nil || object["ip6"] != nil else {
+      throw CNIError(
+        .incompatibleVersion, "cannot convert: no valid IP addresses",
+        details: "cniVersion \(version) cannot tell of an attachment without an address; use 0.3.0 or later")
+    }
+    object["dns"] = dns.json
+    return .object(object)
+  }
+
+  /// Reads a result of that version.
+  package init(_ fields: JSONFields, version: SpecVersion) throws(JSONError) {
+    self.init()
+    // A result may be of another version than the configuration; older libraries leave its own out.
+    let own = try fields.string("cniVersion").flatMap { SpecVersion($0) } ?? version
+    dns = try fields.fields("dns").map { fields throws(JSONError) in try DNS(fields) } ?? DNS()
+    if own < SpecVersion(0, 3, 0) {
+      for key in ["ip4", "ip6"] {
+        guard let part = try fields.fields(key), let address = try part.prefix("ip") else { continue }
+        ips.append(IP(address: address, gateway: try part.address("gateway")))
+        for route in try part.list("routes") ?? [] { routes.append(try PodRoute(route)) }
+      }
+      return
+    }
+    for interface in try fields.list("interfaces") ?? [] {
+      interfaces.append(
+        Interface(
+          name: try interface.string("name") ?? "", mac: try interface.string("mac") ?? "",
+          mtuBytes: try interface.number("mtu", Int.self), sandbox: try interface.string("sandbox") ?? ""))
+    }
+    for ip in try fields.list("ips") ?? [] {
+      guard let address = try ip.prefix("address") else { throw .missing(field: ip.path(of: "address")) }
+      ips.append(
+        IP(
+          address: address, gateway: try ip.address("gateway"),
+          interface: try ip.number("interface", Int.self)))
+    }
+    for route in try fields.list("routes") ?? [] { routes.append(try PodRoute(route)) }
+  }
+}
+
+extension AttachmentResult.Interface {
+  fileprivate func json(withMTU: Bool) -> JSONValue {
+    var object: JSONObject = ["name": .string(name)]
+    if !mac.isEmpty { object["mac"] = .string(mac) }
+    if withMTU, let mtuBytes { object["mtu"] = .integer(Int64(mtuBytes)) }
+    if !sandbox.isEmpty { object["sandbox"] = .string(sandbox) }
+    return .object(object)
+  }
+}
+
+extension AttachmentResult.IP {
+  fileprivate func json(withVersion: Bool) -> JSONValue {
+    var object: JSONObject = [:]
+    if withVersion { object["version"] = address.family == .v4 ? "4" : "6" }
+    if let interface { object["interface"] = .integer(Int64(interface)) }
+    object["address"] = .string(address.description)
+    if let gateway { object["gateway"] = .string(gateway.description) }
+    return .object(object)
+  }
+}

@@ -1,0 +1,37 @@
+package import Addresses
+package import JSON
+
+extension JSONFields {
+  /// An address; an empty text counts as absent.
+  package func address(_ name: String) throws(JSONError) -> IPAddress? {
+    guard let text = try string(name), !text.isEmpty else { return nil }
+    guard let address = IPAddress(text) else {
+      throw .wrongKind(field: path(of: name), expected: "an IP address", found: .string(text))
+    }
+    return address
+  }
+
+  /// An address with a prefix length.
+  package func prefix(_ name: String) throws(JSONError) -> IPPrefix? {
+    guard let text = try string(name), !text.isEmpty else { return nil }
+    guard let prefix = IPPrefix(text) else {
+      throw .wrongKind(
+        field: path(of: name), expected: "an address with a prefix length, such as 10.1.0.0/16",
+        found: .string(text))
+    }
+    return prefix
+  }
+
+  /// A whole number that fits the type.
+  package func number<Number: FixedWidthInteger>(_ name: String, _ type: Number.Type) throws(JSONError)
+    -> Number?
+  {
+    guard let integer = try integer(name) else { return nil }
+    guard let number = Number(exactly: integer) else {
+      throw .wrongKind(
+        field: path(of: name), expected: "a number from \(Number.min) to \(Number.max)",
+        found: .integer(integer))
+    }
+    return number
+  }
+}

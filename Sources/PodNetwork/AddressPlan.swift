@@ -1,0 +1,64 @@
+internal import Addresses
+internal import CNI
+internal import IPAM
+internal import Lease
+
+/// Which addresses an ADD asks for and where they come from; made before anything is touched.
+struct AddressPlan: Sendable {
+  /// One address of each is the pod's; empty for layer 2.
+  let rangeSets: [RangeSet]
+  let requested: [IPAddress]
+  /// The ranges are the lease's subnets: gateways may change under running pods, and addresses that any network
+  /// holds are taken.
+  let isFromLease: Bool
+  let mtuBytes: Int?
+
+  /// - Throws: code 11 where there are neither ranges nor a lease.
+  init(_ configuration: AttachmentConfiguration, _ lease: SubnetLease?) throws {
+    mtuBytes = configuration.mtuBytes ?? lease?.mtuBytes
+    guard let addressing = configuration.addressing else {
+      rangeSets = []
+      requested = []
+      isFromLease = false
+      return
+    }
+    requested = addressing.requested
+    isFromLease = addressing.rangeSets.isEmpty
+    if isFromLease {
+      guard let lease else { throw CNIError(.tryAgainLater, configuration.leaseSource.remedy) }
+      rangeSets = try lease.subnets.map { subnet in
+        try RangeSet([AddressRange(subnet: subnet.network, gateway: subnet.address)])
+      }
+    } else {
+      rangeSets = addressing.rangeSets
+    }
+    // The kernel takes no IPv6 address on a link with less (RFC 8200, section 5).
+    if let mtuBytes, mtuBytes < 1280, families.contains(.v6) {
+      throw CNIError(
+        .invalidConfiguration, "mtu must be at least 1280 bytes for IPv6, but is \(mtuBytes)")
+    }
+  }
+
+  var families: Set<IPFamily> { Set(rangeSets.map(\.family)) }
+}
+
+/// The routes of a pod: those of the IPAM section, and a default route of each family that has none among them.
+func podRoutes(
+  _ configuration: AttachmentConfiguration, _ allocations: [Allocation]
+) -> [PodRoute] {
+  func gateway(_ family: IPFamily) -> IPAddress? {
+    allocations.first { $0.address.family == family }?.gateway
+  }
+  var routes = configuration.addressing?.routes ?? []
+  for index in routes.indices where routes[index].gateway == nil && routes[index].scope == nil {
+    routes[index].gateway = gateway(routes[index].destination.family)
+  }
+  guard configuration.isDefaultGateway else { return routes }
+  for family in IPFamily.allCases {
+    guard let gateway = gateway(family),
+      !routes.contains(where: { $0.isDefault && $0.destination.family == family })
+    else { continue }
+    routes.append(PodRoute(.everything(family), via: gateway))
+  }
+  return routes
+}

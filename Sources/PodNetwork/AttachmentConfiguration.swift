@@ -1,0 +1,112 @@
+internal import Addresses
+package import CNI
+internal import JSON
+
+/// The plugin's own keys of a network configuration, checked, with their defaults.
+package struct AttachmentConfiguration: Sendable {
+  package let network: NetworkConfiguration
+  let bridgeName: String
+  /// The bridge carries the gateways' addresses, and the node forwards.
+  let isGateway: Bool
+  /// Pods get a default route of each family.
+  let isDefaultGateway: Bool
+  /// Another address on the bridge gives way, instead of failing ADD.
+  let forceAddress: Bool
+  let hairpin: Bool
+  let isPromiscuous: Bool
+  let isIsolated: Bool
+  /// `nil`: the lease's, where there is one, else the kernel's.
+  let mtuBytes: Int?
+  /// The container's end is left down, without address.
+  let leavesInterfaceDown: Bool
+  /// The container's MAC, where one was asked for.
+  let requestedMAC: MACAddress?
+  /// The configuration's own, which replaces the IPAM section's as a whole.
+  let dns: DNS
+  /// `nil`: layer 2 only.
+  let addressing: AddressConfiguration?
+  /// Where the node's lease is, and who writes it.
+  let leaseSource: LeaseSource
+
+  /// Reads and checks all keys; nothing is touched.
+  ///
+  /// - Throws: `JSONError` for a value of the wrong kind, `CNIError` for one that makes no sense, `IPAMError` for ranges.
+  package init(_ network: NetworkConfiguration, arguments: Arguments) throws {
+    let fields = network.fields
+    self.network = network
+    try AttachmentConfiguration.refuseUnsupported(fields)
+    bridgeName = try AttachmentConfiguration.bridgeName(fields)
+    isDefaultGateway = try fields.bool("isDefaultGateway") ?? true
+    isGateway = try fields.bool("isGateway") ?? true || isDefaultGateway
+    forceAddress = try fields.bool("forceAddress") ?? false
+    isPromiscuous = try fields.bool("promiscMode") ?? false
+    hairpin = try fields.bool("hairpinMode") ?? !isPromiscuous
+    guard !(hairpin && isPromiscuous) else {
+      throw CNIError(
+        .invalidConfiguration, "cannot set hairpin mode and promiscuous mode at the same time",
+        details: "set hairpinMode or promiscMode to false")
+    }
+    isIsolated = try fields.bool("portIsolation") ?? false
+    mtuBytes = try AttachmentConfiguration.mtuBytes(fields)
+    leavesInterfaceDown = try fields.bool("disableContainerInterface") ?? false
+    requestedMAC = try AttachmentConfiguration.requestedMAC(fields, arguments)
+    dns = try fields.fields("dns").map(DNS.init) ?? DNS()
+    addressing = try AddressConfiguration(network, arguments: arguments, isLayer2: leavesInterfaceDown)
+    leaseSource = try LeaseSource(fields)
+  }
+
+  static let defaultBridgeName = "cni0"
+
+  private static func bridgeName(_ fields: JSONFields) throws -> String {
+    guard let name = try fields.string("bridge"), !name.isEmpty else { return defaultBridgeName }
+    do throws(CNIError) {
+      try Name.checkInterface(name)
+    } catch {
+      throw CNIError(.invalidConfiguration, "bridge \"\(name)\": \(error.message)", details: error.details)
+    }
+    return name
+  }
+
+  /// The kernel's limits for Ethernet: 68 bytes is IPv4's least (RFC 791), 65,535 a veth's most.
+  private static func mtuBytes(_ fields: JSONFields) throws -> Int? {
+    guard let mtu = try fields.number("mtu", Int.self), mtu != 0 else { return nil }
+    guard (68...65535).contains(mtu) else {
+      throw CNIError(.invalidConfiguration, "mtu must be 0 or from 68 to 65535 bytes, but is \(mtu)")
+    }
+    return mtu
+  }
+
+  /// The capability wins over `args`, `args` over CNI_ARGS.
+  private static func requestedMAC(_ fields: JSONFields, _ arguments: Arguments) throws -> MACAddress? {
+    let candidates = [
+      ("runtimeConfig.mac", try fields.fields("runtimeConfig")?.string("mac")),
+      ("args.cni.mac", try fields.fields("args")?.fields("cni")?.string("mac")),
+      ("MAC in CNI_ARGS", arguments["MAC"]),
+    ]
+    guard let (source, text) = candidates.first(where: { $0.1?.isEmpty == false }), let text else {
+      return nil
+    }
+    guard let mac = MACAddress(text), mac.isUnicast else {
+      throw CNIError(
+        .invalidConfiguration,
+        "\(source) must be a unicast MAC address such as 0a:58:0a:f4:01:07, but is \"\(text)\"")
+    }
+    return mac
+  }
+
+  /// Keys of the reference `bridge` that change what a pod gets and that are not served: better no pod than a pod
+  /// that lacks what its configuration says.
+  private static func refuseUnsupported(_ fields: JSONFields) throws {
+    var refused: [(String, String)] = []
+    if let mode = try fields.string("mode"), mode != "bridge" { refused.append(("mode", "\"\(mode)\"")) }
+    if try fields.bool("ipMasq") == true { refused.append(("ipMasq", "true")) }
+    if try fields.bool("macspoofchk") == true { refused.append(("macspoofchk", "true")) }
+    if try fields.bool("enabledad") == true { refused.append(("enabledad", "true")) }
+    if let vlan = try fields.number("vlan", Int.self), vlan != 0 { refused.append(("vlan", "\(vlan)")) }
+    if let trunk = try fields.array("vlanTrunk"), !trunk.isEmpty { refused.append(("vlanTrunk", "a list")) }
+    guard let (key, value) = refused.first else { return }
+    throw CNIError(
+      .unsupportedField, "\(key) = \(value) is not supported",
+      details: "remove the key from the configuration")
+  }
+}

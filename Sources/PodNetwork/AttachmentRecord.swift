@@ -1,0 +1,97 @@
+internal import Addresses
+internal import JSON
+internal import Linux
+
+/// What DEL, GC and the boot check want to know of an attachment, kept under the state directory.
+///
+/// All of them do without it: it lies on a tmpfs and is gone after a reboot, as the pod is.
+struct AttachmentRecord: Equatable, Sendable {
+  let attachment: Attachment
+  let namespace: NetworkNamespace.Identity
+  let namespacePath: String
+  let hostLink: String
+  let addresses: [IPAddress]
+  /// Empty where the pod has no address.
+  let dataDirectory: String
+
+  fileprivate var json: JSONValue {
+    [
+      "network": .string(attachment.network), "containerID": .string(attachment.containerID),
+      "ifname": .string(attachment.interfaceName), "netns": .string(namespacePath),
+      "device": .integer(Int64(bitPattern: namespace.device)),
+      "inode": .integer(Int64(bitPattern: namespace.inode)),
+      "hostLink": .string(hostLink), "addresses": .array(addresses.map { .string($0.description) }),
+      "dataDir": .string(dataDirectory),
+    ]
+  }
+
+  fileprivate init?(_ text: [UInt8]) {
+    guard let object = try? JSONValue(parsing: text).object,
+      let network = object["network"]?.string, let id = object["containerID"]?.string,
+      let ifname = object["ifname"]?.string, let path = object["netns"]?.string,
+      case .integer(let device) = object["device"], case .integer(let inode) = object["inode"],
+      let hostLink = object["hostLink"]?.string, let dataDirectory = object["dataDir"]?.string
+    else { return nil }
+    attachment = Attachment(network: network, containerID: id, interfaceName: ifname)
+    namespace = NetworkNamespace.Identity(
+      device: UInt64(bitPattern: device), inode: UInt64(bitPattern: inode))
+    namespacePath = path
+    self.hostLink = hostLink
+    self.dataDirectory = dataDirectory
+    addresses = (object["addresses"]?.array ?? []).compactMap { $0.string.flatMap { IPAddress($0) } }
+  }
+
+  init(
+    attachment: Attachment, namespace: NetworkNamespace.Identity, namespacePath: String, hostLink: String,
+    addresses: [IPAddress], dataDirectory: String
+  ) {
+    self.attachment = attachment
+    self.namespace = namespace
+    self.namespacePath = namespacePath
+    self.hostLink = hostLink
+    self.addresses = addresses
+    self.dataDirectory = dataDirectory
+  }
+}
+
+/// The records of all attachments of this node.
+struct RecordDirectory: Sendable {
+  let path: String
+
+  init(stateDirectory: String) {
+    path = "\(stateDirectory)/attachments"
+  }
+
+  private func path(_ key: String) -> String { "\(path)/\(key)" }
+
+  func store(_ record: AttachmentRecord) throws {
+    let text = Array(try record.json.text().utf8)
+    do throws(SystemError) {
+      try Files.write(path(record.attachment.key), text)
+    } catch {
+      // The first ADD after a boot makes the directory; all others are spared the look.
+      try Files.makeDirectory(path, mode: 0o700)
+      try Files.write(path(record.attachment.key), text)
+    }
+  }
+
+  /// `nil` where there is none, also where it cannot be read: nothing depends on it.
+  func find(_ attachment: Attachment) -> AttachmentRecord? {
+    guard let text = try? Files.read(path(attachment.key), limit: 65536) else { return nil }
+    return AttachmentRecord(text)
+  }
+
+  func contains(_ attachment: Attachment) -> Bool {
+    (try? Files.identity(path(attachment.key))) ?? nil != nil
+  }
+
+  /// Absence is success.
+  func remove(_ key: String) throws(SystemError) {
+    try Files.remove(path(key))
+  }
+
+  /// The keys of a network's attachments.
+  func keys(network: String) throws(SystemError) -> [String] {
+    try Files.names(in: path).filter { $0.hasPrefix(Attachment.keyPrefix(network: network)) }
+  }
+}

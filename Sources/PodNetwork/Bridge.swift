@@ -1,0 +1,98 @@
+internal import Addresses
+internal import CNI
+internal import Glibc
+internal import Linux
+internal import Netlink
+
+/// `rtm_protocol` and `ifa_proto` of what the plugin makes.
+let pluginOwner: UInt8 = 203
+
+/// The bridge that a node's pods are cabled to.
+struct Bridge {
+  let link: Link
+  /// Made by this execution, so a failed ADD takes it away again.
+  let isNew: Bool
+
+  /// Makes the bridge or adopts the one that is there.
+  static func ensure(_ configuration: AttachmentConfiguration, _ host: inout RouteSocket) throws -> Bridge {
+    let name = configuration.bridgeName
+    var isNew = false
+    var found = try host.link(named: name)
+    if found == nil {
+      var generator = SystemRandomNumberGenerator()
+      // Its MTU is left to the kernel, which keeps it at the least of the ports' (net/bridge/br_if.c).
+      isNew = try host.perform(
+        .addBridge(name: name, mac: .random(using: &generator)), accepting: EEXIST)
+      found = try host.link(named: name)
+    }
+    guard let link = found else {
+      throw CNIError(.failed, "the bridge \(name) went away while it was set up")
+    }
+    guard link.kind == "bridge" else {
+      throw CNIError(
+        .invalidConfiguration, "\"\(name)\" already exists but is not a bridge",
+        details: "it is \(link.kind ?? "a device"): name another bridge, or remove the link")
+    }
+    if !link.isUp || (configuration.isPromiscuous && !link.isPromiscuous) {
+      try host.perform(
+        .changeLink(
+          link.index, name: name,
+          LinkChange(isUp: true, isPromiscuous: configuration.isPromiscuous ? true : nil)))
+    }
+    return Bridge(link: link, isNew: isNew)
+  }
+
+  /// Puts the gateways' addresses on the bridge and lets the node forward.
+  ///
+  /// Where the addresses come from the node's lease, another address joins those that are there: a lease may change
+  /// while pods of the old one still run. Where they come from the configuration, another address is an error as in
+  /// the reference, unless `forceAddress`.
+  ///
+  /// - Returns: whether other addresses than these remain, which may be a former lease's.
+  func ensureGateways(
+    _ gateways: [IPPrefix], fromLease: Bool, _ configuration: AttachmentConfiguration,
+    _ host: inout RouteSocket
+  ) throws -> Bool {
+    let present = try host.addresses(on: link.index).map(\.prefix)
+    for gateway in gateways where !present.contains(gateway) {
+      if !fromLease {
+        for other in present where Bridge.conflicts(other, gateway) {
+          guard configuration.forceAddress else {
+            throw CNIError(
+              .invalidConfiguration, "\"\(link.name)\" already has an IP address different from \(gateway)",
+              details: "it has \(other): remove it, use another bridge, or set forceAddress")
+          }
+          try host.perform(.removeAddress(other, from: link.index), accepting: EADDRNOTAVAIL)
+        }
+      }
+      try addGateway(gateway, &host)
+    }
+    for family in Set(gateways.map(\.family)) { try Bridge.enableForwarding(family) }
+    return present.contains { !gateways.contains($0) && !$0.address.isLinkLocal }
+  }
+
+  private func addGateway(_ gateway: IPPrefix, _ host: inout RouteSocket) throws {
+    let request = NetlinkRequest.addAddress(gateway, to: link.index, owner: pluginOwner)
+    do throws(NetlinkError) {
+      // EEXIST: another ADD on the same new bridge was first.
+      try host.perform(request, accepting: EEXIST)
+    } catch {
+      guard error.errno == EACCES, gateway.family == .v6 else { throw error }
+      // IPv6 is switched off on the bridge, as net.ipv6.conf.default.disable_ipv6 has it.
+      try Sysctl.ensure("net/ipv6/conf/\(link.name)/disable_ipv6", "0")
+      try host.perform(request, accepting: EEXIST)
+    }
+  }
+
+  /// IPv4: any other address; IPv6: one whose network overlaps (link-local ones never do).
+  private static func conflicts(_ present: IPPrefix, _ gateway: IPPrefix) -> Bool {
+    present.family == gateway.family && (gateway.family == .v4 || present.overlaps(gateway))
+  }
+
+  private static func enableForwarding(_ family: IPFamily) throws(SystemError) {
+    switch family {
+    case .v4: try Sysctl.ensure("net/ipv4/ip_forward", "1")
+    case .v6: try Sysctl.ensure("net/ipv6/conf/all/forwarding", "1")
+    }
+  }
+}

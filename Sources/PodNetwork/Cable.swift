@@ -1,0 +1,109 @@
+internal import Addresses
+internal import CNI
+internal import Glibc
+internal import Linux
+internal import Netlink
+
+/// The veth pair between the bridge and the pod.
+struct Cable {
+  let hostName: String
+  let hostMAC: MACAddress
+  let podMAC: MACAddress
+
+  /// Makes both ends where they belong, the host's one plugged in and up.
+  ///
+  /// Both MACs are set at creation, so that nobody (udev's MACAddressPolicy) makes others of them.
+  static func make(
+    _ attachment: Attachment, _ configuration: AttachmentConfiguration, mtuBytes: Int?, bridge: Bridge,
+    namespace: borrowing NetworkNamespace, _ host: inout RouteSocket
+  ) throws -> Cable {
+    var generator = SystemRandomNumberGenerator()
+    let hostMAC = MACAddress.random(using: &generator)
+    let podMAC = configuration.requestedMAC ?? .random(using: &generator)
+    for attempt in 0..<Attachment.hostLinkAttempts {
+      let name = attachment.hostLinkName(attempt: attempt)
+      let request = NetlinkRequest.addVethPair(
+        host: VethEnd(
+          name: name, mac: hostMAC, mtuBytes: mtuBytes, masterIndex: bridge.link.index, isUp: true),
+        pod: VethEnd(name: attachment.interfaceName, mac: podMAC, mtuBytes: mtuBytes),
+        in: namespace)
+      do throws(NetlinkError) {
+        if try host.perform(request, accepting: EEXIST) {
+          return Cable(hostName: name, hostMAC: hostMAC, podMAC: podMAC)
+        }
+      } catch {
+        guard error.errno == EXFULL else { throw error }
+        throw CNIError(
+          .tryAgainLater, "the bridge \(bridge.link.name) is full: the kernel gives a bridge 1,023 ports",
+          details: "remove pods from this node, or use another bridge for the next ones")
+      }
+      // The host's name is taken. By a remainder of this very attachment, which nobody needs: it goes.
+      if let link = try host.link(named: name), attachment.owns(link) {
+        try host.perform(.removeLink(link.index, name: name), accepting: ENODEV)
+        if try host.perform(request, accepting: EEXIST) {
+          return Cable(hostName: name, hostMAC: hostMAC, podMAC: podMAC)
+        }
+      }
+    }
+    throw CNIError(
+      .failed, "no free name for the host's end of \(attachment.interfaceName)",
+      details: "\(Attachment.hostLinkAttempts) names are taken by other links, the first one "
+        + attachment.hostLinkName(attempt: 0))
+  }
+
+  /// Sets what the kernel ignores when a link is made.
+  func finish(
+    _ attachment: Attachment, _ configuration: AttachmentConfiguration, _ host: inout RouteSocket
+  ) throws(NetlinkError) {
+    try host.perform(
+      .changeLink(
+        name: hostName,
+        LinkChange(
+          alias: attachment.linkAlias, hairpin: configuration.hairpin, isolated: configuration.isIsolated)))
+  }
+
+  /// Waits until frames pass from the pod's end to the bridge.
+  ///
+  /// The carrier is there when the pod's end is up, but the kernel's deferred work (net/core/link_watch.c) opens the
+  /// port, some microseconds later; what the pod says until then is lost.
+  func waitUntilForwarding(_ host: inout RouteSocket) throws {
+    let deadline = MonotonicTime.now + .seconds(2)
+    while let link = try host.link(named: hostName), !(link.isOperational && link.port?.state == 3) {
+      guard MonotonicTime.now < deadline else {
+        throw CNIError(
+          .failed, "the bridge's port \(hostName) does not forward within 2 seconds",
+          details: "operational state \(link.operationalState), port state \(link.port?.state ?? 0); "
+            + "see whether the bridge is up, and whether it runs a spanning tree")
+      }
+      MonotonicTime.sleep(.microseconds(20))
+    }
+  }
+
+  /// Removes the attachment's cable by its host's end; says whether there was one.
+  ///
+  /// Without a record the names that ADD would choose are tried; the alias tells a cable of this attachment from
+  /// somebody else's link. RTM_DELLINK takes both ends.
+  static func remove(_ attachment: Attachment, _ host: inout RouteSocket) throws(NetlinkError) -> Bool {
+    for attempt in 0..<Attachment.hostLinkAttempts {
+      let name = attachment.hostLinkName(attempt: attempt)
+      guard let link = try host.link(named: name) else { return false }
+      guard attachment.owns(link) else { continue }
+      return try host.perform(.removeLink(link.index, name: name), accepting: ENODEV)
+    }
+    return false
+  }
+}
+
+extension Attachment {
+  /// What marks a link as this attachment's (IFLA_IFALIAS).
+  var linkAlias: String { Attachment.aliasPrefix + key }
+
+  /// Whether a link that has one of this attachment's names is its own; an ADD that was killed in its middle
+  /// leaves one without an alias.
+  fileprivate func owns(_ link: Link) -> Bool {
+    link.kind == "veth" && (link.alias == linkAlias || link.alias == nil)
+  }
+
+  /// How the alias of every link of the plugin begins.
+  static let aliasPrefix = "causeway:"
+}

@@ -1,0 +1,60 @@
+internal import Addresses
+package import CNI
+internal import Glibc
+internal import IPAM
+internal import JSON
+internal import Linux
+internal import Netlink
+
+/// GC: removes cables, leases and records of this network's attachments that are not in the valid list, and nothing
+/// of another network.
+///
+/// The list's key is read in both of its spellings. `null` and `[]` mean that none is valid; an absent key means that
+/// the runtime did not say, and nothing is done.
+package func collectAttachments(_ network: NetworkConfiguration) throws {
+  guard let valid = try validAttachments(network) else { return }
+  let source = LeaseSource(lenient: network.fields)
+  let state = StateDirectory(source.stateDirectory)
+  var host = try RouteSocket()
+  let validKeys = Set(valid.map(\.key))
+  try removeCables(network.name, validKeys, &host)
+  // Records are read before they go: a stray may have had another data directory.
+  let records = try state.records.keys(network: network.name).filter { !validKeys.contains($0) }
+  let directories = [AddressConfiguration.dataDirectory(try? network.fields.fields("ipam"))]
+  for directory in directories {
+    let leases = LeaseDirectory(
+      network.name, dataDirectory: directory, state.path, isFromLease: false)
+    _ = try leases.collect(keeping: Set(valid.map { LeaseOwner($0) }))
+  }
+  for key in records { try state.records.remove(key) }
+  removeOldGateways(network, source, state, &host)
+}
+
+/// `cni.dev/valid-attachments` (SPEC, "GC"), or the key that libcni wrote before it.
+private func validAttachments(_ network: NetworkConfiguration) throws -> [Attachment]? {
+  let fields = network.fields
+  for key in ["cni.dev/valid-attachments", "cni.dev/attachments"] {
+    guard let value = fields.object[key] else { continue }
+    if value == .null { return [] }
+    return try (fields.list(key) ?? []).map { entry in
+      guard let id = try entry.string("containerID") else {
+        throw JSONError.missing(field: entry.path(of: "containerID"))
+      }
+      guard let ifname = try entry.string("ifname") else {
+        throw JSONError.missing(field: entry.path(of: "ifname"))
+      }
+      return Attachment(network: network.name, containerID: id, interfaceName: ifname)
+    }
+  }
+  return nil
+}
+
+private func removeCables(_ network: String, _ valid: Set<String>, _ host: inout RouteSocket) throws {
+  let prefix = Attachment.aliasPrefix + Attachment.keyPrefix(network: network)
+  for link in try host.links() {
+    guard link.kind == "veth", let alias = link.alias, alias.hasPrefix(prefix),
+      !valid.contains(String(alias.dropFirst(Attachment.aliasPrefix.count)))
+    else { continue }
+    try host.perform(.removeLink(link.index, name: link.name), accepting: ENODEV)
+  }
+}

@@ -1,0 +1,97 @@
+internal import CNI
+internal import Glibc
+internal import JSON
+internal import Lease
+internal import Linux
+
+/// The hand-off: where no agent runs, ADD lets the helper bring lease and routes up to date before it begins.
+extension LeaseSource {
+  private static let helperName = "causeway-hostgw"
+  /// How long an ADD waits for another's `sync`, and for its own.
+  private static let limit = Duration.seconds(20)
+
+  /// The lease, after the helper has run where it had to.
+  ///
+  /// In the ordinary case, nothing changed since the last `sync`, this costs one stat(2) and the reading of two
+  /// small files. A `sync` that fails is told on standard error and fails no ADD: the lease counts.
+  ///
+  /// - Throws: code 11 where another ADD's `sync` does not end, or the lease cannot be read.
+  func obtain(searchPath: [String]) throws -> SubnetLease? {
+    if let helper { try bringUpToDate(helper, searchPath) }
+    do throws(LeaseError) {
+      return try read()
+    } catch {
+      throw CNIError(.tryAgainLater, "the node's lease cannot be used", details: error.description)
+    }
+  }
+
+  private func bringUpToDate(_ helper: Helper, _ searchPath: [String]) throws {
+    if try isUpToDate(helper) || FileLock.isHeldExclusively(agentLock) { return }
+    try Files.makeDirectory(stateDirectory)
+    let lock = try turn()
+    // The ADD that held the lock before this one has done the work.
+    if try isUpToDate(helper) { return }
+    try runHelper(helper, searchPath)
+    _ = consume lock
+  }
+
+  /// Waits until no other ADD runs the helper.
+  private func turn() throws -> FileLock {
+    let path = "\(stateDirectory)/hand-off.lock"
+    do throws(SystemError) {
+      return try FileLock(path, waitingAtMost: LeaseSource.limit)
+    } catch {
+      guard error.errno == EWOULDBLOCK else { throw error }
+      throw CNIError(
+        .tryAgainLater, "another ADD has been running \(LeaseSource.helperName) sync for too long",
+        details: "see whether it hangs: \(path) is held")
+    }
+  }
+
+  /// Whether there is a lease and the nodes file is as the last `sync` read it.
+  private func isUpToDate(_ helper: Helper) throws -> Bool {
+    // A lease that cannot be read counts as none: the helper writes it anew.
+    guard case .some(.some) = try? read() else { return false }
+    // A nodes file that went away takes no lease back.
+    guard let identity = try Files.identity(helper.nodesFile) else { return true }
+    return try NodesFileMark(identity).isStored(in: stateDirectory)
+  }
+
+  private func runHelper(_ helper: Helper, _ searchPath: [String]) throws {
+    guard let program = LeaseSource.findHelper(searchPath) else {
+      StandardError.write(
+        "\(LeaseSource.helperName) is not in CNI_PATH \(searchPath.joined(separator: ":")): routes stay as they are"
+      )
+      return
+    }
+    do {
+      let outcome = try Program.run(
+        program, ["sync", "--config", "-"], environment: ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"],
+        input: Array(JSONValue.object(helper.options).text().utf8), limit: LeaseSource.limit)
+      guard outcome.status != 0 else { return }
+      StandardError.write(
+        "\(LeaseSource.helperName) sync ended with \(outcome.status): \(String(decoding: outcome.output, as: UTF8.self))"
+      )
+    } catch let error as SystemError {
+      StandardError.write("\(LeaseSource.helperName) sync: \(error)")
+    }
+  }
+
+  static func findHelper(_ searchPath: [String]) -> String? {
+    searchPath.map { "\($0)/\(helperName)" }.first { path in
+      (try? Files.identity(path))?.isRegularFile == true
+    }
+  }
+
+  /// What to do about a lease that is not there, for ADD's and STATUS's errors.
+  var remedy: String {
+    let places = subnetFiles.joined(separator: " or ")
+    guard let helper else {
+      return
+        "there is no lease in \(places) and ipam names no ranges: start causeway-hostgw run on this node, "
+        + "or add \"hostgw\" or ipam.ranges to the configuration"
+    }
+    return
+      "there is no lease in \(places): see what causeway-hostgw sync --nodes-file \(helper.nodesFile) says"
+  }
+}

@@ -1,0 +1,68 @@
+internal import CNI
+internal import JSON
+internal import Lease
+internal import Linux
+
+/// Where the node's lease is read, and the helper that may be run to write it.
+struct LeaseSource: Sendable {
+  /// Tried in order.
+  let subnetFiles: [String]
+  let stateDirectory: String
+  let helper: Helper?
+
+  /// The helper's options, as the configuration's `hostgw` object gives them.
+  struct Helper: Sendable {
+    let nodesFile: String
+    let options: JSONObject
+  }
+
+  /// The helper's defaults (`causeway-hostgw --help`).
+  static let defaultStateDirectory = "/run/causeway"
+  static let defaultSubnetFiles = ["/run/causeway/subnet.env", "/run/flannel/subnet.env"]
+  private static let defaultNodesFile = "/etc/causeway/nodes.json"
+
+  init(_ fields: JSONFields) throws {
+    let hostgw = try fields.fields("hostgw")
+    let subnetFile = try fields.string("subnetFile") ?? hostgw?.string("subnet-file")
+    subnetFiles = subnetFile.map { [$0] } ?? LeaseSource.defaultSubnetFiles
+    stateDirectory = try hostgw?.string("state-dir") ?? LeaseSource.defaultStateDirectory
+    guard let hostgw else {
+      helper = nil
+      return
+    }
+    let store = try hostgw.string("store") ?? "file"
+    guard store == "file" else {
+      throw CNIError(
+        .invalidConfiguration, "hostgw.store must be \"file\", but is \"\(store)\"",
+        details: "a lease from \(store) needs an agent to renew it: run causeway-hostgw run and remove hostgw"
+      )
+    }
+    var options = hostgw.object
+    // The helper must write the file that is read here.
+    if let subnetFile { options["subnet-file"] = .string(subnetFile) }
+    helper = Helper(
+      nodesFile: try hostgw.string("nodes-file") ?? LeaseSource.defaultNodesFile, options: options)
+  }
+
+  /// For verbs that must not fail over their configuration: what can be read, defaults for the rest, no helper.
+  init(lenient fields: JSONFields) {
+    if let source = try? LeaseSource(fields) {
+      self = source
+      return
+    }
+    subnetFiles = LeaseSource.defaultSubnetFiles
+    stateDirectory = LeaseSource.defaultStateDirectory
+    helper = nil
+  }
+
+  /// The lease as it lies on disk, `nil` where there is none.
+  func read() throws(LeaseError) -> SubnetLease? {
+    for path in subnetFiles {
+      if let lease = try SubnetLease.read(path) { return lease }
+    }
+    return nil
+  }
+
+  /// Where an agent holds its lock for as long as it runs.
+  var agentLock: String { "\(stateDirectory)/agent.lock" }
+}

@@ -1,0 +1,25 @@
+package import CNI
+internal import Lease
+internal import Linux
+
+/// STATUS: succeeds whenever an ADD could be served, also one that would first run the helper.
+///
+/// - Throws: code 50 with what to do.
+package func reportStatus(_ invocation: Invocation, _ configuration: AttachmentConfiguration) throws {
+  guard let addressing = configuration.addressing, addressing.rangeSets.isEmpty else { return }
+  let source = configuration.leaseSource
+  let problem: String
+  do throws(LeaseError) {
+    if try source.read() != nil { return }
+    problem = source.remedy
+  } catch {
+    problem = error.description
+  }
+  // Without a lease the next ADD runs the helper, if it can.
+  if let helper = source.helper, LeaseSource.findHelper(invocation.searchPath) != nil,
+    (try? Files.identity(helper.nodesFile)) ?? nil != nil
+  {
+    return
+  }
+  throw CNIError(.unavailable, "no address can be given to a pod", details: problem)
+}
