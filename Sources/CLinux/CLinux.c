@@ -5,6 +5,7 @@
 #include <linux/nsfs.h>
 #include <sched.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 int clinux_setns(int fd, int type) { return setns(fd, type); }
 
@@ -15,3 +16,5 @@ int clinux_namespace_type(int fd) { return ioctl(fd, NS_GET_NSTYPE); }
 int clinux_open_nameless(const char *directory, unsigned int mode) {
   return open(directory, O_TMPFILE | O_WRONLY | O_CLOEXEC, mode);
 }
+
+int clinux_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }

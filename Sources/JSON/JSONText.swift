@@ -6,6 +6,13 @@ extension JSONValue {
   /// Of duplicate members the last one counts. Depth is limited to 2,048, integers to 64 bits; `\u0000` is refused.
   /// libjansson's tree lives only inside this call.
   package init(parsing text: [UInt8]) throws(JSONError) {
+    // libjansson takes a NUL behind the value for the end of the text and passes over what follows.
+    if let end = text.firstIndex(of: 0) {
+      let before = text[..<end]
+      let lineStart = before.lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0
+      throw .malformed(
+        reason: "a NUL byte", line: before.count { $0 == UInt8(ascii: "\n") } + 1, column: end - lineStart + 1)
+    }
     var failure = json_error_t()
     // JSON_DECODE_ANY: a bare `null` or `3` is JSON; what is expected of the top level is the caller's rule.
     let tree = unsafe text.withUnsafeBytes { bytes in
@@ -42,8 +49,7 @@ extension JSONValue {
       var members: [JSONObject.Member] = []
       var iterator = unsafe json_object_iter(node)
       while let current = unsafe iterator {
-        if let name = unsafe json_object_iter_key(current), let value = unsafe json_object_iter_value(current)
-        {
+        if let name = unsafe json_object_iter_key(current), let value = unsafe json_object_iter_value(current) {
           members.append(
             JSONObject.Member(name: unsafe String(cString: name), value: unsafe JSONValue(value)))
         }
@@ -102,7 +108,8 @@ extension JSONValue {
     case .object(let object):
       guard let node = unsafe json_object() else { return nil }
       for member in object.members {
-        guard let child = unsafe member.value.makeTree(),
+        // libjansson would cut the name at a NUL.
+        guard !member.name.utf8.contains(0), let child = unsafe member.value.makeTree(),
           unsafe json_object_set_new(node, member.name, child) == 0
         else {
           unsafe json_decref(node)

@@ -59,8 +59,7 @@ package enum Files {
   }
 
   /// Puts `content` in the file's place by rename: a reader sees the old file or the new one, whole.
-  package static func replace(_ path: String, with content: [UInt8], mode: UInt32 = 0o644) throws(SystemError)
-  {
+  package static func replace(_ path: String, with content: [UInt8], mode: UInt32 = 0o644) throws(SystemError) {
     let temporary = "\(path).\(getpid()).tmp"
     do throws(SystemError) {
       let file = try OwnedDescriptor.open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode: mode)

@@ -1,3 +1,4 @@
+internal import CLinux
 internal import Glibc
 
 /// Another program, run to its end.
@@ -17,25 +18,38 @@ package enum Program {
   package static func run(
     _ path: String, _ arguments: [String], environment: [String], input: [UInt8], limit: Duration
   ) throws(SystemError) -> Outcome {
+    // It may leave its input unread.
+    CurrentProcess.ignoreBrokenPipes()
     let stdin = try pipe()
     let stdout = try pipe()
     let process = try spawn(
       path, arguments, environment, stdin: stdin.reader.number, stdout: stdout.writer.number)
-    var failure: SystemError?
-    var output: [UInt8] = []
+    let deadline = MonotonicTime.now + limit
     do throws(SystemError) {
-      output = try exchange(
-        path, input, writer: stdin.takeWriter(), reader: stdout.takeReader(),
-        deadline: MonotonicTime.now + limit)
+      let output = try exchange(
+        path, input, writer: stdin.takeWriter(), reader: stdout.takeReader(), deadline: deadline)
+      let status = try wait(for: process, path, deadline: deadline)
+      let signal = status & 0x7F
+      return Outcome(status: signal == 0 ? (status >> 8) & 0xFF : 128 + signal, output: output)
     } catch {
-      failure = error
       kill(process, SIGKILL)
+      var status: Int32 = 0
+      _ = try retryingOnInterrupt("wait for", path) { unsafe waitpid(process, &status, 0) }
+      throw error
     }
+  }
+
+  /// Waits for a program that has closed its output: most end in the same instant, but nothing makes them.
+  private static func wait(for process: pid_t, _ path: String, deadline: Duration) throws(SystemError) -> Int32 {
     var status: Int32 = 0
-    _ = try retryingOnInterrupt("wait for", path) { unsafe waitpid(process, &status, 0) }
-    if let failure { throw failure }
-    let signal = status & 0x7F
-    return Outcome(status: signal == 0 ? (status >> 8) & 0xFF : 128 + signal, output: output)
+    var pause = Duration.microseconds(20)
+    while true {
+      let ended = try retryingOnInterrupt("wait for", path) { unsafe waitpid(process, &status, WNOHANG) }
+      if ended == process { return status }
+      guard MonotonicTime.now < deadline else { throw SystemError("wait for", path, errno: ETIMEDOUT) }
+      MonotonicTime.sleep(pause)
+      pause = min(pause * 3 / 2, .milliseconds(10))
+    }
   }
 
   private struct Pipe: ~Copyable {
@@ -50,8 +64,7 @@ package enum Program {
 
   private static func pipe() throws(SystemError) -> Pipe {
     var ends: [Int32] = [-1, -1]
-    _ = try retryingOnInterrupt("make", "a pipe") { unsafe Glibc.pipe(&ends) }
-    for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+    _ = try retryingOnInterrupt("make", "a pipe") { unsafe clinux_pipe(&ends) }
     return Pipe(reader: OwnedDescriptor(owning: ends[0]), writer: OwnedDescriptor(owning: ends[1]))
   }
 

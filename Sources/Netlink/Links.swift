@@ -44,6 +44,26 @@ package struct Link: Sendable, Equatable {
       && flags & UInt32(IFF_NOARP.rawValue) == 0
   }
 
+  /// A link as it might be, for what reasons about links without a kernel.
+  package init(
+    index: Int32, name: String, mac: MACAddress? = nil, mtuBytes: Int, flags: UInt32, hardwareType: UInt16 = 1,
+    kind: String? = nil, operationalState: UInt8 = 6
+  ) {
+    self.index = index
+    self.name = name
+    self.mac = mac
+    self.mtuBytes = mtuBytes
+    self.flags = flags
+    self.hardwareType = hardwareType
+    self.kind = kind
+    self.operationalState = operationalState
+    masterIndex = nil
+    peerIndex = nil
+    alias = nil
+    promiscuity = 0
+    port = nil
+  }
+
   init(_ reply: NetlinkReply) throws(NetlinkError) {
     let (header, attributes) = try reply.body(ifinfomsg.self)
     let info = try attributes.nest(LinkAttribute.info)
@@ -174,8 +194,7 @@ extension NetlinkRequest {
   }
 
   /// Changes an existing link, found by its index where one is given (the name is then for messages only).
-  package static func changeLink(_ index: Int32? = nil, name: String, _ change: LinkChange) -> NetlinkRequest
-  {
+  package static func changeLink(_ index: Int32? = nil, name: String, _ change: LinkChange) -> NetlinkRequest {
     // RTM_SETLINK ignores IFLA_LINKINFO; RTM_NEWLINK without NLM_F_CREATE takes it and everything else
     // (net/core/rtnetlink.c, `rtnl_changelink`).
     var request = NetlinkRequest("set up the link", name, type: RouteMessage.newLink)

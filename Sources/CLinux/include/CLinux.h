@@ -1,7 +1,10 @@
 // Kernel headers that Swift's Glibc module does not carry, and the few calls that need _GNU_SOURCE.
-// No libc header may be included here: with other feature macros than Glibc's module its structs would differ.
+// No feature macro may be defined here: libc's structs would differ from those of Swift's Glibc module.
 #ifndef CAUSEWAY_CLINUX_H
 #define CAUSEWAY_CLINUX_H
+
+// First: <linux/if_bridge.h> and <linux/netfilter.h> then leave sockaddr_in and its kin to libc (linux/libc-compat.h).
+#include <netinet/in.h>
 
 #include <linux/if_addr.h>
 #include <linux/if_arp.h>
@@ -30,5 +33,8 @@ int clinux_namespace_type(int fd);
 
 /// open(2) with O_TMPFILE: a nameless file in `directory`, open for writing, or -1 with errno.
 int clinux_open_nameless(const char *directory, unsigned int mode);
+
+/// pipe2(2) with O_CLOEXEC: no program that another thread starts meanwhile inherits an end and keeps the pipe open.
+int clinux_pipe(int ends[2]);
 
 #endif

@@ -1,0 +1,46 @@
+import JSON
+import Linux
+import Netlink
+import TestSupport
+import Testing
+
+/// What the other kernel tests stand on.
+@Suite(.requiresRoot) struct FixtureTests {
+  @Test func nodesOfASegmentReachEachOther() throws {
+    let segment = try TestSegment()
+    let nodes = try [TestNode(), TestNode()]
+    for (index, node) in nodes.enumerated() {
+      try segment.connect(node, addresses: ["192.0.2.1\(index)/24", "2001:db8::1\(index)/64"])
+    }
+    #expect(try nodes[0].run(["ping", "-c1", "-W5", "192.0.2.11"]).status == 0)
+    #expect(try nodes[0].run(["ping", "-c1", "-W5", "2001:db8::11"]).status == 0)
+  }
+
+  @Test func aNodeHasItsOwnDirectoriesAndPods() throws {
+    let node = try TestNode()
+    #expect(try node.addPod("a") == "/run/netns/a")
+    #expect(try node.ip(json: "netns", "list").map { $0["name"] } == ["a"])
+    #expect(try node.ip(json: "link", inPod: "a").map { $0["ifname"] } == ["lo"])
+    try Files.replace(node.path("/run/here"), with: Array("x".utf8))
+    #expect(try node.sh("cat /run/here; ls /etc/cni /var/lib/cni") == "x/etc/cni:\n\n/var/lib/cni:\n")
+    try node.removePod("a")
+    #expect(try node.ip(json: "netns", "list").isEmpty)
+  }
+
+  @Test func aNodeGoesWhenItIsClosed() throws {
+    let node = try TestNode()
+    let namespace = try node.namespace().identity
+    node.close()
+    #expect(throws: SystemError.self) { _ = try node.namespace() }
+    #expect(try NetworkNamespace.current().identity != namespace)
+  }
+
+  @Test func aProgramRunsBesideTheTest() throws {
+    let node = try TestNode()
+    let program = try node.start(["/bin/sh", "-c", "echo here; exec sleep 60"])
+    #expect(eventually { program.output == "here\n" })
+    #expect(program.isRunning)
+    program.signal(15)
+    #expect(try program.exitStatus() == 128 + 15)
+  }
+}

@@ -1,0 +1,21 @@
+package import Testing
+
+internal import Foundation
+
+/// Why a test that needs root cannot run.
+package struct RootRequired: Error, CustomStringConvertible {
+  package var description: String {
+    "CAUSEWAY_REQUIRE_ROOT=1 asks for the tests that need root, but this is user \(getuid()): run hack/test as root"
+  }
+}
+
+extension Trait where Self == ConditionTrait {
+  /// Skips a test or suite without root; where CAUSEWAY_REQUIRE_ROOT is 1, as hack/test sets it, that is a failure.
+  package static var requiresRoot: Self {
+    .enabled("needs root, for network namespaces") {
+      if getuid() == 0 { return true }
+      if ProcessInfo.processInfo.environment["CAUSEWAY_REQUIRE_ROOT"] == "1" { throw RootRequired() }
+      return false
+    }
+  }
+}
