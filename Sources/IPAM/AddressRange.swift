@@ -24,7 +24,8 @@ package struct AddressRange: Sendable, Hashable, CustomStringConvertible {
     }
     guard subnet.isNetwork else {
       throw .invalidRanges(
-        "Network has host bits set. For a subnet mask of length \(subnet.length) the network address is \(subnet.first)")
+        "Network has host bits set. For a subnet mask of length \(subnet.length) the network address is \(subnet.first)"
+      )
     }
     if let gateway, gateway.family != subnet.family {
       throw .invalidRanges("Gateway \(gateway) must be an \(subnet.family) address, as network \(subnet) is")
