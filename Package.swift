@@ -16,7 +16,13 @@ let settings: [SwiftSetting] = [
 let package = Package(
   name: "causeway",
   products: [
-    .executable(name: "causeway", targets: ["causeway"])
+    .executable(name: "causeway", targets: ["causeway"]),
+    .executable(name: "causeway-hostgw", targets: ["causeway-hostgw"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
   ],
   targets: [
     .systemLibrary(name: "CJansson", pkgConfig: "jansson", providers: [.apt(["libjansson-dev"])]),
@@ -36,6 +42,24 @@ let package = Package(
       linkerSettings: [
         .unsafeFlags(["-static-executable", "-Xlinker", "-s"], .when(configuration: .release))
       ]),
+    .target(
+      name: "NodeRoutes",
+      dependencies: ["Netlink", "Lease", "Addresses", "Linux", .product(name: "Logging", package: "swift-log")],
+      swiftSettings: settings),
+    .target(
+      name: "NodeStores", dependencies: ["NodeRoutes", "Lease", "JSON", "Addresses", "Linux"],
+      swiftSettings: settings),
+    .executableTarget(
+      name: "causeway-hostgw",
+      dependencies: [
+        "NodeStores", "NodeRoutes", "Netlink", "Lease", "JSON", "Addresses", "Linux",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+      ],
+      swiftSettings: settings,
+      linkerSettings: [.unsafeFlags(["-Xlinker", "-s"], .when(configuration: .release))]),
     // A test target without tests: a plain one would be built with the programs, where Testing is missing.
     .testTarget(name: "TestSupport", dependencies: ["JSON", "Linux", "Netlink"], swiftSettings: settings),
     .testTarget(name: "AddressesTests", dependencies: ["Addresses"], swiftSettings: settings),
@@ -44,5 +68,14 @@ let package = Package(
     .testTarget(
       name: "KernelTests", dependencies: ["Netlink", "Linux", "Addresses", "JSON", "TestSupport"],
       swiftSettings: settings),
+    .testTarget(name: "LeaseTests", dependencies: ["Lease", "JSON", "Addresses"], swiftSettings: settings),
+    .testTarget(
+      name: "NodeRoutesTests", dependencies: ["NodeRoutes", "Netlink", "Lease", "Addresses"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "NodeStoresTests", dependencies: ["NodeStores", "NodeRoutes", "Lease", "JSON", "Addresses", "Linux"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "EndToEndTests", dependencies: ["JSON", "Linux", "TestSupport"], swiftSettings: settings),
   ]
 )

@@ -77,14 +77,31 @@ package struct JSONFields: Sendable {
   /// The objects of an array, each with its own path (`nodes[3]`).
   package func list(_ name: String) throws(JSONError) -> [JSONFields]? {
     guard let array = try array(name) else { return nil }
-    var list: [JSONFields] = []
+    return try objects(array, name)
+  }
+
+  /// The objects of an array of arrays, each with its own path (`ranges[0][1]`).
+  package func lists(_ name: String) throws(JSONError) -> [[JSONFields]]? {
+    guard let array = try array(name) else { return nil }
+    var lists: [[JSONFields]] = []
+    for (index, value) in array.enumerated() {
+      guard case .array(let inner) = value else {
+        throw wrongKind("\(name)[\(index)]", "an array of objects", value)
+      }
+      lists.append(try objects(inner, "\(name)[\(index)]"))
+    }
+    return lists
+  }
+
+  private func objects(_ array: [JSONValue], _ name: String) throws(JSONError) -> [JSONFields] {
+    var objects: [JSONFields] = []
     for (index, value) in array.enumerated() {
       guard case .object(let object) = value else {
         throw wrongKind("\(name)[\(index)]", "an object", value)
       }
-      list.append(JSONFields(object, path: "\(path(of: name))[\(index)]"))
+      objects.append(JSONFields(object, path: "\(path(of: name))[\(index)]"))
     }
-    return list
+    return objects
   }
 
   private func wrongKind(_ name: String, _ expected: String, _ found: JSONValue) -> JSONError {

@@ -21,6 +21,15 @@ package struct LinkAddress: Sendable, Equatable {
   /// Usable: not waiting for duplicate address detection, and not failed in it.
   package var isUsable: Bool { flags & UInt32(IFA_F_TENTATIVE | IFA_F_DADFAILED) == 0 }
 
+  /// An address as it might be, for what reasons about addresses without a kernel.
+  package init(_ prefix: IPPrefix, linkIndex: Int32, flags: UInt32 = 0, scope: UInt8 = 0, owner: UInt8 = 0) {
+    self.prefix = prefix
+    self.linkIndex = linkIndex
+    self.flags = flags
+    self.scope = scope
+    self.owner = owner
+  }
+
   init?(_ reply: NetlinkReply) throws(NetlinkError) {
     let (header, attributes) = try reply.body(ifaddrmsg.self)
     // On a point-to-point link IFA_ADDRESS is the peer's; IFA_LOCAL is always our own, where it is given.

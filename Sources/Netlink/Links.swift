@@ -44,6 +44,26 @@ package struct Link: Sendable, Equatable {
       && flags & UInt32(IFF_NOARP.rawValue) == 0
   }
 
+  /// A link as it might be, for what reasons about links without a kernel.
+  package init(
+    index: Int32, name: String, mac: MACAddress? = nil, mtuBytes: Int, flags: UInt32, hardwareType: UInt16 = 1,
+    kind: String? = nil, operationalState: UInt8 = 6
+  ) {
+    self.index = index
+    self.name = name
+    self.mac = mac
+    self.mtuBytes = mtuBytes
+    self.flags = flags
+    self.hardwareType = hardwareType
+    self.kind = kind
+    self.operationalState = operationalState
+    masterIndex = nil
+    peerIndex = nil
+    alias = nil
+    promiscuity = 0
+    port = nil
+  }
+
   init(_ reply: NetlinkReply) throws(NetlinkError) {
     let (header, attributes) = try reply.body(ifinfomsg.self)
     let info = try attributes.nest(LinkAttribute.info)

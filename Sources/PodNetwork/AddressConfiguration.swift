@@ -54,9 +54,9 @@ struct AddressConfiguration: Sendable {
 
   /// The capability's ranges come first, then the single old-style range, then the list.
   private static func rangeSets(_ ipam: JSONFields, _ runtime: JSONFields?) throws -> [RangeSet] {
-    var sets = try lists(runtime, "ipRanges")
+    var sets = try runtime?.lists("ipRanges") ?? []
     if ipam.value("subnet") != nil { sets.append([ipam]) }
-    sets += try lists(ipam, "ranges")
+    sets += try ipam.lists("ranges") ?? []
     var rangeSets: [RangeSet] = []
     for (index, set) in sets.enumerated() {
       do {
@@ -72,18 +72,6 @@ struct AddressConfiguration: Sendable {
       }
     }
     return rangeSets
-  }
-
-  /// A list of lists of objects; each inner one is a set.
-  private static func lists(_ fields: JSONFields?, _ name: String) throws -> [[JSONFields]] {
-    guard let fields else { return [] }
-    return try (fields.array(name) ?? []).enumerated().map { index, value in
-      let path = "\(fields.path(of: name))[\(index)]"
-      guard case .array = value else {
-        throw JSONError.wrongKind(field: path, expected: "an array of ranges", found: value)
-      }
-      return try JSONFields([.init(name: "ranges", value: value)].asObject, path: path).list("ranges") ?? []
-    }
   }
 
   private static func range(_ fields: JSONFields) throws -> AddressRange {
@@ -123,8 +111,4 @@ struct AddressConfiguration: Sendable {
       return address
     }
   }
-}
-
-extension [JSONObject.Member] {
-  fileprivate var asObject: JSONObject { JSONObject(self) }
 }

@@ -1,0 +1,99 @@
+package import Addresses
+package import JSON
+
+/// The cluster's network as flannel's `net-conf.json` describes it: the address ranges, and how nodes reach each
+/// other. Keys match in any case and unknown keys are passed over, as flannel's decoder has it.
+package struct NetConf: Sendable, Equatable {
+  /// How packets get from node to node.
+  package enum Backend: String, Sendable, Equatable {
+    /// A plain route by the other node's address on the same layer-2 network.
+    case hostGateway = "host-gw"
+  }
+
+  /// One network of each family that is switched on, IPv4 first.
+  package var networks: [IPPrefix]
+  package var backend: Backend
+
+  package init(networks: [IPPrefix], backend: Backend = .hostGateway) {
+    self.networks = networks
+    self.backend = backend
+  }
+
+  /// The cluster's network of a family, `nil` where the family is off.
+  package func network(_ family: IPFamily) -> IPPrefix? {
+    networks.first { $0.family == family }
+  }
+
+  /// The families that are switched on.
+  package var families: [IPFamily] { networks.map(\.family) }
+}
+
+/// Why a `net-conf.json` cannot be used; fields are named by their paths.
+package enum NetConfError: Error, Sendable, Equatable, CustomStringConvertible {
+  case json(JSONError)
+  case missing(field: String, remedy: String)
+  case invalid(field: String, value: String, expected: String)
+
+  package var description: String {
+    switch self {
+    case .json(let error): error.description
+    case .missing(let field, let remedy): "\(field) is missing: \(remedy)"
+    case .invalid(let field, let value, let expected): "\(field) is \(value), but must be \(expected)"
+    }
+  }
+}
+
+extension NetConf {
+  /// Reads the object of a `net-conf.json`: IPv4 is on and IPv6 off unless the object says otherwise, and without
+  /// `Backend` nodes are each other's gateways (flannel's own code would take udp there).
+  package init(_ fields: JSONFields) throws(NetConfError) {
+    let usesIPv4 = try NetConf.reading { () throws(JSONError) in try fields.bool("EnableIPv4") } ?? true
+    let usesIPv6 = try NetConf.reading { () throws(JSONError) in try fields.bool("EnableIPv6") } ?? false
+    guard usesIPv4 || usesIPv6 else {
+      throw .invalid(
+        field: fields.path(of: "EnableIPv4"), value: "false", expected: "true where EnableIPv6 is not")
+    }
+    var networks: [IPPrefix] = []
+    if usesIPv4 { networks.append(try NetConf.network(fields, "Network", .v4)) }
+    if usesIPv6 { networks.append(try NetConf.network(fields, "IPv6Network", .v6)) }
+    self.init(networks: networks, backend: try NetConf.backend(fields))
+  }
+
+  private static func network(
+    _ fields: JSONFields, _ name: String, _ family: IPFamily
+  ) throws(NetConfError) -> IPPrefix {
+    let field = fields.path(of: name)
+    let example = family == .v4 ? "\"10.244.0.0/16\"" : "\"fd00:10:244::/48\""
+    guard let text = try reading({ () throws(JSONError) in try fields.string(name) }), !text.isEmpty else {
+      throw .missing(
+        field: field,
+        remedy: "give the cluster's \(family) network, such as \(example), or set Enable\(family) to false")
+    }
+    guard let prefix = IPPrefix(text), prefix.family == family else {
+      throw .invalid(field: field, value: "\"\(text)\"", expected: "an \(family) network such as \(example)")
+    }
+    // Host bits are cut off, as Go's net.ParseCIDR does for flannel.
+    return prefix.network
+  }
+
+  private static func backend(_ fields: JSONFields) throws(NetConfError) -> Backend {
+    guard let backend = try reading({ () throws(JSONError) in try fields.fields("Backend") }) else {
+      return .hostGateway
+    }
+    let field = backend.path(of: "Type")
+    guard let type = try reading({ () throws(JSONError) in try backend.string("Type") }) else {
+      throw .missing(field: field, remedy: "give \"host-gw\", or leave Backend out")
+    }
+    guard let known = Backend(rawValue: type.lowercased()) else {
+      throw .invalid(
+        field: field, value: "\"\(type)\"", expected: "\"host-gw\", the only backend that there is")
+    }
+    return known
+  }
+
+  private static func reading<Value>(
+    _ body: () throws(JSONError) -> Value
+  ) throws(NetConfError) -> Value {
+    do throws(JSONError) { return try body() } catch { throw .json(error) }
+  }
+}

@@ -1,0 +1,67 @@
+internal import Addresses
+internal import Netlink
+
+/// Which of our links another node is a neighbour on, judged from our own addresses and links: the kernel would also
+/// take a gateway that it reaches through a router or a point-to-point link, and packets would vanish there.
+struct Adjacency {
+  private let own: Set<IPAddress>
+  private let clusterNetworks: [IPPrefix]
+  /// The networks that we are in, the best first.
+  private let candidates: [(network: IPPrefix, link: Link)]
+  /// For each family what a reason says was looked at.
+  private let lookedAt: [IPFamily: String]
+
+  /// - Parameter preferred: the links that hold our public addresses.
+  init(_ state: NetworkState, clusterNetworks: [IPPrefix], preferred: [Int32]) {
+    own = Set(state.addresses.map(\.prefix.address))
+    self.clusterNetworks = clusterNetworks
+    let links = Dictionary(state.links.map { ($0.index, $0) }) { first, _ in first }
+    let usable =
+      state.addresses.compactMap { address in
+        let isPods = clusterNetworks.contains { $0.contains(address.prefix.address) }
+        guard !isPods, address.isUsable, let link = links[address.linkIndex], !link.isLoopback else {
+          return nil
+        }
+        return (network: address.prefix, link: link)
+      } as [(network: IPPrefix, link: Link)]
+    candidates = usable.sorted { left, right in
+      let ranks = [left, right].map {
+        (preferred.contains($0.link.index) ? 0 : 1, -$0.network.length, $0.link.index)
+      }
+      return ranks[0] < ranks[1]
+    }
+    lookedAt = Dictionary(
+      uniqueKeysWithValues: IPFamily.allCases.map { family in
+        let own = usable.filter { $0.network.family == family && !$0.network.address.isLinkLocal }
+        let texts = own.prefix(4).map { "\($0.network) on \($0.link.name)" } + (own.count > 4 ? ["…"] : [])
+        return (family, texts.isEmpty ? "this node has no \(family) address" : texts.joined(separator: ", "))
+      })
+  }
+
+  /// The link to send to `gateway` on, or why there is none.
+  func link(to gateway: IPAddress) -> Result<Link, OffLink> {
+    if own.contains(gateway) { return .failure(OffLink("\(gateway) is this node's own address")) }
+    if let network = clusterNetworks.first(where: { $0.contains(gateway) }) {
+      return .failure(OffLink("\(gateway) lies inside the cluster's own network \(network)"))
+    }
+    var obstacle: String?
+    for (network, link) in candidates where network.contains(gateway) {
+      if !link.isUp {
+        obstacle = obstacle ?? "\(link.name), the link to \(network.network), is down"
+      } else if !link.resolvesNeighbours {
+        obstacle = obstacle ?? "\(link.name), the link to \(network.network), resolves no neighbours"
+      } else {
+        return .success(link)
+      }
+    }
+    let looked = obstacle ?? "no network of this node holds \(gateway) (\(lookedAt[gateway.family] ?? ""))"
+    return .failure(
+      OffLink("\(looked); the vxlan backend, whose DirectRouting would reach it, is not available yet"))
+  }
+}
+
+/// Why a node is no neighbour.
+struct OffLink: Error {
+  let reason: String
+  init(_ reason: String) { self.reason = reason }
+}

@@ -1,0 +1,44 @@
+package import Lease
+package import Linux
+
+/// Where this node's lease is written for the plugin.
+package struct LeaseFiles: Sendable, Equatable {
+  /// `subnet.env`, which pods come from.
+  package var subnetFile: String
+  /// A copy that survives a reboot.
+  package var leaseCopy: String
+  /// Where the mark of the nodes file is kept.
+  package var stateDirectory: String
+
+  package init(subnetFile: String, leaseCopy: String, stateDirectory: String) {
+    self.subnetFile = subnetFile
+    self.leaseCopy = leaseCopy
+    self.stateDirectory = stateDirectory
+  }
+
+  /// Writes the lease where it differs and then the mark, so that who sees the mark finds the lease. Says whether the
+  /// lease was another.
+  package func publish(_ lease: SubnetLease, mark: NodesFileMark?) throws(SystemError) -> Bool {
+    let content = Array(lease.text.utf8)
+    let isNew = try write(content, to: subnetFile)
+    _ = try write(content, to: leaseCopy)
+    if let mark, try !mark.isStored(in: stateDirectory) { try mark.store(in: stateDirectory) }
+    return isNew
+  }
+
+  private func write(_ content: [UInt8], to path: String) throws(SystemError) -> Bool {
+    if try Files.read(path, limit: 65536) == content { return false }
+    if let slash = path.lastIndex(of: "/"), slash > path.startIndex {
+      try Files.makeDirectory(String(path[..<slash]))
+    }
+    try Files.replace(path, with: content)
+    return true
+  }
+
+  /// Removes all that `publish` writes.
+  package func remove() throws(SystemError) {
+    try Files.remove(subnetFile)
+    try Files.remove(leaseCopy)
+    try NodesFileMark.remove(from: stateDirectory)
+  }
+}

@@ -1,0 +1,70 @@
+package import Addresses
+package import Lease
+
+/// A node of the cluster as a store tells it; each family stands on its own.
+package struct Node: Sendable, Equatable {
+  /// Unique in the cluster.
+  package var name: String
+  /// Where other nodes reach it.
+  package var publicIP: IPAddress?
+  package var publicIPv6: IPAddress?
+  /// What its pods live in.
+  package var subnet: IPPrefix?
+  package var ipv6Subnet: IPPrefix?
+
+  package init(
+    name: String, publicIP: IPAddress? = nil, publicIPv6: IPAddress? = nil, subnet: IPPrefix? = nil,
+    ipv6Subnet: IPPrefix? = nil
+  ) {
+    self.name = name
+    self.publicIP = publicIP
+    self.publicIPv6 = publicIPv6
+    self.subnet = subnet
+    self.ipv6Subnet = ipv6Subnet
+  }
+
+  /// The node's address of a family.
+  package func address(_ family: IPFamily) -> IPAddress? {
+    switch family {
+    case .v4: publicIP
+    case .v6: publicIPv6
+    }
+  }
+
+  /// The node's subnet of a family.
+  package func subnet(_ family: IPFamily) -> IPPrefix? {
+    switch family {
+    case .v4: subnet
+    case .v6: ipv6Subnet
+    }
+  }
+}
+
+/// All nodes at one moment, with the network that they share: always the whole, never a difference.
+package struct NodeSnapshot: Sendable, Equatable {
+  package var netConf: NetConf
+  /// Names and addresses are unique, subnets lie in the network and apart from each other.
+  package var nodes: [Node]
+  /// Which state of the nodes file this is, where it came from one.
+  package var mark: NodesFileMark?
+
+  package init(netConf: NetConf, nodes: [Node], mark: NodesFileMark? = nil) {
+    self.netConf = netConf
+    self.nodes = nodes
+    self.mark = mark
+  }
+}
+
+/// A way to learn the nodes: a file, etcd, Kubernetes.
+package protocol NodeStore: Sendable {
+  /// Where the nodes come from, for people: "/etc/causeway/nodes.json".
+  var source: String { get }
+
+  /// Reads the nodes once; blocks the calling thread.
+  func read() throws -> NodeSnapshot
+
+  /// The nodes now and whenever they change, newest only, until the reader stops.
+  ///
+  /// A failed read is a failure in the stream and never an empty set: the reader keeps what it knew.
+  func updates() -> AsyncStream<Result<NodeSnapshot, any Error>>
+}

@@ -1,0 +1,93 @@
+package import Addresses
+package import Lease
+package import Netlink
+
+/// How a node is told which of the nodes it is.
+package struct NodeSelection: Sendable, Equatable {
+  /// A name that must be among the nodes (`--node-name`).
+  package var name: String?
+  /// The host's name, which may be among them.
+  package var hostName: String
+  /// Addresses that the node must have (`--public-ip`, `--public-ipv6`).
+  package var publicAddresses: [IPAddress]
+  /// The name or an address of the link that the node's addresses must be on (`--iface`).
+  package var interface: String?
+
+  package init(
+    name: String? = nil, hostName: String, publicAddresses: [IPAddress] = [], interface: String? = nil
+  ) {
+    self.name = name
+    self.hostName = hostName
+    self.publicAddresses = publicAddresses
+    self.interface = interface
+  }
+}
+
+/// The node that this machine is.
+package struct OwnNode: Sendable, Equatable {
+  package let node: Node
+  /// The links that hold its public addresses, IPv4's first.
+  package let links: [Link]
+  /// What is wrong in one family while the other works.
+  package let problem: String?
+
+  /// Finds this machine among the nodes: by its given name, a given address, the host's name, or any address that one
+  /// of our links holds; in this order.
+  package init(_ snapshot: NodeSnapshot, _ selection: NodeSelection, state: NetworkState) throws(OwnNodeError)
+  {
+    let search = OwnNodeSearch(snapshot: snapshot, selection: selection, state: state)
+    node = try search.node()
+    (links, problem) = try search.links(of: node)
+    guard node.subnet != nil || node.ipv6Subnet != nil else { throw .noSubnet(node: node.name) }
+  }
+
+  /// What this node's pods may use, once the routes are in.
+  package func lease(networks: [IPPrefix], masquerades: Bool) -> SubnetLease {
+    let subnets = networks.compactMap { network in
+      node.subnet(network.family).flatMap { subnet in
+        subnet.address.advanced(by: 1).flatMap { IPPrefix($0, length: subnet.length) }
+      }
+    }
+    return SubnetLease(
+      networks: networks.filter { node.subnet($0.family) != nil }, subnets: subnets,
+      mtuBytes: links.map(\.mtuBytes).min() ?? 1500, masquerades: masquerades)
+  }
+}
+
+/// Why this machine is none of the nodes, or can't be.
+package enum OwnNodeError: Error, Sendable, Equatable, CustomStringConvertible {
+  case unknownName(String, known: String)
+  case unknownAddress(IPAddress)
+  case notFound(hostName: String, addresses: String)
+  case ambiguous(first: String, second: String)
+  case otherAddress(node: String, given: IPAddress, found: String)
+  case noInterface(String, links: String)
+  case noAddress(node: String)
+  case notOurs(node: String, wanted: String, addresses: String)
+  case noSubnet(node: String)
+
+  package var description: String {
+    switch self {
+    case .unknownName(let name, let known):
+      "no node is named \(name) (there are \(known)): correct --node-name, or add the node"
+    case .unknownAddress(let address):
+      "no node has the address \(address): correct --public-\(address.family == .v4 ? "ip" : "ipv6"), or add the node"
+    case .notFound(let hostName, let addresses):
+      "this machine is none of the nodes: none is named \(hostName), its host name, and none has one of its addresses "
+        + "(\(addresses)): add it to the nodes, or say which it is with --node-name"
+    case .ambiguous(let first, let second):
+      "both node \(first) and node \(second) have an address of this machine: say which it is with --node-name"
+    case .otherAddress(let node, let given, let found):
+      "--public-\(given.family == .v4 ? "ip" : "ipv6") is \(given), but node \(node) has \(found): correct one of them"
+    case .noInterface(let interface, let links):
+      "no link has the name or address \(interface) (there are \(links)): correct --iface"
+    case .noAddress(let node):
+      "node \(node), this machine, has neither publicIP nor publicIPv6: add the address by which other nodes reach it"
+    case .notOurs(let node, let wanted, let addresses):
+      "node \(node), this machine, must have \(wanted), but its addresses are \(addresses): correct the node's "
+        + "publicIP or publicIPv6, or say which node this is with --node-name"
+    case .noSubnet(let node):
+      "node \(node), this machine, has neither subnet nor ipv6Subnet: add what its pods shall live in"
+    }
+  }
+}

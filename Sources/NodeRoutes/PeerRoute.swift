@@ -1,0 +1,55 @@
+package import Addresses
+
+/// What becomes of one other node in one family.
+package struct PeerRoute: Sendable, Equatable {
+  package enum State: Sendable, Equatable {
+    /// The route is in the kernel.
+    case installed
+    /// It is wanted, possible and not there.
+    case missing
+    /// It is wanted and possible, but the kernel refused.
+    case failed(String)
+    /// The node's address is on none of our links.
+    case offLink(String)
+    /// Somebody else's route has the same destination and metric.
+    case blocked(String)
+    /// The node has a subnet and no address to reach it by.
+    case noAddress
+    /// The node has no subnet of this family, so there is nothing to route.
+    case noSubnet
+  }
+
+  /// The node's name.
+  package let node: String
+  package let family: IPFamily
+  package let subnet: IPPrefix?
+  package let gateway: IPAddress?
+  /// The name of the link to the gateway, where it has one.
+  package internal(set) var link: String?
+  package internal(set) var state: State
+
+  /// Whether all that is wanted is there.
+  package var isSettled: Bool { state == .installed || state == .noSubnet }
+
+  /// The state as a word, the same in every output.
+  package var stateName: String {
+    switch state {
+    case .installed: "installed"
+    case .missing: "missing"
+    case .failed: "failed"
+    case .offLink: "off-link"
+    case .blocked: "blocked"
+    case .noAddress: "no-address"
+    case .noSubnet: "no-subnet"
+    }
+  }
+
+  /// Why there is no route, `nil` where the state says it all.
+  package var reason: String? {
+    switch state {
+    case .failed(let reason), .offLink(let reason), .blocked(let reason): reason
+    case .noAddress: "the node has \(subnet.map { "\($0)" } ?? "a subnet") and no public \(family) address"
+    case .installed, .missing, .noSubnet: nil
+    }
+  }
+}

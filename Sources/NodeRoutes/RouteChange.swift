@@ -1,0 +1,24 @@
+package import Addresses
+
+/// One thing that was done to the kernel's routes, for the log.
+package struct RouteChange: Sendable, Equatable {
+  package enum Verb: String, Sendable {
+    case added = "route added"
+    case replaced = "route replaced"
+    case moved = "next hop moved to another link"
+    case removed = "route removed"
+  }
+
+  package let verb: Verb
+  /// The node that the route leads to; `nil` for a route that nobody wants any more.
+  package let node: String?
+  package let subnet: IPPrefix?
+  package let gateway: IPAddress?
+  package let link: String?
+}
+
+extension RouteChange {
+  init(_ verb: Verb, _ peer: PeerRoute) {
+    self.init(verb: verb, node: peer.node, subnet: peer.subnet, gateway: peer.gateway, link: peer.link)
+  }
+}

@@ -1,0 +1,118 @@
+package import Addresses
+internal import Lease
+package import Netlink
+
+/// What must change in the kernel so that every node that can be reached by a plain route is, and nothing of ours is
+/// left over: the difference between what the nodes ask for and what is there.
+package struct RoutePlan: Sendable, Equatable {
+  /// Something to put in place, and for whom.
+  package struct Step<Noun: Sendable & Equatable>: Sendable, Equatable {
+    package let noun: Noun
+    /// The position in `peers`.
+    package let peer: Int
+  }
+
+  /// Every other node in every family of the cluster, in the order of the nodes.
+  package private(set) var peers: [PeerRoute] = []
+  package private(set) var newNextHops: [Step<NextHop>] = []
+  /// On another link than they must be.
+  package private(set) var changedNextHops: [Step<NextHop>] = []
+  package private(set) var newRoutes: [Step<Route>] = []
+  /// Ours, by another gateway than they must be.
+  package private(set) var changedRoutes: [Step<Route>] = []
+  package private(set) var staleRoutes: [Route] = []
+  package private(set) var staleNextHops: [NextHop] = []
+
+  /// Whether the kernel is as it must be.
+  package var isEmpty: Bool {
+    newNextHops.isEmpty && changedNextHops.isEmpty && newRoutes.isEmpty && changedRoutes.isEmpty
+      && staleRoutes.isEmpty && staleNextHops.isEmpty
+  }
+
+  /// The destinations of routes that are to be put in place.
+  package var wantedDestinations: Set<IPPrefix> {
+    Set((newRoutes + changedRoutes).map(\.noun.destination))
+  }
+
+  /// - Parameters:
+  ///   - own: this node, which gets no route.
+  ///   - foreign: routes of others in the main table; where one has the destination and metric of a wanted route,
+  ///     that route is blocked.
+  package init(_ snapshot: NodeSnapshot, own: OwnNode, state: NetworkState, foreign: [Route] = []) {
+    let adjacency = Adjacency(
+      state, clusterNetworks: snapshot.netConf.networks, preferred: own.links.map(\.index))
+    let inTheWay = Dictionary(
+      foreign.filter(\.hasDefaultMetric).map { ($0.destination, $0) }, uniquingKeysWith: { first, _ in first }
+    )
+    var numbers = state.nextHops.map(NextHopNumbers.init)
+    var actual = Dictionary(grouping: state.routes, by: \.destination)
+    let families = snapshot.netConf.families
+    for node in snapshot.nodes where node.name != own.node.name {
+      for family in families {
+        var peer = PeerRoute(
+          node: node.name, family: family, subnet: node.subnet(family), gateway: node.address(family),
+          link: nil,
+          state: .noSubnet)
+        if let subnet = peer.subnet {
+          peer.state = .noAddress
+          if let gateway = peer.gateway {
+            switch adjacency.link(to: gateway) {
+            case .failure(let offLink): peer.state = .offLink(offLink.reason)
+            case .success(let link):
+              peer.link = link.name
+              peer.state = desire(
+                subnet, via: gateway, on: link.index, actual: actual.removeValue(forKey: subnet) ?? [],
+                blocker: inTheWay[subnet].map(state.description(ofForeign:)), numbers: &numbers)
+            }
+          }
+        }
+        peers.append(peer)
+      }
+    }
+    staleRoutes += actual.values.joined().sorted { $0.destination.address < $1.destination.address }
+    staleNextHops = numbers?.rest ?? []
+  }
+
+  /// The plan that leaves nothing of ours.
+  package init(removing routes: [Route], _ nextHops: [NextHop]) {
+    staleRoutes = routes
+    staleNextHops = nextHops
+  }
+
+  /// Compares one wanted route with what is there of ours to the same destination.
+  private mutating func desire(
+    _ subnet: IPPrefix, via gateway: IPAddress, on linkIndex: Int32, actual: [Route], blocker: String?,
+    numbers: inout NextHopNumbers?
+  ) -> PeerRoute.State {
+    if let blocker, actual.isEmpty { return .blocked(blocker) }
+    let peer = peers.count
+    let found = numbers?.take(gateway, on: linkIndex)
+    let route =
+      found.map { Route(subnet, nextHopID: $0.hop.id, owner: NetworkState.owner) }
+      ?? Route(subnet, via: gateway, linkIndex: linkIndex, owner: NetworkState.owner)
+    let fitting = actual.firstIndex { $0.stands(for: route) }
+    if fitting == nil, let blocker {
+      staleRoutes += actual
+      return .blocked(blocker)
+    }
+    switch found {
+    case .absent(let hop): newNextHops.append(Step(noun: hop, peer: peer))
+    case .elsewhere(let hop): changedNextHops.append(Step(noun: hop, peer: peer))
+    case .there, nil: break
+    }
+    if let fitting {
+      staleRoutes += actual.indices.filter { $0 != fitting }.map { actual[$0] }
+      if case .elsewhere = found { return .missing }
+      return .installed
+    }
+    // The kernel replaces the one of the same metric; whatever else of ours goes there is left over.
+    if let replaced = actual.firstIndex(where: \.hasDefaultMetric) {
+      changedRoutes.append(Step(noun: route, peer: peer))
+      staleRoutes += actual.indices.filter { $0 != replaced }.map { actual[$0] }
+    } else {
+      newRoutes.append(Step(noun: route, peer: peer))
+      staleRoutes += actual
+    }
+    return .missing
+  }
+}

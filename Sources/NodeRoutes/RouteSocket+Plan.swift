@@ -1,0 +1,67 @@
+internal import Glibc
+package import Netlink
+
+/// What became of a plan.
+package struct PlanOutcome: Sendable {
+  /// Every other node with the state that it is in now.
+  package internal(set) var peers: [PeerRoute]
+  package internal(set) var changes: [RouteChange] = []
+  /// What of ours could not be removed.
+  package internal(set) var leftovers: [NetlinkError] = []
+}
+
+extension RouteSocket {
+  /// Carries a plan out: first what is new, last what is left over, each kind in packed messages. What fails is told at
+  /// its node and holds nobody else back.
+  ///
+  /// - Throws: only where the socket itself fails.
+  package mutating func apply(_ plan: RoutePlan) throws(NetlinkError) -> PlanOutcome {
+    var outcome = PlanOutcome(peers: plan.peers)
+    try put(plan.newNextHops, nil, &outcome, NetlinkRequest.addNextHop)
+    try put(plan.changedNextHops, .moved, &outcome, NetlinkRequest.replaceNextHop)
+    try put(plan.newRoutes, .added, &outcome, NetlinkRequest.addRoute)
+    try put(plan.changedRoutes, .replaced, &outcome, NetlinkRequest.replaceRoute)
+    try remove(plan, &outcome)
+    return outcome
+  }
+
+  /// Puts things in place for the peers that nothing has failed for.
+  private mutating func put<Noun>(
+    _ steps: [RoutePlan.Step<Noun>], _ verb: RouteChange.Verb?, _ outcome: inout PlanOutcome,
+    _ request: (Noun) -> NetlinkRequest
+  ) throws(NetlinkError) {
+    let steps = steps.filter { !outcome.peers[$0.peer].hasFailed }
+    for (step, failure) in zip(steps, try perform(steps.map { request($0.noun) })) {
+      if let failure {
+        outcome.peers[step.peer].state = .failed("\(failure)")
+      } else if let verb {
+        outcome.peers[step.peer].state = .installed
+        outcome.changes.append(RouteChange(verb, outcome.peers[step.peer]))
+      }
+    }
+  }
+
+  private mutating func remove(_ plan: RoutePlan, _ outcome: inout PlanOutcome) throws(NetlinkError) {
+    let routes = plan.staleRoutes
+    let removals = routes.map { NetlinkRequest.removeRoute($0.removable) }
+    for (route, failure) in zip(routes, try perform(removals)) {
+      switch failure?.errno {
+      case nil:
+        outcome.changes.append(
+          RouteChange(verb: .removed, node: nil, subnet: route.destination, gateway: route.gateway, link: nil)
+        )
+      case ESRCH: break
+      default: if let failure { outcome.leftovers.append(failure) }
+      }
+    }
+    for failure in try perform(plan.staleNextHops.map(NetlinkRequest.removeNextHop)) {
+      if let failure, failure.errno != ENOENT { outcome.leftovers.append(failure) }
+    }
+  }
+}
+
+extension PeerRoute {
+  fileprivate var hasFailed: Bool {
+    if case .failed = state { true } else { false }
+  }
+}

@@ -1,0 +1,65 @@
+internal import Glibc
+internal import Linux
+
+/// Who may change this node's routes: one agent, or one `sync` after the other.
+enum AgentLock {
+  private static let limit = Duration.seconds(30)
+
+  static func agentPath(_ stateDirectory: String) -> String { "\(stateDirectory)/agent.lock" }
+
+  /// What an agent holds for its life.
+  ///
+  /// - Throws: `LockError.agentRuns` at once where another agent has it. A `sync`, or somebody who only looks, holds it
+  ///   for a moment, shared: those are waited for.
+  static func claim(_ stateDirectory: String) throws -> FileLock {
+    try Files.makeDirectory(stateDirectory)
+    let path = agentPath(stateDirectory)
+    let deadline = MonotonicTime.now + limit
+    while true {
+      if try FileLock.isHeldExclusively(path) { throw LockError.agentRuns(path: path) }
+      do throws(SystemError) {
+        return try FileLock(path, waitingAtMost: .zero)
+      } catch {
+        guard error.errno == EWOULDBLOCK else { throw error }
+        guard MonotonicTime.now < deadline else { throw LockError.syncTooLong(path: path) }
+      }
+      MonotonicTime.sleep(.milliseconds(5))
+    }
+  }
+
+  /// Runs one `sync`, when no agent runs and no other `sync`.
+  static func taking<Value>(turnIn stateDirectory: String, _ body: () throws -> Value) throws -> Value {
+    try Files.makeDirectory(stateDirectory)
+    let deadline = MonotonicTime.now + limit
+    let agent = try wait(agentPath(stateDirectory), .shared, deadline) { .agentRuns(path: $0) }
+    let turn = try wait("\(stateDirectory)/sync.lock", .exclusive, deadline) { .syncTooLong(path: $0) }
+    let value = try body()
+    _ = consume turn
+    _ = consume agent
+    return value
+  }
+
+  private static func wait(
+    _ path: String, _ mode: FileLock.Mode, _ deadline: Duration, _ late: (String) -> LockError
+  ) throws -> FileLock {
+    do throws(SystemError) {
+      return try FileLock(path, mode, waitingAtMost: max(.zero, deadline - MonotonicTime.now))
+    } catch {
+      throw error.errno == EWOULDBLOCK ? late(path) : error as any Error
+    }
+  }
+}
+
+/// Why it is not our turn.
+enum LockError: Error, CustomStringConvertible {
+  case agentRuns(path: String)
+  case syncTooLong(path: String)
+
+  var description: String {
+    switch self {
+    case .agentRuns(let path): "causeway-hostgw run is at work on this node, it holds \(path): stop it first"
+    case .syncTooLong(let path):
+      "another causeway-hostgw has held \(path) for 30 seconds: see whether it hangs"
+    }
+  }
+}

@@ -1,0 +1,47 @@
+internal import Linux
+internal import Netlink
+internal import NodeRoutes
+internal import ServiceLifecycle
+
+/// Hands every snapshot of the store on.
+struct StoreFollower: Service {
+  let store: any NodeStore
+  let news: News
+
+  func run() async throws {
+    for await nodes in store.updates().cancelOnGracefulShutdown() { news.put(nodes) }
+  }
+}
+
+/// Says when links, addresses, routes or next hops change, and every 30 seconds in any case.
+struct KernelFollower: Service {
+  let news: News
+
+  func run() async throws {
+    // Subscribed before the first pass looks, so that nothing falls between.
+    let changes = try AsyncStream<Result<Void, any Error>>.kernelChanges()
+    for await change in changes.cancelOnGracefulShutdown() {
+      try change.get()
+      news.look()
+    }
+  }
+}
+
+extension AsyncStream where Element == Result<Void, any Error> {
+  /// From a thread of its own in this process's namespace; it lives as long as the process.
+  fileprivate static func kernelChanges() throws -> Self {
+    let (stream, continuation) = makeStream(bufferingPolicy: .bufferingNewest(1))
+    try startThread {
+      do throws(NetlinkError) {
+        var events = try RouteEvents()
+        while true {
+          _ = try events.waitForChange(atMost: .seconds(30))
+          if case .terminated = continuation.yield(.success(())) { return }
+        }
+      } catch {
+        continuation.yield(.failure(error))
+      }
+    }
+    return stream
+  }
+}

@@ -1,0 +1,46 @@
+internal import ArgumentParser
+internal import Linux
+
+/// The command line.
+struct HostGateway: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "causeway-hostgw",
+    abstract: "Keeps a plain kernel route to every other node's pods.",
+    discussion: """
+      Every option may also be given as an environment variable (CAUSEWAY_NODES_FILE for --nodes-file) and as a key \
+      of the JSON file that --config names; flags win over the environment, the environment over the file.
+      """,
+    version: "0.1.0",
+    subcommands: [RunCommand.self, SyncCommand.self, CleanCommand.self, StatusCommand.self])
+}
+
+/// A command that takes the options.
+protocol CommandWithOptions: ParsableCommand {
+  var options: Options { get }
+}
+
+@main
+enum Main {
+  static func main() async {
+    CurrentProcess.ignoreBrokenPipes()
+    do {
+      let arguments = try OptionSources.arguments(
+        Array(CommandLine.arguments.dropFirst()), environment: CurrentProcess.environment, readFile: readFile)
+      var command = try HostGateway.parseAsRoot(arguments)
+      if var command = command as? any AsyncParsableCommand {
+        try await command.run()
+      } else {
+        try command.run()
+      }
+    } catch {
+      HostGateway.exit(withError: error)
+    }
+  }
+
+  private static func readFile(_ path: String) throws -> [UInt8] {
+    guard let content = try Files.read(path == "-" ? "/dev/stdin" : path, limit: 1 << 20) else {
+      throw ValidationError("--config: \(path) does not exist.")
+    }
+    return content
+  }
+}

@@ -1,0 +1,91 @@
+internal import Addresses
+internal import ArgumentParser
+internal import Logging
+internal import NodeRoutes
+
+/// Where the nodes come from.
+enum StoreKind: String, ExpressibleByArgument, CaseIterable {
+  case file
+}
+
+/// The options of every command. Each may also stand in the environment and in a configuration file, see `OptionSources`.
+struct Options: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "Read options from a JSON file, - for standard input; its keys are the long names.", valueName: "file"))
+  var config: String?
+
+  @Option(help: "Where the nodes come from.")
+  var store = StoreKind.file
+
+  @Option(help: ArgumentHelp("The nodes and the cluster's network, as JSON.", valueName: "file"))
+  var nodesFile = "/etc/causeway/nodes.json"
+
+  @Option(help: "Which node this is. (default: the host name, else by address)")
+  var nodeName: String?
+
+  @Option(help: ArgumentHelp("The link that holds this node's addresses.", valueName: "name or address"))
+  var iface: String?
+
+  @Option(
+    help: ArgumentHelp("The IPv4 address by which other nodes reach this one.", valueName: "address"),
+    transform: { try Options.address($0, .v4) })
+  var publicIp: IPAddress?
+
+  @Option(
+    name: .customLong("public-ipv6"),
+    help: ArgumentHelp("The IPv6 address by which other nodes reach this one.", valueName: "address"),
+    transform: { try Options.address($0, .v6) })
+  var publicIPv6: IPAddress?
+
+  @Option(help: ArgumentHelp("Where this node's lease is written for the plugin.", valueName: "file"))
+  var subnetFile = "/run/causeway/subnet.env"
+
+  @Option(help: ArgumentHelp("Where locks and marks are kept.", valueName: "directory"))
+  var stateDir = "/run/causeway"
+
+  @Option(help: ArgumentHelp("A copy of the lease that survives a reboot.", valueName: "file"))
+  var leaseCopy = "/var/lib/causeway/lease.env"
+
+  @Option(help: "Tell the plugin that the helper masquerades; --ip-masq alone means true.")
+  var ipMasq = false
+
+  @Option(
+    help: ArgumentHelp(
+      "How much is told: trace, debug, info, notice, warning, error, critical.", valueName: "level"),
+    transform: Options.level)
+  var logLevel = Logger.Level.info
+
+  @Option(help: "How it is told.")
+  var logFormat = LogFormat.text
+
+  /// The long names of all options but `config`, which names the other source itself.
+  static let names = [
+    "store", "nodes-file", "node-name", "iface", "public-ip", "public-ipv6", "subnet-file", "state-dir",
+    "lease-copy", "ip-masq", "log-level", "log-format",
+  ]
+  /// Those that may stand without a value, which then is true.
+  static let switches: Set = ["ip-masq"]
+
+  private static func address(_ text: String, _ family: IPFamily) throws -> IPAddress {
+    guard let address = IPAddress(text), address.family == family else {
+      throw ValidationError("'\(text)' is no \(family) address.")
+    }
+    return address
+  }
+
+  private static func level(_ text: String) throws -> Logger.Level {
+    guard let level = Logger.Level(rawValue: text) else {
+      throw ValidationError(
+        "'\(text)' is none of \(Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")).")
+    }
+    return level
+  }
+
+  mutating func validate() throws {
+    for (name, path) in [("subnet-file", subnetFile), ("state-dir", stateDir), ("lease-copy", leaseCopy)]
+    where !path.hasPrefix("/") {
+      throw ValidationError("--\(name) must be an absolute path, not '\(path)'.")
+    }
+  }
+}

@@ -1,0 +1,58 @@
+internal import Addresses
+internal import Lease
+internal import Logging
+internal import NodeRoutes
+
+/// Tells what a pass did and what stands in the way: at `info` and above only where something has changed.
+struct PassLog: Sendable {
+  let logger: Logger
+  /// So many lines of a kind are read by people; of more only the number is told, and each at `debug`.
+  private static let readable = 20
+
+  init(logger: Logger) {
+    self.logger = logger
+  }
+
+  /// - Parameter previous: the peers after the pass before, whose troubles are known.
+  func tell(_ report: Reconciler.Report, previous: [PeerRoute] = []) {
+    tell(report.changes)
+    let known = Dictionary(previous.map { ("\($0.node) \($0.family)", $0) }) { first, _ in first }
+    let troubles = report.peers.filter { peer in
+      guard let reason = peer.reason else { return false }
+      return known["\(peer.node) \(peer.family)"]?.reason != reason
+    }
+    let level = troubles.count > PassLog.readable ? Logger.Level.debug : .warning
+    for peer in troubles {
+      logger.log(
+        level: level, "no route: \(peer.reason ?? "")",
+        metadata: ["node": "\(peer.node)", "subnet": "\(peer.subnet.map(\.description) ?? "")"])
+    }
+    if level == .debug { logger.warning("no route to \(troubles.count) nodes; see status") }
+    if report.isNewLease {
+      logger.info(
+        "lease written",
+        metadata: [
+          "node": "\(report.own.node.name)",
+          "subnet": "\(report.lease.subnets.map(\.description).joined(separator: ","))",
+          "mtu": "\(report.lease.mtuBytes)",
+        ])
+    }
+  }
+
+  private func tell(_ changes: [RouteChange]) {
+    for (verb, changes) in Dictionary(grouping: changes, by: \.verb).sorted(by: {
+      $0.key.rawValue < $1.key.rawValue
+    }) {
+      let level = changes.count > PassLog.readable ? Logger.Level.debug : .info
+      for change in changes {
+        var metadata: Logger.Metadata = [:]
+        metadata["node"] = change.node.map { "\($0)" }
+        metadata["subnet"] = change.subnet.map { "\($0)" }
+        metadata["via"] = change.gateway.map { "\($0)" }
+        metadata["dev"] = change.link.map { "\($0)" }
+        logger.log(level: level, "\(verb.rawValue)", metadata: metadata)
+      }
+      if level == .debug { logger.info("\(verb.rawValue), \(changes.count) times") }
+    }
+  }
+}

@@ -1,0 +1,35 @@
+internal import ArgumentParser
+internal import Linux
+internal import Logging
+internal import NodeRoutes
+internal import ServiceLifecycle
+internal import UnixSignals
+
+struct RunCommand: AsyncParsableCommand, CommandWithOptions {
+  static let configuration = CommandConfiguration(
+    commandName: "run",
+    abstract: "Keep routes and lease as they must be, until SIGTERM.",
+    discussion: "Follows the nodes and the kernel. The routes stay when it stops.")
+
+  @OptionGroup var options: Options
+
+  func run() async throws {
+    let agent = try NodeAgent(options)
+    let lock = try AgentLock.claim(options.stateDir)
+    let news = News()
+    // Told apart from the agent's own words: what the group says about its services is for those who look for it.
+    var groupLogger = agent.log.logger
+    if options.logLevel > .debug { groupLogger.logLevel = .error }
+    let group = ServiceGroup(
+      configuration: ServiceGroupConfiguration(
+        services: [
+          .init(service: StoreFollower(store: agent.store, news: news)),
+          .init(service: KernelFollower(news: news)),
+          .init(service: RouteKeeper(agent: agent, news: news)),
+        ], gracefulShutdownSignals: [.sigterm, .sigint], logger: groupLogger))
+    agent.log.logger.info("started", metadata: ["store": "\(agent.store.source)"])
+    try await group.run()
+    agent.log.logger.info("stopped; the routes stay")
+    _ = consume lock
+  }
+}

@@ -1,0 +1,169 @@
+import JSON
+import Testing
+import TestSupport
+
+/// One pod's life in bridge mode, through the shipped plugin.
+@Suite(.requiresRoot, .timeLimit(.minutes(1)))
+struct AddAndDeleteTests {
+  @Test(arguments: ["1.0.0", "1.1.0"], Runtime.Families.allCases)
+  func givesAPodThatReachesItsGatewayAndGoesWithoutTrace(_ version: String, _ families: Runtime.Families) throws {
+    let node = try TestNode()
+    let runtime = Runtime(node: node, version: version)
+    let configuration = runtime.configuration(["ipam": ["ranges": runtime.ranges(families)]])
+    try node.addPod("a")
+    let answer = try runtime.add("a", configuration)
+
+    let expected: [String] =
+      switch families {
+      case .v4: ["10.9.0.2/24"]
+      case .v6: ["fd00:9::2/64"]
+      case .dual: ["10.9.0.2/24", "fd00:9::2/64"]
+      }
+    #expect(answer.addresses == expected)
+    #expect(try node.addresses("eth0", inPod: "a") == expected)
+    #expect(answer.json?["cniVersion"]?.string == version)
+
+    // Bridge, host veth, pod interface: chained plugins rely on the order.
+    try #require(answer.interfaces.count == 3)
+    #expect(answer.interfaces[0]["name"]?.string == "cni0")
+    #expect(answer.interfaces[1]["name"]?.string?.hasPrefix("veth") == true)
+    #expect(answer.interfaces[2]["name"]?.string == "eth0")
+    #expect(answer.interfaces.map { $0["sandbox"]?.string } == [nil, nil, "/run/netns/a"])
+    #expect(answer.interfaces.map { $0["mtu"] } == Array(repeating: version == "1.1.0" ? 1500 : nil, count: 3))
+
+    // What the answer says is what the kernel has.
+    let inside = try #require(node.ip(json: "link", "show", "dev", "eth0", inPod: "a").first)
+    #expect(inside["address"] == answer.interfaces[2]["mac"])
+    #expect(inside["operstate"]?.string == "UP")
+    let hostName = try #require(answer.interfaces[1]["name"]?.string)
+    let outside = try #require(node.ip(json: "link", "show", "dev", hostName).first)
+    #expect(outside["address"] == answer.interfaces[1]["mac"])
+    #expect(outside["master"]?.string == "cni0")
+    #expect(outside["operstate"]?.string == "UP")
+    #expect(outside["linkinfo"]?.object?["info_slave_data"]?.object?["hairpin"] == true)
+    let bridge = try #require(node.ip(json: "link", "show", "dev", "cni0").first)
+    #expect(bridge["address"] == answer.interfaces[0]["mac"])
+    let loopback = try #require(node.ip(json: "link", "show", "dev", "lo", inPod: "a").first)
+    #expect(loopback["flags"]?.array?.contains("UP") == true)
+
+    for gateway in answer.json?["ips"]?.array?.compactMap({ $0.object?["gateway"]?.string }) ?? [] {
+      #expect(try node.ping(from: "a", gateway))
+      let family = gateway.contains(":") ? "-6" : "-4"
+      let routes = try node.ip(json: family, "route", "show", "default", inPod: "a")
+      #expect(routes.map { $0["gateway"]?.string } == [gateway])
+    }
+
+    try runtime.delete("a", configuration)
+    #expect(try node.remains() == [])
+    #expect(try node.ip(json: "link", "show", "dev", "lo", inPod: "a").count == 1)
+    #expect(try node.ip(json: "link", "show", "type", "veth", inPod: "a").isEmpty)
+  }
+
+  @Test func forwardsAndKeepsTheBridgesMAC() throws {
+    let node = try TestNode()
+    let runtime = Runtime(node: node)
+    var macs: Set<String> = []
+    for pod in ["a", "b", "c"] {
+      try node.addPod(pod)
+      let answer = try runtime.add(pod)
+      macs.insert(try #require(answer.interfaces.first?["mac"]?.string))
+    }
+    #expect(macs.count == 1)
+    try runtime.delete("a")
+    #expect(try node.ip(json: "link", "show", "dev", "cni0").first?["address"]?.string == macs.first)
+    #expect(try node.sh("cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/all/forwarding") == "1\n1\n")
+    #expect(try node.addresses("cni0") == ["10.9.0.1/24", "fd00:9::1/64"])
+    #expect(try node.ping(from: "b", "10.9.0.4") && node.ping(from: "b", "fd00:9::4"))
+  }
+
+  @Test func addressesAreUsableAtOnce() throws {
+    let node = try TestNode()
+    try node.addPod("a")
+    try Runtime(node: node).add("a")
+    let states = try node.ip(json: "address", "show", "dev", "eth0", inPod: "a").flatMap {
+      $0["addr_info"]?.array?.compactMap(\.object) ?? []
+    }
+    #expect(states.filter { $0["scope"]?.string == "global" }.allSatisfy { $0["tentative"] == nil })
+  }
+
+  /// The neighbour of a pod that went must find the pod that got its address, without waiting for its own cache.
+  @Test func announcesAReusedAddress() throws {
+    let node = try TestNode()
+    let runtime = Runtime(node: node)
+    for pod in ["old", "watcher", "new"] { try node.addPod(pod) }
+    let old = try runtime.add("old")
+    try runtime.add("watcher")
+    for host in old.hosts { #expect(try node.ping(from: "watcher", host)) }
+    try runtime.delete("old")
+    var configuration = runtime.configuration()
+    configuration["runtimeConfig"] = ["ips": .array(old.addresses.map { .string($0) })]
+    let new = try runtime.add("new", configuration)
+    #expect(new.hosts == old.hosts)
+    let mac = new.interfaces.last?["mac"]?.string
+    #expect(mac != old.interfaces.last?["mac"]?.string)
+    for host in new.hosts {
+      let updated = try eventually(within: .seconds(1)) {
+        try node.ip(json: "neighbour", "show", "to", host, inPod: "watcher").first?["lladdr"]?.string == mac
+      }
+      #expect(updated, "the watcher still has the old MAC of \(host)")
+    }
+  }
+
+  @Test func twoInterfacesOfOneContainerLiveAndGoApart() throws {
+    let node = try TestNode()
+    let runtime = Runtime(node: node)
+    try node.addPod("a")
+    try runtime.add("a")
+    try runtime.add("a", interface: "net1")
+    #expect(try node.addresses("net1", inPod: "a") == ["10.9.0.3/24", "fd00:9::3/64"])
+    try runtime.call("DEL", "a", interface: "net1", runtime.configuration()).process.succeeded()
+    #expect(try node.addresses("eth0", inPod: "a") == ["10.9.0.2/24", "fd00:9::2/64"])
+    #expect(try node.leases().count == 2)
+  }
+
+  @Test func manyFirstADDsShareOneNewBridge() throws {
+    let node = try TestNode()
+    let runtime = Runtime(node: node)
+    let configuration = try JSONValue.object(runtime.configuration()).text()
+    let script = """
+      for i in $(seq 16); do ip netns add p$i; done
+      for i in $(seq 16); do
+        echo '\(configuration)' | CNI_COMMAND=ADD CNI_CONTAINERID=p$i CNI_NETNS=/run/netns/p$i CNI_IFNAME=eth0 \
+          CNI_PATH=/x \(runtime.plugin) >/tmp/causeway-$$-$i &
+      done
+      status=0
+      for job in $(jobs -p); do wait $job || status=1; done
+      cat /tmp/causeway-$$-*; rm /tmp/causeway-$$-*; exit $status
+      """
+    try node.run(["/bin/bash", "-c", script]).succeeded()
+    #expect(try node.cables().count == 16)
+    #expect(Set(try node.leases()).count == 32)
+    #expect(try node.addresses("cni0") == ["10.9.0.1/24", "fd00:9::1/64"])
+    for index in 1...16 { try runtime.delete("p\(index)") }
+    #expect(try node.remains() == [])
+  }
+
+  @Test func aMACThatWasAskedForWins() throws {
+    let node = try TestNode()
+    let runtime = Runtime(node: node)
+    try node.addPod("a")
+    var configuration = runtime.configuration(["args": ["cni": ["mac": "02:00:00:00:00:02"]]])
+    configuration["runtimeConfig"] = ["mac": "02:00:00:00:00:03"]
+    let answer = try runtime.add("a", arguments: "IgnoreUnknown=1;MAC=02:00:00:00:00:01", configuration)
+    #expect(answer.interfaces.last?["mac"]?.string == "02:00:00:00:00:03")
+    #expect(
+      try node.ip(json: "link", "show", "dev", "eth0", inPod: "a").first?["address"]?.string == "02:00:00:00:00:03")
+  }
+
+  @Test func withoutIPAMThePodIsOnLayer2() throws {
+    let node = try TestNode()
+    let runtime = Runtime(node: node)
+    try node.addPod("a")
+    let configuration = runtime.configuration(["ipam": ["type": "none"]])
+    let answer = try runtime.add("a", configuration)
+    #expect(answer.addresses == [] && answer.interfaces.count == 3)
+    #expect(try node.addresses("eth0", inPod: "a") == [])
+    try runtime.delete("a", configuration)
+    #expect(try node.remains() == [])
+  }
+}

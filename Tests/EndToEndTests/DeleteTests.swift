@@ -1,0 +1,109 @@
+import JSON
+import Testing
+import TestSupport
+
+/// DEL frees the address in every case: a runtime that is told "error" holds its pod for ever.
+@Suite(.requiresRoot, .timeLimit(.minutes(1)))
+struct DeleteTests {
+  private func nodeWithPod() throws -> (TestNode, Runtime) {
+    let node = try TestNode()
+    let runtime = Runtime(node: node)
+    try node.addPod("a")
+    try runtime.add("a")
+    return (node, runtime)
+  }
+
+  @Test func twice() throws {
+    let (node, runtime) = try nodeWithPod()
+    for _ in 1...2 { try runtime.delete("a") }
+    #expect(try node.remains() == [])
+  }
+
+  @Test func ofAContainerThatNeverWas() throws {
+    let node = try TestNode()
+    try Runtime(node: node).call("DEL", nil, id: "never", Runtime(node: node).configuration()).process.succeeded()
+    #expect(try node.remains() == [])
+  }
+
+  @Test func withoutNamespace() throws {
+    let (node, runtime) = try nodeWithPod()
+    try runtime.call("DEL", nil, id: "a", runtime.configuration()).process.succeeded()
+    #expect(try node.remains() == [])
+    #expect(try node.ip(json: "link", "show", "type", "veth", inPod: "a").isEmpty)
+  }
+
+  @Test func withANamespaceThatIsGone() throws {
+    let (node, runtime) = try nodeWithPod()
+    try node.removePod("a")
+    try runtime.delete("a")
+    #expect(try node.remains() == [])
+  }
+
+  @Test func withAPathThatIsNoNamespace() throws {
+    let (node, runtime) = try nodeWithPod()
+    try runtime.call("DEL", nil, id: "a", runtime.configuration(), environment: ["CNI_NETNS": "/etc/hostname"])
+      .process.succeeded()
+    #expect(try node.remains() == [])
+  }
+
+  @Test(arguments: [
+    ["type": "host-local", "ranges": "nonsense"],
+    ["ranges": [[["subnet": "10.9.0.0/31"]]]],
+    ["type": "unknown"],
+    ["ranges": [[["subnet": "999.9.0.0/24"]]], "routes": 3],
+  ] as [JSONValue])
+  func withABrokenIPAMSection(_ ipam: JSONValue) throws {
+    let (node, runtime) = try nodeWithPod()
+    try runtime.delete("a", runtime.configuration(["ipam": ipam]))
+    #expect(try node.remains() == [])
+  }
+
+  @Test func withoutItsRecord() throws {
+    let (node, runtime) = try nodeWithPod()
+    try node.sh("rm -r /run/causeway")
+    try runtime.call("DEL", nil, id: "a", runtime.configuration()).process.succeeded()
+    #expect(try node.remains() == [])
+  }
+
+  @Test func withBadArgumentsInTheEnvironment() throws {
+    let (node, runtime) = try nodeWithPod()
+    try runtime.call("DEL", "a", arguments: "nonsense", runtime.configuration()).process.succeeded()
+    #expect(try node.remains() == [])
+  }
+
+  /// The directory that ADD used is on record, also where the configuration has changed since.
+  @Test func afterTheDataDirectoryWasChanged() throws {
+    let node = try TestNode()
+    let runtime = Runtime(node: node)
+    try node.addPod("a")
+    try runtime.add(
+      "a", runtime.configuration(["ipam": ["ranges": runtime.ranges(.v4), "dataDir": "/var/lib/cni/elsewhere"]]))
+    try runtime.delete("a")
+    #expect(try node.lines("find /var/lib/cni/elsewhere -name '10.*'") == [])
+  }
+
+  @Test func leavesOtherPodsAlone() throws {
+    let (node, runtime) = try nodeWithPod()
+    try node.addPod("b")
+    try runtime.add("b")
+    try runtime.delete("a")
+    #expect(try node.ping(from: "b", "10.9.0.1"))
+    #expect(try node.leases().count == 2)
+    #expect(try node.records().count == 1)
+  }
+
+  @Test func removesACableThatTheReferencePluginMade() throws {
+    let node = try TestNode()
+    let runtime = Runtime(node: node)
+    try node.addPod("a")
+    try node.sh(
+      """
+      ip link add cni0 type bridge && ip link set cni0 up
+      ip link add veth12345678 master cni0 type veth peer name eth0 netns a
+      mkdir -p /var/lib/cni/networks/podnet
+      printf 'a\\r\\neth0' >/var/lib/cni/networks/podnet/10.9.0.2
+      """)
+    try runtime.delete("a")
+    #expect(try node.remains() == [])
+  }
+}

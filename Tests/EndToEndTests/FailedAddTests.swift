@@ -1,0 +1,119 @@
+import JSON
+import Testing
+import TestSupport
+
+/// An ADD that cannot be served touches nothing, or leaves everything as it was.
+@Suite(.requiresRoot, .timeLimit(.minutes(1)))
+struct FailedAddTests {
+  @Test func theNodesOwnNamespaceIsRefusedBeforeAnythingIsTouched() throws {
+    let node = try TestNode()
+    try node.sh("ip link add eth0 type veth peer name other")
+    let runtime = Runtime(node: node)
+    for verb in ["ADD", "DEL", "CHECK"] {
+      let answer = try runtime.call(
+        verb, nil, id: "a", runtime.configuration(["prevResult": ["cniVersion": "1.1.0"]]),
+        environment: ["CNI_NETNS": "/proc/self/ns/net"])
+      #expect(answer.process.status == 1)
+      #expect(answer.code == 8, "\(answer)")
+      #expect(answer.message.contains("CNI_NETNS"))
+    }
+    #expect(try node.remains() == [])
+    #expect(try node.ip(json: "link", "show", "dev", "eth0").count == 1)
+    #expect(try node.run(["ip", "link", "show", "cni0"]).status != 0)
+  }
+
+  @Test func anInterfaceThatExistsCostsNoAddress() throws {
+    let node = try TestNode()
+    let runtime = Runtime(node: node)
+    try node.addPod("a")
+    try node.sh("ip -netns a link add eth0 type veth peer name other")
+    let answer = try runtime.call("ADD", "a", runtime.configuration())
+    #expect(answer.process.status == 1)
+    #expect(answer.message.contains("\"eth0\" already exists"), "\(answer)")
+    #expect(try node.remains() == [])
+    #expect(try node.ip(json: "link", "show", "dev", "eth0", inPod: "a").count == 1)
+  }
+
+  @Test func aFailureInThePodTakesEverythingBack() throws {
+    let node = try TestNode()
+    let runtime = Runtime(node: node)
+    try node.addPod("a")
+    // No address of the pod reaches this gateway, so the kernel refuses the last step.
+    let configuration = runtime.configuration([
+      "ipam": ["ranges": runtime.ranges(.dual), "routes": [["dst": "10.50.0.0/16", "gw": "192.0.2.1"]]]
+    ])
+    let answer = try runtime.call("ADD", "a", configuration)
+    #expect(answer.process.status == 1)
+    #expect(answer.message.contains("10.50.0.0/16"), "\(answer)")
+    #expect(try node.remains() == [])
+    #expect(try node.run(["ip", "link", "show", "cni0"]).status != 0, "the bridge of the failed ADD stayed")
+    #expect(try node.run(["ip", "-netns", "a", "link", "show", "eth0"]).status != 0)
+  }
+
+  @Test func aFailureKeepsABridgeThatOthersUse() throws {
+    let node = try TestNode()
+    let runtime = Runtime(node: node)
+    for pod in ["a", "b"] { try node.addPod(pod) }
+    try runtime.add("a")
+    let configuration = runtime.configuration([
+      "ipam": ["ranges": runtime.ranges(.dual), "routes": [["dst": "10.50.0.0/16", "gw": "192.0.2.1"]]]
+    ])
+    #expect(try runtime.call("ADD", "b", configuration).process.status == 1)
+    #expect(try node.ping(from: "a", "10.9.0.1"))
+    #expect(try node.cables().count == 1)
+    #expect(try node.leases().count == 2)
+  }
+
+  @Test func aSecondADDIsRefusedAndHarmsNothing() throws {
+    let node = try TestNode()
+    let runtime = Runtime(node: node)
+    try node.addPod("a")
+    try runtime.add("a")
+    #expect(try runtime.call("ADD", "a", runtime.configuration()).process.status == 1)
+    #expect(try node.ping(from: "a", "10.9.0.1"))
+    #expect(try node.leases().count == 2)
+    #expect(try node.cables().count == 1)
+  }
+
+  @Test func anExhaustedRangeSaysSo() throws {
+    let node = try TestNode()
+    let runtime = Runtime(node: node)
+    let configuration = runtime.configuration(["ipam": ["ranges": [[["subnet": "10.9.0.0/29"]]]]])
+    for index in 1...5 {
+      try node.addPod("p\(index)")
+      try runtime.add("p\(index)", configuration)
+    }
+    try node.addPod("p6")
+    let answer = try runtime.call("ADD", "p6", configuration)
+    #expect(answer.code == 11, "\(answer)")
+    #expect(answer.message.contains("no IP addresses available in range set: 10.9.0.1-10.9.0.6"))
+    #expect(try node.leases().count == 5)
+    #expect(try node.cables().count == 5)
+  }
+
+  @Test func anotherAddressOnTheBridgeIsAnErrorUnlessForced() throws {
+    let node = try TestNode()
+    let runtime = Runtime(node: node)
+    for pod in ["a", "b"] { try node.addPod(pod) }
+    try runtime.add("a", runtime.configuration(["ipam": ["ranges": [[["subnet": "10.1.0.0/16"]]]]]))
+    let other: JSONObject = ["ipam": ["ranges": [[["subnet": "10.2.3.0/24"]]]]]
+    let answer = try runtime.call("ADD", "b", runtime.configuration(other))
+    #expect(answer.message.contains("\"cni0\" already has an IP address different from 10.2.3.1/24"), "\(answer)")
+    #expect(try node.leases().count == 1)
+    var forced = runtime.configuration(other)
+    forced["forceAddress"] = true
+    try runtime.add("b", forced)
+    #expect(try node.addresses("cni0") == ["10.2.3.1/24"])
+  }
+
+  @Test func aBridgeNameOfAnotherKindOfLinkIsRefused() throws {
+    let node = try TestNode()
+    try node.sh("ip link add cni0 type veth peer name other")
+    try node.addPod("a")
+    let runtime = Runtime(node: node)
+    let answer = try runtime.call("ADD", "a", runtime.configuration())
+    #expect(answer.code == 7)
+    #expect(answer.message.contains("\"cni0\" already exists but is not a bridge"), "\(answer)")
+    #expect(try node.leases() == [] && node.records() == [])
+  }
+}
