@@ -85,9 +85,10 @@ struct VerbTests {
         "/var/lib/cni/networks/other/10.8.0.2",
       ])
     #expect(try node.cables().count == 2)
-    #expect(Set(try node.records()) == [
-      "/run/causeway/attachments/podnet:b:eth0", "/run/causeway/attachments/other:c:eth0",
-    ])
+    #expect(
+      Set(try node.records()) == [
+        "/run/causeway/attachments/podnet:b:eth0", "/run/causeway/attachments/other:c:eth0",
+      ])
     #expect(try node.ping(from: "b", "10.9.0.1") && node.ping(from: "c", "10.8.0.1"))
   }
 
