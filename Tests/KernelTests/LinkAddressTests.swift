@@ -48,7 +48,11 @@ import Testing
   }
 
   @Test func anIPv6AddressWaitsOnlyWhereItIsAsked() throws {
+    try node.sh("echo 1 >/proc/sys/net/ipv6/conf/eth0/accept_dad")
     var socket = try node.routeSocket()
+    try socket.perform(.addAddress(prefix("fd00:1::7/64"), to: index))
+    #expect(try socket.addresses(on: index).first { $0.scope == 0 }?.isUsable == true)
+    try socket.perform(.removeAddress(prefix("fd00:1::7/64"), from: index))
     try socket.perform(.addAddress(prefix("fd00:1::8/64"), to: index, detectsDuplicates: true))
     #expect(try socket.addresses(on: index).first { $0.scope == 0 }?.isUsable == false)
     #expect(try eventually { try socket.addresses(on: index).first { $0.scope == 0 }?.isUsable == true })
