@@ -77,6 +77,7 @@ enum AddressAttribute {
 enum RouteAttribute {
   static let destination = UInt16(RTA_DST.rawValue)
   static let gateway = UInt16(RTA_GATEWAY.rawValue)
+  static let via = UInt16(RTA_VIA.rawValue)
   static let outputLink = UInt16(RTA_OIF.rawValue)
   static let priority = UInt16(RTA_PRIORITY.rawValue)
   static let preferredSource = UInt16(RTA_PREFSRC.rawValue)

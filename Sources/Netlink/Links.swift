@@ -171,7 +171,7 @@ extension NetlinkRequest {
   /// Makes both ends of a veth pair where they belong: `host` here, `pod` in the namespace of `descriptor`.
   ///
   /// EEXIST where one of the names is taken. What the kernel ignores here (alias, hairpin, isolation) is a
-  /// `changeLink`'s.
+  /// `changeLink`'s. The request names the descriptor: the namespace must stay open until it was performed.
   package static func addVethPair(
     host: VethEnd, pod: VethEnd, in namespace: borrowing NetworkNamespace
   ) -> NetlinkRequest {

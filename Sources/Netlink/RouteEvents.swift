@@ -1,5 +1,6 @@
 internal import CLinux
 internal import Glibc
+package import Linux
 
 /// The kernel's notifications of links, addresses, routes and next hops.
 package struct RouteEvents: ~Copyable, Sendable {
@@ -7,11 +8,15 @@ package struct RouteEvents: ~Copyable, Sendable {
 
   /// Subscribes in the calling thread's namespace: nothing that happens after this is missed unsaid.
   package init() throws(NetlinkError) {
-    netlink = try RouteEvents.subscribe()
+    netlink = try RouteEvents.subscribed(NetlinkSocket(family: NETLINK_ROUTE))
   }
 
-  private static func subscribe() throws(NetlinkError) -> NetlinkSocket {
-    var netlink = try NetlinkSocket(family: NETLINK_ROUTE)
+  /// The same in another namespace.
+  package init(in namespace: borrowing NetworkNamespace) throws(NetlinkError) {
+    netlink = try RouteEvents.subscribed(NetlinkSocket(family: NETLINK_ROUTE, in: namespace))
+  }
+
+  private static func subscribed(_ netlink: consuming NetlinkSocket) throws(NetlinkError) -> NetlinkSocket {
     let groups = [
       RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE,
       RTNLGRP_NEXTHOP,

@@ -61,7 +61,9 @@ package struct Route: Sendable, Equatable, Hashable {
     else { return nil }
     let metrics = try attributes.nest(RouteAttribute.metrics)
     self.destination = destination
-    gateway = attributes[RouteAttribute.gateway].flatMap { IPAddress(bytes: $0) }
+    gateway =
+      attributes[RouteAttribute.gateway].flatMap { IPAddress(bytes: $0) }
+      ?? attributes[RouteAttribute.via].flatMap { IPAddress(bytes: $0.dropFirst(2)) }
     linkIndex = attributes.value(RouteAttribute.outputLink)
     nextHopID = attributes.value(RouteAttribute.nextHop)
     owner = header.rtm_protocol
@@ -112,7 +114,7 @@ extension NetlinkRequest {
     request.append(header)
     request.put(RouteAttribute.destination, bytes: route.destination.address.bytes)
     request.put(RouteAttribute.table, route.table)
-    if let gateway = route.gateway { request.put(RouteAttribute.gateway, bytes: gateway.bytes) }
+    if let gateway = route.gateway { request.put(gateway, of: route.destination.family) }
     if let linkIndex = route.linkIndex { request.put(RouteAttribute.outputLink, linkIndex) }
     if let nextHopID = route.nextHopID { request.put(RouteAttribute.nextHop, nextHopID) }
     if let priority = route.priority { request.put(RouteAttribute.priority, priority) }
@@ -123,6 +125,19 @@ extension NetlinkRequest {
       }
     }
     return request
+  }
+}
+
+extension NetlinkRequest {
+  /// An IPv4 route may have an IPv6 gateway (RFC 8950), but not in RTA_GATEWAY: the kernel would read four bytes of it.
+  fileprivate mutating func put(_ gateway: IPAddress, of family: IPFamily) {
+    if gateway.family == family {
+      put(RouteAttribute.gateway, bytes: gateway.bytes)
+    } else {
+      // `struct rtvia`: two bytes of family, then the address.
+      let kernelFamily = unsafe withUnsafeBytes(of: UInt16(gateway.family.kernelValue)) { unsafe Array($0) }
+      put(RouteAttribute.via, bytes: kernelFamily + gateway.bytes)
+    }
   }
 }
 
@@ -139,7 +154,7 @@ extension RouteSocket {
       header.rtm_protocol = owner ?? 0
       request.append(header)
       if let table { request.put(RouteAttribute.table, table) }
-      for reply in try netlink.dump(request) where reply.type == RouteMessage.newRoute {
+      for reply in try routeDump(request) where reply.type == RouteMessage.newRoute {
         // A kernel without strict checking (before 4.20) sends all of them; a kernel without IPv6 sends IPv4's.
         guard let route = try Route(reply), route.destination.family == family,
           owner == nil || route.owner == owner, table == nil || route.table == table
@@ -148,5 +163,15 @@ extension RouteSocket {
       }
     }
     return routes
+  }
+
+  private mutating func routeDump(_ request: NetlinkRequest) throws(NetlinkError) -> [NetlinkReply] {
+    do throws(NetlinkError) {
+      return try netlink.dump(request)
+    } catch {
+      // A table comes into being with its first route, for each family on its own.
+      if error.errno == ENOENT { return [] }
+      throw error
+    }
   }
 }

@@ -27,6 +27,13 @@ import Testing
     #expect(try node.ip(json: "netns", "list").isEmpty)
   }
 
+  @Test func sysTellsOfTheNodesLinks() throws {
+    let node = try TestNode()
+    try node.sh("ip link add here type bridge")
+    #expect(try node.sh("ls /sys/class/net") == "here\nlo\n")
+    #expect(try node.sh("ls /sys/fs/cgroup") == run(["ls", "/sys/fs/cgroup"]).output)
+  }
+
   @Test func aNodeGoesWhenItIsClosed() throws {
     let node = try TestNode()
     let namespace = try node.namespace().identity

@@ -35,6 +35,11 @@ package final class TestNode: Sendable {
       mkdir -p "$directory"
       mount -t tmpfs -o mode=0755 tmpfs "$directory"
     done
+    # /sys/class/net tells of the namespace that mounted it; the control groups are everybody's.
+    mkdir /mnt/cgroup
+    mount --rbind /sys/fs/cgroup /mnt/cgroup
+    mount -t sysfs sysfs /sys
+    mount --rbind /mnt/cgroup /sys/fs/cgroup
     ip link set lo up
     echo 0 >/proc/sys/net/ipv6/conf/default/accept_dad
     touch "$0"

@@ -1,0 +1,47 @@
+import Netlink
+import TestSupport
+import Testing
+
+@Suite(.requiresRoot) struct RouteEventTests {
+  private let node: TestNode
+  private let index: Int32
+
+  init() throws {
+    node = try TestNode()
+    index = try node.addUplink(addresses: "192.0.2.1/24", "2001:db8::1/64")
+  }
+
+  @Test(arguments: [
+    "ip link set eth0 down", "ip link add x type bridge", "ip address add 192.0.2.9/24 dev eth0",
+    "ip address del 2001:db8::1/64 dev eth0", "ip route add 10.0.0.0/24 via 192.0.2.2",
+    "ip route add fd00::/64 via 2001:db8::2", "ip nexthop add id 1 via 192.0.2.2 dev eth0",
+  ])
+  func tellsOfEveryChange(_ change: String) throws {
+    var events = try RouteEvents(in: node.namespace())
+    // What the fixture set going may still come in.
+    while try events.waitForChange(atMost: .milliseconds(100)) {}
+    try node.sh(change)
+    #expect(try events.waitForChange(atMost: .seconds(10)))
+  }
+
+  @Test func waitsNoLongerThanItMay() throws {
+    let other = try TestNode()
+    var events = try RouteEvents(in: other.namespace())
+    try node.sh("ip route add 10.0.0.0/24 via 192.0.2.2")
+    #expect(try !events.waitForChange(atMost: .milliseconds(50)))
+  }
+
+  /// More notifications than any buffer holds: a change is told of all the same, and then there is silence again.
+  @Test func lostNotificationsAreAChange() throws {
+    var events = try RouteEvents(in: node.namespace())
+    try node.sh(
+      """
+      for n in $(seq 0 255); do for m in $(seq 0 255); do echo "route add 10.$n.$m.0/24 dev eth0"; done; done |
+        ip -batch -
+      """, limit: .seconds(60))
+    #expect(try events.waitForChange(atMost: .seconds(10)))
+    while try events.waitForChange(atMost: .milliseconds(100)) {}
+    try node.sh("ip route add 11.0.0.0/24 dev eth0")
+    #expect(try events.waitForChange(atMost: .seconds(10)))
+  }
+}
