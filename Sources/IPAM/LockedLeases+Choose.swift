@@ -68,7 +68,7 @@ extension LockedLeases {
   private mutating func take(
     _ address: IPAddress, _ range: AddressRange, _ demand: Demand, _ neighbours: Neighbours
   ) throws(SystemError) -> Allocation? {
-    guard try !neighbours.hold(address), try take(address, demand.index, for: demand.owner) else { return nil }
+    guard !neighbours.hold(address), try take(address, demand.index, for: demand.owner) else { return nil }
     return demand.allocation(address, range)
   }
 

@@ -13,13 +13,17 @@ struct Neighbours {
   }
 
   /// Whether any of them holds the address; what the last reboot left over counts for nothing.
-  func hold(_ address: IPAddress) throws(SystemError) -> Bool {
+  func hold(_ address: IPAddress) -> Bool {
     let name = address.description
-    for (files, rule) in networks {
-      guard let file = try Files.identity(files.path(of: name)) else { continue }
-      if !rule.applies(to: file, of: files.lease(name)?.owner) { return true }
+    return networks.contains { files, rule in
+      do throws(SystemError) {
+        guard let file = try Files.identity(files.path(of: name)) else { return false }
+        return !rule.applies(to: file, of: files.lease(name)?.owner)
+      } catch {
+        // Whatever it is, it is there.
+        return true
+      }
     }
-    return false
   }
 }
 

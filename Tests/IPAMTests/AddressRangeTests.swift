@@ -16,7 +16,7 @@ import Testing
     Case(text: "192.0.2.0/30", start: "192.0.2.1", end: "192.0.2.2", gateway: "192.0.2.1"),
     Case(text: "0.0.0.0/0", start: "0.0.0.1", end: "255.255.255.254", gateway: "0.0.0.1"),
     Case(
-      text: "2001:db8:1::/64", start: "2001:db8:1::1", end: "2001:db8:1::ffff:ffff:ffff:ffff",
+      text: "2001:db8:1::/64", start: "2001:db8:1::1", end: "2001:db8:1:0:ffff:ffff:ffff:ffff",
       gateway: "2001:db8:1::1"),
     Case(text: "2001:db8::/126", start: "2001:db8::1", end: "2001:db8::3", gateway: "2001:db8::1"),
     Case(
@@ -52,7 +52,7 @@ import Testing
       "Network has host bits set. For a subnet mask of length 64 the network address is 2001:db8:1::"
     ),
     (
-      "2001:db8:1::/63",
+      "2001:db8:0:1::/63",
       "Network has host bits set. For a subnet mask of length 63 the network address is 2001:db8::"
     ),
     ("192.0.2.0/24 192.0.3.0-192.0.2.9", "RangeStart 192.0.3.0 not in network 192.0.2.0/24"),

@@ -1,0 +1,74 @@
+import Addresses
+import IPAM
+import Linux
+import Testing
+
+/// The state directory of a rebooted node is empty, and nobody will release what its pods held.
+@Suite struct RebootTests {
+  private let fixture: LeaseFixture
+  private let sets: [RangeSet]
+
+  init() throws {
+    fixture = try LeaseFixture()
+    sets = [try rangeSet("10.0.0.0/29"), try rangeSet("fd00::/64")]
+    for id in ["a", "b", "c"] { _ = try fixture.network().allocate(owner(id), from: sets, requested: []) }
+    try fixture.reboot()
+  }
+
+  @Test func whatThePodsOfThePreviousBootHeldIsFree() throws {
+    try fixture.write("10.0.0.6", "new\r\neth0")
+    #expect(texts(try fixture.network().allocate(owner("d"), from: sets, requested: [])) == ["10.0.0.5", "fd00::5"])
+    #expect(
+      try fixture.leases() == [
+        "10.0.0.5": "d\r\neth0", "fd00::5": "d\r\neth0", "10.0.0.6": "new\r\neth0",
+      ])
+  }
+
+  @Test func theSameContainerMayStartAgain() throws {
+    #expect(texts(try fixture.network().allocate(owner("a"), from: sets, requested: [])) == ["10.0.0.5", "fd00::5"])
+  }
+
+  @Test func anOwnerWithARecordKeepsItsLease() throws {
+    let network = fixture.network(alive: [owner("b")])
+    _ = try network.allocate(owner("d"), from: sets, requested: [])
+    #expect(try fixture.leases().filter { $0.value == "b\r\neth0" }.keys.sorted() == ["10.0.0.3", "fd00::3"])
+    #expect(texts(try network.find(owner("b"))) == ["10.0.0.3", "fd00::3"])
+    #expect(try network.find(owner("a")).isEmpty)
+  }
+
+  @Test(arguments: [("dummy", false), ("\u{0}", false), ("", false)])
+  func oldFormatsAndEmptyFilesGoToo(_ content: String, _ stays: Bool) throws {
+    try fixture.write("10.0.0.6", content)
+    try Files.setModified("\(fixture.path)/10.0.0.6", sinceEpoch: .seconds(86400))
+    _ = try fixture.network().find(owner("x"))
+    #expect(try fixture.names().contains("10.0.0.6") == stays)
+  }
+
+  /// The clock may be set after the first look: then leases of this boot seem older than it.
+  @Test func onlyTheFirstLookOfABootFreesAnything() throws {
+    #expect(try fixture.network().find(owner("a")).isEmpty)
+    _ = try fixture.network().allocate(owner("d"), from: sets, requested: [])
+    try fixture.write("10.0.0.6", "new\r\neth0")
+    for name in ["10.0.0.5", "10.0.0.6"] {
+      try Files.setModified("\(fixture.path)/\(name)", sinceEpoch: .seconds(86400))
+    }
+    try Files.setModified(fixture.path, sinceEpoch: .seconds(86400))
+    #expect(texts(try fixture.network().find(owner("d"))) == ["10.0.0.5", "fd00::5"])
+    #expect(texts(try fixture.network().find(owner("new"))) == ["10.0.0.6"])
+  }
+
+  /// A state directory that a reboot does not empty.
+  @Test func anIndexOfThePreviousBootIsNotBelieved() throws {
+    _ = try fixture.network().allocate(owner("d"), from: sets, requested: [])
+    for index in try Files.names(in: "\(fixture.stateDirectory)/ipam") {
+      let index = "\(fixture.stateDirectory)/ipam/\(index)"
+      try Files.write("\(index)/boot", Array("another".utf8))
+      try Files.setModified("\(index)/stamp", sinceEpoch: .seconds(86400))
+    }
+    for path in ["\(fixture.path)/10.0.0.5", "\(fixture.path)/fd00::5", fixture.path] {
+      try Files.setModified(path, sinceEpoch: .seconds(86400))
+    }
+    #expect(try fixture.network().find(owner("d")).isEmpty)
+    #expect(try fixture.leases().isEmpty)
+  }
+}
