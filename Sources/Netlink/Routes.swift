@@ -55,13 +55,13 @@ package struct Route: Sendable, Equatable, Hashable {
     case AF_INET6: family = .v6
     default: return nil
     }
-    let base = attributes[RouteAttribute.destination].flatMap { IPAddress(bytes: $0) }
+    let base = attributes.address(RouteAttribute.destination)
     guard
       let destination = IPPrefix(base ?? IPPrefix.everything(family).address, length: Int(header.rtm_dst_len))
     else { return nil }
     let metrics = try attributes.nest(RouteAttribute.metrics)
     self.destination = destination
-    gateway = attributes[RouteAttribute.gateway].flatMap { IPAddress(bytes: $0) }
+    gateway = attributes.address(RouteAttribute.gateway)
     linkIndex = attributes.value(RouteAttribute.outputLink)
     nextHopID = attributes.value(RouteAttribute.nextHop)
     owner = header.rtm_protocol

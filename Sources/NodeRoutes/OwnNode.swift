@@ -33,8 +33,7 @@ package struct OwnNode: Sendable, Equatable {
 
   /// Finds this machine among the nodes: by its given name, a given address, the host's name, or any address that one
   /// of our links holds; in this order.
-  package init(_ snapshot: NodeSnapshot, _ selection: NodeSelection, state: NetworkState) throws(OwnNodeError)
-  {
+  package init(_ snapshot: NodeSnapshot, _ selection: NodeSelection, state: NetworkState) throws(OwnNodeError) {
     let search = OwnNodeSearch(snapshot: snapshot, selection: selection, state: state)
     node = try search.node()
     (links, problem) = try search.links(of: node)
