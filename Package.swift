@@ -70,11 +70,13 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(name: "LeaseTests", dependencies: ["Lease", "JSON", "Addresses"], swiftSettings: settings),
     .testTarget(
-      name: "NodeRoutesTests", dependencies: ["NodeRoutes", "Netlink", "Lease", "Addresses"],
+      name: "NodeRoutesTests", dependencies: ["NodeRoutes", "Netlink", "Lease", "Addresses", "Linux", "TestSupport"],
       swiftSettings: settings),
     .testTarget(
-      name: "NodeStoresTests", dependencies: ["NodeStores", "NodeRoutes", "Lease", "JSON", "Addresses", "Linux"],
+      name: "NodeStoresTests",
+      dependencies: ["NodeStores", "NodeRoutes", "Lease", "JSON", "Addresses", "Linux", "TestSupport"],
       swiftSettings: settings),
+    .testTarget(name: "causeway-hostgwTests", dependencies: ["causeway-hostgw"], swiftSettings: settings),
     .testTarget(
       name: "EndToEndTests", dependencies: ["JSON", "Linux", "TestSupport"], swiftSettings: settings),
   ]
