@@ -9,6 +9,15 @@ package enum Sysctl {
     return text.hasSuffix("\n") ? String(text.dropLast()) : text
   }
 
+  /// The same where this kernel has the setting; without it there is nothing to set.
+  package static func ensureIfPresent(_ name: String, _ value: String) throws(SystemError) {
+    do throws(SystemError) {
+      try ensure(name, value)
+    } catch {
+      guard error.errno == ENOENT else { throw error }
+    }
+  }
+
   /// Writes the value unless it is there already: some settings notify all devices at each write.
   ///
   /// ENOENT where this kernel has no such setting.

@@ -26,8 +26,7 @@ extension NodesFile {
   }
 
   /// Networks nest or are apart: where any two overlap, two neighbours in the order of first address and length do.
-  private static func checkOverlaps(_ nodes: [Node], _ family: IPFamily, file: String) throws(NodesFileError)
-  {
+  private static func checkOverlaps(_ nodes: [Node], _ family: IPFamily, file: String) throws(NodesFileError) {
     var subnets = nodes.enumerated().compactMap { index, node in
       node.subnet(family).map { (index: index, subnet: $0) }
     }

@@ -25,6 +25,11 @@ struct Bridge {
         .addBridge(name: name, mac: .random(using: &generator)), accepting: EEXIST)
       found = try host.link(named: name)
     }
+    if isNew {
+      // The bridge's link-local address comes into being with the first port. It must be usable at once: until it
+      // is, the node finds no neighbour over IPv6.
+      try Sysctl.ensureIfPresent("net/ipv6/conf/\(name)/accept_dad", "0")
+    }
     guard let link = found else {
       throw CNIError(.failed, "the bridge \(name) went away while it was set up")
     }

@@ -22,23 +22,16 @@ struct Pod: ~Copyable {
   ///
   /// arp_notify and ndisc_notify make the kernel tell the neighbours of each new pair of address and MAC.
   private static func prepare(_ families: Set<IPFamily>) throws(SystemError) {
-    try ensure("net/ipv4/conf/default/arp_notify", "1")
+    try Sysctl.ensureIfPresent("net/ipv4/conf/default/arp_notify", "1")
     guard families.contains(.v6) else { return }
-    try ensure("net/ipv6/conf/default/ndisc_notify", "1")
+    try Sysctl.ensureIfPresent("net/ipv6/conf/default/ndisc_notify", "1")
+    // Nobody else can have the addresses that IPAM gives out, nor the link-local ones of random MACs: no detection.
+    try Sysctl.ensureIfPresent("net/ipv6/conf/default/accept_dad", "0")
     // Addresses outlive a moment in which the pod's link is down.
-    try ensure("net/ipv6/conf/default/keep_addr_on_down", "1")
+    try Sysctl.ensureIfPresent("net/ipv6/conf/default/keep_addr_on_down", "1")
     // Runtimes may switch IPv6 off in a new namespace; who asks for an IPv6 address wants it on.
-    try ensure("net/ipv6/conf/default/disable_ipv6", "0")
-    try ensure("net/ipv6/conf/lo/disable_ipv6", "0")
-  }
-
-  /// A kernel without the setting works without it; what is truly needed fails later, by name.
-  private static func ensure(_ name: String, _ value: String) throws(SystemError) {
-    do throws(SystemError) {
-      try Sysctl.ensure(name, value)
-    } catch {
-      if error.errno != ENOENT { throw error }
-    }
+    try Sysctl.ensureIfPresent("net/ipv6/conf/default/disable_ipv6", "0")
+    try Sysctl.ensureIfPresent("net/ipv6/conf/lo/disable_ipv6", "0")
   }
 
   /// An ADD must not take over an interface that is there.

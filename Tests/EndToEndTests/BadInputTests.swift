@@ -65,7 +65,8 @@ struct BadInputTests {
     .ranges("host bits", [[["subnet": "10.9.0.5/24"]]], 7, "the network address is 10.9.0.0"),
     .ranges("overlap between sets", [[["subnet": "10.9.0.0/24"]], [["subnet": "10.9.0.128/25"]]], 7, "overlaps"),
     .ranges("overlap in a set", [[["subnet": "10.9.0.0/24"], ["subnet": "10.9.0.128/25"]]], 7, "overlap"),
-    .ranges("families in a set", [[["subnet": "10.9.0.0/24"], ["subnet": "fd00:9::/64"]]], 7, "mixed address families"),
+    .ranges(
+      "families in a set", [[["subnet": "10.9.0.0/24"], ["subnet": "fd00:9::/64"]]], 7, "mixed address families"),
     .ranges("range without subnet", [[[:]]], 7, "subnet is missing"),
     .ranges("set without range", [[]], 7, "empty range set"),
     .ranges("list of the wrong kind", [["subnet": "10.9.0.0/24"]], 7, "ipam.ranges[0] must be an array of objects"),
@@ -91,21 +92,22 @@ struct BadInputTests {
     #expect(answer.code == 5 && answer.message.contains("more than 1048576 bytes"), "\(answer)")
   }
 
-  @Test(arguments: [
-    (["CNI_CONTAINERID": "../x"], 4, "invalid characters in containerID"),
-    (["CNI_IFNAME": "a-very-long-interface"], 4, "interface name is too long"),
-    (["CNI_IFNAME": ".."], 4, "interface name is . or .."),
-    (["CNI_IFNAME": "a b"], 4, "whitespace"),
-    (["CNI_IFNAME": "a/b"], 4, "contains /"),
-    (["CNI_COMMAND": "add"], 4, "unknown CNI_COMMAND: add"),
-    (["CNI_IFNAME": "", "CNI_CONTAINERID": ""], 4, "required env variables [CNI_CONTAINERID,CNI_IFNAME] missing"),
-    (["CNI_NETNS": "/no/such/path"], 8, "/no/such/path"),
-    (["CNI_NETNS": "/etc/hostname"], 8, "/etc/hostname"),
-    (["CNI_NETNS": "/proc/self/ns/mnt"], 8, "/proc/self/ns/mnt"),
-    (["CNI_ARGS": "MAC"], 4, "invalid pair \"MAC\""),
-    (["CNI_ARGS": "COLOUR=red"], 4, "unknown args [\"COLOUR=red\"]"),
-    (["CNI_ARGS": "IP=nowhere"], 7, "nowhere"),
-  ] as [([String: String], Int64, String)])
+  @Test(
+    arguments: [
+      (["CNI_CONTAINERID": "../x"], 4, "invalid characters in containerID"),
+      (["CNI_IFNAME": "a-very-long-interface"], 4, "interface name is too long"),
+      (["CNI_IFNAME": ".."], 4, "interface name is . or .."),
+      (["CNI_IFNAME": "a b"], 4, "whitespace"),
+      (["CNI_IFNAME": "a/b"], 4, "contains /"),
+      (["CNI_COMMAND": "add"], 4, "unknown CNI_COMMAND: add"),
+      (["CNI_IFNAME": "", "CNI_CONTAINERID": ""], 4, "required env variables [CNI_CONTAINERID,CNI_IFNAME] missing"),
+      (["CNI_NETNS": "/no/such/path"], 8, "/no/such/path"),
+      (["CNI_NETNS": "/etc/hostname"], 8, "/etc/hostname"),
+      (["CNI_NETNS": "/proc/self/ns/mnt"], 8, "/proc/self/ns/mnt"),
+      (["CNI_ARGS": "MAC"], 4, "invalid pair \"MAC\""),
+      (["CNI_ARGS": "COLOUR=red"], 4, "unknown args [\"COLOUR=red\"]"),
+      (["CNI_ARGS": "IP=nowhere"], 7, "nowhere"),
+    ] as [([String: String], Int64, String)])
   func anEnvironmentIsRefused(_ environment: [String: String], _ code: Int64, _ message: String) throws {
     let node = try TestNode()
     try node.addPod("a")

@@ -45,7 +45,10 @@ struct Cluster {
   static func write(_ file: JSONValue, to node: TestNode) throws {
     let text = try file.text(.indented(2))
     try node.run(
-      ["/bin/sh", "-ec", "cat >/etc/causeway/nodes.json.new && mv /etc/causeway/nodes.json.new /etc/causeway/nodes.json"],
+      [
+        "/bin/sh", "-ec",
+        "cat >/etc/causeway/nodes.json.new && mv /etc/causeway/nodes.json.new /etc/causeway/nodes.json",
+      ],
       input: text
     ).succeeded()
   }

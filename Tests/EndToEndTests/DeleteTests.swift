@@ -46,12 +46,13 @@ struct DeleteTests {
     #expect(try node.remains() == [])
   }
 
-  @Test(arguments: [
-    ["type": "host-local", "ranges": "nonsense"],
-    ["ranges": [[["subnet": "10.9.0.0/31"]]]],
-    ["type": "unknown"],
-    ["ranges": [[["subnet": "999.9.0.0/24"]]], "routes": 3],
-  ] as [JSONValue])
+  @Test(
+    arguments: [
+      ["type": "host-local", "ranges": "nonsense"],
+      ["ranges": [[["subnet": "10.9.0.0/31"]]]],
+      ["type": "unknown"],
+      ["ranges": [[["subnet": "999.9.0.0/24"]]], "routes": 3],
+    ] as [JSONValue])
   func withABrokenIPAMSection(_ ipam: JSONValue) throws {
     let (node, runtime) = try nodeWithPod()
     try runtime.delete("a", runtime.configuration(["ipam": ipam]))

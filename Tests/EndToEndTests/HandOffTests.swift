@@ -28,7 +28,7 @@ struct HandOffTests {
       runtime.searchPath = "/no/such/directory:/opt/cni/bin"
       self.runtime = runtime
       configuration = runtime.configuration([
-        "ipam": nil, "hostgw": ["store": "file", "nodes-file": "/etc/causeway/nodes.json"],
+        "ipam": .null, "hostgw": ["store": "file", "nodes-file": "/etc/causeway/nodes.json"],
       ])
     }
 

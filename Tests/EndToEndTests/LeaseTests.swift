@@ -5,7 +5,9 @@ import TestSupport
 /// Pods on the node's lease: no range stands in the configuration.
 @Suite(.requiresRoot, .timeLimit(.minutes(1)))
 struct LeaseTests {
-  private func write(_ node: TestNode, _ third: Int, mtu: Int = 1400, to path: String = "/run/causeway/subnet.env") throws {
+  private func write(_ node: TestNode, _ third: Int, mtu: Int = 1400, to path: String = "/run/causeway/subnet.env")
+    throws
+  {
     try node.sh(
       """
       mkdir -p "$(dirname \(path))"
@@ -116,7 +118,9 @@ struct LeaseTests {
   @Test func aLeaseFileThatCannotBeReadIsSaid() throws {
     let node = try TestNode()
     let (runtime, configuration) = runtime(node)
-    try node.sh("mkdir -p /run/causeway && printf 'FLANNEL_NETWORK=10.244.0.0/16\\nFLANNEL_SUBNET=x\\n' >/run/causeway/subnet.env")
+    try node.sh(
+      "mkdir -p /run/causeway && printf 'FLANNEL_NETWORK=10.244.0.0/16\\nFLANNEL_SUBNET=x\\n' >/run/causeway/subnet.env"
+    )
     try node.addPod("a")
     let answer = try runtime.call("ADD", "a", configuration)
     #expect(answer.code == 11 && answer.message.contains("/run/causeway/subnet.env: FLANNEL_SUBNET=x"), "\(answer)")

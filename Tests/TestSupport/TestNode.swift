@@ -36,6 +36,7 @@ package final class TestNode: Sendable {
       mount -t tmpfs -o mode=0755 tmpfs "$directory"
     done
     ip link set lo up
+    echo 0 >/proc/sys/net/ipv6/conf/default/accept_dad
     touch "$0"
     exec sleep infinity
     """

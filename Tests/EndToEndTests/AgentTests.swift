@@ -1,0 +1,144 @@
+import JSON
+import Linux
+import Testing
+import TestSupport
+
+/// `causeway-hostgw run`: the agent keeps what `sync` makes.
+@Suite(.requiresRoot, .timeLimit(.minutes(1)))
+struct AgentTests {
+  private static let routes = [
+    "10.244.2.0/24 via 192.0.2.12", "10.244.3.0/24 via 192.0.2.13",
+    "fd00:10:244:2::/64 via 2001:db8::12", "fd00:10:244:3::/64 via 2001:db8::13",
+  ]
+
+  /// A node of three whose agent has made its routes.
+  private final class Fixture {
+    let cluster: Cluster
+    let node: TestNode
+    let agent: RunningProgram
+
+    init() throws {
+      cluster = try Cluster(3)
+      node = cluster.nodes[0]
+      agent = try node.start([Binaries.hostgw, "run"])
+      try expectRoutes(AgentTests.routes)
+    }
+
+    func expectRoutes(_ routes: [String], within limit: Duration = .seconds(5)) throws {
+      let came = try eventually(within: limit) { try node.podRoutes() == routes }
+      let now = try node.podRoutes()
+      #expect(came, "\(now)\n\(agent.output)")
+    }
+  }
+
+  @Test func followsTheFileThroughRename() throws {
+    let fixture = try Fixture()
+    try Cluster.write(Cluster.nodesFile([0, 2]), to: fixture.node)
+    try fixture.expectRoutes([AgentTests.routes[1], AgentTests.routes[3]])
+    try Cluster.write(Cluster.nodesFile(0..<3), to: fixture.node)
+    try fixture.expectRoutes(AgentTests.routes)
+  }
+
+  /// A ConfigMap is a link to a link to a directory; an update swaps the one in the middle.
+  @Test func followsTheFileThroughAConfigMapsLinks() throws {
+    let cluster = try Cluster(2)
+    let node = cluster.nodes[0]
+    try node.sh(
+      """
+      mkdir -p /etc/causeway/map/v1 /etc/causeway/map/v2 && cd /etc/causeway/map
+      mv ../nodes.json v1/nodes.json && ln -s v1 ..data && ln -s ..data/nodes.json nodes.json
+      """)
+    let agent = try node.start([Binaries.hostgw, "run", "--nodes-file", "/etc/causeway/map/nodes.json"])
+    defer { agent.stop() }
+    #expect(try eventually { try node.podRoutes().count == 2 }, "\(agent.output)")
+    try Cluster.write(Cluster.nodesFile(0..<3), to: node)
+    try node.sh("cd /etc/causeway/map && mv ../nodes.json v2/ && ln -s v2 ..data.new && mv -T ..data.new ..data")
+    #expect(try eventually { try node.podRoutes().count == 4 }, "\(agent.output)")
+  }
+
+  @Test func aBrokenFileChangesNothing() throws {
+    let fixture = try Fixture()
+    try Cluster.write("broken", to: fixture.node)
+    #expect(eventually { fixture.agent.output.contains("nodes.json") }, "\(fixture.agent.output)")
+    #expect(try fixture.node.podRoutes() == AgentTests.routes)
+    #expect(fixture.agent.isRunning)
+    try Cluster.write(Cluster.nodesFile([0, 1]), to: fixture.node)
+    try fixture.expectRoutes([AgentTests.routes[0], AgentTests.routes[2]])
+  }
+
+  @Test(arguments: [
+    "ip route del 10.244.2.0/24", "ip -6 route flush proto 202 || true", "ip nexthop flush proto 202",
+    "ip route replace 10.244.2.0/24 via 192.0.2.250 proto 202",
+  ])
+  func bringsBack(_ damage: String) throws {
+    let fixture = try Fixture()
+    try fixture.node.sh(damage)
+    try fixture.expectRoutes(AgentTests.routes)
+  }
+
+  @Test func aLinkThatWentDownAndUpHasItsRoutesAgain() throws {
+    let fixture = try Fixture()
+    try fixture.node.sh("ip link set eth0 down")
+    #expect(try eventually { try fixture.node.podRoutes().isEmpty })
+    // The kernel forgets IPv6 addresses on the way; who manages the link puts them back.
+    try fixture.node.sh("ip link set eth0 up && ip address add 2001:db8::11/64 dev eth0 nodad")
+    try fixture.expectRoutes(AgentTests.routes)
+  }
+
+  @Test func pingsGoOnWhileRoutesAreRepaired() throws {
+    let fixture = try Fixture()
+    let peer = fixture.cluster.nodes[1]
+    try peer.hostgw("sync").succeeded()
+    try peer.sh("ip link add pods type bridge && ip address add 10.244.2.1/24 dev pods && ip link set pods up")
+    // The agent may be so quick that `ip` gives up.
+    try fixture.node.sh("ip route flush proto 202 || true")
+    try fixture.expectRoutes(AgentTests.routes)
+    #expect(try fixture.node.run(["ping", "-nc", "1", "-W", "2", "10.244.2.1"]).status == 0)
+  }
+
+  @Test func asksAndTerminatesWithoutTouchingRoutes() throws {
+    let fixture = try Fixture()
+    fixture.agent.signal(15)
+    #expect(try fixture.agent.exitStatus(within: .seconds(5)) == 0, "\(fixture.agent.output)")
+    #expect(try fixture.node.podRoutes() == AgentTests.routes)
+    #expect(try fixture.node.run(["test", "-e", "/run/causeway/subnet.env"]).status == 0)
+  }
+
+  @Test func aSecondAgentSaysSoAndGoes() throws {
+    let fixture = try Fixture()
+    let second = try fixture.node.hostgw("run")
+    #expect(second.status == 1 && second.errors.contains("agent"), "\(second)")
+    #expect(fixture.agent.isRunning)
+  }
+
+  @Test func statusTellsEachPeersStateAndReason() throws {
+    let fixture = try Fixture()
+    let far: JSONValue = ["name": "far", "publicIP": "198.51.100.1", "subnet": "10.244.9.0/24"]
+    try Cluster.write(Cluster.nodesFile(0..<3, more: [far]), to: fixture.node)
+    let text = try fixture.node.hostgw("status").output
+    for word in ["node-b", "10.244.2.0/24", "192.0.2.12", "eth0", "far", "198.51.100.1", "10.244.9.0/24"] {
+      #expect(text.contains(word), "\(text)")
+    }
+    let json = try JSONValue(parsing: Array(fixture.node.hostgw("status", "--json").output.utf8))
+    #expect(json.object?["lease"]?.object?["subnets"] == ["10.244.1.1/24", "fd00:10:244:1::1/64"], "\(json)")
+  }
+
+  /// The unit's restrictions leave the agent all that it needs.
+  @Test func theUnitRunsWhatIsThere() throws {
+    let unit = try run(["cat", "\(Binaries.packageRoot)/conf/causeway-hostgw.service"]).succeeded().output
+    let command = try #require(unit.split(separator: "\n").first { $0.hasPrefix("ExecStart=") })
+    let arguments = command.dropFirst("ExecStart=".count).split(separator: " ").map { String($0) }
+    #expect(arguments.first == "/opt/cni/bin/causeway-hostgw")
+    let cluster = try Cluster(2)
+    let node = cluster.nodes[0]
+    // As the unit has it: this one capability and no way to more.
+    let agent = try node.start(
+      [
+        "setpriv", "--bounding-set", "-all,+net_admin", "--inh-caps", "-all,+net_admin", "--no-new-privs",
+        Binaries.hostgw,
+      ] + arguments.dropFirst())
+    defer { agent.stop() }
+    #expect(try eventually { try node.podRoutes().count == 2 }, "\(agent.output)")
+    #expect(try eventually { try node.run(["test", "-e", "/run/causeway/subnet.env"]).status == 0 })
+  }
+}
