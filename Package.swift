@@ -76,7 +76,10 @@ let package = Package(
       name: "NodeStoresTests",
       dependencies: ["NodeStores", "NodeRoutes", "Lease", "JSON", "Addresses", "Linux", "TestSupport"],
       swiftSettings: settings),
-    .testTarget(name: "causeway-hostgwTests", dependencies: ["causeway-hostgw"], swiftSettings: settings),
+    .testTarget(
+      name: "causeway-hostgwTests",
+      dependencies: ["causeway-hostgw", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      swiftSettings: settings),
     .testTarget(
       name: "EndToEndTests", dependencies: ["JSON", "Linux", "TestSupport"], swiftSettings: settings),
   ]

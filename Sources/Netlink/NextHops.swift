@@ -57,6 +57,11 @@ package struct NextHopTable: Sendable, Equatable {
   package var owned: [NextHop]
   /// The numbers that anybody uses.
   package var takenIDs: Set<UInt32>
+
+  package init(owned: [NextHop], takenIDs: Set<UInt32>) {
+    self.owned = owned
+    self.takenIDs = takenIDs
+  }
 }
 
 extension RouteSocket {

@@ -1,5 +1,6 @@
 import Addresses
 import Netlink
+import Lease
 import NodeRoutes
 import Testing
 

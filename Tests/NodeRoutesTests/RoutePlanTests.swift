@@ -1,4 +1,5 @@
 import Addresses
+import Lease
 import Netlink
 import NodeRoutes
 import Testing

@@ -53,7 +53,7 @@ private func nodes(_ count: Int) -> String {
     }
     // Gone: an error and no empty set.
     try Files.remove(file)
-    #expect(throws: NodesFileError.absent(file: file)) { try await updates.next()?.get() }
+    await #expect(throws: NodesFileError.absent(file: file)) { try await updates.next()?.get() }
     // Back again.
     try Files.replace(file, with: Array(nodes(4).utf8))
     #expect(try await updates.next()?.get().nodes.count == 4)
@@ -73,7 +73,7 @@ private func nodes(_ count: Int) -> String {
   @Test func aDirectoryThatComesLaterIsFound() async throws {
     let late = "\(directory.path)/late/nodes.json"
     var updates = FileNodeStore(path: late).updates().makeAsyncIterator()
-    #expect(throws: NodesFileError.absent(file: late)) { try await updates.next()?.get() }
+    await #expect(throws: NodesFileError.absent(file: late)) { try await updates.next()?.get() }
     try Files.makeDirectory("\(directory.path)/late")
     try Files.replace(late, with: Array(nodes(1).utf8))
     #expect(try await updates.next()?.get().nodes.count == 1)

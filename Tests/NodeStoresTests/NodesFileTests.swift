@@ -1,5 +1,6 @@
 import Addresses
 import JSON
+import Lease
 import NodeRoutes
 import NodeStores
 import Testing
