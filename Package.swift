@@ -43,9 +43,7 @@ let package = Package(
         .unsafeFlags(["-static-executable", "-Xlinker", "-s"], .when(configuration: .release))
       ]),
     .target(
-      name: "NodeRoutes",
-      dependencies: ["Netlink", "Lease", "Addresses", "Linux", .product(name: "Logging", package: "swift-log")],
-      swiftSettings: settings),
+      name: "NodeRoutes", dependencies: ["Netlink", "Lease", "Addresses", "Linux"], swiftSettings: settings),
     .target(
       name: "NodeStores", dependencies: ["NodeRoutes", "Lease", "JSON", "Addresses", "Linux"],
       swiftSettings: settings),

@@ -19,6 +19,7 @@ struct RouteKeeper: Service {
     var snapshot: NodeSnapshot?
     var previous: Reconciler.Report?
     var failure: String?
+    var retry: Task<Void, any Error>?
     for await _ in news.wakeUps.cancelOnGracefulShutdown() {
       try await Task.sleep(for: RouteKeeper.burst)
       switch news.take() {
@@ -27,6 +28,8 @@ struct RouteKeeper: Service {
       case nil: break
       }
       guard let snapshot else { continue }
+      // This pass is the retry; two at a time would each call for the next.
+      retry?.cancel()
       let start = MonotonicTime.now
       do {
         let report = try await pass(snapshot)
@@ -40,12 +43,12 @@ struct RouteKeeper: Service {
       } catch {
         if failure != "\(error)" { agent.log.logger.error("\(error)") }
         failure = "\(error)"
-        lookAgain(after: RouteKeeper.retry)
+        retry = lookAgain(after: RouteKeeper.retry)
       }
     }
   }
 
-  private func lookAgain(after pause: Duration) {
+  private func lookAgain(after pause: Duration) -> Task<Void, any Error> {
     Task { [news] in
       try await Task.sleep(for: pause)
       news.look()
