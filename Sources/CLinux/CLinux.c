@@ -13,8 +13,8 @@ int clinux_unshare(int flags) { return unshare(flags); }
 
 int clinux_namespace_type(int fd) { return ioctl(fd, NS_GET_NSTYPE); }
 
-int clinux_open_nameless(int dirfd, unsigned int mode) {
-  return openat(dirfd, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, mode);
+int clinux_open_nameless(const char *directory, unsigned int mode) {
+  return open(directory, O_TMPFILE | O_WRONLY | O_CLOEXEC, mode);
 }
 
 int clinux_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }

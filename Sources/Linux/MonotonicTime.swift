@@ -1,3 +1,5 @@
+// The compiler counts libc's timespec to either module, as files happen to be grouped.
+internal import CLinux
 internal import Glibc
 
 /// The kernel's clocks, without the concurrency library that Swift's own clocks need.

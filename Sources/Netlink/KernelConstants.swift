@@ -11,6 +11,7 @@ enum NetlinkFlag {
   static let create = UInt16(NLM_F_CREATE)
   static let exclusive = UInt16(NLM_F_EXCL)
   static let replace = UInt16(NLM_F_REPLACE)
+  static let append = UInt16(NLM_F_APPEND)
   static let hasExtendedAcknowledgement = UInt16(NLM_F_ACK_TLVS)
   static let nested: UInt16 = 1 << 15
   static let attributeTypeMask: UInt16 = 0x3FFF

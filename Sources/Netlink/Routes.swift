@@ -80,6 +80,11 @@ extension NetlinkRequest {
     self.route("add the route", route, RouteMessage.newRoute, NetlinkFlag.create | NetlinkFlag.exclusive)
   }
 
+  /// Adds a route behind those of the same destination and metric. EEXIST where the very same one is there.
+  package static func appendRoute(_ route: Route) -> NetlinkRequest {
+    self.route("add the route", route, RouteMessage.newRoute, NetlinkFlag.create | NetlinkFlag.append)
+  }
+
   /// Puts a route in place of the one of the same destination and metric, without a moment between.
   ///
   /// It overwrites whatever is there: only for what is known to be ours.

@@ -100,7 +100,7 @@ extension [Allocation] {
   /// The bridge's addresses: each gateway with the length of its subnet.
   var gateways: [IPPrefix] {
     compactMap { allocation in
-      allocation.gateway.flatMap { IPPrefix($0, length: allocation.address.length) }
+      IPPrefix(allocation.gateway, length: allocation.address.length)
     }
   }
 }

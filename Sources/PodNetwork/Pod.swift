@@ -50,7 +50,8 @@ struct Pod: ~Copyable {
     var requests: [NetlinkRequest] = [.changeLink(name: "lo", LinkChange(isUp: true))]
     if !leavesDown { requests.append(.changeLink(link.index, name: interfaceName, LinkChange(isUp: true))) }
     requests += addresses.map { .addAddress($0, to: link.index) }
-    requests += routes.map { .addRoute($0.onLink(link.index)) }
+    // Behind what is there: a pod's second network does not take the default route from its first.
+    requests += routes.map { .appendRoute($0.onLink(link.index)) }
     for failure in try socket.perform(requests) {
       if let failure { throw failure }
     }

@@ -129,10 +129,10 @@ struct AddAndDeleteTests {
       for i in $(seq 16); do ip netns add p$i; done
       for i in $(seq 16); do
         echo '\(configuration)' | CNI_COMMAND=ADD CNI_CONTAINERID=p$i CNI_NETNS=/run/netns/p$i CNI_IFNAME=eth0 \
-          CNI_PATH=/x \(runtime.plugin) >/tmp/causeway-$$-$i &
+          CNI_PATH=/x \(runtime.plugin) >/tmp/causeway-$$-$i & started+=($!)
       done
       status=0
-      for job in $(jobs -p); do wait $job || status=1; done
+      for process in "${started[@]}"; do wait $process || status=1; done
       cat /tmp/causeway-$$-*; rm /tmp/causeway-$$-*; exit $status
       """
     try node.run(["/bin/bash", "-c", script]).succeeded()

@@ -66,10 +66,10 @@ struct HandOffTests {
       for i in 1 2 3 4 5 6 7 8; do ip netns add p$i; done
       for i in 1 2 3 4 5 6 7 8; do
         echo '\(configuration)' | CNI_COMMAND=ADD CNI_CONTAINERID=p$i CNI_NETNS=/run/netns/p$i CNI_IFNAME=eth0 \
-          CNI_PATH=/opt/cni/bin \(fixture.runtime.plugin) >/run/answer-$i &
+          CNI_PATH=/opt/cni/bin \(fixture.runtime.plugin) >/run/answer-$i & started+=($!)
       done
       status=0
-      for job in $(jobs -p); do wait $job || status=1; done
+      for process in "${started[@]}"; do wait $process || status=1; done
       cat /run/answer-*; exit $status
       """
     try fixture.node.run(["/bin/bash", "-c", script]).succeeded()

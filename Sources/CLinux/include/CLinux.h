@@ -31,8 +31,8 @@ int clinux_unshare(int flags);
 /// ioctl_ns(2) NS_GET_NSTYPE: the CLONE_NEW* constant of a namespace descriptor, or -1 with errno.
 int clinux_namespace_type(int fd);
 
-/// open(2) with O_TMPFILE: a nameless file in the directory `dirfd`, open for writing.
-int clinux_open_nameless(int dirfd, unsigned int mode);
+/// open(2) with O_TMPFILE: a nameless file in `directory`, open for writing, or -1 with errno.
+int clinux_open_nameless(const char *directory, unsigned int mode);
 
 /// pipe2(2) with O_CLOEXEC: no program that another thread starts meanwhile inherits an end and keeps the pipe open.
 int clinux_pipe(int ends[2]);

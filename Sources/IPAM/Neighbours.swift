@@ -1,0 +1,37 @@
+internal import Addresses
+internal import Linux
+
+/// The other networks below a data directory, where an address may be held once on the whole node.
+struct Neighbours {
+  private let networks: [(files: LeaseFiles, rule: LeftOverRule)]
+  /// Those that can be believed now: they spare the look at each of many held addresses.
+  let indexes: [LeaseIndex]
+
+  init(_ networks: [(files: LeaseFiles, index: LeaseIndex)], isAlive: @escaping @Sendable (LeaseOwner) -> Bool) {
+    self.networks = networks.map { ($0.files, LeftOverRule($0.index, isAlive: isAlive)) }
+    indexes = networks.map(\.index).filter(\.agrees)
+  }
+
+  /// Whether any of them holds the address; what the last reboot left over counts for nothing.
+  func hold(_ address: IPAddress) throws(SystemError) -> Bool {
+    let name = address.description
+    for (files, rule) in networks {
+      guard let file = try Files.identity(files.path(of: name)) else { continue }
+      if !rule.applies(to: file, of: files.lease(name)?.owner) { return true }
+    }
+    return false
+  }
+}
+
+extension LeaseDirectory {
+  /// None where addresses are not shared.
+  func neighbours() throws(SystemError) -> Neighbours {
+    guard sharesAddressesAcrossNetworks else { return Neighbours([], isAlive: isAlive) }
+    let others = try Files.names(in: dataDirectory).filter { $0 != network && !$0.hasPrefix(".") }
+    return Neighbours(
+      others.map { other in
+        let files = LeaseFiles(dataDirectory: dataDirectory, network: other)
+        return (files, index(of: files))
+      }, isAlive: isAlive)
+  }
+}
