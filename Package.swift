@@ -43,9 +43,7 @@ let package = Package(
         .unsafeFlags(["-static-executable", "-Xlinker", "-s"], .when(configuration: .release))
       ]),
     .target(
-      name: "NodeRoutes",
-      dependencies: ["Netlink", "Lease", "Addresses", "Linux", .product(name: "Logging", package: "swift-log")],
-      swiftSettings: settings),
+      name: "NodeRoutes", dependencies: ["Netlink", "Lease", "Addresses", "Linux"], swiftSettings: settings),
     .target(
       name: "NodeStores", dependencies: ["NodeRoutes", "Lease", "JSON", "Addresses", "Linux"],
       swiftSettings: settings),
@@ -72,10 +70,15 @@ let package = Package(
       name: "IPAMTests", dependencies: ["IPAM", "Linux", "Addresses", "TestSupport"], swiftSettings: settings),
     .testTarget(name: "LeaseTests", dependencies: ["Lease", "JSON", "Addresses"], swiftSettings: settings),
     .testTarget(
-      name: "NodeRoutesTests", dependencies: ["NodeRoutes", "Netlink", "Lease", "Addresses"],
+      name: "NodeRoutesTests", dependencies: ["NodeRoutes", "Netlink", "Lease", "Addresses", "Linux", "TestSupport"],
       swiftSettings: settings),
     .testTarget(
-      name: "NodeStoresTests", dependencies: ["NodeStores", "NodeRoutes", "Lease", "JSON", "Addresses", "Linux"],
+      name: "NodeStoresTests",
+      dependencies: ["NodeStores", "NodeRoutes", "Lease", "JSON", "Addresses", "Linux", "TestSupport"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "causeway-hostgwTests",
+      dependencies: ["causeway-hostgw", .product(name: "ArgumentParser", package: "swift-argument-parser")],
       swiftSettings: settings),
     .testTarget(
       name: "EndToEndTests", dependencies: ["JSON", "Linux", "TestSupport"], swiftSettings: settings),

@@ -73,6 +73,12 @@ package struct IPAddress: Sendable, Hashable, Comparable {
     return overflow ? nil : IPAddress(family: family, value: sum)
   }
 
+  /// IPv4 and IPv6 addresses that hash alike are few; what is saved counts in tables of thousands of routes.
+  package func hash(into hasher: inout Hasher) {
+    hasher.combine(UInt64(truncatingIfNeeded: value))
+    if family == .v6 { hasher.combine(UInt64(truncatingIfNeeded: value >> 64)) }
+  }
+
   package static func < (left: IPAddress, right: IPAddress) -> Bool {
     (left.family, left.value) < (right.family, right.value)
   }

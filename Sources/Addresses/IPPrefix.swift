@@ -17,6 +17,11 @@ package struct IPPrefix: Sendable, Hashable {
     length = address.family.bitCount
   }
 
+  /// Without the length: networks that begin alike are few.
+  package func hash(into hasher: inout Hasher) {
+    hasher.combine(address)
+  }
+
   package var family: IPFamily { address.family }
 
   private var hostMask: UInt128 {

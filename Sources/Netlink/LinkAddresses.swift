@@ -33,8 +33,9 @@ package struct LinkAddress: Sendable, Equatable {
   init?(_ reply: NetlinkReply) throws(NetlinkError) {
     let (header, attributes) = try reply.body(ifaddrmsg.self)
     // On a point-to-point link IFA_ADDRESS is the peer's; IFA_LOCAL is always our own, where it is given.
-    guard let bytes = attributes[AddressAttribute.local] ?? attributes[AddressAttribute.address],
-      let address = IPAddress(bytes: bytes), let prefix = IPPrefix(address, length: Int(header.ifa_prefixlen))
+    guard
+      let address = attributes.address(AddressAttribute.local) ?? attributes.address(AddressAttribute.address),
+      let prefix = IPPrefix(address, length: Int(header.ifa_prefixlen))
     else { return nil }
     self.prefix = prefix
     linkIndex = Int32(bitPattern: header.ifa_index)

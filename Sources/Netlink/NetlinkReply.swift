@@ -1,3 +1,4 @@
+internal import Addresses
 internal import CLinux
 
 /// One message from the kernel.
@@ -33,23 +34,45 @@ package struct NetlinkReply: Sendable {
   }
 }
 
-/// The attributes of a message or of a nest (`struct nlattr`), bounds-checked when they are split.
+/// The attributes of a message or of a nest (`struct nlattr`): their bounds are checked once, and none is stored, since
+/// a list of thousands of routes is read one attribute at a time.
 struct Attributes {
-  private var payloads: [(type: UInt16, payload: ArraySlice<UInt8>)] = []
+  private let bytes: ArraySlice<UInt8>
 
   init(_ bytes: ArraySlice<UInt8>) throws(NetlinkError) {
-    var rest = bytes
-    while let header = rest.prefixValue(nlattr.self) {
-      let length = Int(header.nla_len)
-      guard length >= MemoryLayout<nlattr>.size, length <= rest.count else { throw .short("an attribute") }
-      payloads.append((header.nla_type & NetlinkFlag.attributeTypeMask, rest.prefix(length).dropFirst(4)))
-      rest = rest.dropFirst((length + 3) & ~3)
+    self.bytes = bytes
+    var position = bytes.startIndex
+    while let length = length(at: position) {
+      guard length >= MemoryLayout<nlattr>.size, length <= bytes.endIndex - position else {
+        throw .short("an attribute")
+      }
+      position += (length + 3) & ~3
     }
   }
 
   /// The payload of the last attribute of this type.
   subscript(type: UInt16) -> ArraySlice<UInt8>? {
-    payloads.last { $0.type == type }?.payload
+    var found: ArraySlice<UInt8>?
+    var position = bytes.startIndex
+    while let length = length(at: position) {
+      if type == self.type(at: position) { found = bytes[(position + 4)..<(position + length)] }
+      position += (length + 3) & ~3
+    }
+    return found
+  }
+
+  /// `nla_len`, header included; `nil` where the rest holds no header.
+  private func length(at position: Int) -> Int? {
+    position + 4 <= bytes.endIndex ? Int(value(at: position)) : nil
+  }
+
+  private func type(at position: Int) -> UInt16 {
+    value(at: position + 2) & NetlinkFlag.attributeTypeMask
+  }
+
+  /// Sixteen bits in the machine's byte order.
+  private func value(at position: Int) -> UInt16 {
+    UInt16(littleEndian: UInt16(bytes[position]) | UInt16(bytes[position + 1]) << 8)
   }
 
   /// A fixed-size value in the machine's byte order; `nil` where the attribute is absent or shorter.
@@ -68,8 +91,15 @@ struct Attributes {
     return try Attributes(payload)
   }
 
-  /// All attributes in order, for nests that are lists.
-  var all: [(type: UInt16, payload: ArraySlice<UInt8>)] { payloads }
+  /// An IPv4 or IPv6 address, by its length.
+  func address(_ type: UInt16) -> IPAddress? {
+    guard let payload = self[type] else { return nil }
+    switch payload.count {
+    case 4: return payload.prefixValue(UInt32.self).map { IPAddress(v4: UInt32(bigEndian: $0)) }
+    case 16: return payload.prefixValue(UInt128.self).map { IPAddress(v6: UInt128(bigEndian: $0)) }
+    default: return nil
+    }
+  }
 }
 
 extension ArraySlice<UInt8> {

@@ -57,6 +57,11 @@ package struct NextHopTable: Sendable, Equatable {
   package var owned: [NextHop]
   /// The numbers that anybody uses.
   package var takenIDs: Set<UInt32>
+
+  package init(owned: [NextHop], takenIDs: Set<UInt32>) {
+    self.owned = owned
+    self.takenIDs = takenIDs
+  }
 }
 
 extension RouteSocket {
@@ -71,7 +76,7 @@ extension RouteSocket {
         guard let id = attributes.value(NextHopAttribute.id, as: UInt32.self) else { continue }
         table.takenIDs.insert(id)
         guard header.nh_protocol == owner,
-          let gateway = attributes[NextHopAttribute.gateway].flatMap({ IPAddress(bytes: $0) }),
+          let gateway = attributes.address(NextHopAttribute.gateway),
           let linkIndex = attributes.value(NextHopAttribute.outputLink, as: Int32.self)
         else { continue }
         table.owned.append(NextHop(id: id, gateway: gateway, linkIndex: linkIndex, owner: owner))

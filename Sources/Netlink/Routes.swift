@@ -55,14 +55,15 @@ package struct Route: Sendable, Equatable, Hashable {
     case AF_INET6: family = .v6
     default: return nil
     }
-    let base = attributes[RouteAttribute.destination].flatMap { IPAddress(bytes: $0) }
+    let base = attributes.address(RouteAttribute.destination)
     guard
       let destination = IPPrefix(base ?? IPPrefix.everything(family).address, length: Int(header.rtm_dst_len))
     else { return nil }
     let metrics = try attributes.nest(RouteAttribute.metrics)
     self.destination = destination
+    // An IPv4 route may have an IPv6 next hop (RFC 8950); RTA_VIA begins with the family's two bytes.
     gateway =
-      attributes[RouteAttribute.gateway].flatMap { IPAddress(bytes: $0) }
+      attributes.address(RouteAttribute.gateway)
       ?? attributes[RouteAttribute.via].flatMap { IPAddress(bytes: $0.dropFirst(2)) }
     linkIndex = attributes.value(RouteAttribute.outputLink)
     nextHopID = attributes.value(RouteAttribute.nextHop)

@@ -54,7 +54,8 @@ struct Adjacency {
         return .success(link)
       }
     }
-    let looked = obstacle ?? "no network of this node holds \(gateway) (\(lookedAt[gateway.family] ?? ""))"
+    if let obstacle { return .failure(OffLink(obstacle)) }
+    let looked = "no network of this node holds \(gateway) (\(lookedAt[gateway.family] ?? ""))"
     return .failure(
       OffLink("\(looked); the vxlan backend, whose DirectRouting would reach it, is not available yet"))
   }

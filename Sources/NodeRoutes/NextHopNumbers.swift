@@ -10,7 +10,9 @@ struct NextHopNumbers {
   private var taken: Set<UInt32>
 
   init(_ table: NextHopTable) {
-    byGateway = Dictionary(grouping: table.owned, by: \.gateway)
+    byGateway = [:]
+    byGateway.reserveCapacity(table.owned.count)
+    for hop in table.owned { byGateway[hop.gateway, default: []].append(hop) }
     taken = table.takenIDs
   }
 

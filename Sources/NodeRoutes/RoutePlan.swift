@@ -45,7 +45,9 @@ package struct RoutePlan: Sendable, Equatable {
       foreign.filter(\.hasDefaultMetric).map { ($0.destination, $0) }, uniquingKeysWith: { first, _ in first }
     )
     var numbers = state.nextHops.map(NextHopNumbers.init)
-    var actual = Dictionary(grouping: state.routes, by: \.destination)
+    var actual: [IPPrefix: [Route]] = [:]
+    actual.reserveCapacity(state.routes.count)
+    for route in state.routes { actual[route.destination, default: []].append(route) }
     let families = snapshot.netConf.families
     for node in snapshot.nodes where node.name != own.node.name {
       for family in families {

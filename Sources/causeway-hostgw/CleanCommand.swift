@@ -16,6 +16,6 @@ struct CleanCommand: CommandWithOptions {
     let lock = try AgentLock.claim(options.stateDir)
     let routes = try agent.reconciler.clean()
     _ = consume lock
-    print("removed \(routes) routes and the lease")
+    print("routes removed: \(routes); the lease is gone")
   }
 }

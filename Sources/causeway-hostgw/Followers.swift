@@ -13,12 +13,12 @@ struct StoreFollower: Service {
   }
 }
 
-/// Says when links, addresses, routes or next hops change, and every 30 seconds in any case.
+/// Says when links, addresses, routes or next hops change, and every 30 seconds in any case. The first word comes when
+/// it begins to listen: what changed before that is to be looked at.
 struct KernelFollower: Service {
   let news: News
 
   func run() async throws {
-    // Subscribed before the first pass looks, so that nothing falls between.
     let changes = try AsyncStream<Result<Void, any Error>>.kernelChanges()
     for await change in changes.cancelOnGracefulShutdown() {
       try change.get()
@@ -35,8 +35,8 @@ extension AsyncStream where Element == Result<Void, any Error> {
       do throws(NetlinkError) {
         var events = try RouteEvents()
         while true {
-          _ = try events.waitForChange(atMost: .seconds(30))
           if case .terminated = continuation.yield(.success(())) { return }
+          _ = try events.waitForChange(atMost: .seconds(30))
         }
       } catch {
         continuation.yield(.failure(error))

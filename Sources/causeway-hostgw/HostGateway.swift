@@ -38,7 +38,15 @@ enum Main {
   }
 
   private static func readFile(_ path: String) throws -> [UInt8] {
-    guard let content = try Files.read(path == "-" ? "/dev/stdin" : path, limit: 1 << 20) else {
+    let limit = 1 << 20
+    if path == "-" {
+      // Not by the name /dev/stdin: to open a pipe anew without waiting is to read nothing yet.
+      guard let content = try OwnedDescriptor(owning: 0).readAll(limit: limit, subject: "standard input") else {
+        throw ValidationError("--config: standard input is longer than 1 MiB.")
+      }
+      return content
+    }
+    guard let content = try Files.read(path, limit: limit) else {
       throw ValidationError("--config: \(path) does not exist.")
     }
     return content

@@ -21,12 +21,18 @@ struct NodeAgent: Sendable {
     files = LeaseFiles(
       subnetFile: options.subnetFile, leaseCopy: options.leaseCopy, stateDirectory: options.stateDir)
     let selection = NodeSelection(
-      name: options.nodeName, hostName: try Sysctl.read("kernel/hostname") ?? "",
-      publicAddresses: [options.publicIp, options.publicIPv6].compactMap { $0 }, interface: options.iface)
+      name: NodeAgent.given(options.nodeName), hostName: try Sysctl.read("kernel/hostname") ?? "",
+      publicAddresses: [options.publicIp, options.publicIPv6].compactMap { $0 },
+      interface: NodeAgent.given(options.iface))
     reconciler = Reconciler(selection: selection, files: files, masquerades: options.ipMasq)
     log = PassLog(
       logger: Logger(label: "causeway-hostgw") { _ in
         LineLogHandler(options.logFormat, level: options.logLevel)
       })
+  }
+
+  /// An empty value, such as a variable of a script that is not set, counts as none.
+  private static func given(_ text: String?) -> String? {
+    text.flatMap { $0.isEmpty ? nil : $0 }
   }
 }

@@ -4,7 +4,7 @@ internal import Logging
 internal import NodeRoutes
 
 /// Where the nodes come from.
-enum StoreKind: String, ExpressibleByArgument, CaseIterable {
+enum StoreKind: String, CaseIterable {
   case file
 }
 
@@ -15,7 +15,7 @@ struct Options: ParsableArguments {
       "Read options from a JSON file, - for standard input; its keys are the long names.", valueName: "file"))
   var config: String?
 
-  @Option(help: "Where the nodes come from.")
+  @Option(help: ArgumentHelp("Where the nodes come from: file.", valueName: "store"), transform: Options.store)
   var store = StoreKind.file
 
   @Option(help: ArgumentHelp("The nodes and the cluster's network, as JSON.", valueName: "file"))
@@ -72,6 +72,14 @@ struct Options: ParsableArguments {
       throw ValidationError("'\(text)' is no \(family) address.")
     }
     return address
+  }
+
+  private static func store(_ text: String) throws -> StoreKind {
+    guard let store = StoreKind(rawValue: text) else {
+      throw ValidationError(
+        "there is no store '\(text)', only \(StoreKind.allCases.map(\.rawValue).joined(separator: ", ")).")
+    }
+    return store
   }
 
   private static func level(_ text: String) throws -> Logger.Level {

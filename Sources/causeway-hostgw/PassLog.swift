@@ -13,21 +13,19 @@ struct PassLog: Sendable {
     self.logger = logger
   }
 
-  /// - Parameter previous: the peers after the pass before, whose troubles are known.
-  func tell(_ report: Reconciler.Report, previous: [PeerRoute] = []) {
+  /// - Parameter previous: the pass before, whose troubles are known.
+  func tell(_ report: Reconciler.Report, previous: Reconciler.Report? = nil) {
     tell(report.changes)
-    let known = Dictionary(previous.map { ("\($0.node) \($0.family)", $0) }) { first, _ in first }
-    let troubles = report.peers.filter { peer in
-      guard let reason = peer.reason else { return false }
-      return known["\(peer.node) \(peer.family)"]?.reason != reason
-    }
+    let known = Set(previous?.peers.compactMap(Trouble.init) ?? [])
+    let troubles = report.peers.compactMap(Trouble.init).filter { !known.contains($0) }
     let level = troubles.count > PassLog.readable ? Logger.Level.debug : .warning
-    for peer in troubles {
+    for trouble in troubles {
       logger.log(
-        level: level, "no route: \(peer.reason ?? "")",
-        metadata: ["node": "\(peer.node)", "subnet": "\(peer.subnet.map(\.description) ?? "")"])
+        level: level, "no route: \(trouble.reason)",
+        metadata: ["node": "\(trouble.node)", "subnet": "\(trouble.subnet)"])
     }
-    if level == .debug { logger.warning("no route to \(troubles.count) nodes; see status") }
+    if level == .debug { logger.warning("no route to \(troubles.count) subnets; see causeway-hostgw status") }
+    for problem in report.problems where previous?.problems.contains(problem) != true { logger.warning("\(problem)") }
     if report.isNewLease {
       logger.info(
         "lease written",
@@ -54,5 +52,19 @@ struct PassLog: Sendable {
       }
       if level == .debug { logger.info("\(verb.rawValue), \(changes.count) times") }
     }
+  }
+}
+
+/// Why a node's pods can't be reached in one family.
+private struct Trouble: Hashable {
+  let node: String
+  let subnet: IPPrefix
+  let reason: String
+
+  init?(_ peer: PeerRoute) {
+    guard let subnet = peer.subnet, let reason = peer.reason else { return nil }
+    node = peer.node
+    self.subnet = subnet
+    self.reason = reason
   }
 }

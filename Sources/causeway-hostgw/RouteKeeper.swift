@@ -8,25 +8,50 @@ struct RouteKeeper: Service {
   let agent: NodeAgent
   let news: News
 
+  /// How long the rest of a burst of notifications may take; one look then sees all of it.
+  private static let burst = Duration.milliseconds(3)
+  /// The longest rest after a pass that found nothing to do.
+  private static let longestRest = Duration.milliseconds(40)
+  /// How soon a pass that failed as a whole is tried again.
+  private static let retry = Duration.milliseconds(500)
+
   func run() async throws {
     var snapshot: NodeSnapshot?
-    var peers: [PeerRoute] = []
-    var trouble: String?
+    var previous: Reconciler.Report?
+    var failure: String?
+    var retry: Task<Void, any Error>?
     for await _ in news.wakeUps.cancelOnGracefulShutdown() {
-      // A burst of notifications is one change: the rest of it comes within this time.
-      try await Task.sleep(for: .milliseconds(3))
-      do {
-        // Nodes that can't be read leave everything as it is.
-        if let nodes = news.take() { snapshot = try nodes.get() }
-        guard let snapshot else { continue }
-        let report = try await pass(snapshot)
-        agent.log.tell(report, previous: peers)
-        peers = report.peers
-        trouble = nil
-      } catch {
-        if trouble != "\(error)" { agent.log.logger.error("\(error)") }
-        trouble = "\(error)"
+      try await Task.sleep(for: RouteKeeper.burst)
+      switch news.take() {
+      case .success(let nodes): snapshot = nodes
+      case .failure(let error): agent.log.logger.error("the nodes can't be read, so all stays as it is: \(error)")
+      case nil: break
       }
+      guard let snapshot else { continue }
+      // This pass is the retry; two at a time would each call for the next.
+      retry?.cancel()
+      let start = MonotonicTime.now
+      do {
+        let report = try await pass(snapshot)
+        agent.log.tell(report, previous: previous)
+        previous = report
+        failure = nil
+        // Pods that come and go bring notifications without end: in a large cluster they may take half a core's time.
+        if report.changes.isEmpty {
+          try await Task.sleep(for: min(MonotonicTime.now - start, RouteKeeper.longestRest))
+        }
+      } catch {
+        if failure != "\(error)" { agent.log.logger.error("\(error)") }
+        failure = "\(error)"
+        retry = lookAgain(after: RouteKeeper.retry)
+      }
+    }
+  }
+
+  private func lookAgain(after pause: Duration) -> Task<Void, any Error> {
+    Task { [news] in
+      try await Task.sleep(for: pause)
+      news.look()
     }
   }
 

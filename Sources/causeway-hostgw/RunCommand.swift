@@ -20,13 +20,14 @@ struct RunCommand: AsyncParsableCommand, CommandWithOptions {
     // Told apart from the agent's own words: what the group says about its services is for those who look for it.
     var groupLogger = agent.log.logger
     if options.logLevel > .debug { groupLogger.logLevel = .error }
-    let group = ServiceGroup(
-      configuration: ServiceGroupConfiguration(
-        services: [
-          .init(service: StoreFollower(store: agent.store, news: news)),
-          .init(service: KernelFollower(news: news)),
-          .init(service: RouteKeeper(agent: agent, news: news)),
-        ], gracefulShutdownSignals: [.sigterm, .sigint], logger: groupLogger))
+    var configuration = ServiceGroupConfiguration(
+      services: [
+        .init(service: StoreFollower(store: agent.store, news: news)),
+        .init(service: KernelFollower(news: news)),
+        .init(service: RouteKeeper(agent: agent, news: news)),
+      ], gracefulShutdownSignals: [.sigterm, .sigint], logger: groupLogger)
+    configuration.maximumGracefulShutdownDuration = .seconds(5)
+    let group = ServiceGroup(configuration: configuration)
     agent.log.logger.info("started", metadata: ["store": "\(agent.store.source)"])
     try await group.run()
     agent.log.logger.info("stopped; the routes stay")

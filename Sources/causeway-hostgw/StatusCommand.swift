@@ -49,7 +49,8 @@ struct StatusView {
       failure = nil
     } catch {
       report = nil
-      failure = "\(error)"
+      let consolation = isAgentRunning == true ? "; the agent keeps the routes of the last nodes that it could use" : ""
+      failure = "\(error)\(consolation)"
     }
   }
 

@@ -1,0 +1,92 @@
+import Addresses
+import Netlink
+import Lease
+import NodeRoutes
+import Testing
+
+@Suite struct OwnNodeTests {
+  private func name(_ selection: NodeSelection, _ change: (inout Scenario) -> Void = { _ in }) throws -> String {
+    var scenario = Scenario(nodes: 3)
+    scenario.selection = selection
+    change(&scenario)
+    return try scenario.own().node.name
+  }
+
+  private func error(_ selection: NodeSelection, _ change: (inout Scenario) -> Void = { _ in }) throws -> OwnNodeError {
+    try #require(throws: OwnNodeError.self) { try name(selection, change) }
+  }
+
+  @Test func byNameByAddressByHostNameByAnyAddressOfOurs() throws {
+    #expect(try name(NodeSelection(name: "a", hostName: "b")) == "a")
+    #expect(try name(NodeSelection(hostName: "b", publicAddresses: [address("192.0.2.1")])) == "a")
+    #expect(try name(NodeSelection(hostName: "a")) == "a")
+    #expect(try name(NodeSelection(hostName: "elsewhere")) == "a")
+    #expect(try name(NodeSelection(hostName: "elsewhere", interface: "eth0")) == "a")
+    #expect(try name(NodeSelection(hostName: "elsewhere", interface: "192.0.2.1")) == "a")
+  }
+
+  @Test func whatWasLookedForIsNamed() throws {
+    #expect(try error(NodeSelection(name: "x", hostName: "a")) == .unknownName("x", known: "a, b, c"))
+    #expect(
+      try error(NodeSelection(hostName: "a", publicAddresses: [address("192.0.2.9")]))
+        == .unknownAddress(address("192.0.2.9")))
+    #expect(
+      try error(NodeSelection(hostName: "x")) { $0.snapshot.nodes.removeFirst() }
+        == .notFound(hostName: "x", addresses: "192.0.2.1 on eth0, fd00:2::1 on eth0"))
+    #expect(
+      try error(NodeSelection(hostName: "x")) {
+        $0.state.addresses.append(LinkAddress(prefix("192.0.2.2/24"), linkIndex: 2))
+      } == .ambiguous(first: "a", second: "b"))
+    #expect(try error(NodeSelection(hostName: "a", interface: "eth7")) == .noInterface("eth7", links: "lo, eth0"))
+  }
+
+  @Test func ourAddressMustBeOnOneOfOurLinks() throws {
+    #expect(
+      try error(NodeSelection(hostName: "b"))
+        == .notOurs(node: "b", wanted: "192.0.2.2", addresses: "192.0.2.1 on eth0, fd00:2::1 on eth0"))
+    #expect(
+      try error(NodeSelection(name: "a", hostName: "", publicAddresses: [address("192.0.2.9")]))
+        == .otherAddress(node: "a", given: address("192.0.2.9"), found: "192.0.2.1"))
+    #expect(
+      try error(NodeSelection(hostName: "a")) { $0.snapshot.nodes[0].publicIP = nil } == .noAddress(node: "a"))
+    #expect(try error(NodeSelection(hostName: "a")) { $0.snapshot.nodes[0].subnet = nil } == .noSubnet(node: "a"))
+    // On a link, but not on the one that was given.
+    #expect(throws: OwnNodeError.self) {
+      try name(NodeSelection(hostName: "a", interface: "eth1")) {
+        $0.state.links.append(Scenario.link(3, "eth1"))
+      }
+    }
+  }
+
+  @Test func oneFamilyIsEnough() throws {
+    var scenario = Scenario(nodes: 2, dual: true)
+    scenario.state.addresses.removeLast()
+    let own = try scenario.own()
+    #expect(own.links.map(\.name) == ["eth0"])
+    #expect(own.problem == "fd00:2::1 of node a, this machine, is on none of its links")
+  }
+
+  @Test func theLeaseIsFlannels() throws {
+    var scenario = Scenario(nodes: 2, dual: true)
+    scenario.state.links[1] = Scenario.link(2, "eth0", mtuBytes: 9000)
+    let lease = try scenario.own().lease(networks: scenario.snapshot.netConf.networks, masquerades: true)
+    #expect(
+      lease.text == """
+        FLANNEL_NETWORK=10.244.0.0/16
+        FLANNEL_SUBNET=10.244.1.1/24
+        FLANNEL_IPV6_NETWORK=fd00:10::/48
+        FLANNEL_IPV6_SUBNET=fd00:10:0:1::1/64
+        FLANNEL_MTU=9000
+        FLANNEL_IPMASQ=true
+
+        """)
+  }
+
+  @Test func theLeaseHasOnlyTheFamiliesOfTheNode() throws {
+    var scenario = Scenario(nodes: 2, dual: true)
+    scenario.snapshot.nodes[0].ipv6Subnet = nil
+    let lease = try scenario.own().lease(networks: scenario.snapshot.netConf.networks, masquerades: false)
+    #expect(lease.networks == [prefix("10.244.0.0/16")])
+    #expect(lease.subnets == [prefix("10.244.1.1/24")])
+  }
+}
