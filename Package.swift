@@ -66,7 +66,8 @@ let package = Package(
     .testTarget(
       name: "KernelTests", dependencies: ["Netlink", "Linux", "Addresses", "JSON", "TestSupport"],
       swiftSettings: settings),
-    .testTarget(name: "IPAMTests", dependencies: ["IPAM", "Linux", "Addresses", "TestSupport"], swiftSettings: settings),
+    .testTarget(
+      name: "IPAMTests", dependencies: ["IPAM", "Linux", "Addresses", "TestSupport"], swiftSettings: settings),
     .testTarget(name: "LeaseTests", dependencies: ["Lease", "JSON", "Addresses"], swiftSettings: settings),
     .testTarget(
       name: "NodeRoutesTests", dependencies: ["NodeRoutes", "Netlink", "Lease", "Addresses", "Linux", "TestSupport"],
