@@ -6,7 +6,7 @@ package struct LeaseOwner: Sendable, Hashable, CustomStringConvertible {
   package let interfaceName: String
 
   package init(containerID: String, interfaceName: String) {
-    self.containerID = trimmed(containerID[...])
+    self.containerID = String(decoding: trimmed(Array(containerID.utf8)[...]), as: UTF8.self)
     self.interfaceName = interfaceName
   }
 
@@ -22,18 +22,21 @@ package struct LeaseOwner: Sendable, Hashable, CustomStringConvertible {
 extension LeaseOwner {
   /// `nil` where the file names nobody.
   init?(content: [UInt8]) {
-    let lines = trimmed(String(decoding: content, as: UTF8.self)[...])
-    guard !lines.isEmpty else { return nil }
-    // To Swift, CR LF is one character.
-    let parts = lines.split(separator: "\r\n" as Character, maxSplits: 1, omittingEmptySubsequences: false)
-    self.init(containerID: String(parts[0]), interfaceName: parts.count == 2 ? String(parts[1]) : "")
+    let text = trimmed(content[...])
+    guard !text.isEmpty else { return nil }
+    let lineEnd = text.indices.first { text[$0...].starts(with: [0x0D, 0x0A]) }
+    self.init(
+      containerID: String(decoding: text[..<(lineEnd ?? text.endIndex)], as: UTF8.self),
+      interfaceName: lineEnd.map { String(decoding: text[($0 + 2)...], as: UTF8.self) } ?? "")
   }
 
   var content: [UInt8] { Array("\(containerID)\r\n\(interfaceName)".utf8) }
 }
 
-private func trimmed(_ text: Substring) -> String {
-  let start = text.drop { $0.isWhitespace }
-  guard let last = start.lastIndex(where: { !$0.isWhitespace }) else { return "" }
-  return String(start[...last])
+/// Without white space at either end. In bytes: Swift's characters take as long as all the rest of a scan.
+private func trimmed(_ text: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
+  func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0D).contains(byte) }
+  let start = text.drop(while: isSpace)
+  guard let last = start.lastIndex(where: { !isSpace($0) }) else { return [] }
+  return start[...last]
 }

@@ -72,9 +72,9 @@ struct LockedLeases: ~Copyable {
     return leases
   }
 
-  /// All leases; whatever is looked at so is looked at file by file.
+  /// All leases, each as its file tells it now.
   mutating func all() throws(SystemError) -> [HeldLease] {
-    if scanned == nil { scanned = try scan() }
+    if scanned == nil { try rebuild() }
     return scanned ?? []
   }
 

@@ -52,10 +52,17 @@ package enum Files {
     return FileIdentity(status)
   }
 
-  /// Writes a file that nobody reads while it is written; a crash may leave a part of it.
+  /// Writes a file that nobody reads while it is written; a crash may leave a part of it, or old content behind the new.
   package static func write(_ path: String, _ content: [UInt8], mode: UInt32 = 0o600) throws(SystemError) {
-    let file = try OwnedDescriptor.open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode: mode)
+    // Cut afterwards, not by O_TRUNC: ext4 writes an emptied file to disk when it is closed, and emptying it again waits
+    // for that, milliseconds on end.
+    let file = try OwnedDescriptor.open(path, O_WRONLY | O_CREAT | O_NOFOLLOW, mode: mode)
     try file.writeAll(content, subject: path)
+    var status = stat()
+    _ = try retryingOnInterrupt("stat", path) { unsafe fstat(file.number, &status) }
+    if status.st_mode & S_IFMT == S_IFREG, status.st_size > content.count {
+      _ = try retryingOnInterrupt("cut", path) { ftruncate(file.number, content.count) }
+    }
   }
 
   /// Puts `content` in the file's place by rename: a reader sees the old file or the new one, whole.

@@ -63,14 +63,16 @@ import Testing
 
   @Test func theNetworksTakeTurns() throws {
     _ = try allocate("a", on: "one")
-    let turn = try FileLock(directory: fixture.dataDirectory, waitingAtMost: .zero)
+    let turn = try FileLock(directory: fixture.dataDirectory, waitingAtMost: .seconds(5))
     let network = fixture.network("two", shares: true, limit: .milliseconds(20))
     #expect(throws: IPAMError.locked(path: fixture.dataDirectory, waited: .milliseconds(20))) {
       _ = try network.allocate(owner("b"), from: sets, requested: [])
     }
     // DEL needs no turn.
     #expect(
-      texts(try fixture.network("one", shares: true, limit: .zero).release(owner("a"))) == ["10.0.0.2", "fd00::2"])
+      texts(try fixture.network("one", shares: true, limit: .seconds(5)).release(owner("a"))) == [
+        "10.0.0.2", "fd00::2",
+      ])
     _ = consume turn
   }
 }

@@ -55,6 +55,13 @@ import Testing
     #expect(error?.description.contains("missing") ?? false)
   }
 
+  @Test(arguments: ["", "short", "a longer one than before"])
+  func aFileIsWrittenOver(_ text: String) throws {
+    try Files.write(path, Array("some content".utf8))
+    try Files.write(path, Array(text.utf8))
+    #expect(try Files.read(path, limit: 64) == Array(text.utf8))
+  }
+
   @Test func timesAreSetToTheNanosecond() throws {
     #expect(try create(.nameless, ""))
     let time = Duration.seconds(1_700_000_000) + .nanoseconds(123_456_789)
