@@ -29,12 +29,14 @@ package struct OwnedDescriptor: ~Copyable, Sendable {
   /// Reads to the end of the file, `nil` where there is more than `limit` bytes.
   package func readAll(limit: Int, subject: String) throws(SystemError) -> [UInt8]? {
     var content: [UInt8] = []
-    var chunk = [UInt8](repeating: 0, count: 16384)
+    // Most of what is read here is small: a setting, a lease, a configuration.
+    var chunk = [UInt8](repeating: 0, count: 1024)
     while true {
       let count = try retryingOnInterrupt("read", subject) { unsafe read(number, &chunk, chunk.count) }
       if count == 0 { return content }
       content += chunk.prefix(count)
       if content.count > limit { return nil }
+      if count == chunk.count && chunk.count < 1 << 16 { chunk = [UInt8](repeating: 0, count: chunk.count * 8) }
     }
   }
 

@@ -8,7 +8,8 @@ package import Linux
 package struct NetlinkSocket: ~Copyable, Sendable {
   private let descriptor: OwnedDescriptor
   private var sequence: UInt32 = 0
-  private var buffer = [UInt8](repeating: 0, count: 32768)
+  /// Answers about one object take some 2 KiB; a list gets the largest piece that the kernel sends (32 KiB).
+  private var buffer = [UInt8](repeating: 0, count: 8192)
 
   /// Opens a socket of `family` (NETLINK_ROUTE, NETLINK_NETFILTER) in the thread's namespace or in `namespace`.
   ///
@@ -144,6 +145,7 @@ package struct NetlinkSocket: ~Copyable, Sendable {
   }
 
   private mutating func dumpOnce(_ request: NetlinkRequest) throws(NetlinkError) -> [NetlinkReply]? {
+    if buffer.count < 32768 { buffer = [UInt8](repeating: 0, count: 32768) }
     sequence &+= 1
     try send(request.sealed(sequence: sequence, flags: NetlinkFlag.dump), request.operation)
     var entries: [NetlinkReply] = []
