@@ -56,6 +56,10 @@ private func add(
     attachment, configuration, mtuBytes: plan.mtuBytes, bridge: bridge, namespace: namespace, &host)
   undo.push(.cable(attachment))
   try cable.finish(attachment, configuration, &host)
+  if plan.masquerades && !allocations.isEmpty {
+    undo.push(.rules(attachment, allocations.map(\.address.address)))
+    try attachment.masquerade(allocations, clusterNetworks: plan.clusterNetworks)
+  }
 
   let routes = podRoutes(configuration, allocations)
   let link = try pod.configure(

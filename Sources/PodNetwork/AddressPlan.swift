@@ -12,10 +12,17 @@ struct AddressPlan: Sendable {
   /// holds are taken.
   let isFromLease: Bool
   let mtuBytes: Int?
+  /// The pod's packets leave the node under the node's address …
+  let masquerades: Bool
+  /// … unless they stay in the cluster's networks.
+  let clusterNetworks: [IPPrefix]
 
   /// - Throws: code 11 where there are neither ranges nor a lease.
   init(_ configuration: AttachmentConfiguration, _ lease: SubnetLease?) throws {
     mtuBytes = configuration.mtuBytes ?? lease?.mtuBytes
+    // Whoever wrote the lease said whether the node's own rules do it for all pods.
+    masquerades = configuration.masquerades ?? lease.map { !$0.masquerades } ?? false
+    clusterNetworks = lease?.networks ?? []
     guard let addressing = configuration.addressing else {
       rangeSets = []
       requested = []

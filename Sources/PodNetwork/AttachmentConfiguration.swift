@@ -15,6 +15,8 @@ package struct AttachmentConfiguration: Sendable {
   let hairpin: Bool
   let isPromiscuous: Bool
   let isIsolated: Bool
+  /// `nil`: as the lease says, and not without one.
+  let masquerades: Bool?
   /// `nil`: the lease's, where there is one, else the kernel's.
   let mtuBytes: Int?
   /// The container's end is left down, without address.
@@ -47,6 +49,7 @@ package struct AttachmentConfiguration: Sendable {
         details: "set hairpinMode or promiscMode to false")
     }
     isIsolated = try fields.bool("portIsolation") ?? false
+    masquerades = try AttachmentConfiguration.masquerades(fields)
     mtuBytes = try AttachmentConfiguration.mtuBytes(fields)
     leavesInterfaceDown = try fields.bool("disableContainerInterface") ?? false
     requestedMAC = try AttachmentConfiguration.requestedMAC(fields, arguments)
@@ -65,6 +68,16 @@ package struct AttachmentConfiguration: Sendable {
       throw CNIError(.invalidConfiguration, "bridge \"\(name)\": \(error.message)", details: error.details)
     }
     return name
+  }
+
+  /// Both backends of the reference mean nf_tables here: the kernel keeps one set of rules, whoever writes them.
+  private static func masquerades(_ fields: JSONFields) throws -> Bool? {
+    let backend = try fields.string("ipMasqBackend") ?? ""
+    guard ["", "iptables", "nftables"].contains(backend) else {
+      throw CNIError(
+        .invalidConfiguration, "unknown ipmasq backend \"\(backend)\"", details: "leave ipMasqBackend out")
+    }
+    return try fields.bool("ipMasq")
   }
 
   /// The kernel's limits for Ethernet: 68 bytes is IPv4's least (RFC 791), 65,535 a veth's most.
@@ -99,7 +112,6 @@ package struct AttachmentConfiguration: Sendable {
   private static func refuseUnsupported(_ fields: JSONFields) throws {
     var refused: [(String, String)] = []
     if let mode = try fields.string("mode"), mode != "bridge" { refused.append(("mode", "\"\(mode)\"")) }
-    if try fields.bool("ipMasq") == true { refused.append(("ipMasq", "true")) }
     if try fields.bool("macspoofchk") == true { refused.append(("macspoofchk", "true")) }
     if try fields.bool("enabledad") == true { refused.append(("enabledad", "true")) }
     if let vlan = try fields.number("vlan", Int.self), vlan != 0 { refused.append(("vlan", "\(vlan)")) }

@@ -17,6 +17,7 @@ package func collectAttachments(_ network: NetworkConfiguration) throws {
   let state = StateDirectory(source.stateDirectory)
   var host = try RouteSocket()
   let validKeys = Set(valid.map(\.key))
+  try Attachment.collectRules(network: network.name, keeping: validKeys)
   try removeCables(network.name, validKeys, &host)
   // Records are read before they go: a stray may have had another data directory.
   let records = try state.records.keys(network: network.name).filter { !validKeys.contains($0) }

@@ -8,7 +8,7 @@ internal import Netlink
 
 /// DEL: takes an attachment's cable, then its addresses. Whatever is gone already is success.
 ///
-/// It needs neither the pod's namespace nor a valid configuration, only the network's name; what cannot be read of
+/// Rules go while the addresses are still held, so they cannot be somebody else's. It needs neither the pod's namespace nor a valid configuration, only the network's name; what cannot be read of
 /// the rest has its default. Only a cable that cannot be removed is an error, and then the addresses are kept.
 package func deleteAttachment(_ invocation: Invocation, _ network: NetworkConfiguration) throws {
   let attachment = Attachment(invocation, network.name)
@@ -18,17 +18,24 @@ package func deleteAttachment(_ invocation: Invocation, _ network: NetworkConfig
   let record = state.records.find(attachment)
   var host = try RouteSocket()
 
-  if try !Cable.remove(attachment, &host), let namespace {
-    try removeInside(namespace, invocation.interfaceName)
-  }
   let directories = [
     AddressConfiguration.dataDirectory(try? network.fields.fields("ipam")), record?.dataDirectory ?? "",
   ]
-  for directory in Set(directories) where !directory.isEmpty {
-    let leases = LeaseDirectory(
-      attachment.network, dataDirectory: directory, state.path, isFromLease: false)
-    _ = try leases.release(LeaseOwner(attachment))
+  let leases = Set(directories).filter { !$0.isEmpty }.map { directory in
+    LeaseDirectory(attachment.network, dataDirectory: directory, state.path, isFromLease: false)
   }
+  let owner = LeaseOwner(attachment)
+  let addresses = try record?.addresses ?? leases.flatMap { try $0.find(owner) }
+  do throws(NetlinkError) {
+    try attachment.removeRules(of: addresses)
+  } catch {
+    // A rule too many harms nobody: the address's next owner replaces it.
+    StandardError.write("a rule of \(attachment.key) stays: \(error)")
+  }
+  if try !Cable.remove(attachment, &host), let namespace {
+    try removeInside(namespace, invocation.interfaceName)
+  }
+  for directory in leases { _ = try directory.release(owner) }
   try state.records.remove(attachment.key)
   removeOldGateways(network, leaseSource, state, &host)
 }

@@ -1,3 +1,4 @@
+internal import Addresses
 internal import Glibc
 internal import IPAM
 internal import Linux
@@ -10,6 +11,7 @@ struct Undo {
     case record(RecordDirectory, Attachment)
     case bridge(Bridge, StateDirectory)
     case cable(Attachment)
+    case rules(Attachment, [IPAddress])
   }
 
   private var changes: [Change] = []
@@ -25,6 +27,7 @@ struct Undo {
         switch change {
         case .lease(let leases, let owner): _ = try leases.release(owner)
         case .record(let records, let attachment): try records.remove(attachment.key)
+        case .rules(let attachment, let addresses): try attachment.removeRules(of: addresses)
         case .cable(let attachment): _ = try Cable.remove(attachment, &host)
         case .bridge(let bridge, let state): try Undo.remove(bridge, state, &host)
         }
