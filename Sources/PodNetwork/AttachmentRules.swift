@@ -7,12 +7,12 @@ internal import PodRules
 /// An attachment's rules on the node.
 extension Attachment {
   /// Masquerades the pod's addresses, but towards its own subnets and the cluster's networks.
-  func masquerade(_ allocations: [Allocation], clusterNetworks: [IPPrefix]) throws(NetlinkError) {
+  func masquerade(_ addresses: PodAddresses, clusterNetworks: [IPPrefix]) throws(NetlinkError) {
     var netfilter = try NetfilterSocket()
-    let own = Set(allocations.map(\.address.network))
+    let own = Set(addresses.prefixes.map(\.network))
     let direct = own.sorted { $0.first < $1.first } + clusterNetworks.filter { !own.contains($0) }
     try Masquerade.add(
-      allocations.map(\.address.address), owner: key, network: network, direct: direct, &netfilter)
+      addresses.hosts, owner: key, network: network, direct: direct, &netfilter)
   }
 
   /// Whether the address has the rule that ADD made.

@@ -23,6 +23,7 @@ package func checkAttachment(_ invocation: Invocation, _ configuration: Attachme
   try checkRoutes(result, link, &pod)
   try checkHostSide(attachment, configuration, result, link, &host)
   try checkLease(attachment, configuration)
+  try configuration.delegate?.call(.check, invocation.searchPath)
   try checkRules(attachment, configuration, result)
 }
 

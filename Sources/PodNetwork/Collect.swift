@@ -11,28 +11,27 @@ internal import Netlink
 ///
 /// The list's key is read in both of its spellings. `null` and `[]` mean that none is valid; an absent key means that
 /// the runtime did not say, and nothing is done.
-package func collectAttachments(_ network: NetworkConfiguration) throws {
+package func collectAttachments(
+  _ invocation: Invocation, _ network: NetworkConfiguration, as type: PluginType = .causeway
+) throws {
   guard let valid = try validAttachments(network) else { return }
-  let source = LeaseSource(lenient: network.fields)
-  let state = StateDirectory(source.stateDirectory)
+  let traces = Traces(network, type)
+  let state = StateDirectory(traces.leaseSource.stateDirectory)
   var host = try RouteSocket()
   let validKeys = Set(valid.map(\.key))
   try Attachment.collectRules(network: network.name, keeping: validKeys)
   try removeCables(network.name, validKeys, &host)
-  // Records are read before they go: a stray may have had another data directory.
-  let records = try state.records.keys(network: network.name).filter { !validKeys.contains($0) }
-  let directories = [AddressConfiguration.dataDirectory(try? network.fields.fields("ipam"))]
-  for directory in directories {
-    let leases = LeaseDirectory(
-      network.name, dataDirectory: directory, state.path, isFromLease: false)
-    _ = try leases.collect(keeping: Set(valid.map { LeaseOwner($0) }))
+  let leases = LeaseDirectory(network.name, dataDirectory: traces.dataDirectory, state.path, isFromLease: false)
+  _ = try leases.collect(keeping: Set(valid.map { LeaseOwner($0) }))
+  for key in try state.records.keys(network: network.name) where !validKeys.contains(key) {
+    try state.records.remove(key)
   }
-  for key in records { try state.records.remove(key) }
-  removeOldGateways(network, source, state, &host)
+  removeOldGateways(traces, state, &host)
+  try traces.delegate?.call(.collect, invocation.searchPath)
 }
 
 /// `cni.dev/valid-attachments` (SPEC, "GC"), or the key that libcni wrote before it.
-private func validAttachments(_ network: NetworkConfiguration) throws -> [Attachment]? {
+func validAttachments(_ network: NetworkConfiguration) throws -> [Attachment]? {
   let fields = network.fields
   for key in ["cni.dev/valid-attachments", "cni.dev/attachments"] {
     guard let value = fields.object[key] else { continue }
