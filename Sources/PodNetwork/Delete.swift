@@ -22,7 +22,7 @@ package func deleteAttachment(
   var host = try RouteSocket()
 
   // dhcp gives its address back through the cable.
-  let refusal = traces.delegate.flatMap { release($0, invocation) }
+  let refusal = traces.delegate?.release(invocation.searchPath)
   let leases = Set([traces.dataDirectory, record?.dataDirectory ?? traces.dataDirectory])
     .filter { !$0.isEmpty }
     .map { LeaseDirectory(attachment.network, dataDirectory: $0, state.path, isFromLease: false) }
@@ -41,15 +41,6 @@ package func deleteAttachment(
   try state.records.remove(attachment.key)
   removeOldGateways(traces, state, &host)
   if let refusal { throw refusal }
-}
-
-private func release(_ delegate: IPAMDelegate, _ invocation: Invocation) -> (any Error)? {
-  do {
-    try delegate.call(.delete, invocation.searchPath)
-    return nil
-  } catch {
-    return error
-  }
 }
 
 /// The pod's namespace where it still is; the node's own is refused as for ADD.
