@@ -68,6 +68,7 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "IPAMTests", dependencies: ["IPAM", "Linux", "Addresses", "TestSupport"], swiftSettings: settings),
+    .testTarget(name: "CNITests", dependencies: ["CNI", "JSON", "Addresses"], swiftSettings: settings),
     .testTarget(name: "LeaseTests", dependencies: ["Lease", "JSON", "Addresses"], swiftSettings: settings),
     .testTarget(
       name: "NodeRoutesTests", dependencies: ["NodeRoutes", "Netlink", "Lease", "Addresses", "Linux", "TestSupport"],
