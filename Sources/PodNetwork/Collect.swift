@@ -18,20 +18,18 @@ package func collectAttachments(_ network: NetworkConfiguration) throws {
   var host = try RouteSocket()
   let validKeys = Set(valid.map(\.key))
   try removeCables(network.name, validKeys, &host)
-  // Records are read before they go: a stray may have had another data directory.
-  let records = try state.records.keys(network: network.name).filter { !validKeys.contains($0) }
-  let directories = [AddressConfiguration.dataDirectory(try? network.fields.fields("ipam"))]
-  for directory in directories {
+  let strays = try state.records.keys(network: network.name).filter { !validKeys.contains($0) }
+  for directory in dataDirectories(network, strays, state.records) {
     let leases = LeaseDirectory(
       network.name, dataDirectory: directory, state.path, isFromLease: false)
     _ = try leases.collect(keeping: Set(valid.map { LeaseOwner($0) }))
   }
-  for key in records { try state.records.remove(key) }
+  for key in strays { try state.records.remove(key) }
   removeOldGateways(network, source, state, &host)
 }
 
 /// `cni.dev/valid-attachments` (SPEC, "GC"), or the key that libcni wrote before it.
-private func validAttachments(_ network: NetworkConfiguration) throws -> [Attachment]? {
+func validAttachments(_ network: NetworkConfiguration) throws -> [Attachment]? {
   let fields = network.fields
   for key in ["cni.dev/valid-attachments", "cni.dev/attachments"] {
     guard let value = fields.object[key] else { continue }
@@ -47,6 +45,14 @@ private func validAttachments(_ network: NetworkConfiguration) throws -> [Attach
     }
   }
   return nil
+}
+
+/// Where the strays may have leases: the configuration's data directory, and those that their records name.
+func dataDirectories(
+  _ network: NetworkConfiguration, _ strays: [String], _ records: RecordDirectory
+) -> Set<String> {
+  let named = strays.compactMap { records.find(key: $0)?.dataDirectory }.filter { !$0.isEmpty }
+  return Set(named + [AddressConfiguration.dataDirectory(try? network.fields.fields("ipam"))])
 }
 
 private func removeCables(_ network: String, _ valid: Set<String>, _ host: inout RouteSocket) throws {
