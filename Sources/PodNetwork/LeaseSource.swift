@@ -23,35 +23,35 @@ struct LeaseSource: Sendable {
 
   init(_ fields: JSONFields) throws {
     let hostgw = try fields.fields("hostgw")
-    let subnetFile = try fields.string("subnetFile") ?? hostgw?.string("subnet-file")
+    let subnetFile = try fields.text("subnetFile") ?? hostgw?.text("subnet-file")
     subnetFiles = subnetFile.map { [$0] } ?? LeaseSource.defaultSubnetFiles
-    stateDirectory = try hostgw?.string("state-dir") ?? LeaseSource.defaultStateDirectory
+    stateDirectory = try hostgw?.text("state-dir") ?? LeaseSource.defaultStateDirectory
     guard let hostgw else {
       helper = nil
       return
     }
-    let store = try hostgw.string("store") ?? "file"
+    let store = try hostgw.text("store") ?? "file"
     guard store == "file" else {
       throw CNIError(
         .invalidConfiguration, "hostgw.store must be \"file\", but is \"\(store)\"",
         details: "a lease from \(store) needs an agent to renew it: run causeway-hostgw run and remove hostgw"
       )
     }
-    var options = hostgw.object
+    // The plugin's keys fold case, and an empty text is none; the helper knows its own names and values only.
+    var options = JSONObject(
+      hostgw.object.members.filter { $0.value != "" }.map { .init(name: $0.name.lowercased(), value: $0.value) })
     // The helper must write the file that is read here.
     if let subnetFile { options["subnet-file"] = .string(subnetFile) }
     helper = Helper(
-      nodesFile: try hostgw.string("nodes-file") ?? LeaseSource.defaultNodesFile, options: options)
+      nodesFile: try hostgw.text("nodes-file") ?? LeaseSource.defaultNodesFile, options: options)
   }
 
   /// For verbs that must not fail over their configuration: what can be read, defaults for the rest, no helper.
   init(lenient fields: JSONFields) {
-    if let source = try? LeaseSource(fields) {
-      self = source
-      return
-    }
-    subnetFiles = LeaseSource.defaultSubnetFiles
-    stateDirectory = LeaseSource.defaultStateDirectory
+    let hostgw = try? fields.fields("hostgw")
+    let subnetFile = (try? fields.text("subnetFile")) ?? (try? hostgw?.text("subnet-file"))
+    subnetFiles = subnetFile.map { [$0] } ?? LeaseSource.defaultSubnetFiles
+    stateDirectory = (try? hostgw?.text("state-dir")) ?? LeaseSource.defaultStateDirectory
     helper = nil
   }
 
