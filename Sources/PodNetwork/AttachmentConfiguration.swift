@@ -36,8 +36,10 @@ package struct AttachmentConfiguration: Sendable {
     self.network = network
     try AttachmentConfiguration.refuseUnsupported(fields)
     bridgeName = try AttachmentConfiguration.bridgeName(fields)
-    isDefaultGateway = try fields.bool("isDefaultGateway") ?? true
-    isGateway = try fields.bool("isGateway") ?? true || isDefaultGateway
+    let isGateway = try fields.bool("isGateway")
+    // Who only says that the bridge is no gateway means that it is nobody's default gateway either.
+    isDefaultGateway = try fields.bool("isDefaultGateway") ?? isGateway ?? true
+    self.isGateway = isGateway ?? true || isDefaultGateway
     forceAddress = try fields.bool("forceAddress") ?? false
     isPromiscuous = try fields.bool("promiscMode") ?? false
     hairpin = try fields.bool("hairpinMode") ?? !isPromiscuous
@@ -58,7 +60,7 @@ package struct AttachmentConfiguration: Sendable {
   static let defaultBridgeName = "cni0"
 
   private static func bridgeName(_ fields: JSONFields) throws -> String {
-    guard let name = try fields.string("bridge"), !name.isEmpty else { return defaultBridgeName }
+    guard let name = try fields.text("bridge") else { return defaultBridgeName }
     do throws(CNIError) {
       try Name.checkInterface(name)
     } catch {
@@ -79,14 +81,15 @@ package struct AttachmentConfiguration: Sendable {
   /// The capability wins over `args`, `args` over CNI_ARGS.
   private static func requestedMAC(_ fields: JSONFields, _ arguments: Arguments) throws -> MACAddress? {
     let candidates = [
-      ("runtimeConfig.mac", try fields.fields("runtimeConfig")?.string("mac")),
-      ("args.cni.mac", try fields.fields("args")?.fields("cni")?.string("mac")),
+      ("runtimeConfig.mac", try fields.fields("runtimeConfig")?.text("mac")),
+      ("args.cni.mac", try fields.fields("args")?.fields("cni")?.text("mac")),
       ("MAC in CNI_ARGS", arguments["MAC"]),
     ]
     guard let (source, text) = candidates.first(where: { $0.1?.isEmpty == false }), let text else {
       return nil
     }
-    guard let mac = MACAddress(text), mac.isUnicast else {
+    // The kernel takes no address of zeros (include/linux/etherdevice.h, `is_valid_ether_addr`).
+    guard let mac = MACAddress(text), mac.isUnicast, mac.bytes != [0, 0, 0, 0, 0, 0] else {
       throw CNIError(
         .invalidConfiguration,
         "\(source) must be a unicast MAC address such as 0a:58:0a:f4:01:07, but is \"\(text)\"")
@@ -98,7 +101,7 @@ package struct AttachmentConfiguration: Sendable {
   /// that lacks what its configuration says.
   private static func refuseUnsupported(_ fields: JSONFields) throws {
     var refused: [(String, String)] = []
-    if let mode = try fields.string("mode"), mode != "bridge" { refused.append(("mode", "\"\(mode)\"")) }
+    if let mode = try fields.text("mode"), mode != "bridge" { refused.append(("mode", "\"\(mode)\"")) }
     if try fields.bool("ipMasq") == true { refused.append(("ipMasq", "true")) }
     if try fields.bool("macspoofchk") == true { refused.append(("macspoofchk", "true")) }
     if try fields.bool("enabledad") == true { refused.append(("enabledad", "true")) }
