@@ -70,6 +70,11 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "IPAMTests", dependencies: ["IPAM", "Linux", "Addresses", "TestSupport"], swiftSettings: settings),
+    .testTarget(name: "CNITests", dependencies: ["CNI", "JSON", "Addresses"], swiftSettings: settings),
+    .testTarget(
+      name: "PodNetworkTests",
+      dependencies: ["PodNetwork", "CNI", "IPAM", "Lease", "Netlink", "Linux", "Addresses", "JSON", "TestSupport"],
+      swiftSettings: settings),
     .testTarget(name: "LeaseTests", dependencies: ["Lease", "JSON", "Addresses"], swiftSettings: settings),
     .testTarget(
       name: "NodeRoutesTests", dependencies: ["NodeRoutes", "Netlink", "Lease", "Addresses", "Linux", "TestSupport"],

@@ -30,12 +30,4 @@ package struct Arguments: Sendable, Equatable {
       throw CNIError(.invalidEnvironment, "CNI_ARGS: unknown args [\(pairs)]")
     }
   }
-
-  /// For verbs that must not fail over their arguments: what can be read, nothing else.
-  package init(lenient text: String) {
-    for pair in text.split(separator: ";") {
-      let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-      if parts.count == 2 { values[String(parts[0])] = String(parts[1]) }
-    }
-  }
 }

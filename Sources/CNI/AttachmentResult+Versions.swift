@@ -42,7 +42,7 @@ extension AttachmentResult {
   package init(_ fields: JSONFields, version: SpecVersion) throws(JSONError) {
     self.init()
     // A result may be of another version than the configuration; older libraries leave its own out.
-    let own = try fields.string("cniVersion").flatMap { SpecVersion($0) } ?? version
+    let own = try fields.text("cniVersion").flatMap { SpecVersion($0) } ?? version
     dns = try fields.fields("dns").map { fields throws(JSONError) in try DNS(fields) } ?? DNS()
     if own < SpecVersion(0, 3, 0) {
       for key in ["ip4", "ip6"] {

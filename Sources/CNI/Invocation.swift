@@ -88,7 +88,8 @@ package enum Name {
     }
   }
 
-  /// The rules of the kernel's `dev_valid_name` (net/core/dev.c).
+  /// The rules of the kernel's `dev_valid_name` (net/core/dev.c), and no `%`: the kernel makes the next free name of a
+  /// pattern.
   package static func checkInterface(_ name: String) throws(CNIError) {
     if name.isEmpty { throw CNIError(.invalidEnvironment, "interface name is empty") }
     if name.utf8.count > 15 {
@@ -97,9 +98,14 @@ package enum Name {
         details: "interface name should be less than 16 characters")
     }
     if name == "." || name == ".." { throw CNIError(.invalidEnvironment, "interface name is . or ..") }
-    if name.contains(where: { $0 == "/" || $0 == ":" || $0.isWhitespace }) {
+    // In scalars: a slash with a combining mark is another character, but to the kernel it is a slash.
+    if name.unicodeScalars.contains(where: { $0 == "/" || $0 == ":" || $0.properties.isWhitespace }) {
       throw CNIError(
         .invalidEnvironment, "interface name contains / or : or whitespace characters", details: name)
+    }
+    if name.utf8.contains(UInt8(ascii: "%")) {
+      throw CNIError(
+        .invalidEnvironment, "interface name contains %, which the kernel takes for a pattern", details: name)
     }
   }
 }

@@ -2,18 +2,24 @@ package import Addresses
 package import JSON
 
 extension JSONFields {
+  /// A string; an empty one counts as absent, as a zero value does in the reference.
+  package func text(_ name: String) throws(JSONError) -> String? {
+    guard let text = try string(name), !text.isEmpty else { return nil }
+    return text
+  }
+
   /// An address; an empty text counts as absent.
   package func address(_ name: String) throws(JSONError) -> IPAddress? {
-    guard let text = try string(name), !text.isEmpty else { return nil }
+    guard let text = try text(name) else { return nil }
     guard let address = IPAddress(text) else {
       throw .wrongKind(field: path(of: name), expected: "an IP address", found: .string(text))
     }
     return address
   }
 
-  /// An address with a prefix length.
+  /// An address with a prefix length; an empty text counts as absent.
   package func prefix(_ name: String) throws(JSONError) -> IPPrefix? {
-    guard let text = try string(name), !text.isEmpty else { return nil }
+    guard let text = try text(name) else { return nil }
     guard let prefix = IPPrefix(text) else {
       throw .wrongKind(
         field: path(of: name), expected: "an address with a prefix length, such as 10.1.0.0/16",

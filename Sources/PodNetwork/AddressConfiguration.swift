@@ -25,14 +25,13 @@ struct AddressConfiguration: Sendable {
     try AddressConfiguration.checkCount(rangeSets, network.version)
     requested = try AddressConfiguration.requested(fields, runtime, arguments)
     routes = try (ipam.list("routes") ?? []).map { try PodRoute($0) }
-    dataDirectory = AddressConfiguration.dataDirectory(ipam)
-    dns = try ipam.string("resolvConf").map { try DNS(resolvConf: $0) } ?? DNS()
+    dataDirectory = try ipam.text("dataDir") ?? AddressConfiguration.defaultDataDirectory
+    dns = try ipam.text("resolvConf").map { try DNS(resolvConf: $0) } ?? DNS()
   }
 
   /// The directory, also where the rest of the section is unusable.
   static func dataDirectory(_ ipam: JSONFields?) -> String {
-    guard let text = try? ipam?.string("dataDir"), !text.isEmpty else { return defaultDataDirectory }
-    return text
+    (try? ipam?.text("dataDir")) ?? defaultDataDirectory
   }
 
   /// The capability's ranges come first, then the single old-style range, then the list.

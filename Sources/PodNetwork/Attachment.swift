@@ -13,11 +13,11 @@ package struct Attachment: Sendable, Hashable {
   }
 
   /// The three names with colons between, which none of them can hold. It names the attachment's record and marks its
-  /// link (IFLA_IFALIAS, 255 bytes); where it would be too long, a hash stands for its end.
+  /// link (IFLA_IFALIAS, 255 bytes); where it would be too long, a hash stands for its end, but never for the network.
   var key: String {
     let whole = "\(network):\(containerID):\(interfaceName)"
     guard whole.utf8.count > 220 else { return whole }
-    return String(decoding: whole.utf8.prefix(200), as: UTF8.self) + "#"
+    return String(decoding: whole.utf8.prefix(203), as: UTF8.self) + "#"
       + hexadecimal(fnv1a(whole), digits: 16)
   }
 

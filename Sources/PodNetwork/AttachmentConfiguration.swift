@@ -45,8 +45,10 @@ package struct AttachmentConfiguration: Sendable {
     self.type = type
     try AttachmentConfiguration.refuseUnsupported(fields)
     bridgeName = try AttachmentConfiguration.bridgeName(fields)
-    isDefaultGateway = try fields.bool("isDefaultGateway") ?? (type == .causeway)
-    isGateway = try fields.bool("isGateway") ?? (type != .bridge) || isDefaultGateway
+    let isGateway = try fields.bool("isGateway")
+    // Who only says that the bridge is no gateway means that it is nobody's default gateway either.
+    isDefaultGateway = try fields.bool("isDefaultGateway") ?? (type == .causeway && isGateway ?? true)
+    self.isGateway = isGateway ?? (type != .bridge) || isDefaultGateway
     forceAddress = try fields.bool("forceAddress") ?? false
     isPromiscuous = try fields.bool("promiscMode") ?? false
     hairpin = try fields.bool("hairpinMode") ?? (type == .causeway && !isPromiscuous)
@@ -87,7 +89,7 @@ package struct AttachmentConfiguration: Sendable {
   static let defaultBridgeName = "cni0"
 
   private static func bridgeName(_ fields: JSONFields) throws -> String {
-    guard let name = try fields.string("bridge"), !name.isEmpty else { return defaultBridgeName }
+    guard let name = try fields.text("bridge") else { return defaultBridgeName }
     do throws(CNIError) {
       try Name.checkInterface(name)
     } catch {
@@ -118,14 +120,15 @@ package struct AttachmentConfiguration: Sendable {
   /// The capability wins over `args`, `args` over CNI_ARGS.
   private static func requestedMAC(_ fields: JSONFields, _ arguments: Arguments) throws -> MACAddress? {
     let candidates = [
-      ("runtimeConfig.mac", try fields.fields("runtimeConfig")?.string("mac")),
-      ("args.cni.mac", try fields.fields("args")?.fields("cni")?.string("mac")),
+      ("runtimeConfig.mac", try fields.fields("runtimeConfig")?.text("mac")),
+      ("args.cni.mac", try fields.fields("args")?.fields("cni")?.text("mac")),
       ("MAC in CNI_ARGS", arguments["MAC"]),
     ]
     guard let (source, text) = candidates.first(where: { $0.1?.isEmpty == false }), let text else {
       return nil
     }
-    guard let mac = MACAddress(text), mac.isUnicast else {
+    // The kernel takes no address of zeros (include/linux/etherdevice.h, `is_valid_ether_addr`).
+    guard let mac = MACAddress(text), mac.isUnicast, mac.bytes != [0, 0, 0, 0, 0, 0] else {
       throw CNIError(
         .invalidConfiguration,
         "\(source) must be a unicast MAC address such as 0a:58:0a:f4:01:07, but is \"\(text)\"")
@@ -137,7 +140,7 @@ package struct AttachmentConfiguration: Sendable {
   /// that lacks what its configuration says.
   private static func refuseUnsupported(_ fields: JSONFields) throws {
     var refused: [(String, String)] = []
-    if let mode = try fields.string("mode"), mode != "bridge" { refused.append(("mode", "\"\(mode)\"")) }
+    if let mode = try fields.text("mode"), mode != "bridge" { refused.append(("mode", "\"\(mode)\"")) }
     if try fields.bool("macspoofchk") == true { refused.append(("macspoofchk", "true")) }
     if let vlan = try fields.number("vlan", Int.self), vlan != 0 { refused.append(("vlan", "\(vlan)")) }
     if let trunk = try fields.array("vlanTrunk"), !trunk.isEmpty { refused.append(("vlanTrunk", "a list")) }

@@ -76,8 +76,10 @@ struct RecordDirectory: Sendable {
   }
 
   /// `nil` where there is none, also where it cannot be read: nothing depends on it.
-  func find(_ attachment: Attachment) -> AttachmentRecord? {
-    guard let text = try? Files.read(path(attachment.key), limit: 65536) else { return nil }
+  func find(_ attachment: Attachment) -> AttachmentRecord? { find(key: attachment.key) }
+
+  func find(key: String) -> AttachmentRecord? {
+    guard let text = try? Files.read(path(key), limit: 65536) else { return nil }
     return AttachmentRecord(text)
   }
 

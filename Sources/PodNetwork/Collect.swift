@@ -21,11 +21,15 @@ package func collectAttachments(
   let validKeys = Set(valid.map(\.key))
   try Attachment.collectRules(network: network.name, keeping: validKeys)
   try removeCables(network.name, validKeys, &host)
-  let leases = LeaseDirectory(network.name, dataDirectory: traces.dataDirectory, state.path, isFromLease: false)
-  _ = try leases.collect(keeping: Set(valid.map { LeaseOwner($0) }))
-  for key in try state.records.keys(network: network.name) where !validKeys.contains(key) {
-    try state.records.remove(key)
+  let strays = try state.records.keys(network: network.name).filter { !validKeys.contains($0) }
+  let records = strays.compactMap { state.records.find(key: $0) }
+  // A killed ADD leaves a cable without alias: its name and MAC tell whose it was.
+  for record in records { _ = try Cable.remove(record.attachment, recorded: record.hostLink, &host) }
+  for directory in Set(records.map(\.dataDirectory) + [traces.dataDirectory]) where !directory.isEmpty {
+    let leases = LeaseDirectory(network.name, dataDirectory: directory, state.path, isFromLease: false)
+    _ = try leases.collect(keeping: Set(valid.map { LeaseOwner($0) }))
   }
+  for key in strays { try state.records.remove(key) }
   removeOldGateways(traces, state, &host)
   try traces.delegate?.call(.collect, invocation.searchPath)
 }

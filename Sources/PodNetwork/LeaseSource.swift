@@ -16,14 +16,16 @@ struct LeaseSource: Sendable {
     let options: JSONObject
 
     init(_ hostgw: JSONFields, subnetFile: String?) throws {
-      let store = try hostgw.string("store") ?? "file"
+      let store = try hostgw.text("store") ?? "file"
       guard store == "file" else {
         throw CNIError(
           .invalidConfiguration, "hostgw.store must be \"file\", but is \"\(store)\"",
           details: "a lease from \(store) needs an agent to renew it: run causeway-hostgw run and remove hostgw")
       }
-      nodesFile = try hostgw.string("nodes-file") ?? LeaseSource.defaultNodesFile
-      var options = hostgw.object
+      nodesFile = try hostgw.text("nodes-file") ?? LeaseSource.defaultNodesFile
+      // The plugin's keys fold case, and an empty text is none; the helper knows its own names and values only.
+      var options = JSONObject(
+        hostgw.object.members.filter { $0.value != "" }.map { .init(name: $0.name.lowercased(), value: $0.value) })
       // The helper must write the file that is read here.
       if let subnetFile { options["subnet-file"] = .string(subnetFile) }
       self.options = options
@@ -44,17 +46,20 @@ struct LeaseSource: Sendable {
       return
     }
     let hostgw = try fields.fields("hostgw")
-    let subnetFile = try fields.string("subnetFile") ?? hostgw?.string("subnet-file")
-    let subnetFiles = subnetFile.map { [$0] } ?? LeaseSource.defaultSubnetFiles(for: type)
+    let subnetFile = try fields.text("subnetFile") ?? hostgw?.text("subnet-file")
     let helper = try hostgw.map { try Helper($0, subnetFile: subnetFile) }
-    self.init(subnetFiles: subnetFiles, helper, stateDirectory: try hostgw?.string("state-dir"))
+    self.init(
+      subnetFiles: subnetFile.map { [$0] } ?? LeaseSource.defaultSubnetFiles(for: type), helper,
+      stateDirectory: try hostgw?.text("state-dir"))
   }
 
   /// For verbs that must not fail over their configuration: what can be read, defaults for the rest, no helper.
   init(lenient fields: JSONFields, for type: PluginType) {
-    self =
-      (try? LeaseSource(fields, for: type))
-      ?? LeaseSource(subnetFiles: LeaseSource.defaultSubnetFiles(for: type), nil)
+    let hostgw = try? fields.fields("hostgw")
+    let subnetFile = (try? fields.text("subnetFile")) ?? (try? hostgw?.text("subnet-file"))
+    self.init(
+      subnetFiles: subnetFile.map { [$0] } ?? LeaseSource.defaultSubnetFiles(for: type), nil,
+      stateDirectory: try? hostgw?.text("state-dir"))
   }
 
   private init(subnetFiles: [String], _ helper: Helper?, stateDirectory: String? = nil) {

@@ -1,0 +1,37 @@
+import CNI
+import JSON
+import Testing
+
+@Suite struct CNIErrorTests {
+  @Test func detailsAreLeftOutWhereThereAreNone() throws {
+    let plain = CNIError(.tryAgainLater, "no lease")
+    #expect(plain.description == "no lease")
+    #expect(try plain.json.text() == #"{"code":11,"msg":"no lease"}"#)
+    let detailed = CNIError(.unsupportedField, "vlan = 7", details: "remove it")
+    #expect(detailed.description == "vlan = 7; remove it")
+    #expect(
+      try detailed.json.text(.indented(4))
+        == """
+        {
+            "code": 2,
+            "msg": "vlan = 7",
+            "details": "remove it"
+        }
+        """)
+  }
+
+  @Test func quotesAndControlCharactersStayJSON() throws {
+    let error = CNIError(.failed, "a \"b\"\n\u{7}", details: "é\u{1F600}")
+    #expect(try fields(error.json.text()).string("msg") == error.message)
+    #expect(try fields(error.json.text()).string("details") == error.details)
+  }
+
+  @Test(arguments: [
+    (CNIError.Code.incompatibleVersion, UInt32(1)), (.unsupportedField, 2), (.unknownContainer, 3),
+    (.invalidEnvironment, 4), (.ioFailure, 5), (.decodingFailure, 6), (.invalidConfiguration, 7),
+    (.invalidNamespace, 8), (.tryAgainLater, 11), (.unavailable, 50), (.notAsMade, 100), (.failed, 999),
+  ])
+  func codesAreThoseOfTheSpecification(code: CNIError.Code, number: UInt32) {
+    #expect(code.rawValue == number)
+  }
+}

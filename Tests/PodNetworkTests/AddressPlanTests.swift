@@ -1,0 +1,120 @@
+import Addresses
+import CNI
+@testable import IPAM
+import JSON
+@testable import PodNetwork
+import Testing
+
+@Suite struct AddressPlanTests {
+  @Test func theLeasesSubnetsAreTheRanges() throws {
+    let plan = try AddressPlan(configuration(), lease("10.244.1.1/24", "fd00:10:0:1::1/64"))
+    #expect(plan.isFromLease)
+    #expect(plan.families == [.v4, .v6])
+    #expect(plan.mtuBytes == 1450)
+    let range = try #require(plan.rangeSets.first?.ranges.first)
+    #expect(range.subnet.description == "10.244.1.0/24")
+    #expect(range.gateway.description == "10.244.1.1")
+  }
+
+  @Test func theLeasesAddressIsTheGateway() throws {
+    let plan = try AddressPlan(configuration(), lease("10.244.1.254/24"))
+    #expect(plan.rangeSets.first?.ranges.first?.gateway.description == "10.244.1.254")
+  }
+
+  @Test func rangesOfTheConfigurationWin() throws {
+    let keys: JSONObject = ["ipam": ["subnet": "10.9.0.0/24"], "runtimeConfig": ["ips": ["10.9.0.7"]]]
+    let plan = try AddressPlan(configuration(keys), lease("10.244.1.1/24"))
+    #expect(!plan.isFromLease)
+    #expect(texts(plan.rangeSets) == ["10.9.0.1-10.9.0.254"])
+    #expect(texts(plan.requested) == ["10.9.0.7"])
+    #expect(plan.mtuBytes == 1450)
+    #expect(try AddressPlan(configuration(keys), nil).mtuBytes == nil)
+  }
+
+  @Test func theConfigurationsMTUWins() throws {
+    #expect(try AddressPlan(configuration(["mtu": 9000]), lease("10.244.1.1/24")).mtuBytes == 9000)
+  }
+
+  @Test func neitherRangesNorALease() throws {
+    let error = try #require(answer { _ = try AddressPlan(configuration(), nil) })
+    #expect(error.code == .tryAgainLater)
+    #expect(error.message.contains("/run/causeway/subnet.env or /run/flannel/subnet.env"))
+    #expect(error.message.contains("causeway-hostgw run"))
+    let handOff = answer {
+      _ = try AddressPlan(configuration(["hostgw": ["nodes-file": "/n.json"], "subnetFile": "/s.env"]), nil)
+    }
+    #expect(handOff?.message.contains("/s.env") == true)
+    #expect(handOff?.message.contains("causeway-hostgw sync --nodes-file /n.json") == true)
+  }
+
+  @Test func layerTwoNeedsNoLease() throws {
+    let plan = try AddressPlan(configuration(["ipam": ["type": "none"], "runtimeConfig": ["ips": ["10.1.0.1"]]]), nil)
+    #expect(plan.rangeSets == [] && plan.requested == [] && plan.families == [] && !plan.isFromLease)
+  }
+
+  @Test(arguments: [("10.9.0.0/24", 1279, true), ("fd00:9::/64", 1279, false), ("fd00:9::/64", 1280, true)])
+  func ipv6NeedsItsLeastMTU(subnet: String, mtu: Int, isGood: Bool) throws {
+    let configuration = try configuration(["mtu": .integer(Int64(mtu)), "ipam": ["subnet": .string(subnet)]])
+    let error = answer { _ = try AddressPlan(configuration, nil) }
+    #expect((error == nil) == isGood)
+    #expect(isGood || error?.code == .invalidConfiguration && error?.message.contains("1279") == true)
+  }
+
+  @Test func aLeasesMTUMayBeTooSmallForIPv6() throws {
+    _ = try AddressPlan(configuration(), lease("10.244.1.1/24", mtu: 1000))
+    let error = answer { _ = try AddressPlan(configuration(), lease("fd00:10:0:1::1/64", mtu: 1000)) }
+    #expect(error?.code == .invalidConfiguration)
+  }
+
+  @Test func aLeaseTooSmallForPodsIsNamed() throws {
+    let error = answer { _ = try AddressPlan(configuration(), lease("10.244.1.0/31")) }
+    #expect(error?.code == .invalidConfiguration)
+    #expect(error?.message.contains("10.244.1.0/31 too small") == true)
+  }
+}
+
+@Suite struct PodRouteTests {
+  private func routes(_ routes: JSONValue, _ keys: JSONObject = [:], families: [IPFamily] = [.v4, .v6]) throws
+    -> [String]
+  {
+    var keys = keys
+    keys["ipam"] = ["routes": routes]
+    let allocations = try families.map { family in
+      Allocation(
+        address: try #require(IPPrefix(family == .v4 ? "10.1.0.5/24" : "fd00::5/64")),
+        gateway: try #require(IPAddress(family == .v4 ? "10.1.0.1" : "fd00::1")), rangeSet: 0)
+    }
+    return podRoutes(try configuration(keys), allocations).map { route in
+      "\(route.destination)" + (route.gateway.map { " via \($0)" } ?? "")
+    }
+  }
+
+  @Test func aDefaultRouteOfEachFamilyOfThePod() throws {
+    #expect(try routes([]) == ["0.0.0.0/0 via 10.1.0.1", "::/0 via fd00::1"])
+    #expect(try routes([], families: [.v6]) == ["::/0 via fd00::1"])
+    #expect(try routes([], families: []) == [])
+  }
+
+  @Test func noneWhereThereIsOne() throws {
+    #expect(try routes([["dst": "0.0.0.0/0"]]) == ["0.0.0.0/0 via 10.1.0.1", "::/0 via fd00::1"])
+    #expect(try routes([["dst": "0.0.0.0/0", "gw": "10.1.0.9"]], families: [.v4]) == ["0.0.0.0/0 via 10.1.0.9"])
+    #expect(try routes([["dst": "::/0", "gw": "fd00::9"]]) == ["::/0 via fd00::9", "0.0.0.0/0 via 10.1.0.1"])
+  }
+
+  @Test func noneWhereNoneIsWanted() throws {
+    #expect(try routes([], ["isDefaultGateway": false]) == [])
+    #expect(try routes([["dst": "10.8.0.0/16"]], ["isGateway": false]) == ["10.8.0.0/16 via 10.1.0.1"])
+  }
+
+  @Test func aRouteWithoutGatewayGetsItsFamilysUnlessItHasAScope() throws {
+    let given: JSONValue = [
+      ["dst": "10.8.0.0/16"], ["dst": "10.9.0.0/16", "scope": 253], ["dst": "fd01::/48"],
+      ["dst": "10.7.0.0/16", "gw": "10.1.0.7"],
+    ]
+    #expect(
+      try routes(given, ["isDefaultGateway": false]) == [
+        "10.8.0.0/16 via 10.1.0.1", "10.9.0.0/16", "fd01::/48 via fd00::1", "10.7.0.0/16 via 10.1.0.7",
+      ])
+    #expect(try routes([["dst": "fd01::/48"]], ["isDefaultGateway": false], families: [.v4]) == ["fd01::/48"])
+  }
+}

@@ -1,0 +1,167 @@
+import Addresses
+import CNI
+import JSON
+@testable import PodNetwork
+import Testing
+
+@Suite struct AttachmentConfigurationTests {
+  @Test func defaults() throws {
+    let configuration = try configuration()
+    #expect(configuration.bridgeName == "cni0")
+    #expect(configuration.isGateway && configuration.isDefaultGateway && configuration.hairpin)
+    #expect(!configuration.forceAddress && !configuration.isPromiscuous && !configuration.isIsolated)
+    #expect(!configuration.leavesInterfaceDown)
+    #expect(configuration.mtuBytes == nil && configuration.requestedMAC == nil)
+    #expect(configuration.dns.isEmpty)
+    #expect(configuration.addressing?.rangeSets == [])
+    #expect(configuration.leaseSource.helper == nil)
+  }
+
+  @Test func everyKeyIsRead() throws {
+    let configuration = try configuration([
+      "bridge": "br7", "isGateway": true, "isDefaultGateway": false, "forceAddress": true, "hairpinMode": false,
+      "promiscMode": true, "portIsolation": true, "mtu": 9000, "dns": ["domain": "d"],
+    ])
+    #expect(configuration.bridgeName == "br7")
+    #expect(configuration.isGateway && !configuration.isDefaultGateway)
+    #expect(configuration.forceAddress && configuration.isPromiscuous && configuration.isIsolated)
+    #expect(!configuration.hairpin)
+    #expect(configuration.mtuBytes == 9000)
+    #expect(configuration.dns.domain == "d")
+  }
+
+  /// What Go's zero values mean in the reference: as if the key were not there.
+  @Test func zeroValuesAreDefaults() throws {
+    let configuration = try configuration([
+      "bridge": "", "mode": "", "mtu": 0, "vlan": 0, "vlanTrunk": [], "ipMasq": false, "macspoofchk": false,
+      "enabledad": false, "isGateway": .null, "dns": .null, "ipam": .null, "runtimeConfig": .null, "args": .null,
+      "hostgw": .null, "subnetFile": "",
+    ])
+    #expect(configuration.bridgeName == "cni0" && configuration.isGateway && configuration.mtuBytes == nil)
+    #expect(configuration.leaseSource.subnetFiles == LeaseSource.defaultSubnetFiles)
+  }
+
+  @Test(
+    arguments: [
+      (JSONObject(), true, true), (["isGateway": false], false, false), (["isGateway": true], true, true),
+      (["isDefaultGateway": false], true, false), (["isDefaultGateway": true], true, true),
+      (["isGateway": false, "isDefaultGateway": false], false, false),
+      // As in the reference, who is the default gateway is a gateway.
+      (["isGateway": false, "isDefaultGateway": true], true, true),
+    ] as [(JSONObject, Bool, Bool)])
+  func gatewayAndDefaultGateway(keys: JSONObject, isGateway: Bool, isDefault: Bool) throws {
+    let configuration = try configuration(keys)
+    #expect(configuration.isGateway == isGateway)
+    #expect(configuration.isDefaultGateway == isDefault)
+  }
+
+  @Test(
+    arguments: [
+      (JSONObject(), true, false), (["promiscMode": true], false, true), (["promiscMode": false], true, false),
+      (["hairpinMode": false], false, false), (["hairpinMode": false, "promiscMode": true], false, true),
+    ] as [(JSONObject, Bool, Bool)])
+  func hairpinAndPromiscuous(keys: JSONObject, hairpin: Bool, promiscuous: Bool) throws {
+    let configuration = try configuration(keys)
+    #expect(configuration.hairpin == hairpin)
+    #expect(configuration.isPromiscuous == promiscuous)
+  }
+
+  @Test(arguments: [68, 1279, 1500, 65535]) func anMTUWithinTheKernelsLimits(_ mtu: Int) throws {
+    #expect(try configuration(["mtu": .integer(Int64(mtu))]).mtuBytes == mtu)
+  }
+
+  /// The capability, then `args`, then CNI_ARGS; an empty text is none.
+  @Test(
+    arguments: [
+      (JSONObject(), "", nil), ([:], "MAC=", nil), ([:], "MAC=0a:00:00:00:00:01", "0a:00:00:00:00:01"),
+      (["args": ["cni": ["mac": "0a-00-00-00-00-02"]]], "MAC=0a:00:00:00:00:01", "0a:00:00:00:00:02"),
+      (
+        ["runtimeConfig": ["mac": "0A:00:00:00:00:03"], "args": ["cni": ["mac": "0a:00:00:00:00:02"]]],
+        "MAC=0a:00:00:00:00:01", "0a:00:00:00:00:03"
+      ),
+      (["runtimeConfig": ["mac": ""], "args": ["cni": ["mac": .null]]], "MAC=0a:00:00:00:00:01", "0a:00:00:00:00:01"),
+      // bridge's own tests write RuntimeConfig.
+      (["RuntimeConfig": ["MAC": "0a:00:00:00:00:03"]], "", "0a:00:00:00:00:03"),
+    ] as [(JSONObject, String, String?)])
+  func macsHaveAPrecedence(keys: JSONObject, arguments: String, mac: String?) throws {
+    #expect(try configuration(keys, arguments: arguments).requestedMAC?.description == mac)
+  }
+
+  struct Case: Sendable, CustomTestStringConvertible {
+    let keys: JSONObject
+    let code: CNIError.Code
+    let message: String
+    var testDescription: String { message }
+
+    init(_ keys: JSONObject, _ code: CNIError.Code, _ message: String) {
+      self.keys = keys
+      self.code = code
+      self.message = message
+    }
+  }
+
+  static let refused = [
+    Case(["mode": "routed"], .unsupportedField, #"mode = "routed" is not supported"#),
+    Case(["ipMasq": true], .unsupportedField, "ipMasq = true is not supported"),
+    Case(["IPMASQ": true], .unsupportedField, "ipMasq = true is not supported"),
+    Case(["macspoofchk": true], .unsupportedField, "macspoofchk = true is not supported"),
+    Case(["enabledad": true], .unsupportedField, "enabledad = true is not supported"),
+    Case(["vlan": 100], .unsupportedField, "vlan = 100 is not supported"),
+    Case(["vlan": -100], .unsupportedField, "vlan = -100 is not supported"),
+    Case(["vlanTrunk": [["id": 7]]], .unsupportedField, "vlanTrunk = a list is not supported"),
+    Case(["ipam": ["type": "dhcp"]], .unsupportedField, #"ipam.type = "dhcp" is not supported"#),
+    Case(["ipMasq": "true"], .invalidConfiguration, #"ipMasq must be true or false, but is "true""#),
+    Case(["vlan": "7"], .invalidConfiguration, #"vlan must be a whole number, but is "7""#),
+    Case(["isGateway": 1], .invalidConfiguration, "isGateway must be true or false, but is 1"),
+    Case(["mtu": 67], .invalidConfiguration, "mtu must be 0 or from 68 to 65535 bytes, but is 67"),
+    Case(["mtu": 65536], .invalidConfiguration, "mtu must be 0 or from 68 to 65535 bytes, but is 65536"),
+    Case(["mtu": -1], .invalidConfiguration, "mtu must be 0 or from 68 to 65535 bytes, but is -1"),
+    Case(["mtu": .real(1500.5)], .invalidConfiguration, "mtu must be a whole number, but is 1500.5"),
+    Case(["mtu": "1500"], .invalidConfiguration, #"mtu must be a whole number, but is "1500""#),
+    Case(
+      ["hairpinMode": true, "promiscMode": true], .invalidConfiguration,
+      "cannot set hairpin mode and promiscuous mode at the same time"),
+    Case(["bridge": "a/b"], .invalidConfiguration, #"bridge "a/b": interface name contains /"#),
+    Case(["bridge": "br%d"], .invalidConfiguration, #"bridge "br%d": interface name contains %"#),
+    Case(
+      ["bridge": "sixteen_bytes_xx"], .invalidConfiguration, #"bridge "sixteen_bytes_xx": interface name is too long"#),
+    Case(["bridge": 5], .invalidConfiguration, "bridge must be a string, but is 5"),
+    Case(
+      ["runtimeConfig": ["mac": "01:00:5e:00:00:01"]], .invalidConfiguration,
+      #"runtimeConfig.mac must be a unicast MAC address such as 0a:58:0a:f4:01:07, but is "01:00:5e:00:00:01""#),
+    Case(
+      ["runtimeConfig": ["mac": "00:00:00:00:00:00"]], .invalidConfiguration,
+      "runtimeConfig.mac must be a unicast MAC address"),
+    Case(["args": ["cni": ["mac": "x"]]], .invalidConfiguration, "args.cni.mac must be a unicast MAC address"),
+    Case(["args": ["cni": 5]], .invalidConfiguration, "args.cni must be an object, but is 5"),
+    Case(["dns": ["nameservers": "x"]], .invalidConfiguration, #"dns.nameservers must be an array, but is "x""#),
+    Case(["ipam": "host-local"], .invalidConfiguration, #"ipam must be an object, but is "host-local""#),
+    Case(
+      ["disableContainerInterface": true, "ipam": ["type": "host-local"]], .invalidConfiguration,
+      "cannot use IPAM when DisableContainerInterface flag is set"),
+    Case(["hostgw": ["store": "etcd"]], .invalidConfiguration, #"hostgw.store must be "file", but is "etcd""#),
+    Case(["hostgw": true], .invalidConfiguration, "hostgw must be an object, but is true"),
+    Case(["subnetFile": 5], .invalidConfiguration, "subnetFile must be a string, but is 5"),
+  ]
+
+  @Test(arguments: refused) func whatCannotBeServedIsNamed(_ bad: Case) throws {
+    let error = try #require(answer { _ = try configuration(bad.keys) })
+    #expect(error.code == bad.code && error.message.contains(bad.message), "\(error)")
+  }
+
+  @Test func aBadMACOfTheArgumentsIsNamed() throws {
+    let error = try #require(answer { _ = try configuration(arguments: "MAC=x") })
+    #expect(error.code == .invalidConfiguration && error.message.hasPrefix("MAC in CNI_ARGS must be"), "\(error)")
+  }
+
+  @Test(
+    arguments: [
+      ["ipam": ["type": "none"]], ["disableContainerInterface": true],
+      ["disableContainerInterface": true, "ipam": ["type": "none"]], ["disableContainerInterface": true, "ipam": [:]],
+    ] as [JSONObject])
+  func layerTwoHasNoAddresses(_ keys: JSONObject) throws {
+    let configuration = try configuration(keys)
+    #expect(configuration.addressing == nil)
+    #expect(configuration.leavesInterfaceDown == (keys["disableContainerInterface"] != nil))
+  }
+}
