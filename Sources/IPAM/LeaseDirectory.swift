@@ -12,17 +12,19 @@ package struct LeaseDirectory: Sendable {
   private let stateDirectory: String
   let sharesAddressesAcrossNetworks: Bool
   private let lockLimit: Duration
-  let isAlive: @Sendable (LeaseOwner) -> Bool
+  let isAlive: @Sendable (LeaseOwner, _ network: String) -> Bool
 
   /// - Parameters:
   ///   - dataDirectory: host-local's `dataDir`; the leases are in its directory `network`, which the first one makes.
   ///   - stateDirectory: where the index may lie: a place that a reboot empties, and not below `dataDirectory`.
   ///   - sharesAddressesAcrossNetworks: an address counts as held if any network below `dataDirectory` holds it.
   ///   - limit: how long a verb waits for the lock.
-  ///   - isAlive: whether the owner is known to live in this boot; asked only for leases that are older than it.
+  ///   - isAlive: whether the owner in that network is known to live in this boot; asked only for leases that are older
+  ///     than it.
   package init(
     dataDirectory: String, network: String, stateDirectory: String, sharesAddressesAcrossNetworks: Bool,
-    waitingAtMost limit: Duration = .seconds(10), isAlive: @escaping @Sendable (LeaseOwner) -> Bool
+    waitingAtMost limit: Duration = .seconds(10),
+    isAlive: @escaping @Sendable (LeaseOwner, _ network: String) -> Bool
   ) {
     self.dataDirectory = dataDirectory
     self.network = network
@@ -30,6 +32,10 @@ package struct LeaseDirectory: Sendable {
     self.sharesAddressesAcrossNetworks = sharesAddressesAcrossNetworks
     lockLimit = limit
     self.isAlive = isAlive
+  }
+
+  private var isAliveHere: @Sendable (LeaseOwner) -> Bool {
+    { [isAlive, network] in isAlive($0, network) }
   }
 
   var files: LeaseFiles { LeaseFiles(dataDirectory: dataDirectory, network: network) }
@@ -41,7 +47,7 @@ package struct LeaseDirectory: Sendable {
   func open() throws(IPAMError) -> LockedLeases? {
     let files = files
     do throws(SystemError) {
-      return try LockedLeases.open(files, index, waitingAtMost: lockLimit, isAlive: isAlive)
+      return try LockedLeases.open(files, index, waitingAtMost: lockLimit, isAlive: isAliveHere)
     } catch {
       if error.errno == ENOENT || error.errno == ENOTDIR { return nil }
       throw IPAMError(error, waited: lockLimit)
@@ -53,7 +59,7 @@ package struct LeaseDirectory: Sendable {
     if let leases = try open() { return leases }
     do throws(SystemError) {
       try Files.makeDirectory(files.path)
-      return try LockedLeases.open(files, index, waitingAtMost: lockLimit, isAlive: isAlive)
+      return try LockedLeases.open(files, index, waitingAtMost: lockLimit, isAlive: isAliveHere)
     } catch {
       throw IPAMError(error, waited: lockLimit)
     }

@@ -7,8 +7,13 @@ struct Neighbours {
   /// Those that can be believed now: they spare the look at each of many held addresses.
   let indexes: [LeaseIndex]
 
-  init(_ networks: [(files: LeaseFiles, index: LeaseIndex)], isAlive: @escaping @Sendable (LeaseOwner) -> Bool) {
-    self.networks = networks.map { ($0.files, LeftOverRule($0.index, isAlive: isAlive)) }
+  init(
+    _ networks: [(name: String, files: LeaseFiles, index: LeaseIndex)],
+    isAlive: @escaping @Sendable (LeaseOwner, _ network: String) -> Bool
+  ) {
+    self.networks = networks.map { name, files, index in
+      (files, LeftOverRule(index) { isAlive($0, name) })
+    }
     indexes = networks.map(\.index).filter(\.agrees)
   }
 
@@ -35,7 +40,7 @@ extension LeaseDirectory {
     return Neighbours(
       others.map { other in
         let files = LeaseFiles(dataDirectory: dataDirectory, network: other)
-        return (files, index(of: files))
+        return (other, files, index(of: files))
       }, isAlive: isAlive)
   }
 }

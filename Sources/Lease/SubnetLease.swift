@@ -71,7 +71,13 @@ extension SubnetLease {
         networks.append(try SubnetLease.prefix(trimmed(item), family, networkKey, file).network)
       }
       if let value = values[subnetKey], !value.isEmpty {
-        subnets.append(try SubnetLease.prefix(value, family, subnetKey, file))
+        let subnet = try SubnetLease.prefix(value, family, subnetKey, file)
+        guard subnet.address != subnet.first, family == .v6 || subnet.address != subnet.last else {
+          throw .invalid(
+            file: file, key: subnetKey, value: value,
+            expected: "the gateway's address and its length, such as \(family.example)")
+        }
+        subnets.append(subnet)
       }
     }
     guard !networks.isEmpty else {

@@ -13,10 +13,15 @@ package struct FileWatch: ~Copyable, Sendable {
   /// Begins to watch; the file as it is now counts as known. Neither it nor its directory need exist.
   package init(_ path: String) throws(SystemError) {
     // Looked at first: a change before the watch is armed is then found by the first look after it.
-    known = try Files.identity(path)
+    known = FileWatch.identity(path)
     descriptor = OwnedDescriptor(
       owning: try retryingOnInterrupt("watch", path) { inotify_init1(Int32(IN_CLOEXEC | IN_NONBLOCK)) })
     self.path = path
+  }
+
+  /// A file that cannot be looked at (a link to itself) counts as absent: whoever reads it says why.
+  private static func identity(_ path: String) -> FileIdentity? {
+    (try? Files.identity(path)) ?? nil
   }
 
   /// Waits at most `limit` and says whether the file has become another one, has come or has gone.
@@ -24,7 +29,7 @@ package struct FileWatch: ~Copyable, Sendable {
     let deadline = MonotonicTime.now + limit
     while true {
       let isWatched = arm()
-      let identity = try Files.identity(path)
+      let identity = FileWatch.identity(path)
       if identity != known {
         known = identity
         return true

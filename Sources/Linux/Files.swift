@@ -67,7 +67,8 @@ package enum Files {
 
   /// Puts `content` in the file's place by rename: a reader sees the old file or the new one, whole.
   package static func replace(_ path: String, with content: [UInt8], mode: UInt32 = 0o644) throws(SystemError) {
-    let temporary = "\(path).\(getpid()).tmp"
+    // One name for all: what a killed writer left is written over by the next. Writers of one file hold a lock.
+    let temporary = "\(path).new"
     do throws(SystemError) {
       let file = try OwnedDescriptor.open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode: mode)
       try file.writeAll(content, subject: temporary)
@@ -84,6 +85,13 @@ package enum Files {
   /// Whether we may make files in a directory; EROFS, EACCES or ENOENT where not.
   package static func checkWritable(_ path: String) throws(SystemError) {
     _ = try retryingOnInterrupt("write to", path) { unsafe access(path, W_OK) }
+  }
+
+  /// Whether this is a file that we may execute.
+  package static func isProgram(_ path: String) -> Bool {
+    let identity = (try? identity(path)) ?? nil
+    guard identity?.isRegularFile == true else { return false }
+    return unsafe access(path, X_OK) == 0
   }
 
   /// unlink(2); absence is success.

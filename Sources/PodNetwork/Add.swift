@@ -65,7 +65,8 @@ private func add(
   }
   let mayHaveOldGateways =
     configuration.isGateway
-    ? try bridge.ensureGateways(addresses.gateways, fromLease: plan.isFromLease, configuration, &host) : false
+    ? try bridge.ensureGateways(
+      addresses.gateways, fromLease: plan.isFromLease, configuration, state, &host, &undo) : false
   if plan.masquerades && !addresses.ips.isEmpty {
     undo.push(.rules(attachment, addresses.hosts))
     try attachment.masquerade(addresses, clusterNetworks: plan.clusterNetworks)

@@ -25,6 +25,7 @@ struct AddressConfiguration: Sendable {
     try AddressConfiguration.checkCount(rangeSets, network.version)
     requested = try AddressConfiguration.requested(fields, runtime, arguments)
     routes = try (ipam.list("routes") ?? []).map { try PodRoute($0) }
+    if let path = try ipam.text("dataDir") { try checkAbsolute(path, ipam.path(of: "dataDir")) }
     dataDirectory = try ipam.text("dataDir") ?? AddressConfiguration.defaultDataDirectory
     dns = try ipam.text("resolvConf").map { try DNS(resolvConf: $0) } ?? DNS()
   }

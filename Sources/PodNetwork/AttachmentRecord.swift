@@ -92,6 +92,11 @@ struct RecordDirectory: Sendable {
     try Files.remove(path(key))
   }
 
+  /// All that can be read.
+  func all() throws(SystemError) -> [AttachmentRecord] {
+    try Files.names(in: path).compactMap { find(key: $0) }
+  }
+
   /// The keys of a network's attachments.
   func keys(network: String) throws(SystemError) -> [String] {
     try Files.names(in: path).filter { $0.hasPrefix(Attachment.keyPrefix(network: network)) }

@@ -53,8 +53,8 @@ struct Bridge {
   ///
   /// - Returns: whether other addresses than these remain, which may be a former lease's.
   func ensureGateways(
-    _ gateways: [IPPrefix], fromLease: Bool, _ configuration: AttachmentConfiguration,
-    _ host: inout RouteSocket
+    _ gateways: [IPPrefix], fromLease: Bool, _ configuration: AttachmentConfiguration, _ state: StateDirectory,
+    _ host: inout RouteSocket, _ undo: inout Undo
   ) throws -> Bool {
     let present = try host.addresses(on: link.index).map(\.prefix)
     for gateway in gateways where !present.contains(gateway) {
@@ -65,17 +65,20 @@ struct Bridge {
               .invalidConfiguration, "\"\(link.name)\" already has an IP address different from \(gateway)",
               details: "it has \(other): remove it, use another bridge, or set forceAddress")
           }
+          undo.push(.forcedAway(other, bridgeIndex: link.index))
           try host.perform(.removeAddress(other, from: link.index), accepting: EADDRNOTAVAIL)
         }
       }
-      try addGateway(gateway, &host)
+      undo.push(.gateway(gateway, Traces(configuration.network, configuration.type), state))
+      try addGateway(gateway, owner: fromLease ? pluginOwner : nil, &host)
     }
     for family in Set(gateways.map(\.family)) { try Bridge.enableForwarding(family) }
     return present.contains { !gateways.contains($0) && !$0.address.isLinkLocal }
   }
 
-  private func addGateway(_ gateway: IPPrefix, _ host: inout RouteSocket) throws {
-    let request = NetlinkRequest.addAddress(gateway, to: link.index, owner: pluginOwner)
+  /// Only the gateway of a lease is marked as the plugin's, since only a lease's gateway goes again by itself.
+  private func addGateway(_ gateway: IPPrefix, owner: UInt8?, _ host: inout RouteSocket) throws {
+    let request = NetlinkRequest.addAddress(gateway, to: link.index, owner: owner)
     do throws(NetlinkError) {
       // EEXIST: another ADD on the same new bridge was first.
       try host.perform(request, accepting: EEXIST)

@@ -30,10 +30,21 @@ extension LeaseSource {
     try Files.makeDirectory(stateDirectory)
     let lock = try turn()
     // The ADD that held the lock before this one has done the work.
-    if try isUpToDate(helper) { return }
-    try runHelper(helper, searchPath)
+    if try !isUpToDate(helper) && !hasJustFailed(helper) { try runHelper(helper, searchPath) }
     _ = consume lock
   }
+
+  /// Whether the helper failed on this very nodes file less than 30 seconds ago and there is a lease: then ADD goes on
+  /// with it, instead of running the helper for each pod.
+  private func hasJustFailed(_ helper: Helper) throws -> Bool {
+    guard case .some(.some) = try? read(), let failure = (try? Files.identity(failureFile)) ?? nil,
+      MonotonicTime.sinceEpoch - failure.modified < .seconds(30)
+    else { return false }
+    let nodes = (try? Files.identity(helper.nodesFile)) ?? nil
+    return nodes.map { $0.modified <= failure.modified } ?? true
+  }
+
+  private var failureFile: String { "\(stateDirectory)/hand-off.failed" }
 
   /// Waits until no other ADD runs the helper.
   private func turn() throws -> FileLock {
@@ -68,19 +79,22 @@ extension LeaseSource {
       let outcome = try Program.run(
         program, ["sync", "--config", "-"], environment: ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"],
         input: Array(JSONValue.object(helper.options).text().utf8), limit: LeaseSource.limit)
-      guard outcome.status != 0 else { return }
+      guard outcome.status != 0 else {
+        try Files.remove(failureFile)
+        return
+      }
+      try Files.write(failureFile, [])
       StandardError.write(
         "\(LeaseSource.helperName) sync ended with \(outcome.status): \(String(decoding: outcome.output, as: UTF8.self))"
       )
     } catch let error as SystemError {
+      try Files.write(failureFile, [])
       StandardError.write("\(LeaseSource.helperName) sync: \(error)")
     }
   }
 
   static func findHelper(_ searchPath: [String]) -> String? {
-    searchPath.map { "\($0)/\(helperName)" }.first { path in
-      (try? Files.identity(path))?.isRegularFile == true
-    }
+    searchPath.map { "\($0)/\(helperName)" }.first { Files.isProgram($0) }
   }
 
   /// What to do about a lease that is not there, for ADD's and STATUS's errors.

@@ -54,7 +54,7 @@ struct IPAMDelegate: Sendable {
   }
 
   private func program(_ searchPath: [String]) -> String? {
-    searchPath.map { "\($0)/\(type)" }.first { (try? Files.identity($0))?.isRegularFile == true }
+    searchPath.map { "\($0)/\(type)" }.first { Files.isProgram($0) }
   }
 
   /// DEL: gives the addresses back, as far as the plugin is there to do it; its error, where it has one.

@@ -13,7 +13,7 @@ extension LeaseDirectory {
     self.init(
       dataDirectory: dataDirectory, network: network, stateDirectory: stateDirectory,
       sharesAddressesAcrossNetworks: isFromLease
-    ) { owner in
+    ) { owner, network in
       records.contains(
         Attachment(network: network, containerID: owner.containerID, interfaceName: owner.interfaceName))
     }

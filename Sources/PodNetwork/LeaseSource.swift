@@ -23,6 +23,7 @@ struct LeaseSource: Sendable {
           details: "a lease from \(store) needs an agent to renew it: run causeway-hostgw run and remove hostgw")
       }
       nodesFile = try hostgw.text("nodes-file") ?? LeaseSource.defaultNodesFile
+      try checkAbsolute(nodesFile, "hostgw.nodes-file")
       // The plugin's keys fold case, and an empty text is none; the helper knows its own names and values only.
       var options = JSONObject(
         hostgw.object.members.filter { $0.value != "" }.map { .init(name: $0.name.lowercased(), value: $0.value) })
@@ -47,6 +48,8 @@ struct LeaseSource: Sendable {
     }
     let hostgw = try fields.fields("hostgw")
     let subnetFile = try fields.text("subnetFile") ?? hostgw?.text("subnet-file")
+    if let subnetFile { try checkAbsolute(subnetFile, "subnetFile") }
+    if let path = try hostgw?.text("state-dir") { try checkAbsolute(path, "hostgw.state-dir") }
     let helper = try hostgw.map { try Helper($0, subnetFile: subnetFile) }
     self.init(
       subnetFiles: subnetFile.map { [$0] } ?? LeaseSource.defaultSubnetFiles(for: type), helper,
@@ -78,4 +81,11 @@ struct LeaseSource: Sendable {
 
   /// Where an agent holds its lock for as long as it runs.
   var agentLock: String { "\(stateDirectory)/agent.lock" }
+}
+
+/// A runtime's working directory is anybody's guess, so a path that depends on it is refused.
+func checkAbsolute(_ path: String, _ field: String) throws(CNIError) {
+  guard path.hasPrefix("/") else {
+    throw CNIError(.invalidConfiguration, "\(field) must be an absolute path, but is \"\(path)\"")
+  }
 }

@@ -14,21 +14,35 @@ internal import Netlink
 func removeOldGateways(_ traces: Traces, _ state: StateDirectory, _ host: inout RouteSocket) {
   guard traces.usesLease, let lease = try? traces.leaseSource.read() else { return }
   do {
-    guard let bridge = try host.link(named: traces.bridgeName) else { return }
-    let old = try host.addresses(on: bridge.index).filter { address in
+    try removeGateways(traces, state, &host) { address in
       !lease.subnets.contains(address.prefix) && !address.prefix.address.isLinkLocal
         && (address.owner == pluginOwner || lease.networks.contains { $0.contains(address.prefix) })
     }
-    guard !old.isEmpty else { return }
-    // While an ADD is under way its lease may not be on disk yet, or its subnet not be the present one.
-    guard let claim = try? state.claimBridge() else { return }
-    let leases = LeaseDirectory(
-      traces.network.name, dataDirectory: traces.dataDirectory, state.path, isFromLease: true)
-    for address in old where try !leases.hasLease(in: address.prefix.network) {
-      try host.perform(.removeAddress(address.prefix, from: bridge.index), accepting: EADDRNOTAVAIL)
-    }
-    _ = consume claim
   } catch {
     StandardError.write("old gateways stay on the bridge: \(error)")
+  }
+}
+
+/// Removes those addresses of the bridge that are wanted gone and that no pod's subnet needs.
+func removeGateways(
+  _ traces: Traces, _ state: StateDirectory, _ host: inout RouteSocket, where isUnwanted: (LinkAddress) -> Bool
+) throws {
+  guard let bridge = try host.link(named: traces.bridgeName) else { return }
+  let unwanted = try host.addresses(on: bridge.index).filter(isUnwanted)
+  // An ADD that is under way may need one: its lease may not be on disk yet.
+  guard !unwanted.isEmpty, let claim = try? state.claimBridge() else { return }
+  // Any network's pods may live on the bridge, whatever data directory their addresses are held in.
+  let directories = Set(try state.records.all().map(\.dataDirectory) + [traces.dataDirectory])
+  for address in unwanted where try !directories.contains(where: { try hasLease(in: address.prefix.network, $0) }) {
+    try host.perform(.removeAddress(address.prefix, from: bridge.index), accepting: EADDRNOTAVAIL)
+  }
+  _ = consume claim
+}
+
+/// Whether any network below a data directory holds an address of the subnet.
+private func hasLease(in subnet: IPPrefix, _ dataDirectory: String) throws -> Bool {
+  guard !dataDirectory.isEmpty else { return false }
+  return try Files.names(in: dataDirectory).contains { network in
+    try LeaseDirectory(network, dataDirectory: dataDirectory, "", isFromLease: false).hasLease(in: subnet)
   }
 }

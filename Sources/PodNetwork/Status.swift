@@ -17,9 +17,10 @@ package func reportStatus(_ invocation: Invocation, _ configuration: AttachmentC
   } catch {
     problem = error.description
   }
-  // Without a lease the next ADD runs the helper, if it can.
+  // Without a lease the next ADD runs the helper, if it can and no agent is there to do it.
   if let helper = source.helper, LeaseSource.findHelper(invocation.searchPath) != nil,
-    (try? Files.identity(helper.nodesFile)) ?? nil != nil
+    (try? Files.identity(helper.nodesFile)) ?? nil != nil,
+    (try? FileLock.isHeldExclusively(source.agentLock)) != true
   {
     return
   }

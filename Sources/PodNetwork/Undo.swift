@@ -12,9 +12,17 @@ struct Undo {
     case record(RecordDirectory, Attachment)
     /// A bridge that this ADD made.
     case bridge(String, StateDirectory)
+    /// An address that this ADD put on a bridge that was there; it stays where a pod needs it by now.
+    case gateway(IPPrefix, Traces, StateDirectory)
+    /// An address that `forceAddress` took off a bridge.
+    case forcedAway(IPPrefix, bridgeIndex: Int32)
     case cable(Attachment)
     case delegate(IPAMDelegate, searchPath: [String])
     case rules(Attachment, [IPAddress])
+
+    var isGateway: Bool {
+      if case .gateway = self { true } else { false }
+    }
   }
 
   private var changes: [Change] = []
@@ -24,12 +32,19 @@ struct Undo {
   }
 
   /// Takes all changes back; what cannot be taken back is told on standard error, and the rest goes on.
+  ///
+  /// Gateways come last: whether a pod needs one is told by the leases that remain.
   func unwind(_ host: inout RouteSocket) {
-    for change in changes.reversed() {
+    let changes = changes.reversed()
+    for change in changes.filter({ !$0.isGateway }) + changes.filter(\.isGateway) {
       do {
         switch change {
         case .lease(let leases, let owner): _ = try leases.release(owner)
         case .record(let records, let attachment): try records.remove(attachment.key)
+        case .gateway(let gateway, let traces, let state):
+          try removeGateways(traces, state, &host) { $0.prefix == gateway }
+        case .forcedAway(let address, let bridgeIndex):
+          try host.perform(.addAddress(address, to: bridgeIndex), accepting: EEXIST)
         case .delegate(let delegate, let searchPath): try delegate.call(.delete, searchPath)
         case .rules(let attachment, let addresses): try attachment.removeRules(of: addresses)
         case .cable(let attachment): _ = try Cable.remove(attachment, &host)

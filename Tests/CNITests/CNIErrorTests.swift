@@ -27,7 +27,7 @@ import Testing
   }
 
   @Test(arguments: [
-    (CNIError.Code.incompatibleVersion, UInt32(1)), (.unsupportedField, 2), (.unknownContainer, 3),
+    (CNIError.Code.incompatibleVersion, UInt32(1)), (.unsupportedField, 2),
     (.invalidEnvironment, 4), (.ioFailure, 5), (.decodingFailure, 6), (.invalidConfiguration, 7),
     (.invalidNamespace, 8), (.tryAgainLater, 11), (.unavailable, 50), (.notAsMade, 100), (.failed, 999),
   ])

@@ -116,6 +116,11 @@ struct AddAndDeleteTests {
     try runtime.add("a")
     try runtime.add("a", interface: "net1")
     #expect(try node.addresses("net1", inPod: "a") == ["10.9.0.3/24", "fd00:9::3/64"])
+    // The first network keeps the default route, whole.
+    for (family, gateway) in [("-4", "10.9.0.1"), ("-6", "fd00:9::1")] {
+      let routes = try node.ip(json: family, "route", "show", "default", inPod: "a")
+      #expect(routes.first?["dev"]?.string == "eth0" && routes.first?["gateway"]?.string == gateway, "\(routes)")
+    }
     try runtime.call("DEL", "a", interface: "net1", runtime.configuration()).process.succeeded()
     #expect(try node.addresses("eth0", inPod: "a") == ["10.9.0.2/24", "fd00:9::2/64"])
     #expect(try node.leases().count == 2)

@@ -66,6 +66,14 @@ struct AgentTests {
     try fixture.expectRoutes([AgentTests.routes[0], AgentTests.routes[2]])
   }
 
+  @Test func aFileThatCannotBeLookedAtEndsNoAgent() throws {
+    let fixture = try Fixture()
+    try fixture.node.sh("ln -sfn nodes.json /etc/causeway/nodes.json")
+    #expect(eventually { fixture.agent.output.contains("symbolic links") }, "\(fixture.agent.output)")
+    try Cluster.write(Cluster.nodesFile([0, 2]), to: fixture.node)
+    try fixture.expectRoutes([AgentTests.routes[1], AgentTests.routes[3]])
+  }
+
   @Test(arguments: [
     "ip route del 10.244.2.0/24", "ip -6 route flush proto 202 || true", "ip nexthop flush proto 202",
     "ip route replace 10.244.2.0/24 via 192.0.2.250 proto 202",

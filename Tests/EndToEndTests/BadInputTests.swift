@@ -53,6 +53,8 @@ struct BadInputTests {
     Case("bridge name with a slash", keys: ["bridge": "a/b"], 7, "a/b"),
     Case("MTU of nothing", keys: ["mtu": 12], 7, "mtu must be 0 or from 68 to 65535 bytes, but is 12"),
     Case("MTU beyond a number", keys: ["mtu": 9_223_372_036_854_775_807], 7, "9223372036854775807"),
+    Case("pattern as a bridge name", keys: ["bridge": "br%d"], 7, "br%d"),
+    Case("relative path", keys: ["ipam": ["dataDir": "relative"]], 7, "ipam.dataDir must be an absolute path"),
     Case("hairpin and promiscuous", keys: ["hairpinMode": true, "promiscMode": true], 7, "hairpin mode"),
     Case("unknown mode", keys: ["mode": "teleport"], 2, "mode = \"teleport\""),
     Case("MAC of a group", keys: ["runtimeConfig": ["mac": "ff:ff:ff:ff:ff:ff"]], 7, "ff:ff:ff:ff:ff:ff"),

@@ -93,6 +93,44 @@ struct DeleteTests {
     #expect(try node.records().count == 1)
   }
 
+  /// An ADD that was refused because the name was taken is followed by a DEL: what has the name is another's.
+  @Test func leavesTheInterfaceOfAnotherNetwork() throws {
+    let (node, runtime) = try nodeWithPod()
+    let other = runtime.configuration(
+      ["ipam": ["ranges": [[["subnet": "10.8.0.0/24"]]]], "bridge": "cni1"], name: "other")
+    #expect(try runtime.call("ADD", "a", other).process.status == 1)
+    try runtime.delete("a", other)
+    #expect(try node.ping(from: "a", "10.9.0.1"))
+    #expect(try node.leases().count == 2)
+  }
+
+  @Test func findsACableWhoseFirstNameWasTaken() throws {
+    let node = try TestNode()
+    let runtime = Runtime(node: node)
+    try node.addPod("probe")
+    try node.addPod("a")
+    let taken = try #require(try runtime.add("a").interfaces[1]["name"]?.string)
+    try runtime.delete("a")
+    try node.sh("ip link add \(taken) type veth peer name other")
+    let name = try #require(try runtime.add("a").interfaces[1]["name"]?.string)
+    #expect(name != taken)
+    try node.sh("ip link delete \(taken)")
+    try runtime.call("DEL", nil, id: "a", runtime.configuration()).process.succeeded()
+    #expect(try node.remains() == [])
+  }
+
+  @Test func leavesALinkOfItsNameThatIsSomebodyElses() throws {
+    let node = try TestNode()
+    let runtime = Runtime(node: node)
+    try node.addPod("a")
+    let taken = try #require(try runtime.add("a").interfaces[1]["name"]?.string)
+    try runtime.delete("a")
+    try node.sh("ip link add \(taken) type veth peer name other")
+    try runtime.add("a")
+    try runtime.delete("a")
+    #expect(try node.cables() == [taken])
+  }
+
   @Test func removesACableThatTheReferencePluginMade() throws {
     let node = try TestNode()
     let runtime = Runtime(node: node)

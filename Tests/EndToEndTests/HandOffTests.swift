@@ -104,6 +104,11 @@ struct HandOffTests {
     try Cluster.write("not a nodes file", to: fixture.node)
     let answer = try fixture.runtime.add("b", fixture.configuration)
     #expect(answer.process.errors.contains("causeway-hostgw sync"))
+    // Nor is the helper run again for every pod.
+    let runs = try fixture.runs()
+    try fixture.node.addPod("c")
+    try fixture.runtime.add("c", fixture.configuration)
+    #expect(try fixture.runs() == runs)
     #expect(try fixture.node.podRoutes().count == 2)
   }
 

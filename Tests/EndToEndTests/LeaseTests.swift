@@ -82,6 +82,32 @@ struct LeaseTests {
     #expect(try node.addresses("cni0").contains("198.51.100.7/24"))
   }
 
+  @Test func theGatewayOfAnotherNetworksPodsStays() throws {
+    let node = try TestNode()
+    let (runtime, configuration) = runtime(node)
+    try write(node, 1)
+    for pod in ["a", "b"] { try node.addPod(pod) }
+    let ranges = runtime.configuration(["ipam": ["ranges": [[["subnet": "10.88.0.0/16"]]]]], name: "ranges")
+    try runtime.add("a", ranges)
+    try runtime.add("b", configuration)
+    try runtime.delete("b", configuration)
+    #expect(try node.ping(from: "a", "10.88.0.1"))
+  }
+
+  @Test func twoNetworksOnOneLeaseKeepTheirGateways() throws {
+    let node = try TestNode()
+    let (runtime, configuration) = runtime(node)
+    try write(node, 1)
+    for pod in ["a", "b"] { try node.addPod(pod) }
+    var other = configuration
+    other["name"] = "other"
+    try runtime.add("a", other)
+    try write(node, 2)
+    try runtime.add("b", configuration)
+    try runtime.delete("b", configuration)
+    #expect(try node.ping(from: "a", "10.244.1.1") && node.ping(from: "a", "fd00:244:0:1::1"))
+  }
+
   @Test func whatAnyNetworkHoldsIsTaken() throws {
     let node = try TestNode()
     let (runtime, configuration) = runtime(node)

@@ -108,6 +108,28 @@ struct VerbTests {
     #expect(try node.cables().count == left / 2)
   }
 
+  @Test func gcFreesWhatTheRecordsNameInOtherDataDirectories() throws {
+    let node = try TestNode()
+    let runtime = Runtime(node: node)
+    try node.addPod("a")
+    try runtime.add(
+      "a", runtime.configuration(["ipam": ["ranges": runtime.ranges(.v4), "dataDir": "/var/lib/cni/elsewhere"]]))
+    try runtime.call("GC", nil, runtime.configuration(["cni.dev/valid-attachments": []])).process.succeeded()
+    #expect(try node.lines("find /var/lib/cni/elsewhere -name '10.*'") == [])
+    #expect(try node.remains() == [])
+  }
+
+  /// What ADD leaves that is killed before it could put its mark on the cable.
+  @Test func gcFindsACableWithoutItsMark() throws {
+    let node = try TestNode()
+    let runtime = Runtime(node: node)
+    try node.addPod("a")
+    let port = try #require(try runtime.add("a").interfaces[1]["name"]?.string)
+    try node.sh("ip link set \(port) alias ''")
+    try runtime.call("GC", nil, runtime.configuration(["cni.dev/valid-attachments": []])).process.succeeded()
+    #expect(try node.remains() == [])
+  }
+
   // MARK: STATUS
 
   @Test func statusIsWellWithRanges() throws {

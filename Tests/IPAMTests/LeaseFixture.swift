@@ -20,7 +20,7 @@ struct LeaseFixture {
     LeaseDirectory(
       dataDirectory: dataDirectory, network: name, stateDirectory: stateDirectory,
       sharesAddressesAcrossNetworks: shares, waitingAtMost: limit
-    ) { alive.contains($0) }
+    ) { owner, _ in alive.contains(owner) }
   }
 
   /// Writes a file into the network's directory as host-local does; a lease where `name` is an address.

@@ -79,12 +79,15 @@ import Testing
   {
     var keys = keys
     keys["ipam"] = ["routes": routes]
-    let allocations = try families.map { family in
-      Allocation(
+    let ips = try families.map { family in
+      AttachmentResult.IP(
         address: try #require(IPPrefix(family == .v4 ? "10.1.0.5/24" : "fd00::5/64")),
-        gateway: try #require(IPAddress(family == .v4 ? "10.1.0.1" : "fd00::1")), rangeSet: 0)
+        gateway: try #require(IPAddress(family == .v4 ? "10.1.0.1" : "fd00::1")))
     }
-    return podRoutes(try configuration(keys), allocations).map { route in
+    let configuration = try configuration(keys)
+    let plan = try AddressPlan(configuration, lease("10.244.1.1/24"))
+    let addresses = PodAddresses(ips: ips, routes: configuration.addressing?.routes ?? [])
+    return podRoutes(configuration, plan, addresses).map { route in
       "\(route.destination)" + (route.gateway.map { " via \($0)" } ?? "")
     }
   }

@@ -38,7 +38,7 @@ import Testing
       "hostgw": .null, "subnetFile": "",
     ])
     #expect(configuration.bridgeName == "cni0" && configuration.isGateway && configuration.mtuBytes == nil)
-    #expect(configuration.leaseSource.subnetFiles == LeaseSource.defaultSubnetFiles)
+    #expect(configuration.leaseSource.subnetFiles == LeaseSource.defaultSubnetFiles(for: .causeway))
   }
 
   @Test(

@@ -49,22 +49,5 @@ import Testing
     #expect(error.code == .invalidConfiguration && error.message.contains(message), "\(error)")
   }
 
-  /// The configuration may have got another data directory since the strays' ADD.
-  @Test func leasesAreSoughtWhereTheStraysRecordsSay() throws {
-    let directory = try TemporaryDirectory()
-    let records = RecordDirectory(stateDirectory: directory.path)
-    for (id, dataDirectory) in [("a", "/old"), ("b", "/new"), ("c", ""), ("d", "/kept")] {
-      try records.store(
-        AttachmentRecord(
-          attachment: Attachment(network: "net", containerID: id, interfaceName: "eth0"),
-          namespace: .init(device: 1, inode: 1), namespacePath: "", hostLink: "", addresses: [],
-          dataDirectory: dataDirectory))
-    }
-    let strays = ["net:a:eth0", "net:b:eth0", "net:c:eth0", "net:absent:eth0"]
-    let network = try network(["ipam": ["dataDir": "/new"]], for: .collect)
-    #expect(dataDirectories(network, strays, records) == ["/old", "/new"])
-    #expect(dataDirectories(network, [], records) == ["/new"])
-  }
-
   private func valid(_ members: [JSONObject.Member]) throws -> [String]? { try valid(JSONObject(members)) }
 }

@@ -89,20 +89,20 @@ struct MutationTests {
     let lease = try lease("10.244.1.1/24", "fd00:10:0:1::1/64")
     let error = answer {
       let network = try NetworkConfiguration(text, for: verb ?? .add)
-      _ = LeaseSource(lenient: network.fields)
+      _ = Traces(network, .causeway)
       _ = try validAttachments(network)
       let configuration = try AttachmentConfiguration(network, arguments: Arguments("", known: []))
       let plan = try AddressPlan(configuration, lease)
-      let allocations = plan.rangeSets.compactMap { set in
+      let ips = plan.rangeSets.compactMap { set in
         set.ranges.first.flatMap { range in
           IPPrefix(range.start, length: range.subnet.length).map {
-            Allocation(address: $0, gateway: range.gateway, rangeSet: 0)
+            AttachmentResult.IP(address: $0, gateway: range.gateway)
           }
         }
       }
+      let addresses = PodAddresses(ips: ips, routes: configuration.addressing?.routes ?? [])
       var result = AttachmentResult(
-        ips: allocations.map { .init(address: $0.address, gateway: $0.gateway) },
-        routes: podRoutes(configuration, allocations), dns: configuration.dns)
+        ips: ips, routes: podRoutes(configuration, plan, addresses), dns: configuration.dns)
       for version in SpecVersion.supported where !result.ips.isEmpty {
         let text = try result.json(version).text()
         let fields = try JSONFields(document: JSONValue(parsing: Array(text.utf8)), name: "the result")
