@@ -33,8 +33,9 @@ let package = Package(
     .target(name: "Netlink", dependencies: ["Linux", "Addresses", "CLinux"], swiftSettings: settings),
     .target(name: "CNI", dependencies: ["JSON", "Addresses"], swiftSettings: settings),
     .target(name: "IPAM", dependencies: ["Linux", "Addresses"], swiftSettings: settings),
+    .target(name: "PodRules", dependencies: ["Netlink", "Addresses"], swiftSettings: settings),
     .target(
-      name: "PodNetwork", dependencies: ["CNI", "IPAM", "Lease", "Netlink", "Linux", "Addresses", "JSON"],
+      name: "PodNetwork", dependencies: ["CNI", "IPAM", "Lease", "PodRules", "Netlink", "Linux", "Addresses", "JSON"],
       swiftSettings: settings),
     .target(name: "Lease", dependencies: ["JSON", "Addresses", "Linux"], swiftSettings: settings),
     .executableTarget(
@@ -63,6 +64,7 @@ let package = Package(
     .testTarget(name: "AddressesTests", dependencies: ["Addresses"], swiftSettings: settings),
     .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: settings),
     .testTarget(name: "LinuxTests", dependencies: ["Linux", "TestSupport"], swiftSettings: settings),
+    .testTarget(name: "NetlinkTests", dependencies: ["Netlink"], swiftSettings: settings),
     .testTarget(
       name: "KernelTests", dependencies: ["Netlink", "Linux", "Addresses", "JSON", "TestSupport"],
       swiftSettings: settings),

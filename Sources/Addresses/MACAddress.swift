@@ -23,14 +23,15 @@ package struct MACAddress: Sendable, Hashable, LosslessStringConvertible {
 
   /// A random unicast address with the locally-administered bit set.
   package static func random(using generator: inout some RandomNumberGenerator) -> MACAddress {
-    let random = UInt64.random(in: .min ... .max, using: &generator)
-    var bytes = (0..<6).map { UInt8(truncatingIfNeeded: random >> UInt64(8 * $0)) }
-    bytes[0] = (bytes[0] & 0xFE) | 0x02
-    return MACAddress(locallyAdministered: bytes)
+    MACAddress(localBits: .random(in: .min ... .max, using: &generator))
   }
 
-  private init(locallyAdministered bytes: [UInt8]) {
-    self.bytes = bytes
+  /// A unicast address with the locally-administered bit set and the rest from the low 48 bits given.
+  package init(localBits: UInt64) {
+    bytes = (0..<6).map { index in
+      let byte = UInt8(truncatingIfNeeded: localBits >> UInt64(8 * index))
+      return index == 0 ? byte & 0xFC | 0x02 : byte
+    }
   }
 
   /// Whether the address names one station: the group bit is clear.

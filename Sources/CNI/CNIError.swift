@@ -3,22 +3,27 @@ package import JSON
 /// What a plugin answers instead of a result (SPEC, "Error").
 package struct CNIError: Error, Sendable, Equatable, CustomStringConvertible {
   /// The codes of SPEC's table and of the reference's library; from 100 on they are a plugin's own.
-  package enum Code: UInt32, Sendable {
-    case incompatibleVersion = 1
-    case unsupportedField = 2
-    case unknownContainer = 3
-    case invalidEnvironment = 4
-    case ioFailure = 5
-    case decodingFailure = 6
-    case invalidConfiguration = 7
+  package struct Code: RawRepresentable, Sendable, Equatable {
+    package let rawValue: UInt32
+
+    package init(rawValue: UInt32) {
+      self.rawValue = rawValue
+    }
+
+    package static let incompatibleVersion = Code(rawValue: 1)
+    package static let unsupportedField = Code(rawValue: 2)
+    package static let invalidEnvironment = Code(rawValue: 4)
+    package static let ioFailure = Code(rawValue: 5)
+    package static let decodingFailure = Code(rawValue: 6)
+    package static let invalidConfiguration = Code(rawValue: 7)
     /// In the reference's library only.
-    case invalidNamespace = 8
-    case tryAgainLater = 11
-    case unavailable = 50
+    package static let invalidNamespace = Code(rawValue: 8)
+    package static let tryAgainLater = Code(rawValue: 11)
+    package static let unavailable = Code(rawValue: 50)
     /// CHECK found something other than what ADD made.
-    case notAsMade = 100
+    package static let notAsMade = Code(rawValue: 100)
     /// Anything that has no code of its own.
-    case failed = 999
+    package static let failed = Code(rawValue: 999)
   }
 
   package let code: Code
@@ -34,6 +39,14 @@ package struct CNIError: Error, Sendable, Equatable, CustomStringConvertible {
 
   package var description: String {
     details.isEmpty ? message : "\(message); \(details)"
+  }
+
+  /// The error that another plugin wrote to its standard output; `nil` where that is none.
+  package init?(_ json: JSONValue) {
+    guard let object = json.object, case .integer(let code) = object["code"], let code = UInt32(exactly: code)
+    else { return nil }
+    self.init(
+      Code(rawValue: code), object["msg"]?.string ?? "", details: object["details"]?.string ?? "")
   }
 
   /// The error as it is written to standard output.

@@ -7,6 +7,15 @@ package enum CurrentProcess {
     unsafe getenv(name).map { unsafe String(cString: $0) }
   }
 
+  /// All variables, as `NAME=value`.
+  package static func environment() throws(SystemError) -> [String] {
+    let content = try Files.read("/proc/self/environ", limit: 16 << 20) ?? []
+    return content.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
+  }
+
+  /// The path that the program was started by, as its caller wrote it (argv[0]).
+  package static var programPath: String { CommandLine.arguments.first ?? "" }
+
   /// Makes writing to a pipe without reader an error (EPIPE) instead of the end of this process.
   package static func ignoreBrokenPipes() {
     signal(SIGPIPE, SIG_IGN)

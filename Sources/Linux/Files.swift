@@ -81,6 +81,11 @@ package enum Files {
     }
   }
 
+  /// Whether we may make files in a directory; EROFS, EACCES or ENOENT where not.
+  package static func checkWritable(_ path: String) throws(SystemError) {
+    _ = try retryingOnInterrupt("write to", path) { unsafe access(path, W_OK) }
+  }
+
   /// unlink(2); absence is success.
   package static func remove(_ path: String) throws(SystemError) {
     do throws(SystemError) {

@@ -18,6 +18,8 @@ package struct LinkAddress: Sendable, Equatable {
   package var isPermanent: Bool {
     flags & UInt32(IFA_F_PERMANENT) != 0 && flags & UInt32(IFA_F_TEMPORARY) == 0
   }
+  /// Detected on another host (IFA_F_DADFAILED).
+  package var isDuplicate: Bool { flags & UInt32(IFA_F_DADFAILED) != 0 }
   /// Usable: not waiting for duplicate address detection, and not failed in it.
   package var isUsable: Bool { flags & UInt32(IFA_F_TENTATIVE | IFA_F_DADFAILED) == 0 }
 

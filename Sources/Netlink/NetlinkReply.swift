@@ -53,11 +53,7 @@ struct Attributes {
   /// The payload of the last attribute of this type.
   subscript(type: UInt16) -> ArraySlice<UInt8>? {
     var found: ArraySlice<UInt8>?
-    var position = bytes.startIndex
-    while let length = length(at: position) {
-      if type == self.type(at: position) { found = bytes[(position + 4)..<(position + length)] }
-      position += (length + 3) & ~3
-    }
+    forEach(type) { found = $0 }
     return found
   }
 
@@ -89,6 +85,21 @@ struct Attributes {
   func nest(_ type: UInt16) throws(NetlinkError) -> Attributes? {
     guard let payload = self[type] else { return nil }
     return try Attributes(payload)
+  }
+
+  /// The payloads of all attributes of this type, for nests that are lists.
+  func list(_ type: UInt16) -> [ArraySlice<UInt8>] {
+    var found: [ArraySlice<UInt8>] = []
+    forEach(type) { found.append($0) }
+    return found
+  }
+
+  private func forEach(_ type: UInt16, _ body: (ArraySlice<UInt8>) -> Void) {
+    var position = bytes.startIndex
+    while let length = length(at: position) {
+      if type == self.type(at: position) { body(bytes[(position + 4)..<(position + length)]) }
+      position += (length + 3) & ~3
+    }
   }
 
   /// An IPv4 or IPv6 address, by its length.

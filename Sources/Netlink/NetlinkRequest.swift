@@ -31,6 +31,11 @@ package struct NetlinkRequest: Sendable {
     append(value)
   }
 
+  /// A number in network order, as nf_tables has them.
+  mutating func put<Number: FixedWidthInteger & BitwiseCopyable>(_ type: UInt16, bigEndian value: Number) {
+    put(type, value.bigEndian)
+  }
+
   /// An attribute of plain bytes: an address, a MAC.
   mutating func put(_ type: UInt16, bytes payload: some Collection<UInt8>) {
     begin(type, payloadSize: payload.count)

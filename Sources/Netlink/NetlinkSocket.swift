@@ -87,27 +87,52 @@ package struct NetlinkSocket: ~Copyable, Sendable {
     while start < requests.count {
       // The kernel answers while it reads: more refusals than fit the receive buffer would be lost.
       let end = min(start + 100, requests.count)
-      try performChunk(requests, start..<end, &failures)
+      try performChunk(requests, start..<end, edges: nil, &failures)
       start = end
     }
     return failures
   }
 
+  /// Sends requests as one transaction, which begins and ends with a message of its own (nfnetlink), and says of each
+  /// whether it failed; where one did, none was done.
+  mutating func perform(
+    _ requests: [NetlinkRequest], between begin: NetlinkRequest, and end: NetlinkRequest
+  ) throws(NetlinkError) -> [NetlinkError?] {
+    var failures = [NetlinkError?](repeating: nil, count: requests.count)
+    try performChunk(requests, requests.indices, edges: (begin, end), &failures)
+    return failures
+  }
+
   private mutating func performChunk(
-    _ requests: [NetlinkRequest], _ range: Range<Int>, _ failures: inout [NetlinkError?]
+    _ requests: [NetlinkRequest], _ range: Range<Int>, edges: (begin: NetlinkRequest, end: NetlinkRequest)?,
+    _ failures: inout [NetlinkError?]
   ) throws(NetlinkError) {
-    let first = sequence &+ 1
     var datagram: [UInt8] = []
+    if let begin = edges?.begin {
+      sequence &+= 1
+      datagram += begin.sealed(sequence: sequence, flags: 0)
+    }
+    let first = sequence &+ 1
     for index in range {
       sequence &+= 1
       // Refusals come unasked; the acknowledgement of the last request says that all were read.
       let flags = index == range.upperBound - 1 ? NetlinkFlag.acknowledge : 0
       datagram += requests[index].sealed(sequence: sequence, flags: flags)
     }
+    if let end = edges?.end {
+      sequence &+= 1
+      datagram += end.sealed(sequence: sequence, flags: 0)
+    }
     let operation = requests[range.lowerBound].operation
     try send(datagram, operation)
     while true {
       for reply in try receive(operation) where reply.type == NetlinkType.error {
+        if edges != nil, reply.sequence == first &- 1,
+          let refusal = try NetlinkSocket.failure(reply, requests[range.lowerBound])
+        {
+          // The kernel takes no transaction at all: it has no nf_tables, or we are not allowed.
+          throw refusal
+        }
         let offset = Int(reply.sequence &- first)
         guard offset < range.count else { continue }
         let index = range.lowerBound + offset

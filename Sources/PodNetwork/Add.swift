@@ -10,7 +10,7 @@ internal import Netlink
 package func addAttachment(
   _ invocation: Invocation, _ configuration: AttachmentConfiguration
 ) throws -> AttachmentResult {
-  if configuration.addressing == nil {
+  if !configuration.hasAddresses {
     // What cannot be answered must not be begun.
     _ = try AttachmentResult().json(configuration.network.version)
   }
@@ -33,43 +33,48 @@ private func add(
 ) throws -> AttachmentResult {
   let attachment = Attachment(invocation, configuration.network.name)
   let state = StateDirectory(configuration.leaseSource.stateDirectory)
-  var pod = try Pod(namespace, interfaceName: invocation.interfaceName, families: plan.families)
+  var pod = try Pod(
+    namespace, interfaceName: invocation.interfaceName, families: plan.families,
+    detectsDuplicates: configuration.detectsDuplicates)
   try pod.checkNameIsFree()
 
-  let allocations = try lease(attachment, configuration, plan, &undo)
-  try state.records.store(
-    AttachmentRecord(
-      attachment: attachment, namespace: namespace.identity, namespacePath: namespace.path,
-      hostLink: attachment.hostLinkName(attempt: 0), addresses: allocations.map(\.address.address),
-      dataDirectory: configuration.addressing?.dataDirectory ?? ""))
+  var addresses = try lease(attachment, configuration, plan, &undo)
   undo.push(.record(state.records, attachment))
+  try state.records.store(record(attachment, configuration, namespace, addresses))
 
   let use = try state.useBridge()
-  let bridge = try Bridge.ensure(configuration, &host)
-  undo.push(.bridge(bridge, state))
-  var hasOldGateways = false
-  if configuration.isGateway {
-    hasOldGateways = try bridge.ensureGateways(
-      allocations.gateways, fromLease: plan.isFromLease, configuration, &host)
-  }
+  let bridge = try Bridge.ensure(configuration, state, &host, &undo)
   let cable = try Cable.make(
     attachment, configuration, mtuBytes: plan.mtuBytes, bridge: bridge, namespace: namespace, &host)
   undo.push(.cable(attachment))
   try cable.finish(attachment, configuration, &host)
+  let link = try pod.setUp(leavesDown: configuration.leavesInterfaceDown)
 
-  let routes = podRoutes(configuration, allocations)
-  let link = try pod.configure(
-    allocations.map(\.address), routes, leavesDown: configuration.leavesInterfaceDown)
+  if let delegate = configuration.delegate {
+    // It may want to talk through the cable, as dhcp does.
+    try cable.waitUntilForwarding(&host)
+    undo.push(.delegate(delegate, searchPath: invocation.searchPath))
+    let result = try delegate.add(invocation.searchPath)
+    addresses = PodAddresses(delegate: result)
+    try state.records.store(record(attachment, configuration, namespace, addresses))
+  }
+  let mayHaveOldGateways =
+    configuration.isGateway
+    ? try bridge.ensureGateways(addresses.gateways, fromLease: plan.isFromLease, configuration, &host) : false
+  if plan.masquerades && !addresses.ips.isEmpty {
+    undo.push(.rules(attachment, addresses.hosts))
+    try attachment.masquerade(addresses, clusterNetworks: plan.clusterNetworks)
+  }
+  let routes = podRoutes(configuration, plan, addresses)
+  try pod.configure(link, addresses.prefixes, routes, detectsDuplicates: configuration.detectsDuplicates)
   if !configuration.leavesInterfaceDown {
     try cable.waitUntilForwarding(&host)
-    if !allocations.isEmpty { try pod.announce(link, mac: cable.podMAC) }
+    if !addresses.ips.isEmpty { try pod.announce(link, mac: cable.podMAC) }
   }
   _ = consume use
-  if plan.isFromLease && hasOldGateways {
-    removeOldGateways(configuration.network, configuration.leaseSource, state, &host)
+  if plan.isFromLease && mayHaveOldGateways {
+    removeOldGateways(Traces(configuration.network, configuration.type), state, &host)
   }
-
-  let dns = configuration.dns.isEmpty ? configuration.addressing?.dns ?? DNS() : configuration.dns
   return AttachmentResult(
     interfaces: [
       try bridge.interface(&host),
@@ -78,31 +83,51 @@ private func add(
         name: invocation.interfaceName, mac: cable.podMAC.description, mtuBytes: link.mtuBytes,
         sandbox: invocation.namespacePath),
     ],
-    ips: allocations.map { .init(address: $0.address, gateway: $0.gateway, interface: 2) },
-    routes: routes, dns: dns)
+    ips: addresses.ips, routes: routes, dns: configuration.dns.isEmpty ? addresses.dns : configuration.dns)
 }
 
 /// Takes an address of each range set, for as long as the attachment lives.
 private func lease(
   _ attachment: Attachment, _ configuration: AttachmentConfiguration, _ plan: AddressPlan, _ undo: inout Undo
-) throws -> [Allocation] {
-  guard let addressing = configuration.addressing else { return [] }
+) throws -> PodAddresses {
+  guard let addressing = configuration.addressing else { return PodAddresses() }
   let leases = LeaseDirectory(
     attachment.network, dataDirectory: addressing.dataDirectory, configuration.leaseSource.stateDirectory,
     isFromLease: plan.isFromLease)
   let owner = LeaseOwner(attachment)
   let allocations = try leases.allocate(owner, from: plan.rangeSets, requested: plan.requested)
   undo.push(.lease(leases, owner))
-  return allocations
+  return PodAddresses(
+    ips: allocations.map { .init(address: $0.address, gateway: $0.gateway, interface: AttachmentResult.podIndex) },
+    routes: addressing.routes, dns: addressing.dns)
 }
 
-extension [Allocation] {
-  /// The bridge's addresses: each gateway with the length of its subnet.
-  var gateways: [IPPrefix] {
-    compactMap { allocation in
-      IPPrefix(allocation.gateway, length: allocation.address.length)
+private func record(
+  _ attachment: Attachment, _ configuration: AttachmentConfiguration, _ namespace: borrowing NetworkNamespace,
+  _ addresses: PodAddresses
+) -> AttachmentRecord {
+  AttachmentRecord(
+    attachment: attachment, namespace: namespace.identity, namespacePath: namespace.path,
+    hostLink: attachment.hostLinkName(attempt: 0), addresses: addresses.hosts,
+    dataDirectory: configuration.addressing?.dataDirectory ?? "")
+}
+
+extension PodAddresses {
+  /// What a delegate gave; where it names no gateway, the network's first address is it, as in the reference.
+  fileprivate init(delegate result: AttachmentResult) {
+    ips = result.ips.map { ip in
+      AttachmentResult.IP(
+        address: ip.address, gateway: ip.gateway ?? ip.address.first.advanced(by: 1),
+        interface: AttachmentResult.podIndex)
     }
+    routes = result.routes
+    dns = result.dns
   }
+}
+
+extension AttachmentResult {
+  /// The pod's interface, behind the bridge and the host's end: chained plugins rely on the order.
+  fileprivate static let podIndex = 2
 }
 
 extension Bridge {

@@ -17,30 +17,13 @@ struct AddressConfiguration: Sendable {
 
   static let defaultDataDirectory = "/var/lib/cni/networks"
 
-  /// `nil` where the pod gets no address: `ipam.type` is `none`, or `isLayer2`.
-  init?(_ network: NetworkConfiguration, arguments: Arguments, isLayer2: Bool) throws {
-    let ipam = try network.fields.fields("ipam") ?? JSONFields([:], path: "ipam")
-    let type = try ipam.string("type") ?? ""
-    if isLayer2 {
-      guard type.isEmpty || type == "none" else {
-        throw CNIError(
-          .invalidConfiguration, "cannot use IPAM when DisableContainerInterface flag is set",
-          details: "remove ipam.type \"\(type)\" or disableContainerInterface")
-      }
-      return nil
-    }
-    switch type {
-    case "none": return nil
-    case "", "causeway", "host-local": break
-    default:
-      throw CNIError(
-        .unsupportedField, "ipam.type = \"\(type)\" is not supported",
-        details: "leave it out, or use \"host-local\" or \"none\"")
-    }
-    let runtime = try network.fields.fields("runtimeConfig")
+  /// Reads the section of these keys, the network's own or those that stand for them.
+  init(_ network: NetworkConfiguration, _ fields: JSONFields, arguments: Arguments) throws {
+    let ipam = try fields.fields("ipam") ?? JSONFields([:], path: "ipam")
+    let runtime = try fields.fields("runtimeConfig")
     rangeSets = try AddressConfiguration.rangeSets(ipam, runtime)
     try AddressConfiguration.checkCount(rangeSets, network.version)
-    requested = try AddressConfiguration.requested(network.fields, runtime, arguments)
+    requested = try AddressConfiguration.requested(fields, runtime, arguments)
     routes = try (ipam.list("routes") ?? []).map { try PodRoute($0) }
     dataDirectory = try ipam.text("dataDir") ?? AddressConfiguration.defaultDataDirectory
     dns = try ipam.text("resolvConf").map { try DNS(resolvConf: $0) } ?? DNS()
@@ -108,6 +91,44 @@ struct AddressConfiguration: Sendable {
         throw CNIError(.invalidConfiguration, "\(source) must be an IP address, but is \"\(text)\"")
       }
       return address
+    }
+  }
+}
+
+extension AddressConfiguration {
+  /// The configuration's ranges, or, where it names none, the lease's subnets.
+  ///
+  /// - Throws: code 7 where the plugin knows no lease, 11 where there is none.
+  func rangeSets(
+    orOf lease: SubnetLease?, for type: PluginType, _ source: LeaseSource
+  ) throws -> [RangeSet] {
+    guard rangeSets.isEmpty else { return rangeSets }
+    guard type.knowsLease else {
+      throw CNIError(
+        .invalidConfiguration, "no IP ranges specified", details: "give ipam.ranges or ipam.subnet")
+    }
+    guard let lease else { throw CNIError(.tryAgainLater, source.remedy) }
+    return try lease.subnets.map { subnet in
+      try RangeSet([AddressRange(subnet: subnet.network, gateway: subnet.address)])
+    }
+  }
+}
+
+/// Who gives the addresses: `ipam.type`.
+enum IPAMChoice {
+  case nobody
+  case builtIn
+  case delegate(String)
+
+  init(_ fields: JSONFields, _ plugin: PluginType) throws {
+    let type = try fields.fields("ipam")?.string("type") ?? ""
+    switch type {
+    case "none": self = .nobody
+    // The reference bridge without IPAM is on layer 2; so is a link that stays down.
+    case "":
+      self = try plugin == .bridge || fields.bool("disableContainerInterface") == true ? .nobody : .builtIn
+    case "causeway", "host-local": self = .builtIn
+    default: self = .delegate(type)
     }
   }
 }

@@ -12,10 +12,17 @@ struct AddressPlan: Sendable {
   /// holds are taken.
   let isFromLease: Bool
   let mtuBytes: Int?
+  /// The pod's packets leave the node under the node's address …
+  let masquerades: Bool
+  /// … unless they stay in the cluster's networks.
+  let clusterNetworks: [IPPrefix]
 
   /// - Throws: code 11 where there are neither ranges nor a lease.
   init(_ configuration: AttachmentConfiguration, _ lease: SubnetLease?) throws {
     mtuBytes = configuration.mtuBytes ?? lease?.mtuBytes
+    // Whoever wrote the lease said whether the node's own rules do it for all pods.
+    masquerades = configuration.masquerades ?? lease.map { !$0.masquerades } ?? false
+    clusterNetworks = lease?.networks ?? []
     guard let addressing = configuration.addressing else {
       rangeSets = []
       requested = []
@@ -24,14 +31,7 @@ struct AddressPlan: Sendable {
     }
     requested = addressing.requested
     isFromLease = addressing.rangeSets.isEmpty
-    if isFromLease {
-      guard let lease else { throw CNIError(.tryAgainLater, configuration.leaseSource.remedy) }
-      rangeSets = try lease.subnets.map { subnet in
-        try RangeSet([AddressRange(subnet: subnet.network, gateway: subnet.address)])
-      }
-    } else {
-      rangeSets = addressing.rangeSets
-    }
+    rangeSets = try addressing.rangeSets(orOf: lease, for: configuration.type, configuration.leaseSource)
     // The kernel takes no IPv6 address on a link with less (RFC 8200, section 5).
     if let mtuBytes, mtuBytes < 1280, families.contains(.v6) {
       throw CNIError(
@@ -42,14 +42,30 @@ struct AddressPlan: Sendable {
   var families: Set<IPFamily> { Set(rangeSets.map(\.family)) }
 }
 
-/// The routes of a pod: those of the IPAM section, and a default route of each family that has none among them.
+/// What IPAM gave a pod.
+struct PodAddresses: Sendable {
+  var ips: [AttachmentResult.IP] = []
+  var routes: [PodRoute] = []
+  var dns = DNS()
+
+  var prefixes: [IPPrefix] { ips.map(\.address) }
+  var hosts: [IPAddress] { ips.map(\.address.address) }
+  /// The bridge's addresses: each gateway with the length of its subnet.
+  var gateways: [IPPrefix] {
+    ips.compactMap { ip in ip.gateway.flatMap { IPPrefix($0, length: ip.address.length) } }
+  }
+}
+
+/// The routes of a pod: those that IPAM gave, flannel's one to each of the cluster's networks, and a default route of
+/// each family that has none among them.
 func podRoutes(
-  _ configuration: AttachmentConfiguration, _ allocations: [Allocation]
+  _ configuration: AttachmentConfiguration, _ plan: AddressPlan, _ addresses: PodAddresses
 ) -> [PodRoute] {
   func gateway(_ family: IPFamily) -> IPAddress? {
-    allocations.first { $0.address.family == family }?.gateway
+    addresses.ips.first { $0.address.family == family && $0.gateway != nil }?.gateway
   }
-  var routes = configuration.addressing?.routes ?? []
+  var routes = addresses.routes
+  if configuration.type == .flannel { routes += plan.clusterNetworks.map { PodRoute($0) } }
   for index in routes.indices where routes[index].gateway == nil && routes[index].scope == nil {
     routes[index].gateway = gateway(routes[index].destination.family)
   }

@@ -1,3 +1,5 @@
+internal import Addresses
+
 /// One interface of one container in one network: what CNI calls an attachment (SPEC, "Section 2").
 package struct Attachment: Sendable, Hashable {
   package let network: String
@@ -28,6 +30,11 @@ package struct Attachment: Sendable, Hashable {
   func hostLinkName(attempt: Int) -> String {
     let hash = fnv1a("\(network):\(containerID):\(interfaceName):\(attempt)")
     return "veth" + hexadecimal(hash >> 32 ^ hash & 0xFFFF_FFFF, digits: 8)
+  }
+
+  /// The MAC of the host's end, always the same as its name is; unicast and locally administered.
+  var hostLinkMAC: MACAddress {
+    MACAddress(localBits: fnv1a("\(network):\(containerID):\(interfaceName)"))
   }
 
   /// How many names for the host's end are tried.

@@ -15,47 +15,76 @@ package struct AttachmentConfiguration: Sendable {
   let hairpin: Bool
   let isPromiscuous: Bool
   let isIsolated: Bool
+  /// `nil`: as the lease says, and not without one.
+  let masquerades: Bool?
   /// `nil`: the lease's, where there is one, else the kernel's.
   let mtuBytes: Int?
+  /// IPv6 addresses are used only after duplicate address detection.
+  let detectsDuplicates: Bool
   /// The container's end is left down, without address.
   let leavesInterfaceDown: Bool
   /// The container's MAC, where one was asked for.
   let requestedMAC: MACAddress?
   /// The configuration's own, which replaces the IPAM section's as a whole.
   let dns: DNS
-  /// `nil`: layer 2 only.
+  /// The built-in IPAM; `nil` where another plugin gives the addresses, or nobody does.
   let addressing: AddressConfiguration?
+  /// Another plugin that gives the addresses.
+  let delegate: IPAMDelegate?
   /// Where the node's lease is, and who writes it.
   let leaseSource: LeaseSource
+  /// Whose keys and defaults these are.
+  let type: PluginType
 
   /// Reads and checks all keys; nothing is touched.
   ///
   /// - Throws: `JSONError` for a value of the wrong kind, `CNIError` for one that makes no sense, `IPAMError` for ranges.
-  package init(_ network: NetworkConfiguration, arguments: Arguments) throws {
-    let fields = network.fields
+  package init(_ network: NetworkConfiguration, arguments: Arguments, as type: PluginType = .causeway) throws {
+    let fields = try type.fields(of: network)
     self.network = network
+    self.type = type
     try AttachmentConfiguration.refuseUnsupported(fields)
     bridgeName = try AttachmentConfiguration.bridgeName(fields)
     let isGateway = try fields.bool("isGateway")
     // Who only says that the bridge is no gateway means that it is nobody's default gateway either.
-    isDefaultGateway = try fields.bool("isDefaultGateway") ?? isGateway ?? true
-    self.isGateway = isGateway ?? true || isDefaultGateway
+    isDefaultGateway = try fields.bool("isDefaultGateway") ?? (type == .causeway && isGateway ?? true)
+    self.isGateway = isGateway ?? (type != .bridge) || isDefaultGateway
     forceAddress = try fields.bool("forceAddress") ?? false
     isPromiscuous = try fields.bool("promiscMode") ?? false
-    hairpin = try fields.bool("hairpinMode") ?? !isPromiscuous
+    hairpin = try fields.bool("hairpinMode") ?? (type == .causeway && !isPromiscuous)
     guard !(hairpin && isPromiscuous) else {
       throw CNIError(
         .invalidConfiguration, "cannot set hairpin mode and promiscuous mode at the same time",
         details: "set hairpinMode or promiscMode to false")
     }
     isIsolated = try fields.bool("portIsolation") ?? false
+    masquerades = try AttachmentConfiguration.masquerades(fields)
     mtuBytes = try AttachmentConfiguration.mtuBytes(fields)
+    detectsDuplicates = try fields.bool("enabledad") ?? false
     leavesInterfaceDown = try fields.bool("disableContainerInterface") ?? false
     requestedMAC = try AttachmentConfiguration.requestedMAC(fields, arguments)
     dns = try fields.fields("dns").map(DNS.init) ?? DNS()
-    addressing = try AddressConfiguration(network, arguments: arguments, isLayer2: leavesInterfaceDown)
-    leaseSource = try LeaseSource(fields)
+    leaseSource = try LeaseSource(fields, for: type)
+    switch try IPAMChoice(fields, type) {
+    case .nobody:
+      addressing = nil
+      delegate = nil
+    case .builtIn:
+      addressing = try AddressConfiguration(network, fields, arguments: arguments)
+      delegate = nil
+    case .delegate(let name):
+      addressing = nil
+      delegate = try IPAMDelegate(type: name, network)
+    }
+    guard !leavesInterfaceDown || (addressing == nil && delegate == nil) else {
+      throw CNIError(
+        .invalidConfiguration, "cannot use IPAM when DisableContainerInterface flag is set",
+        details: "remove ipam.type or disableContainerInterface")
+    }
   }
+
+  /// Whether the pod gets addresses at all.
+  var hasAddresses: Bool { addressing != nil || delegate != nil }
 
   static let defaultBridgeName = "cni0"
 
@@ -67,6 +96,16 @@ package struct AttachmentConfiguration: Sendable {
       throw CNIError(.invalidConfiguration, "bridge \"\(name)\": \(error.message)", details: error.details)
     }
     return name
+  }
+
+  /// Both backends of the reference mean nf_tables here: the kernel keeps one set of rules, whoever writes them.
+  private static func masquerades(_ fields: JSONFields) throws -> Bool? {
+    let backend = try fields.string("ipMasqBackend") ?? ""
+    guard ["", "iptables", "nftables"].contains(backend) else {
+      throw CNIError(
+        .invalidConfiguration, "unknown ipmasq backend \"\(backend)\"", details: "leave ipMasqBackend out")
+    }
+    return try fields.bool("ipMasq")
   }
 
   /// The kernel's limits for Ethernet: 68 bytes is IPv4's least (RFC 791), 65,535 a veth's most.
@@ -102,9 +141,7 @@ package struct AttachmentConfiguration: Sendable {
   private static func refuseUnsupported(_ fields: JSONFields) throws {
     var refused: [(String, String)] = []
     if let mode = try fields.text("mode"), mode != "bridge" { refused.append(("mode", "\"\(mode)\"")) }
-    if try fields.bool("ipMasq") == true { refused.append(("ipMasq", "true")) }
     if try fields.bool("macspoofchk") == true { refused.append(("macspoofchk", "true")) }
-    if try fields.bool("enabledad") == true { refused.append(("enabledad", "true")) }
     if let vlan = try fields.number("vlan", Int.self), vlan != 0 { refused.append(("vlan", "\(vlan)")) }
     if let trunk = try fields.array("vlanTrunk"), !trunk.isEmpty { refused.append(("vlanTrunk", "a list")) }
     guard let (key, value) = refused.first else { return }

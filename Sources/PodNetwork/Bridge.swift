@@ -10,25 +10,23 @@ let pluginOwner: UInt8 = 203
 /// The bridge that a node's pods are cabled to.
 struct Bridge {
   let link: Link
-  /// Made by this execution, so a failed ADD takes it away again.
-  let isNew: Bool
 
   /// Makes the bridge or adopts the one that is there.
-  static func ensure(_ configuration: AttachmentConfiguration, _ host: inout RouteSocket) throws -> Bridge {
+  static func ensure(
+    _ configuration: AttachmentConfiguration, _ state: StateDirectory, _ host: inout RouteSocket, _ undo: inout Undo
+  ) throws -> Bridge {
     let name = configuration.bridgeName
-    var isNew = false
     var found = try host.link(named: name)
     if found == nil {
       var generator = SystemRandomNumberGenerator()
       // Its MTU is left to the kernel, which keeps it at the least of the ports' (net/bridge/br_if.c).
-      isNew = try host.perform(
-        .addBridge(name: name, mac: .random(using: &generator)), accepting: EEXIST)
+      if try host.perform(.addBridge(name: name, mac: .random(using: &generator)), accepting: EEXIST) {
+        undo.push(.bridge(name, state))
+        // The bridge's link-local address comes into being with the first port. It must be usable at once: until it
+        // is, the node finds no neighbour over IPv6.
+        try Sysctl.ensureIfPresent("net/ipv6/conf/\(name)/accept_dad", "0")
+      }
       found = try host.link(named: name)
-    }
-    if isNew {
-      // The bridge's link-local address comes into being with the first port. It must be usable at once: until it
-      // is, the node finds no neighbour over IPv6.
-      try Sysctl.ensureIfPresent("net/ipv6/conf/\(name)/accept_dad", "0")
     }
     guard let link = found else {
       throw CNIError(.failed, "the bridge \(name) went away while it was set up")
@@ -44,7 +42,7 @@ struct Bridge {
           link.index, name: name,
           LinkChange(isUp: true, isPromiscuous: configuration.isPromiscuous ? true : nil)))
     }
-    return Bridge(link: link, isNew: isNew)
+    return Bridge(link: link)
   }
 
   /// Puts the gateways' addresses on the bridge and lets the node forward.

@@ -18,7 +18,7 @@ struct Cable {
     namespace: borrowing NetworkNamespace, _ host: inout RouteSocket
   ) throws -> Cable {
     var generator = SystemRandomNumberGenerator()
-    let hostMAC = MACAddress.random(using: &generator)
+    let hostMAC = attachment.hostLinkMAC
     let podMAC = configuration.requestedMAC ?? .random(using: &generator)
     for attempt in 0..<Attachment.hostLinkAttempts {
       let name = attachment.hostLinkName(attempt: attempt)
@@ -99,9 +99,9 @@ extension Attachment {
   var linkAlias: String { Attachment.aliasPrefix + key }
 
   /// Whether a link that has one of this attachment's names is its own; an ADD that was killed in its middle
-  /// leaves one without an alias.
+  /// leaves one without an alias, which its MAC tells from another's.
   fileprivate func owns(_ link: Link) -> Bool {
-    link.kind == "veth" && (link.alias == linkAlias || link.alias == nil)
+    link.kind == "veth" && (link.alias == linkAlias || (link.alias == nil && link.mac == hostLinkMAC))
   }
 
   /// How the alias of every link of the plugin begins.

@@ -23,6 +23,8 @@ package func checkAttachment(_ invocation: Invocation, _ configuration: Attachme
   try checkRoutes(result, link, &pod)
   try checkHostSide(attachment, configuration, result, link, &host)
   try checkLease(attachment, configuration)
+  try configuration.delegate?.call(.check, invocation.searchPath)
+  try checkRules(attachment, configuration, result)
 }
 
 private func fault(_ message: String) -> CNIError {
@@ -116,5 +118,15 @@ private func checkLease(_ attachment: Attachment, _ configuration: AttachmentCon
     isFromLease: false)
   guard try !leases.find(LeaseOwner(attachment)).isEmpty else {
     throw fault("no address under \(addressing.dataDirectory)/\(attachment.network) belongs to the container")
+  }
+}
+
+private func checkRules(
+  _ attachment: Attachment, _ configuration: AttachmentConfiguration, _ result: AttachmentResult
+) throws {
+  let lease = try configuration.leaseSource.read()
+  guard try AddressPlan(configuration, lease).masquerades else { return }
+  for ip in result.ips where try !attachment.isMasqueraded(ip.address.address) {
+    throw fault("the rule that masquerades \(ip.address.address) is gone")
   }
 }

@@ -11,21 +11,24 @@ internal import Netlink
 ///
 /// The list's key is read in both of its spellings. `null` and `[]` mean that none is valid; an absent key means that
 /// the runtime did not say, and nothing is done.
-package func collectAttachments(_ network: NetworkConfiguration) throws {
+package func collectAttachments(
+  _ invocation: Invocation, _ network: NetworkConfiguration, as type: PluginType = .causeway
+) throws {
   guard let valid = try validAttachments(network) else { return }
-  let source = LeaseSource(lenient: network.fields)
-  let state = StateDirectory(source.stateDirectory)
+  let traces = Traces(network, type)
+  let state = StateDirectory(traces.leaseSource.stateDirectory)
   var host = try RouteSocket()
   let validKeys = Set(valid.map(\.key))
+  try Attachment.collectRules(network: network.name, keeping: validKeys)
   try removeCables(network.name, validKeys, &host)
   let strays = try state.records.keys(network: network.name).filter { !validKeys.contains($0) }
-  for directory in dataDirectories(network, strays, state.records) {
-    let leases = LeaseDirectory(
-      network.name, dataDirectory: directory, state.path, isFromLease: false)
+  for directory in dataDirectories(traces, strays, state.records) {
+    let leases = LeaseDirectory(network.name, dataDirectory: directory, state.path, isFromLease: false)
     _ = try leases.collect(keeping: Set(valid.map { LeaseOwner($0) }))
   }
   for key in strays { try state.records.remove(key) }
-  removeOldGateways(network, source, state, &host)
+  removeOldGateways(traces, state, &host)
+  try traces.delegate?.call(.collect, invocation.searchPath)
 }
 
 /// `cni.dev/valid-attachments` (SPEC, "GC"), or the key that libcni wrote before it.
@@ -48,11 +51,9 @@ func validAttachments(_ network: NetworkConfiguration) throws -> [Attachment]? {
 }
 
 /// Where the strays may have leases: the configuration's data directory, and those that their records name.
-func dataDirectories(
-  _ network: NetworkConfiguration, _ strays: [String], _ records: RecordDirectory
-) -> Set<String> {
+func dataDirectories(_ traces: Traces, _ strays: [String], _ records: RecordDirectory) -> Set<String> {
   let named = strays.compactMap { records.find(key: $0)?.dataDirectory }.filter { !$0.isEmpty }
-  return Set(named + [AddressConfiguration.dataDirectory(try? network.fields.fields("ipam"))])
+  return Set(named + [traces.dataDirectory])
 }
 
 private func removeCables(_ network: String, _ valid: Set<String>, _ host: inout RouteSocket) throws {

@@ -2,35 +2,54 @@ internal import Addresses
 package import CNI
 internal import Glibc
 internal import IPAM
-internal import JSON
 internal import Linux
 internal import Netlink
 
-/// DEL: takes an attachment's cable, then its addresses. Whatever is gone already is success.
+/// DEL: takes an attachment's rules and cable, then its addresses. Whatever is gone already is success.
 ///
-/// It needs neither the pod's namespace nor a valid configuration, only the network's name; what cannot be read of
-/// the rest has its default. Only a cable that cannot be removed is an error, and then the addresses are kept.
-package func deleteAttachment(_ invocation: Invocation, _ network: NetworkConfiguration) throws {
+/// Rules go while the addresses are still held, so they cannot be somebody else's. It needs neither the pod's namespace
+/// nor a valid configuration, only the network's name; what cannot be read of the rest has its default. Only a cable
+/// that cannot be removed is an error, and then the addresses are kept; and a delegate's own error, when all else is
+/// done.
+package func deleteAttachment(
+  _ invocation: Invocation, _ network: NetworkConfiguration, as type: PluginType = .causeway
+) throws {
   let attachment = Attachment(invocation, network.name)
   let namespace = try openNamespaceToLeave(invocation)
-  let leaseSource = LeaseSource(lenient: network.fields)
-  let state = StateDirectory(leaseSource.stateDirectory)
+  let traces = Traces(network, type)
+  let state = StateDirectory(traces.leaseSource.stateDirectory)
   let record = state.records.find(attachment)
   var host = try RouteSocket()
 
+  // dhcp gives its address back through the cable.
+  let refusal = traces.delegate.flatMap { release($0, invocation) }
+  let leases = Set([traces.dataDirectory, record?.dataDirectory ?? traces.dataDirectory])
+    .filter { !$0.isEmpty }
+    .map { LeaseDirectory(attachment.network, dataDirectory: $0, state.path, isFromLease: false) }
+  let owner = LeaseOwner(attachment)
+  let addresses = try record?.addresses ?? leases.flatMap { try $0.find(owner) }
+  do throws(NetlinkError) {
+    try attachment.removeRules(of: addresses)
+  } catch {
+    // A rule too many harms nobody: the address's next owner replaces it.
+    StandardError.write("a rule of \(attachment.key) stays: \(error)")
+  }
   if try !Cable.remove(attachment, &host), let namespace {
     try removeInside(namespace, invocation.interfaceName)
   }
-  let directories = [
-    AddressConfiguration.dataDirectory(try? network.fields.fields("ipam")), record?.dataDirectory ?? "",
-  ]
-  for directory in Set(directories) where !directory.isEmpty {
-    let leases = LeaseDirectory(
-      attachment.network, dataDirectory: directory, state.path, isFromLease: false)
-    _ = try leases.release(LeaseOwner(attachment))
-  }
+  for directory in leases { _ = try directory.release(owner) }
   try state.records.remove(attachment.key)
-  removeOldGateways(network, leaseSource, state, &host)
+  removeOldGateways(traces, state, &host)
+  if let refusal { throw refusal }
+}
+
+private func release(_ delegate: IPAMDelegate, _ invocation: Invocation) -> (any Error)? {
+  do {
+    try delegate.call(.delete, invocation.searchPath)
+    return nil
+  } catch {
+    return error
+  }
 }
 
 /// The pod's namespace where it still is; the node's own is refused as for ADD.

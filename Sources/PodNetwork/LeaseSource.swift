@@ -14,45 +14,60 @@ struct LeaseSource: Sendable {
   struct Helper: Sendable {
     let nodesFile: String
     let options: JSONObject
+
+    init(_ hostgw: JSONFields, subnetFile: String?) throws {
+      let store = try hostgw.text("store") ?? "file"
+      guard store == "file" else {
+        throw CNIError(
+          .invalidConfiguration, "hostgw.store must be \"file\", but is \"\(store)\"",
+          details: "a lease from \(store) needs an agent to renew it: run causeway-hostgw run and remove hostgw")
+      }
+      nodesFile = try hostgw.text("nodes-file") ?? LeaseSource.defaultNodesFile
+      // The plugin's keys fold case, and an empty text is none; the helper knows its own names and values only.
+      var options = JSONObject(
+        hostgw.object.members.filter { $0.value != "" }.map { .init(name: $0.name.lowercased(), value: $0.value) })
+      // The helper must write the file that is read here.
+      if let subnetFile { options["subnet-file"] = .string(subnetFile) }
+      self.options = options
+    }
   }
 
   /// The helper's defaults (`causeway-hostgw --help`).
   static let defaultStateDirectory = "/run/causeway"
-  static let defaultSubnetFiles = ["/run/causeway/subnet.env", "/run/flannel/subnet.env"]
+  static func defaultSubnetFiles(for type: PluginType) -> [String] {
+    let files = ["/run/causeway/subnet.env", "/run/flannel/subnet.env"]
+    return type == .flannel ? files.reversed() : files
+  }
   private static let defaultNodesFile = "/etc/causeway/nodes.json"
 
-  init(_ fields: JSONFields) throws {
-    let hostgw = try fields.fields("hostgw")
-    let subnetFile = try fields.text("subnetFile") ?? hostgw?.text("subnet-file")
-    subnetFiles = subnetFile.map { [$0] } ?? LeaseSource.defaultSubnetFiles
-    stateDirectory = try hostgw?.text("state-dir") ?? LeaseSource.defaultStateDirectory
-    guard let hostgw else {
-      helper = nil
+  init(_ fields: JSONFields, for type: PluginType) throws {
+    guard type.knowsLease else {
+      self.init(subnetFiles: [], nil)
       return
     }
-    let store = try hostgw.text("store") ?? "file"
-    guard store == "file" else {
-      throw CNIError(
-        .invalidConfiguration, "hostgw.store must be \"file\", but is \"\(store)\"",
-        details: "a lease from \(store) needs an agent to renew it: run causeway-hostgw run and remove hostgw"
-      )
-    }
-    // The plugin's keys fold case, and an empty text is none; the helper knows its own names and values only.
-    var options = JSONObject(
-      hostgw.object.members.filter { $0.value != "" }.map { .init(name: $0.name.lowercased(), value: $0.value) })
-    // The helper must write the file that is read here.
-    if let subnetFile { options["subnet-file"] = .string(subnetFile) }
-    helper = Helper(
-      nodesFile: try hostgw.text("nodes-file") ?? LeaseSource.defaultNodesFile, options: options)
+    let hostgw = try fields.fields("hostgw")
+    let subnetFile = try fields.text("subnetFile") ?? hostgw?.text("subnet-file")
+    let subnetFiles = subnetFile.map { [$0] } ?? LeaseSource.defaultSubnetFiles(for: type)
+    let helper = try hostgw.map { try Helper($0, subnetFile: subnetFile) }
+    self.init(subnetFiles: subnetFiles, helper, stateDirectory: try hostgw?.text("state-dir"))
   }
 
   /// For verbs that must not fail over their configuration: what can be read, defaults for the rest, no helper.
-  init(lenient fields: JSONFields) {
+  init(lenient fields: JSONFields, for type: PluginType) {
+    guard type.knowsLease else {
+      self.init(subnetFiles: [], nil)
+      return
+    }
     let hostgw = try? fields.fields("hostgw")
     let subnetFile = (try? fields.text("subnetFile")) ?? (try? hostgw?.text("subnet-file"))
-    subnetFiles = subnetFile.map { [$0] } ?? LeaseSource.defaultSubnetFiles
-    stateDirectory = (try? hostgw?.text("state-dir")) ?? LeaseSource.defaultStateDirectory
-    helper = nil
+    let subnetFiles = subnetFile.map { [$0] } ?? LeaseSource.defaultSubnetFiles(for: type)
+    self.init(subnetFiles: subnetFiles, nil, stateDirectory: try? hostgw?.text("state-dir"))
+  }
+
+  private init(subnetFiles: [String], _ helper: Helper?, stateDirectory: String? = nil) {
+    self.subnetFiles = subnetFiles
+    self.helper = helper
+    self.stateDirectory = stateDirectory ?? LeaseSource.defaultStateDirectory
   }
 
   /// The lease as it lies on disk, `nil` where there is none.

@@ -11,18 +11,10 @@ internal import Netlink
 ///
 /// An old gateway is an address that the plugin put there, or that lies in the cluster's networks, and that is none of
 /// the present lease's. It harms nobody if it stays for a while, so what fails here fails no verb.
-func removeOldGateways(
-  _ network: NetworkConfiguration, _ source: LeaseSource, _ state: StateDirectory, _ host: inout RouteSocket
-) {
-  let ipam = (try? network.fields.fields("ipam")) ?? nil
-  guard let lease = try? source.read(), ipam?.value("ranges") == nil, ipam?.value("subnet") == nil else {
-    return
-  }
-  let bridgeName = (try? network.fields.string("bridge")) ?? nil
+func removeOldGateways(_ traces: Traces, _ state: StateDirectory, _ host: inout RouteSocket) {
+  guard traces.usesLease, let lease = try? traces.leaseSource.read() else { return }
   do {
-    guard let bridge = try host.link(named: bridgeName ?? AttachmentConfiguration.defaultBridgeName) else {
-      return
-    }
+    guard let bridge = try host.link(named: traces.bridgeName) else { return }
     let old = try host.addresses(on: bridge.index).filter { address in
       !lease.subnets.contains(address.prefix) && !address.prefix.address.isLinkLocal
         && (address.owner == pluginOwner || lease.networks.contains { $0.contains(address.prefix) })
@@ -31,7 +23,7 @@ func removeOldGateways(
     // While an ADD is under way its lease may not be on disk yet, or its subnet not be the present one.
     guard let claim = try? state.claimBridge() else { return }
     let leases = LeaseDirectory(
-      network.name, dataDirectory: AddressConfiguration.dataDirectory(ipam), state.path, isFromLease: true)
+      traces.network.name, dataDirectory: traces.dataDirectory, state.path, isFromLease: true)
     for address in old where try !leases.hasLease(in: address.prefix.network) {
       try host.perform(.removeAddress(address.prefix, from: bridge.index), accepting: EADDRNOTAVAIL)
     }

@@ -11,9 +11,9 @@ struct Pod: ~Copyable {
 
   /// Opens the pod and sees that the name is free.
   init(
-    _ namespace: borrowing NetworkNamespace, interfaceName: String, families: Set<IPFamily>
+    _ namespace: borrowing NetworkNamespace, interfaceName: String, families: Set<IPFamily>, detectsDuplicates: Bool
   ) throws {
-    try namespace.run { () throws(SystemError) in try Pod.prepare(families) }
+    try namespace.run { () throws(SystemError) in try Pod.prepare(families, detectsDuplicates) }
     socket = try RouteSocket(in: namespace)
     self.interfaceName = interfaceName
   }
@@ -21,12 +21,13 @@ struct Pod: ~Copyable {
   /// Sets what links that come later inherit. It runs inside the namespace.
   ///
   /// arp_notify and ndisc_notify make the kernel tell the neighbours of each new pair of address and MAC.
-  private static func prepare(_ families: Set<IPFamily>) throws(SystemError) {
+  private static func prepare(_ families: Set<IPFamily>, _ detectsDuplicates: Bool) throws(SystemError) {
     try Sysctl.ensureIfPresent("net/ipv4/conf/default/arp_notify", "1")
     guard families.contains(.v6) else { return }
     try Sysctl.ensureIfPresent("net/ipv6/conf/default/ndisc_notify", "1")
-    // Nobody else can have the addresses that IPAM gives out, nor the link-local ones of random MACs: no detection.
-    try Sysctl.ensureIfPresent("net/ipv6/conf/default/accept_dad", "0")
+    // Nobody else can have the addresses that IPAM gives out, nor the link-local ones of random MACs: no detection
+    // unless it is asked for.
+    try Sysctl.ensureIfPresent("net/ipv6/conf/default/accept_dad", detectsDuplicates ? "1" : "0")
     // Addresses outlive a moment in which the pod's link is down.
     try Sysctl.ensureIfPresent("net/ipv6/conf/default/keep_addr_on_down", "1")
     // Runtimes may switch IPv6 off in a new namespace; who asks for an IPv6 address wants it on.
@@ -42,20 +43,49 @@ struct Pod: ~Copyable {
       details: "DEL the earlier attachment first, or choose another CNI_IFNAME")
   }
 
-  /// Sets `lo` and, unless it shall stay down, the new interface up, and gives it its addresses and routes.
-  mutating func configure(_ addresses: [IPPrefix], _ routes: [PodRoute], leavesDown: Bool) throws -> Link {
+  /// Sets `lo` and, unless it shall stay down, the new interface up.
+  mutating func setUp(leavesDown: Bool) throws -> Link {
     guard let link = try socket.link(named: interfaceName) else {
       throw CNIError(.failed, "the interface \"\(interfaceName)\" went away while it was set up")
     }
     var requests: [NetlinkRequest] = [.changeLink(name: "lo", LinkChange(isUp: true))]
     if !leavesDown { requests.append(.changeLink(link.index, name: interfaceName, LinkChange(isUp: true))) }
-    requests += addresses.map { .addAddress($0, to: link.index) }
+    try perform(requests)
+    return link
+  }
+
+  /// Gives the interface its addresses and routes.
+  mutating func configure(
+    _ link: Link, _ addresses: [IPPrefix], _ routes: [PodRoute], detectsDuplicates: Bool
+  ) throws {
+    try perform(addresses.map { .addAddress($0, to: link.index, detectsDuplicates: detectsDuplicates) })
+    if detectsDuplicates { try waitUntilUsable(addresses, link) }
     // Behind what is there: a pod's second network does not take the default route from its first.
-    requests += routes.map { .appendRoute($0.onLink(link.index)) }
+    try perform(routes.map { .appendRoute($0.onLink(link.index)) })
+  }
+
+  private mutating func perform(_ requests: [NetlinkRequest]) throws {
     for failure in try socket.perform(requests) {
       if let failure { throw failure }
     }
-    return link
+  }
+
+  /// Waits for duplicate address detection (RFC 4862, section 5.4): one to two seconds.
+  private mutating func waitUntilUsable(_ addresses: [IPPrefix], _ link: Link) throws {
+    let deadline = MonotonicTime.now + .seconds(5)
+    while true {
+      let pending = try socket.addresses(on: link.index).filter { addresses.contains($0.prefix) && !$0.isUsable }
+      guard let first = pending.first else { return }
+      if first.isDuplicate {
+        throw CNIError(
+          .failed, "somebody else on the bridge has the address \(first.prefix)",
+          details: "find it, or reserve the address in IPAM")
+      }
+      guard MonotonicTime.now < deadline else {
+        throw CNIError(.tryAgainLater, "duplicate address detection of \(first.prefix) took more than 5 seconds")
+      }
+      MonotonicTime.sleep(.milliseconds(20))
+    }
   }
 
   /// Tells the neighbours which MAC the addresses have from now on, as a reused address demands.

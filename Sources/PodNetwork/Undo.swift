@@ -1,3 +1,5 @@
+internal import Addresses
+internal import CNI
 internal import Glibc
 internal import IPAM
 internal import Linux
@@ -8,8 +10,11 @@ struct Undo {
   enum Change {
     case lease(LeaseDirectory, LeaseOwner)
     case record(RecordDirectory, Attachment)
-    case bridge(Bridge, StateDirectory)
+    /// A bridge that this ADD made.
+    case bridge(String, StateDirectory)
     case cable(Attachment)
+    case delegate(IPAMDelegate, searchPath: [String])
+    case rules(Attachment, [IPAddress])
   }
 
   private var changes: [Change] = []
@@ -25,8 +30,10 @@ struct Undo {
         switch change {
         case .lease(let leases, let owner): _ = try leases.release(owner)
         case .record(let records, let attachment): try records.remove(attachment.key)
+        case .delegate(let delegate, let searchPath): try delegate.call(.delete, searchPath)
+        case .rules(let attachment, let addresses): try attachment.removeRules(of: addresses)
         case .cable(let attachment): _ = try Cable.remove(attachment, &host)
-        case .bridge(let bridge, let state): try Undo.remove(bridge, state, &host)
+        case .bridge(let name, let state): try Undo.removeBridge(name, state, &host)
         }
       } catch {
         StandardError.write("after a failed ADD: \(error)")
@@ -35,10 +42,11 @@ struct Undo {
   }
 
   /// A new bridge goes again unless another ADD has begun to use it.
-  private static func remove(_ bridge: Bridge, _ state: StateDirectory, _ host: inout RouteSocket) throws {
-    guard bridge.isNew, let lock = try? state.claimBridge() else { return }
-    guard try !host.links().contains(where: { $0.masterIndex == bridge.link.index }) else { return }
-    try host.perform(.removeLink(bridge.link.index, name: bridge.link.name), accepting: ENODEV)
-    _ = consume lock
+  private static func removeBridge(_ name: String, _ state: StateDirectory, _ host: inout RouteSocket) throws {
+    guard let claim = try? state.claimBridge(), let bridge = try host.link(named: name) else { return }
+    if try !host.links().contains(where: { $0.masterIndex == bridge.index }) {
+      try host.perform(.removeLink(bridge.index, name: name), accepting: ENODEV)
+    }
+    _ = consume claim
   }
 }

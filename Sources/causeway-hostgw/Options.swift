@@ -47,7 +47,10 @@ struct Options: ParsableArguments {
   @Option(help: ArgumentHelp("A copy of the lease that survives a reboot.", valueName: "file"))
   var leaseCopy = "/var/lib/causeway/lease.env"
 
-  @Option(help: "Tell the plugin that the helper masquerades; --ip-masq alone means true.")
+  @Option(
+    help:
+      "This node masquerades by rules of its own, so the plugin shall not (FLANNEL_IPMASQ); --ip-masq alone means true."
+  )
   var ipMasq = false
 
   @Option(

@@ -36,24 +36,46 @@ enum Plugin {
     let invocation = try Invocation(environment: CurrentProcess.environment)
     if invocation.verb == .version { return try versions().text() + "\n" }
     let network = try NetworkConfiguration(try standardInput(), for: invocation.verb)
-    switch invocation.verb {
-    case .add:
-      let result = try addAttachment(invocation, try configuration(invocation, network))
-      return try result.json(network.version).text(.indented(4))
-    case .check: try checkAttachment(invocation, try configuration(invocation, network))
-    case .delete: try deleteAttachment(invocation, network)
-    case .collect: try collectAttachments(network)
-    case .status: try reportStatus(invocation, try configuration(invocation, network))
-    case .version: break
-    }
-    return ""
+    let type = PluginType(programPath: CurrentProcess.programPath, network)
+    let result = type == .ipam ? try giveAddress(invocation, network) : try attach(invocation, network, as: type)
+    return try result?.json(network.version).text(.indented(4)) ?? ""
   }
 
-  private static func configuration(
+  /// The verbs of a plugin that makes interfaces; only ADD has a result.
+  private static func attach(
+    _ invocation: Invocation, _ network: NetworkConfiguration, as type: PluginType
+  ) throws -> AttachmentResult? {
+    func configuration() throws -> AttachmentConfiguration {
+      let arguments = try Arguments(invocation.arguments, known: ["MAC", "IP"])
+      return try AttachmentConfiguration(network, arguments: arguments, as: type)
+    }
+    switch invocation.verb {
+    case .add: return try addAttachment(invocation, configuration())
+    case .check: try checkAttachment(invocation, configuration())
+    case .delete: try deleteAttachment(invocation, network, as: type)
+    case .collect: try collectAttachments(invocation, network, as: type)
+    case .status: try reportStatus(invocation, configuration())
+    case .version: break
+    }
+    return nil
+  }
+
+  /// The verbs of an IPAM delegate, which another plugin runs; only ADD has a result.
+  private static func giveAddress(
     _ invocation: Invocation, _ network: NetworkConfiguration
-  ) throws -> AttachmentConfiguration {
-    let arguments = try Arguments(invocation.arguments, known: ["MAC", "IP"])
-    return try AttachmentConfiguration(network, arguments: arguments)
+  ) throws -> AttachmentResult? {
+    func ipam() throws -> IPAMRequest {
+      try IPAMRequest(network, arguments: Arguments(invocation.arguments, known: ["MAC", "IP"]))
+    }
+    switch invocation.verb {
+    case .add: return try ipam().allocate(invocation)
+    case .check: try ipam().check(invocation)
+    case .delete: try releaseAddresses(invocation, network)
+    case .collect: try collectAddresses(network)
+    case .status: try ipam().report()
+    case .version: break
+    }
+    return nil
   }
 
   private static func standardInput() throws -> [UInt8] {

@@ -61,9 +61,9 @@ import Testing
           dataDirectory: dataDirectory))
     }
     let strays = ["net:a:eth0", "net:b:eth0", "net:c:eth0", "net:absent:eth0"]
-    let network = try network(["ipam": ["dataDir": "/new"]], for: .collect)
-    #expect(dataDirectories(network, strays, records) == ["/old", "/new"])
-    #expect(dataDirectories(network, [], records) == ["/new"])
+    let traces = Traces(try network(["ipam": ["dataDir": "/new"]], for: .collect), .causeway)
+    #expect(dataDirectories(traces, strays, records) == ["/old", "/new"])
+    #expect(dataDirectories(traces, [], records) == ["/new"])
   }
 
   private func valid(_ members: [JSONObject.Member]) throws -> [String]? { try valid(JSONObject(members)) }

@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 @Suite struct LeaseSourceTests {
-  private func source(_ keys: JSONObject) throws -> LeaseSource { try LeaseSource(JSONFields(keys)) }
+  private func source(_ keys: JSONObject) throws -> LeaseSource { try LeaseSource(JSONFields(keys), for: .causeway) }
 
   @Test func defaults() throws {
     let source = try source([:])
@@ -19,7 +19,7 @@ import Testing
 
   @Test func theHelpersDefaults() throws {
     let source = try source(["hostgw": [:]])
-    #expect(source.subnetFiles == LeaseSource.defaultSubnetFiles)
+    #expect(source.subnetFiles == LeaseSource.defaultSubnetFiles(for: .causeway))
     #expect(source.helper?.nodesFile == "/etc/causeway/nodes.json")
     #expect(source.helper?.options == [:])
   }
@@ -60,7 +60,7 @@ import Testing
     let source = try source([
       "subnetFile": "", "hostgw": ["state-dir": "", "nodes-file": "", "store": "", "subnet-file": ""],
     ])
-    #expect(source.subnetFiles == LeaseSource.defaultSubnetFiles)
+    #expect(source.subnetFiles == LeaseSource.defaultSubnetFiles(for: .causeway))
     #expect(source.stateDirectory == "/run/causeway")
     #expect(source.helper?.nodesFile == "/etc/causeway/nodes.json")
     #expect(source.helper?.options == [:])
@@ -76,11 +76,12 @@ import Testing
   /// DEL and GC look where ADD looked, whatever else is wrong.
   @Test func whatCanBeReadOfABrokenConfigurationCounts() throws {
     let source = LeaseSource(
-      lenient: JSONFields(["subnetFile": 5, "hostgw": ["store": "etcd", "state-dir": "/state", "nodes-file": 7]]))
+      lenient: JSONFields(["subnetFile": 5, "hostgw": ["store": "etcd", "state-dir": "/state", "nodes-file": 7]]),
+      for: .causeway)
     #expect(source.stateDirectory == "/state")
-    #expect(source.subnetFiles == LeaseSource.defaultSubnetFiles)
+    #expect(source.subnetFiles == LeaseSource.defaultSubnetFiles(for: .causeway))
     #expect(source.helper == nil)
-    let other = LeaseSource(lenient: JSONFields(["subnetFile": "/a.env", "hostgw": "x"]))
+    let other = LeaseSource(lenient: JSONFields(["subnetFile": "/a.env", "hostgw": "x"]), for: .causeway)
     #expect(other.stateDirectory == "/run/causeway")
     #expect(other.subnetFiles == ["/a.env"])
   }

@@ -14,6 +14,7 @@
 #include <linux/if_packet.h>
 #include <linux/neighbour.h>
 #include <linux/netfilter.h>
+#include <linux/netfilter/nf_nat.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>

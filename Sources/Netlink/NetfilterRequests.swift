@@ -1,0 +1,165 @@
+internal import CLinux
+internal import Glibc
+
+extension NetlinkRequest {
+  /// What a transaction begins or ends with.
+  static func transactionEdge(_ type: some BinaryInteger) -> NetlinkRequest {
+    var request = NetlinkRequest("change", "nf_tables", type: UInt16(type))
+    request.append(
+      nfgenmsg(
+        nfgen_family: UInt8(AF_UNSPEC), version: UInt8(NFNETLINK_V0), res_id: UInt16(NFNL_SUBSYS_NFTABLES).bigEndian))
+    return request
+  }
+
+  private static func nft(
+    _ operation: String, _ subject: String, _ table: TableName, _ type: UInt16, _ flags: UInt16 = 0
+  ) -> NetlinkRequest {
+    var request = NetlinkRequest(operation, subject, type: UInt16(NFNL_SUBSYS_NFTABLES) << 8 | type, flags: flags)
+    request.append(
+      nfgenmsg(nfgen_family: table.family.kernelValue, version: UInt8(NFNETLINK_V0), res_id: 0))
+    return request
+  }
+
+  /// Makes a table. EEXIST where it is there.
+  package static func addTable(_ table: TableName) -> NetlinkRequest {
+    var request = nft(
+      "make the table", table.name, table, NFTMessage.newTable, NetlinkFlag.create | NetlinkFlag.exclusive)
+    request.put(NFTAttribute.tableName, cString: table.name)
+    return request
+  }
+
+  /// Makes a chain; with a hook it sees packets by itself, else only what another chain sends it. EEXIST where it is
+  /// there.
+  package static func addChain(_ chain: ChainName, hook: ChainHook? = nil) -> NetlinkRequest {
+    var request = nft(
+      "make the chain", chain.name, chain.table, NFTMessage.newChain, NetlinkFlag.create | NetlinkFlag.exclusive)
+    request.put(NFTAttribute.chainTable, cString: chain.table.name)
+    request.put(NFTAttribute.chainName, cString: chain.name)
+    if let hook {
+      request.nest(NFTAttribute.chainHook) {
+        $0.put(NFTAttribute.hookNumber, bigEndian: hook.number)
+        $0.put(NFTAttribute.hookPriority, bigEndian: hook.priority)
+      }
+      request.put(NFTAttribute.chainType, cString: hook.type)
+    }
+    return request
+  }
+
+  /// Makes a set of keys, or a map from keys to verdicts. `id` tells it from other new ones of the transaction.
+  package static func addSet(_ set: SetName, key: SetKey, isVerdictMap: Bool = false, id: UInt32) -> NetlinkRequest {
+    var request = nft(
+      "make the set", set.name, set.table, NFTMessage.newSet, NetlinkFlag.create | NetlinkFlag.exclusive)
+    request.put(NFTAttribute.setTable, cString: set.table.name)
+    request.put(NFTAttribute.setName, cString: set.name)
+    request.put(NFTAttribute.setID, bigEndian: id)
+    request.put(NFTAttribute.setKeyType, bigEndian: key.type)
+    request.put(NFTAttribute.setKeyLength, bigEndian: key.lengthBytes)
+    if isVerdictMap {
+      request.put(NFTAttribute.setFlags, bigEndian: NFTAttribute.setIsMap)
+      request.put(NFTAttribute.setDataType, bigEndian: UInt32(NFT_DATA_VERDICT.rawValue))
+    }
+    return request
+  }
+
+  /// Appends a rule to a chain.
+  package static func addRule(_ expressions: [RuleExpression], to chain: ChainName) -> NetlinkRequest {
+    var request = nft(
+      "add a rule to the chain", chain.name, chain.table, NFTMessage.newRule,
+      NetlinkFlag.create | NetlinkFlag.append)
+    request.put(NFTAttribute.ruleTable, cString: chain.table.name)
+    request.put(NFTAttribute.ruleChain, cString: chain.name)
+    request.nest(NFTAttribute.ruleExpressions) { list in
+      for expression in expressions {
+        list.nest(NFTAttribute.listEntry) { entry in
+          entry.put(NFTAttribute.expressionName, cString: expression.name)
+          entry.nest(NFTAttribute.expressionData) { expression.put(in: &$0) }
+        }
+      }
+    }
+    return request
+  }
+
+  /// Adds an element with a comment; in a map its packets jump to a chain. EEXIST where the key is there, ENOENT where
+  /// table, set or chain is not.
+  package static func addElement(
+    _ key: [UInt8], to set: SetName, jump chain: ChainName? = nil, comment: String
+  ) -> NetlinkRequest {
+    element("add an element to the set", key, set, NFTMessage.newElement, NetlinkFlag.create | NetlinkFlag.exclusive) {
+      if let chain {
+        $0.nest(NFTElementAttribute.data) { $0.verdict(Int32(NFT_JUMP.rawValue), chain.name) }
+      }
+      $0.put(NFTElementAttribute.userData, bytes: ElementComment.bytes(comment))
+    }
+  }
+
+  /// Removes an element. ENOENT where it is not there.
+  package static func removeElement(_ key: [UInt8], from set: SetName) -> NetlinkRequest {
+    element("remove an element of the set", key, set, NFTMessage.deleteElement, 0) { _ in }
+  }
+
+  static func getElement(_ key: [UInt8], in set: SetName) -> NetlinkRequest {
+    element("look for an element of the set", key, set, NFTMessage.getElement, 0) { _ in }
+  }
+
+  static func listElements(of set: SetName) -> NetlinkRequest {
+    var request = nft("list the elements of the set", set.name, set.table, NFTMessage.getElement)
+    request.put(NFTElementAttribute.table, cString: set.table.name)
+    request.put(NFTElementAttribute.set, cString: set.name)
+    return request
+  }
+
+  private static func element(
+    _ operation: String, _ key: [UInt8], _ set: SetName, _ type: UInt16, _ flags: UInt16,
+    _ rest: (inout NetlinkRequest) -> Void
+  ) -> NetlinkRequest {
+    var request = nft(operation, set.name, set.table, type, flags)
+    request.put(NFTElementAttribute.table, cString: set.table.name)
+    request.put(NFTElementAttribute.set, cString: set.name)
+    request.nest(NFTElementAttribute.elements) { list in
+      list.nest(NFTAttribute.listEntry) { entry in
+        entry.nest(NFTElementAttribute.key) { $0.put(NFTDataAttribute.value, bytes: key) }
+        rest(&entry)
+      }
+    }
+    return request
+  }
+
+  /// A verdict as the data of an element or an expression.
+  mutating func verdict(_ code: Int32, _ chain: String? = nil) {
+    nest(NFTDataAttribute.verdict) {
+      $0.put(NFTDataAttribute.verdictCode, bigEndian: code)
+      if let chain { $0.put(NFTDataAttribute.verdictChain, cString: chain) }
+    }
+  }
+}
+
+/// A chain by the table that it is in.
+package struct ChainName: Sendable, Hashable {
+  package let table: TableName
+  package let name: String
+
+  package init(_ name: String, in table: TableName) {
+    self.name = name
+    self.table = table
+  }
+}
+
+/// Where a base chain sees packets.
+package struct ChainHook: Sendable {
+  let type: String
+  let number: UInt32
+  let priority: Int32
+
+  /// Source address translation, at the priority that `nft` calls srcnat.
+  package static let sourceNAT = ChainHook(
+    type: "nat", number: UInt32(NF_INET_POST_ROUTING.rawValue), priority: 100)
+}
+
+/// What a set's keys are: the number that `nft` knows the type by (its include/datatype.h), and their size.
+package struct SetKey: Sendable {
+  let type: UInt32
+  let lengthBytes: UInt32
+
+  package static let ipv4Address = SetKey(type: 7, lengthBytes: 4)
+  package static let ipv6Address = SetKey(type: 8, lengthBytes: 16)
+}

@@ -1,0 +1,116 @@
+internal import CLinux
+internal import Glibc
+
+/// A socket for nf_tables (linux/netfilter/nf_tables.h): what is asked in one transaction happens at once or not at all.
+package struct NetfilterSocket: ~Copyable, Sendable {
+  private var netlink: NetlinkSocket
+
+  /// In the calling thread's network namespace.
+  package init() throws(NetlinkError) {
+    netlink = try NetlinkSocket(family: NETLINK_NETFILTER)
+  }
+
+  /// Does all of it, or nothing and throws the first refusal.
+  ///
+  /// An errno in `accepting` as the first refusal is fine too; says whether the transaction took place.
+  @discardableResult
+  package mutating func commit(
+    _ requests: [NetlinkRequest], accepting errnos: Int32...
+  ) throws(NetlinkError) -> Bool {
+    let failures = try netlink.perform(
+      requests, between: .transactionEdge(NFNL_MSG_BATCH_BEGIN), and: .transactionEdge(NFNL_MSG_BATCH_END))
+    guard let first = failures.first(where: { $0 != nil }), let failure = first else { return true }
+    if errnos.contains(failure.errno) { return false }
+    throw failure
+  }
+
+  /// The comment of a set's element, empty where it has none; `nil` where there is no such element.
+  package mutating func comment(of key: [UInt8], in set: SetName) throws(NetlinkError) -> String? {
+    do throws(NetlinkError) {
+      let reply = try netlink.get(.getElement(key, in: set))
+      let (_, attributes) = try reply.body(nfgenmsg.self)
+      let elements = try attributes.nest(NFTElementAttribute.elements)?.list(NFTAttribute.listEntry) ?? []
+      guard let element = elements.first else { return nil }
+      return try SetElement(Attributes(element)).comment
+    } catch {
+      if error.errno == ENOENT { return nil }
+      throw error
+    }
+  }
+
+  /// All elements of a set; empty where there is no such set.
+  package mutating func elements(of set: SetName) throws(NetlinkError) -> [SetElement] {
+    do throws(NetlinkError) {
+      var elements: [SetElement] = []
+      for reply in try netlink.dump(.listElements(of: set)) {
+        let (_, attributes) = try reply.body(nfgenmsg.self)
+        for element in try attributes.nest(NFTElementAttribute.elements)?.list(NFTAttribute.listEntry) ?? [] {
+          elements.append(try SetElement(Attributes(element)))
+        }
+      }
+      return elements
+    } catch {
+      if error.errno == ENOENT { return [] }
+      throw error
+    }
+  }
+}
+
+/// A set or map by the table that it is in.
+package struct SetName: Sendable, Hashable {
+  package let table: TableName
+  package let name: String
+
+  package init(_ name: String, in table: TableName) {
+    self.name = name
+    self.table = table
+  }
+}
+
+/// A table by its family.
+package struct TableName: Sendable, Hashable {
+  /// Which packets a table's chains see.
+  package enum Family: Sendable {
+    case inet
+    case bridge
+
+    var kernelValue: UInt8 {
+      switch self {
+      case .inet: UInt8(NFPROTO_INET)
+      case .bridge: UInt8(NFPROTO_BRIDGE)
+      }
+    }
+  }
+
+  package let family: Family
+  package let name: String
+
+  package init(_ family: Family, _ name: String) {
+    self.family = family
+    self.name = name
+  }
+}
+
+/// An element of a set, as the kernel tells it.
+package struct SetElement: Sendable, Equatable {
+  package let key: [UInt8]
+  package let comment: String
+
+  init(_ attributes: Attributes) throws(NetlinkError) {
+    key = try attributes.nest(NFTElementAttribute.key)?[NFTDataAttribute.value].map { Array($0) } ?? []
+    comment = attributes[NFTElementAttribute.userData].flatMap { ElementComment.read($0) } ?? ""
+  }
+}
+
+/// How `nft` keeps an element's comment in its user data: type 0, length, text with its NUL.
+enum ElementComment {
+  static func bytes(_ comment: String) -> [UInt8] {
+    let text = Array(comment.utf8.prefix(250)) + [0]
+    return [0, UInt8(clamping: text.count)] + text
+  }
+
+  static func read(_ userData: ArraySlice<UInt8>) -> String? {
+    guard userData.count > 2, userData.first == 0 else { return nil }
+    return String(decoding: userData.dropFirst(2).prefix { $0 != 0 }, as: UTF8.self)
+  }
+}

@@ -1,0 +1,59 @@
+internal import CNI
+internal import JSON
+internal import Linux
+
+/// Another plugin that gives the addresses: run as SPEC's section 4 says, with our environment and configuration.
+struct IPAMDelegate: Sendable {
+  /// `ipam.type`, a program in CNI_PATH.
+  let type: String
+  private let configuration: [UInt8]
+  private let version: SpecVersion
+
+  /// How long it may take; runtimes lose patience after some minutes (dhcp asks a server).
+  private static let limit = Duration.seconds(120)
+
+  init(type: String, _ network: NetworkConfiguration) throws {
+    guard !type.contains("/") else {
+      throw CNIError(
+        .invalidConfiguration, "invalid plugin name: ipam.type \"\(type)\"", details: "name a program in CNI_PATH")
+    }
+    self.type = type
+    configuration = Array(try JSONValue.object(network.fields.object).text().utf8)
+    version = network.version
+  }
+
+  /// Addresses, routes and name servers for the pod.
+  func add(_ searchPath: [String]) throws -> AttachmentResult {
+    let output = try run(.add, searchPath)
+    let fields = try JSONFields(document: JSONValue(parsing: output), name: "the result of \(type)")
+    let result = try AttachmentResult(fields, version: version)
+    guard !result.ips.isEmpty else {
+      throw CNIError(.failed, "IPAM plugin returned missing IP config", details: "ipam.type is \"\(type)\"")
+    }
+    return result
+  }
+
+  /// Any other verb: it succeeds or throws the delegate's own error.
+  func call(_ verb: Verb, _ searchPath: [String]) throws {
+    _ = try run(verb, searchPath)
+  }
+
+  private func run(_ verb: Verb, _ searchPath: [String]) throws -> [UInt8] {
+    guard let program = searchPath.map({ "\($0)/\(type)" }).first(where: { isProgram($0) }) else {
+      throw CNIError(
+        .invalidConfiguration, "failed to find plugin \"\(type)\" in path [\(searchPath.joined(separator: " "))]",
+        details: "install it there, or change ipam.type")
+    }
+    let environment =
+      try CurrentProcess.environment().filter { !$0.hasPrefix("CNI_COMMAND=") } + ["CNI_COMMAND=\(verb.rawValue)"]
+    let outcome = try Program.run(
+      program, [], environment: environment, input: configuration, limit: IPAMDelegate.limit)
+    guard outcome.status != 0 else { return outcome.output }
+    if let json = try? JSONValue(parsing: outcome.output), let error = CNIError(json) { throw error }
+    throw CNIError(.failed, "netplugin failed: \(type) ended with \(outcome.status)")
+  }
+
+  private func isProgram(_ path: String) -> Bool {
+    (try? Files.identity(path))?.isRegularFile == true
+  }
+}

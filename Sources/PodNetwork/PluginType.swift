@@ -1,0 +1,48 @@
+package import CNI
+internal import JSON
+
+/// Which plugin this execution answers as: one executable stands in for several (`hack/install --drop-in`).
+package enum PluginType: String, Sendable {
+  case causeway
+  /// The reference `bridge`, with its defaults; it knows no lease.
+  case bridge
+  /// flannel's plugin: its configuration stands for one of `bridge` on the node's lease.
+  case flannel
+  /// An IPAM delegate: the reference `host-local`, or our own IPAM on behalf of another plugin.
+  case ipam = "host-local"
+
+  /// By the name that the program was started by; as `causeway` also by the configuration, where another plugin has
+  /// named it as its IPAM.
+  package init(programPath: String, _ network: NetworkConfiguration) {
+    let name = programPath.split(separator: "/").last.map { String($0) } ?? ""
+    let started = PluginType(rawValue: name) ?? .causeway
+    let ipam = (try? network.fields.fields("ipam")) ?? nil
+    let isDelegate = network.type != PluginType.causeway.rawValue && (try? ipam?.string("type")) == "causeway"
+    self = started == .causeway && isDelegate ? .ipam : started
+  }
+
+  /// Pods may live on the node's lease.
+  var knowsLease: Bool { self == .causeway || self == .flannel }
+
+  /// The keys of an attachment's configuration: flannel keeps most of them in `delegate`.
+  ///
+  /// - Throws: `CNIError` where `delegate` holds what flannel sets itself.
+  func fields(of network: NetworkConfiguration) throws -> JSONFields {
+    guard self == .flannel else { return network.fields }
+    let outer = network.fields
+    var merged = try outer.fields("delegate")?.object ?? [:]
+    for key in ["name", "ipam"] where merged[key] != nil {
+      throw CNIError(
+        .invalidConfiguration, "'delegate' dictionary must not have '\(key)' field, it'll be set by flannel",
+        details: key == "ipam" ? "put ipam beside delegate" : "remove it")
+    }
+    if let type = merged["type"], type != "bridge" {
+      throw CNIError(
+        .unsupportedField, "delegate.type = \(type.excerpt) is not supported", details: "only \"bridge\" is")
+    }
+    for key in ["ipam", "runtimeConfig", "args", "subnetFile", "hostgw", "dns"] {
+      if let value = outer.object[key] { merged[key] = value }
+    }
+    return JSONFields(merged)
+  }
+}

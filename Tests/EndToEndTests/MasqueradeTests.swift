@@ -1,0 +1,173 @@
+import JSON
+import Testing
+import TestSupport
+
+/// `ipMasq`: what pods send leaves the node under the node's address, by one element of the plugin's own table.
+@Suite(.requiresRoot, .timeLimit(.minutes(1)))
+struct MasqueradeTests {
+  /// A node with a host outside of it that knows no way to pods.
+  private struct Fixture {
+    let segment: TestSegment
+    let node: TestNode
+    let outside: TestNode
+    let runtime: Runtime
+    let configuration: JSONObject
+
+    init() throws {
+      segment = try TestSegment()
+      node = try TestNode()
+      outside = try TestNode()
+      try segment.connect(node, addresses: ["192.0.2.1/24", "2001:db8::1/64"])
+      try segment.connect(outside, addresses: ["192.0.2.99/24", "2001:db8::99/64"])
+      runtime = Runtime(node: node)
+      configuration = runtime.configuration(["ipMasq": true])
+    }
+
+    /// The comments of the elements of both maps.
+    func owners() throws -> [String] {
+      try node.lines("nft list table inet causeway_pods | grep -o 'comment \"[^\"]*\"' || true")
+    }
+  }
+
+  @Test func podsReachWhoKnowsNoWayBack() throws {
+    let fixture = try Fixture()
+    for pod in ["a", "b"] { try fixture.node.addPod(pod) }
+    try fixture.runtime.add("a", fixture.configuration)
+    #expect(try fixture.node.ping(from: "a", "192.0.2.99") && fixture.node.ping(from: "a", "2001:db8::99"))
+    #expect(try fixture.owners() == Array(repeating: "comment \"podnet:a:eth0\"", count: 2))
+    // One pod's rule is no other's.
+    try fixture.runtime.add("b", fixture.runtime.configuration())
+    #expect(try !fixture.node.ping(from: "b", "192.0.2.99"))
+    try fixture.runtime.delete("a", fixture.configuration)
+    #expect(try fixture.owners() == [])
+  }
+
+  @Test func noProgramIsRun() throws {
+    let fixture = try Fixture()
+    try fixture.node.addPod("a")
+    let trace = "/run/trace"
+    try fixture.node.sh(
+      """
+      printf '#!/bin/sh\\nexec strace -f -e trace=execve -o \(trace) \(fixture.runtime.plugin)\\n' >/run/traced
+      chmod +x /run/traced
+      """)
+    var runtime = fixture.runtime
+    runtime.plugin = "/run/traced"
+    try runtime.add("a", fixture.configuration)
+    #expect(try fixture.node.lines("grep -c execve \(trace)") == ["1"])
+  }
+
+  @Test func withoutNamespaceTheRuleGoesToo() throws {
+    let fixture = try Fixture()
+    try fixture.node.addPod("a")
+    try fixture.runtime.add("a", fixture.configuration)
+    try fixture.node.removePod("a")
+    try fixture.runtime.call("DEL", nil, id: "a", fixture.configuration).process.succeeded()
+    #expect(try fixture.owners() == [])
+  }
+
+  @Test func withoutRecordTheRuleGoesToo() throws {
+    let fixture = try Fixture()
+    try fixture.node.addPod("a")
+    try fixture.runtime.add("a", fixture.configuration)
+    try fixture.node.sh("rm -r /run/causeway")
+    try fixture.runtime.delete("a", fixture.configuration)
+    #expect(try fixture.owners() == [])
+  }
+
+  /// A's lease went without its rule; B got the address; A's late DEL must not take B's rule.
+  @Test func aLateDELLeavesTheNextOwnersRule() throws {
+    let fixture = try Fixture()
+    for pod in ["a", "b"] { try fixture.node.addPod(pod) }
+    let old = try fixture.runtime.add("a", fixture.configuration)
+    try fixture.node.sh(
+      """
+      rm /var/lib/cni/networks/podnet/10.9.0.2 /var/lib/cni/networks/podnet/fd00:9::2
+      rm -f /var/lib/cni/networks/podnet/last_reserved_ip.*
+      """)
+    let new = try fixture.runtime.add("b", fixture.configuration)
+    #expect(new.addresses == old.addresses)
+    #expect(try fixture.owners() == Array(repeating: "comment \"podnet:b:eth0\"", count: 2))
+    try fixture.runtime.delete("a", fixture.configuration)
+    #expect(try fixture.owners() == Array(repeating: "comment \"podnet:b:eth0\"", count: 2))
+    #expect(try fixture.node.ping(from: "b", "192.0.2.99"))
+  }
+
+  @Test func aFailedADDLeavesNoRule() throws {
+    let fixture = try Fixture()
+    try fixture.node.addPod("a")
+    var configuration = fixture.configuration
+    configuration["ipam"] = [
+      "ranges": fixture.runtime.ranges(.dual), "routes": [["dst": "10.50.0.0/16", "gw": "192.0.2.77"]],
+    ]
+    #expect(try fixture.runtime.call("ADD", "a", configuration).process.status == 1)
+    #expect(try fixture.owners() == [])
+    #expect(try fixture.node.remains() == [])
+  }
+
+  @Test func gcTakesStrayRulesOfItsNetworkOnly() throws {
+    let fixture = try Fixture()
+    for pod in ["a", "b"] { try fixture.node.addPod(pod) }
+    try fixture.runtime.add("a", fixture.configuration)
+    var other = fixture.runtime.configuration(
+      ["bridge": "cni1", "ipMasq": true, "ipam": ["ranges": [[["subnet": "10.8.0.0/24"]]]]], name: "podnet2")
+    try fixture.runtime.add("b", other)
+    var configuration = fixture.configuration
+    configuration["cni.dev/valid-attachments"] = []
+    try fixture.runtime.call("GC", nil, configuration).process.succeeded()
+    #expect(try fixture.owners() == ["comment \"podnet2:b:eth0\""])
+    other["cni.dev/valid-attachments"] = [["containerID": "b", "ifname": "eth0"]]
+    try fixture.runtime.call("GC", nil, other).process.succeeded()
+    #expect(try fixture.owners() == ["comment \"podnet2:b:eth0\""])
+  }
+
+  @Test func checkMissesTheRule() throws {
+    let fixture = try Fixture()
+    try fixture.node.addPod("a")
+    var configuration = fixture.configuration
+    configuration["prevResult"] = .object(try #require(fixture.runtime.add("a", fixture.configuration).json))
+    try fixture.runtime.call("CHECK", "a", configuration).process.succeeded()
+    try fixture.node.sh("nft flush map inet causeway_pods masquerade4")
+    let check = try fixture.runtime.call("CHECK", "a", configuration)
+    #expect(check.code == 100 && check.message.contains("masquerades 10.9.0.2"), "\(check)")
+  }
+
+  @Test func manyFirstADDsMakeOneTable() throws {
+    let fixture = try Fixture()
+    let configuration = try JSONValue.object(fixture.configuration).text()
+    let script = """
+      for i in $(seq 8); do ip netns add p$i; done
+      for i in $(seq 8); do
+        echo '\(configuration)' | CNI_COMMAND=ADD CNI_CONTAINERID=p$i CNI_NETNS=/run/netns/p$i CNI_IFNAME=eth0 \
+          CNI_PATH=/x \(fixture.runtime.plugin) >/run/answer-$i & started+=($!)
+      done
+      status=0
+      for process in "${started[@]}"; do wait $process || status=1; done
+      cat /run/answer-*; exit $status
+      """
+    try fixture.node.run(["/bin/bash", "-c", script]).succeeded()
+    #expect(try fixture.owners().count == 16)
+    #expect(try fixture.node.lines("nft list chain inet causeway_pods postrouting | grep vmap").count == 2)
+  }
+
+  /// On a lease that says that nobody else masquerades, pods of the cluster still see each other's own addresses.
+  @Test func podsOfTheClusterKeepTheirAddresses() throws {
+    let cluster = try Cluster(2)
+    let outside = try TestNode()
+    try cluster.segment.connect(outside, addresses: ["192.0.2.99/24", "2001:db8::99/64"])
+    let keys: JSONObject = ["ipam": .null, "hostgw": ["nodes-file": "/etc/causeway/nodes.json"]]
+    for node in cluster.nodes {
+      try node.addPod("a")
+      let runtime = Runtime(node: node)
+      try runtime.add("a", runtime.configuration(keys))
+    }
+    let listener = try cluster.nodes[1].start(
+      ["ip", "netns", "exec", "a", "tcpdump", "-lni", "eth0", "-c", "2", "icmp[icmptype] == 8 or icmp6[0] == 128"])
+    #expect(eventually { listener.output.contains("listening on") })
+    for host in ["10.244.2.2", "fd00:10:244:2::2"] { #expect(try cluster.nodes[0].ping(from: "a", host)) }
+    _ = try listener.exitStatus()
+    #expect(listener.output.contains("IP 10.244.1.2 > 10.244.2.2"), "\(listener.output)")
+    #expect(listener.output.contains("IP6 fd00:10:244:1::2 > fd00:10:244:2::2"), "\(listener.output)")
+    for host in ["192.0.2.99", "2001:db8::99"] { #expect(try cluster.nodes[0].ping(from: "a", host)) }
+  }
+}
