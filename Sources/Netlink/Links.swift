@@ -94,6 +94,9 @@ package struct BridgePort: Sendable, Equatable {
   /// BR_STATE_*: 3 is forwarding.
   package let state: UInt8
 
+  /// Listening or learning (IEEE 802.1D): it will forward in time.
+  package var isWaitingForSpanningTree: Bool { state == 1 || state == 2 }
+
   init(_ attributes: Attributes) {
     hairpin = attributes.value(LinkAttribute.portHairpin, as: UInt8.self) == 1
     isolated = attributes.value(LinkAttribute.portIsolated, as: UInt8.self) == 1

@@ -40,13 +40,18 @@ private func add(
 
   var addresses = try lease(attachment, configuration, plan, &undo)
   undo.push(.record(state.records, attachment))
-  try state.records.store(record(attachment, configuration, namespace, addresses))
+  var hostLink = attachment.hostLinkName(attempt: 0)
+  try state.records.store(record(attachment, configuration, namespace, addresses, hostLink))
 
   let use = try state.useBridge()
   let bridge = try Bridge.ensure(configuration, state, &host, &undo)
   let cable = try Cable.make(
     attachment, configuration, mtuBytes: plan.mtuBytes, bridge: bridge, namespace: namespace, &host)
   undo.push(.cable(attachment))
+  if cable.hostName != hostLink {
+    hostLink = cable.hostName
+    try state.records.store(record(attachment, configuration, namespace, addresses, hostLink))
+  }
   try cable.finish(attachment, configuration, &host)
   let link = try pod.setUp(leavesDown: configuration.leavesInterfaceDown)
 
@@ -56,7 +61,7 @@ private func add(
     undo.push(.delegate(delegate, searchPath: invocation.searchPath))
     let result = try delegate.add(invocation.searchPath)
     addresses = PodAddresses(delegate: result)
-    try state.records.store(record(attachment, configuration, namespace, addresses))
+    try state.records.store(record(attachment, configuration, namespace, addresses, hostLink))
   }
   let mayHaveOldGateways =
     configuration.isGateway
@@ -104,11 +109,11 @@ private func lease(
 
 private func record(
   _ attachment: Attachment, _ configuration: AttachmentConfiguration, _ namespace: borrowing NetworkNamespace,
-  _ addresses: PodAddresses
+  _ addresses: PodAddresses, _ hostLink: String
 ) -> AttachmentRecord {
   AttachmentRecord(
     attachment: attachment, namespace: namespace.identity, namespacePath: namespace.path,
-    hostLink: attachment.hostLinkName(attempt: 0), addresses: addresses.hosts,
+    hostLink: hostLink, addresses: addresses.hosts,
     dataDirectory: configuration.addressing?.dataDirectory ?? "")
 }
 

@@ -69,11 +69,15 @@ struct Cable {
   func waitUntilForwarding(_ host: inout RouteSocket) throws {
     let deadline = MonotonicTime.now + .seconds(2)
     while let link = try host.link(named: hostName), !(link.isOperational && link.port?.state == 3) {
+      if link.isOperational, link.port?.isWaitingForSpanningTree == true {
+        StandardError.write("\(hostName) forwards when the bridge's spanning tree lets it, some seconds from now")
+        return
+      }
       guard MonotonicTime.now < deadline else {
         throw CNIError(
           .failed, "the bridge's port \(hostName) does not forward within 2 seconds",
           details: "operational state \(link.operationalState), port state \(link.port?.state ?? 0); "
-            + "see whether the bridge is up, and whether it runs a spanning tree")
+            + "see whether the bridge is up")
       }
       MonotonicTime.sleep(.microseconds(20))
     }
@@ -83,11 +87,12 @@ struct Cable {
   ///
   /// Without a record the names that ADD would choose are tried; the alias tells a cable of this attachment from
   /// somebody else's link. RTM_DELLINK takes both ends.
-  static func remove(_ attachment: Attachment, _ host: inout RouteSocket) throws(NetlinkError) -> Bool {
-    for attempt in 0..<Attachment.hostLinkAttempts {
-      let name = attachment.hostLinkName(attempt: attempt)
-      guard let link = try host.link(named: name) else { return false }
-      guard attachment.owns(link) else { continue }
+  static func remove(
+    _ attachment: Attachment, recorded: String? = nil, _ host: inout RouteSocket
+  ) throws(NetlinkError) -> Bool {
+    let names = (0..<Attachment.hostLinkAttempts).map { attachment.hostLinkName(attempt: $0) }
+    for name in recorded.map({ [$0] }) ?? names {
+      guard let link = try host.link(named: name), attachment.owns(link) else { continue }
       return try host.perform(.removeLink(link.index, name: name), accepting: ENODEV)
     }
     return false

@@ -22,7 +22,10 @@ package func collectAttachments(
   try Attachment.collectRules(network: network.name, keeping: validKeys)
   try removeCables(network.name, validKeys, &host)
   let strays = try state.records.keys(network: network.name).filter { !validKeys.contains($0) }
-  for directory in dataDirectories(traces, strays, state.records) {
+  let records = strays.compactMap { state.records.find(key: $0) }
+  // A killed ADD leaves a cable without alias: its name and MAC tell whose it was.
+  for record in records { _ = try Cable.remove(record.attachment, recorded: record.hostLink, &host) }
+  for directory in Set(records.map(\.dataDirectory) + [traces.dataDirectory]) where !directory.isEmpty {
     let leases = LeaseDirectory(network.name, dataDirectory: directory, state.path, isFromLease: false)
     _ = try leases.collect(keeping: Set(valid.map { LeaseOwner($0) }))
   }
@@ -48,12 +51,6 @@ func validAttachments(_ network: NetworkConfiguration) throws -> [Attachment]? {
     }
   }
   return nil
-}
-
-/// Where the strays may have leases: the configuration's data directory, and those that their records name.
-func dataDirectories(_ traces: Traces, _ strays: [String], _ records: RecordDirectory) -> Set<String> {
-  let named = strays.compactMap { records.find(key: $0)?.dataDirectory }.filter { !$0.isEmpty }
-  return Set(named + [traces.dataDirectory])
 }
 
 private func removeCables(_ network: String, _ valid: Set<String>, _ host: inout RouteSocket) throws {

@@ -22,20 +22,20 @@ package func deleteAttachment(
   var host = try RouteSocket()
 
   // dhcp gives its address back through the cable.
-  let refusal = traces.delegate.flatMap { release($0, invocation) }
+  let refusal = traces.delegate?.release(invocation.searchPath)
   let leases = Set([traces.dataDirectory, record?.dataDirectory ?? traces.dataDirectory])
     .filter { !$0.isEmpty }
     .map { LeaseDirectory(attachment.network, dataDirectory: $0, state.path, isFromLease: false) }
   let owner = LeaseOwner(attachment)
-  let addresses = try record?.addresses ?? leases.flatMap { try $0.find(owner) }
+  let addresses = record?.addresses ?? leases.flatMap { (try? $0.find(owner)) ?? [] }
   do throws(NetlinkError) {
     try attachment.removeRules(of: addresses)
   } catch {
     // A rule too many harms nobody: the address's next owner replaces it.
     StandardError.write("a rule of \(attachment.key) stays: \(error)")
   }
-  if try !Cable.remove(attachment, &host), let namespace {
-    try removeInside(namespace, invocation.interfaceName)
+  if try !Cable.remove(attachment, recorded: record?.hostLink, &host), let namespace {
+    try removeInside(namespace, invocation.interfaceName, &host)
   }
   for directory in leases { _ = try directory.release(owner) }
   try state.records.remove(attachment.key)
@@ -43,30 +43,25 @@ package func deleteAttachment(
   if let refusal { throw refusal }
 }
 
-private func release(_ delegate: IPAMDelegate, _ invocation: Invocation) -> (any Error)? {
-  do {
-    try delegate.call(.delete, invocation.searchPath)
-    return nil
-  } catch {
-    return error
-  }
-}
-
 /// The pod's namespace where it still is; the node's own is refused as for ADD.
 private func openNamespaceToLeave(_ invocation: Invocation) throws -> NetworkNamespace? {
-  guard !invocation.namespacePath.isEmpty else { return nil }
-  do {
-    return try openPodNamespace(invocation)
-  } catch let error as CNIError where error.message.contains("should not be the same") {
-    throw error
-  } catch {
-    return nil
-  }
+  guard !invocation.namespacePath.isEmpty, let namespace = try? NetworkNamespace(invocation.namespacePath)
+  else { return nil }
+  try refuseOwnNamespace(namespace, invocation)
+  return namespace
 }
 
-/// Removes a cable by its end in the pod: one that another plugin made, or that lost its name on the node.
-private func removeInside(_ namespace: borrowing NetworkNamespace, _ interfaceName: String) throws {
+/// Removes a cable by its end in the pod: one that another plugin made, or that lost its name on the node. One that
+/// belongs to another attachment stays: this one's ADD may have failed because of it.
+private func removeInside(
+  _ namespace: borrowing NetworkNamespace, _ interfaceName: String, _ host: inout RouteSocket
+) throws {
   var pod = try RouteSocket(in: namespace)
   guard let link = try pod.link(named: interfaceName), link.kind == "veth" else { return }
+  if let peerIndex = link.peerIndex, let peer = try host.link(index: peerIndex),
+    peer.alias?.hasPrefix(Attachment.aliasPrefix) == true
+  {
+    return
+  }
   try pod.perform(.removeLink(link.index, name: interfaceName), accepting: ENODEV)
 }

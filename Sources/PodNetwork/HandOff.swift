@@ -52,8 +52,8 @@ extension LeaseSource {
   private func isUpToDate(_ helper: Helper) throws -> Bool {
     // A lease that cannot be read counts as none: the helper writes it anew.
     guard case .some(.some) = try? read() else { return false }
-    // A nodes file that went away takes no lease back.
-    guard let identity = try Files.identity(helper.nodesFile) else { return true }
+    // A nodes file that went away, or cannot be looked at, takes no lease back.
+    guard let identity = (try? Files.identity(helper.nodesFile)) ?? nil else { return true }
     return try NodesFileMark(identity).isStored(in: stateDirectory)
   }
 

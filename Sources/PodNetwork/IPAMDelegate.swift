@@ -39,7 +39,7 @@ struct IPAMDelegate: Sendable {
   }
 
   private func run(_ verb: Verb, _ searchPath: [String]) throws -> [UInt8] {
-    guard let program = searchPath.map({ "\($0)/\(type)" }).first(where: { isProgram($0) }) else {
+    guard let program = program(searchPath) else {
       throw CNIError(
         .invalidConfiguration, "failed to find plugin \"\(type)\" in path [\(searchPath.joined(separator: " "))]",
         details: "install it there, or change ipam.type")
@@ -53,7 +53,21 @@ struct IPAMDelegate: Sendable {
     throw CNIError(.failed, "netplugin failed: \(type) ended with \(outcome.status)")
   }
 
-  private func isProgram(_ path: String) -> Bool {
-    (try? Files.identity(path))?.isRegularFile == true
+  private func program(_ searchPath: [String]) -> String? {
+    searchPath.map { "\($0)/\(type)" }.first { (try? Files.identity($0))?.isRegularFile == true }
+  }
+
+  /// DEL: gives the addresses back, as far as the plugin is there to do it; its error, where it has one.
+  func release(_ searchPath: [String]) -> (any Error)? {
+    guard program(searchPath) != nil else {
+      StandardError.write("ipam.type \"\(type)\" is not in CNI_PATH: there is nothing to release by it")
+      return nil
+    }
+    do {
+      _ = try run(.delete, searchPath)
+      return nil
+    } catch {
+      return error
+    }
   }
 }

@@ -60,8 +60,24 @@ struct Pod: ~Copyable {
   ) throws {
     try perform(addresses.map { .addAddress($0, to: link.index, detectsDuplicates: detectsDuplicates) })
     if detectsDuplicates { try waitUntilUsable(addresses, link) }
-    // Behind what is there: a pod's second network does not take the default route from its first.
-    try perform(routes.map { .appendRoute($0.onLink(link.index)) })
+    for route in routes { try add(route.onLink(link.index)) }
+  }
+
+  /// Adds a route behind those that are there: a pod's second network does not take the default route from its first.
+  ///
+  /// For IPv6 the kernel would share the traffic among routes of one metric, so this one gets the next free one.
+  private mutating func add(_ route: Route) throws {
+    guard route.destination.family == .v6, route.priority == nil else {
+      return try socket.perform(.appendRoute(route))
+    }
+    let first: UInt32 = 1024
+    for metric in first..<first + 32 {
+      var route = route
+      route.priority = metric
+      if try socket.perform(.addRoute(route), accepting: EEXIST) { return }
+    }
+    throw CNIError(
+      .failed, "the container has 32 routes to \(route.destination) already", details: "remove some of its networks")
   }
 
   private mutating func perform(_ requests: [NetlinkRequest]) throws {

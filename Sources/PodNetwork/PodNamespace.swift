@@ -7,13 +7,17 @@ internal import Linux
 /// - Throws: code 8.
 func openPodNamespace(_ invocation: Invocation) throws -> NetworkNamespace {
   let namespace = try openNamespace(invocation.namespacePath)
+  try refuseOwnNamespace(namespace, invocation)
+  return namespace
+}
+
+func refuseOwnNamespace(_ namespace: borrowing NetworkNamespace, _ invocation: Invocation) throws {
   if try !invocation.allowsOwnNamespace && namespace.identity == NetworkNamespace.current().identity {
     throw CNIError(
       .invalidNamespace, "plugin's netns and netns from CNI_NETNS should not be the same",
       details: "CNI_NETNS \"\(invocation.namespacePath)\" is the node's own; "
         + "give the container a namespace, or set CNI_NETNS_OVERRIDE=1")
   }
-  return namespace
 }
 
 private func openNamespace(_ path: String) throws -> NetworkNamespace {

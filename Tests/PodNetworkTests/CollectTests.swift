@@ -1,8 +1,6 @@
 import CNI
 import JSON
-import Linux
 @testable import PodNetwork
-import TestSupport
 import Testing
 
 /// What GC is told to keep: a mistake here takes the network from running pods.
@@ -47,23 +45,6 @@ import Testing
   func aListThatCannotBeReadKeepsGCFromBeginning(list: JSONValue, message: String) throws {
     let error = try #require(answer { _ = try valid(["cni.dev/valid-attachments": list]) })
     #expect(error.code == .invalidConfiguration && error.message.contains(message), "\(error)")
-  }
-
-  /// The configuration may have got another data directory since the strays' ADD.
-  @Test func leasesAreSoughtWhereTheStraysRecordsSay() throws {
-    let directory = try TemporaryDirectory()
-    let records = RecordDirectory(stateDirectory: directory.path)
-    for (id, dataDirectory) in [("a", "/old"), ("b", "/new"), ("c", ""), ("d", "/kept")] {
-      try records.store(
-        AttachmentRecord(
-          attachment: Attachment(network: "net", containerID: id, interfaceName: "eth0"),
-          namespace: .init(device: 1, inode: 1), namespacePath: "", hostLink: "", addresses: [],
-          dataDirectory: dataDirectory))
-    }
-    let strays = ["net:a:eth0", "net:b:eth0", "net:c:eth0", "net:absent:eth0"]
-    let traces = Traces(try network(["ipam": ["dataDir": "/new"]], for: .collect), .causeway)
-    #expect(dataDirectories(traces, strays, records) == ["/old", "/new"])
-    #expect(dataDirectories(traces, [], records) == ["/new"])
   }
 
   private func valid(_ members: [JSONObject.Member]) throws -> [String]? { try valid(JSONObject(members)) }

@@ -1,0 +1,309 @@
+import JSON
+import Testing
+import TestSupport
+
+/// One executable under the names of the reference plugins: their configurations, defaults, files and errors.
+@Suite(.requiresRoot, .timeLimit(.minutes(1)))
+struct DropInTests {
+  /// A node whose /opt/cni/bin holds the reference plugins and, under three of their names, causeway.
+  private func node() throws -> TestNode {
+    let node = try TestNode()
+    try node.sh("cp -a /usr/lib/cni/. /opt/cni/bin/ && \(Binaries.packageRoot)/hack/install --drop-in")
+    return node
+  }
+
+  private func runtime(_ node: TestNode, _ plugin: String, version: String = "1.0.0") -> Runtime {
+    var runtime = Runtime(node: node, plugin: "/opt/cni/bin/\(plugin)", version: version)
+    runtime.searchPath = "/opt/cni/bin"
+    return runtime
+  }
+
+  @Test func installSwitchesOverAndBack() throws {
+    let node = try node()
+    try node.sh(
+      "test \"$(readlink /opt/cni/bin/bridge)\" = causeway && cmp /opt/cni/bin/bridge.before-causeway /usr/lib/cni/bridge"
+    )
+    try node.sh("\(Binaries.packageRoot)/hack/install --drop-in && \(Binaries.packageRoot)/hack/install --drop-out")
+    try node.sh("cmp /opt/cni/bin/bridge /usr/lib/cni/bridge && cmp /opt/cni/bin/host-local /usr/lib/cni/host-local")
+    try node.sh("! test -e /opt/cni/bin/flannel && ! test -e /opt/cni/bin/bridge.before-causeway")
+  }
+
+  @Test(arguments: ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"])
+  func bridgeAnswersInEachVersionsShape(_ version: String) throws {
+    let node = try node()
+    let bridge = runtime(node, "bridge", version: version)
+    try node.addPod("a")
+    let configuration = bridge.configuration([
+      "type": "bridge", "isDefaultGateway": true,
+      "ipam": ["type": "host-local", "ranges": bridge.ranges(.dual), "routes": [["dst": "10.60.0.0/16"]]],
+    ])
+    let answer = try bridge.add("a", configuration)
+    let result = try #require(answer.json)
+    #expect(result["cniVersion"]?.string == version)
+    if version < "0.3.0" {
+      let ip4 = try #require(result["ip4"]?.object)
+      #expect(ip4["ip"]?.string == "10.9.0.2/24" && ip4["gateway"]?.string == "10.9.0.1")
+      #expect(ip4["routes"]?.array?.count == 2)
+      #expect(result["ip6"]?.object?["ip"]?.string == "fd00:9::2/64")
+      #expect(result["interfaces"] == nil && result["dns"] == [:])
+    } else {
+      let ips = result["ips"]?.array?.compactMap(\.object) ?? []
+      #expect(ips.map { $0["address"]?.string } == ["10.9.0.2/24", "fd00:9::2/64"])
+      #expect(ips.map { $0["interface"] } == [2, 2])
+      #expect(ips.map { $0["version"]?.string } == (version < "1.0.0" ? ["4", "6"] : [nil, nil]))
+      #expect((result["dns"] == nil) == (version >= "1.0.0"))
+      #expect(result["routes"]?.array?.count == 3)
+    }
+    #expect(try node.addresses("eth0", inPod: "a") == ["10.9.0.2/24", "fd00:9::2/64"])
+    if version >= "0.4.0" {
+      var check = configuration
+      check["prevResult"] = .object(result)
+      try bridge.call("CHECK", "a", check).process.succeeded()
+    }
+    try bridge.delete("a", configuration)
+    #expect(try node.remains() == [])
+  }
+
+  @Test func bridgeHasTheReferencesDefaults() throws {
+    let node = try node()
+    let bridge = runtime(node, "bridge")
+    try node.addPod("a")
+    let answer = try bridge.add(
+      "a", bridge.configuration(["type": "bridge", "ipam": ["type": "host-local", "subnet": "10.9.0.0/24"]]))
+    #expect(try node.addresses("cni0") == [])
+    #expect(try node.ip(json: "route", "show", "default", inPod: "a").isEmpty)
+    let port = try #require(answer.interfaces[1]["name"]?.string)
+    let link = try node.ip(json: "link", "show", "dev", port).first
+    #expect(link?["linkinfo"]?.object?["info_slave_data"]?.object?["hairpin"] == false)
+    #expect(try node.run(["nft", "list", "table", "inet", "causeway_pods"]).status != 0)
+  }
+
+  @Test func bridgeWithoutIPAMIsOnLayer2() throws {
+    let node = try node()
+    try node.addPod("a")
+    let bridge = runtime(node, "bridge")
+    #expect(try bridge.add("a", bridge.configuration(["type": "bridge", "ipam": [:]])).addresses == [])
+    let old = runtime(node, "bridge", version: "0.2.0")
+    try node.addPod("b")
+    let refused = try old.call("ADD", "b", old.configuration(["type": "bridge", "ipam": [:]]))
+    #expect(refused.message.contains("no valid IP addresses"), "\(refused)")
+    #expect(try node.cables().count == 1)
+  }
+
+  @Test func bridgeWithoutRangesIsRefused() throws {
+    let node = try node()
+    try node.addPod("a")
+    let bridge = runtime(node, "bridge", version: "1.1.0")
+    let configuration = bridge.configuration(["type": "bridge", "ipam": ["type": "host-local"]])
+    #expect(try bridge.call("ADD", "a", configuration).message.contains("no IP ranges specified"))
+    #expect(try bridge.call("STATUS", nil, configuration).message.contains("no IP ranges specified"))
+    #expect(try node.remains() == [])
+  }
+
+  // MARK: host-local
+
+  @Test func hostLocalKeepsItsFilesAndErrors() throws {
+    let node = try node()
+    let hostLocal = runtime(node, "host-local", version: "1.1.0")
+    let configuration = hostLocal.configuration([
+      "type": "ptp",
+      "ipam": [
+        "type": "host-local", "ranges": hostLocal.ranges(.dual), "dataDir": "/run/leases",
+        "routes": [["dst": "0.0.0.0/0"], ["dst": "::/0", "gw": "fd00:9::9"]],
+      ],
+    ])
+    let answer = try hostLocal.add("a", configuration)
+    #expect(answer.addresses == ["10.9.0.2/24", "fd00:9::2/64"] && answer.interfaces.isEmpty)
+    #expect(answer.json?["routes"] == [["dst": "0.0.0.0/0"], ["dst": "::/0", "gw": "fd00:9::9"]])
+    #expect(try node.sh("cat /run/leases/podnet/10.9.0.2") == "a\r\neth0")
+    #expect(try node.sh("cat /run/leases/podnet/last_reserved_ip.1") == "fd00:9::2")
+    let again = try hostLocal.call("ADD", "a", configuration)
+    #expect(again.message.contains("duplicate allocation is not allowed"), "\(again)")
+    var check = configuration
+    check["prevResult"] = .object(try #require(answer.json))
+    try hostLocal.call("CHECK", "a", check).process.succeeded()
+    try hostLocal.call("STATUS", nil, configuration).process.succeeded()
+    var collect = configuration
+    collect["cni.dev/valid-attachments"] = [["containerID": "a", "ifname": "eth0"]]
+    try hostLocal.call("GC", nil, collect).process.succeeded()
+    #expect(try node.lines("ls /run/leases/podnet | grep -c 9") == ["2"])
+    for _ in 1...2 { try hostLocal.delete("a", configuration) }
+    #expect(try node.lines("ls /run/leases/podnet") == ["last_reserved_ip.0", "last_reserved_ip.1", "lock"])
+    #expect(try hostLocal.call("CHECK", "a", check).message.contains("Failed to find address added by container a"))
+  }
+
+  @Test func hostLocalServesTheReferencePtp() throws {
+    let node = try node()
+    let ptp = runtime(node, "ptp")
+    try node.addPod("a")
+    let configuration = ptp.configuration([
+      "type": "ptp",
+      "ipam": ["type": "host-local", "subnet": "10.9.0.0/24", "routes": [["dst": "0.0.0.0/0"]]],
+    ])
+    #expect(try ptp.add("a", configuration).addresses == ["10.9.0.2/24"])
+    #expect(try node.ping(from: "a", "10.9.0.1"))
+    try ptp.delete("a", configuration)
+    #expect(try node.leases() == [])
+  }
+
+  @Test func ourIPAMServesTheReferenceMacvlanFromTheLease() throws {
+    let cluster = try Cluster(1)
+    let node = cluster.nodes[0]
+    try node.sh("cp -a /usr/lib/cni/. /opt/cni/bin/ && \(Binaries.packageRoot)/hack/install")
+    try node.hostgw("sync").succeeded()
+    let macvlan = runtime(node, "macvlan")
+    try node.addPod("a")
+    let configuration = macvlan.configuration(["type": "macvlan", "master": "eth0", "ipam": ["type": "causeway"]])
+    #expect(try macvlan.add("a", configuration).addresses == ["10.244.1.2/24", "fd00:10:244:1::2/64"])
+    #expect(try node.addresses("eth0", inPod: "a") == ["10.244.1.2/24", "fd00:10:244:1::2/64"])
+    try macvlan.delete("a", configuration)
+    #expect(try node.leases() == [])
+  }
+
+  // MARK: Delegates that we run
+
+  @Test func theReferenceStaticGivesAddresses() throws {
+    let node = try node()
+    let bridge = runtime(node, "bridge")
+    try node.addPod("a")
+    let configuration = bridge.configuration([
+      "type": "bridge", "isGateway": true,
+      "ipam": [
+        "type": "static", "addresses": [["address": "10.9.0.7/24", "gateway": "10.9.0.1"]],
+        "routes": [["dst": "0.0.0.0/0"]], "dns": ["nameservers": ["192.0.2.53"]],
+      ],
+    ])
+    let answer = try bridge.add("a", configuration)
+    #expect(answer.addresses == ["10.9.0.7/24"])
+    #expect(answer.json?["dns"] == ["nameservers": ["192.0.2.53"]])
+    #expect(try node.ping(from: "a", "10.9.0.1"))
+    var check = configuration
+    check["prevResult"] = .object(try #require(answer.json))
+    try bridge.call("CHECK", "a", check).process.succeeded()
+    try bridge.delete("a", configuration)
+    #expect(try node.remains() == [])
+  }
+
+  @Test func aDelegatesErrorIsPassedOnAndLeavesNothing() throws {
+    let node = try node()
+    let bridge = runtime(node, "bridge", version: "1.1.0")
+    try node.addPod("a")
+    try node.sh(
+      """
+      cat >/opt/cni/bin/broken <<'END'
+      #!/bin/sh
+      echo "$CNI_COMMAND" >>/run/calls
+      echo '{"code": 123, "msg": "out of luck", "details": "today"}'
+      exit 1
+      END
+      chmod +x /opt/cni/bin/broken
+      """)
+    let configuration = bridge.configuration(["type": "bridge", "ipam": ["type": "broken"]])
+    let answer = try bridge.call("ADD", "a", configuration)
+    #expect(answer.code == 123 && answer.message == "out of luck; today", "\(answer)")
+    #expect(try node.remains() == [])
+    #expect(try node.lines("cat /run/calls") == ["ADD", "DEL"])
+    #expect(try bridge.call("STATUS", nil, configuration).code == 123)
+    let missing = try bridge.call("ADD", "a", bridge.configuration(["type": "bridge", "ipam": ["type": "none-such"]]))
+    #expect(missing.message.contains("failed to find plugin \"none-such\" in path [/opt/cni/bin]"), "\(missing)")
+  }
+
+  // MARK: flannel
+
+  @Test func flannelsConfigurationUnchanged() throws {
+    let cluster = try Cluster(2)
+    var hosts: [String] = []
+    for (index, node) in cluster.nodes.enumerated() {
+      try node.sh("\(Binaries.packageRoot)/hack/install --drop-in >/dev/null; cp /usr/lib/cni/portmap /opt/cni/bin/")
+      try node.hostgw("sync", "--subnet-file", "/run/flannel/subnet.env", "--ip-masq").succeeded()
+      let flannel = runtime(node, "flannel", version: "0.3.1")
+      try node.addPod("a")
+      let configuration: JSONObject = [
+        "name": "cbr0", "cniVersion": "0.3.1", "type": "flannel",
+        "delegate": ["hairpinMode": true, "isDefaultGateway": true],
+      ]
+      let answer = try flannel.add("a", configuration)
+      #expect(answer.addresses == ["10.244.\(index + 1).2/24", "fd00:10:244:\(index + 1)::2/64"])
+      #expect(answer.json?["routes"]?.array?.compactMap { $0.object?["dst"]?.string }.contains("10.244.0.0/16") == true)
+      #expect(try node.leases().contains("/var/lib/cni/networks/cbr0/10.244.\(index + 1).2"))
+      // The lease says that the node masquerades.
+      #expect(try node.run(["nft", "list", "table", "inet", "causeway_pods"]).status != 0)
+      hosts = answer.hosts
+    }
+    for host in hosts { #expect(try cluster.nodes[0].ping(from: "a", host)) }
+    let node = cluster.nodes[0]
+    try runtime(node, "flannel", version: "0.3.1").delete(
+      "a", ["name": "cbr0", "cniVersion": "0.3.1", "type": "flannel"])
+    #expect(try node.remains() == [])
+  }
+
+  @Test func flannelRefusesWhatItSetsItself() throws {
+    let node = try node()
+    try node.addPod("a")
+    let flannel = runtime(node, "flannel")
+    let answer = try flannel.call(
+      "ADD", "a", ["name": "cbr0", "cniVersion": "1.0.0", "type": "flannel", "delegate": ["ipam": [:]]])
+    #expect(answer.message.contains("'delegate' dictionary must not have 'ipam' field"), "\(answer)")
+    #expect(
+      try flannel.call("ADD", "a", ["name": "cbr0", "cniVersion": "1.0.0", "type": "flannel"]).code == 11)
+  }
+
+  // MARK: Beside the reference
+
+  @Test func leasesAreSharedWithTheReferenceInBothDirections() throws {
+    let node = try node()
+    let ours = runtime(node, "bridge")
+    var reference = ours
+    reference.plugin = "/usr/lib/cni/bridge"
+    reference.searchPath = "/usr/lib/cni"
+    let configuration = ours.configuration([
+      "type": "bridge", "isGateway": true, "ipam": ["type": "host-local", "subnet": "10.9.0.0/24"],
+    ])
+    for pod in ["a", "b", "c"] { try node.addPod(pod) }
+    #expect(try reference.add("a", configuration).hosts == ["10.9.0.2"])
+    #expect(try ours.add("b", configuration).hosts == ["10.9.0.3"])
+    #expect(try reference.add("c", configuration).hosts == ["10.9.0.4"])
+    #expect(try node.ping(from: "a", "10.9.0.3"))
+    try reference.delete("b", configuration)
+    for pod in ["a", "c"] { try ours.delete(pod, configuration) }
+    #expect(try node.leases() == [])
+    #expect(try node.cables() == [])
+  }
+
+  // MARK: Chains
+
+  @Test(
+    arguments: [
+      [
+        "type": "portmap",
+        "runtimeConfig": ["portMappings": [["hostPort": 8080, "containerPort": 80, "protocol": "tcp"]]],
+      ],
+      ["type": "tuning", "sysctl": ["net.core.somaxconn": "500"], "mtu": 1400],
+      ["type": "firewall", "backend": "iptables"],
+      ["type": "bandwidth", "ingressRate": 8_000_000, "ingressBurst": 8_000_000],
+    ] as [JSONValue])
+  func chainsWith(_ next: JSONValue) throws {
+    let node = try node()
+    let bridge = runtime(node, "bridge")
+    try node.addPod("a")
+    let configuration = bridge.configuration([
+      "type": "bridge", "isDefaultGateway": true, "ipam": ["type": "host-local", "ranges": bridge.ranges(.dual)],
+    ])
+    let first = try bridge.add("a", configuration)
+    var chained = try #require(next.object)
+    chained["name"] = "podnet"
+    chained["cniVersion"] = "1.0.0"
+    chained["prevResult"] = .object(try #require(first.json))
+    let plugin = runtime(node, try #require(chained["type"]?.string))
+    let second = try plugin.add("a", chained)
+    #expect(second.addresses == first.addresses)
+    var check = configuration
+    check["prevResult"] = .object(try #require(second.json))
+    chained["prevResult"] = .object(try #require(second.json))
+    try bridge.call("CHECK", "a", check).process.succeeded()
+    try plugin.call("CHECK", "a", chained).process.succeeded()
+    try plugin.delete("a", chained)
+    try bridge.delete("a", check)
+    #expect(try node.remains() == [])
+  }
+}
