@@ -104,7 +104,7 @@ extension AddressConfiguration {
     orOf lease: SubnetLease?, for type: PluginType, _ source: LeaseSource
   ) throws -> [RangeSet] {
     guard rangeSets.isEmpty else { return rangeSets }
-    guard type == .causeway || type == .flannel else {
+    guard type.knowsLease else {
       throw CNIError(
         .invalidConfiguration, "no IP ranges specified", details: "give ipam.ranges or ipam.subnet")
     }

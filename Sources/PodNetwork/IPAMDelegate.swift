@@ -13,6 +13,11 @@ struct IPAMDelegate: Sendable {
   private static let limit = Duration.seconds(120)
 
   init(type: String, _ network: NetworkConfiguration) throws {
+    guard PluginType(rawValue: type) == nil else {
+      throw CNIError(
+        .invalidConfiguration, "ipam.type \"\(type)\" makes interfaces and gives no addresses",
+        details: "use \"host-local\", \"causeway\" or another IPAM plugin")
+    }
     guard !type.contains("/") else {
       throw CNIError(
         .invalidConfiguration, "invalid plugin name: ipam.type \"\(type)\"", details: "name a program in CNI_PATH")

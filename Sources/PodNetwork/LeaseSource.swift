@@ -42,7 +42,7 @@ struct LeaseSource: Sendable {
   private static let defaultNodesFile = "/etc/causeway/nodes.json"
 
   init(_ fields: JSONFields, for type: PluginType) throws {
-    guard type == .causeway || type == .flannel else {
+    guard type.knowsLease else {
       self.init(subnetFiles: [], nil)
       return
     }
@@ -50,19 +50,21 @@ struct LeaseSource: Sendable {
     let subnetFile = try fields.text("subnetFile") ?? hostgw?.text("subnet-file")
     if let subnetFile { try checkAbsolute(subnetFile, "subnetFile") }
     if let path = try hostgw?.text("state-dir") { try checkAbsolute(path, "hostgw.state-dir") }
+    let subnetFiles = subnetFile.map { [$0] } ?? LeaseSource.defaultSubnetFiles(for: type)
     let helper = try hostgw.map { try Helper($0, subnetFile: subnetFile) }
-    self.init(
-      subnetFiles: subnetFile.map { [$0] } ?? LeaseSource.defaultSubnetFiles(for: type), helper,
-      stateDirectory: try hostgw?.text("state-dir"))
+    self.init(subnetFiles: subnetFiles, helper, stateDirectory: try hostgw?.text("state-dir"))
   }
 
   /// For verbs that must not fail over their configuration: what can be read, defaults for the rest, no helper.
   init(lenient fields: JSONFields, for type: PluginType) {
+    guard type.knowsLease else {
+      self.init(subnetFiles: [], nil)
+      return
+    }
     let hostgw = try? fields.fields("hostgw")
     let subnetFile = (try? fields.text("subnetFile")) ?? (try? hostgw?.text("subnet-file"))
-    self.init(
-      subnetFiles: subnetFile.map { [$0] } ?? LeaseSource.defaultSubnetFiles(for: type), nil,
-      stateDirectory: try? hostgw?.text("state-dir"))
+    let subnetFiles = subnetFile.map { [$0] } ?? LeaseSource.defaultSubnetFiles(for: type)
+    self.init(subnetFiles: subnetFiles, nil, stateDirectory: try? hostgw?.text("state-dir"))
   }
 
   private init(subnetFiles: [String], _ helper: Helper?, stateDirectory: String? = nil) {

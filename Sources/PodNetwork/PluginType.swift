@@ -21,6 +21,9 @@ package enum PluginType: String, Sendable {
     self = started == .causeway && isDelegate ? .ipam : started
   }
 
+  /// Pods may live on the node's lease.
+  var knowsLease: Bool { self == .causeway || self == .flannel }
+
   /// The keys of an attachment's configuration: flannel keeps most of them in `delegate`.
   ///
   /// - Throws: `CNIError` where `delegate` holds what flannel sets itself.

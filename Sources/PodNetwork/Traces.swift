@@ -18,10 +18,10 @@ struct Traces {
     let fields = (try? type.fields(of: network)) ?? network.fields
     let ipam = (try? fields.fields("ipam")) ?? nil
     self.network = network
-    bridgeName = ((try? fields.string("bridge")) ?? nil) ?? AttachmentConfiguration.defaultBridgeName
+    bridgeName = (try? fields.text("bridge")) ?? AttachmentConfiguration.defaultBridgeName
     dataDirectory = AddressConfiguration.dataDirectory(ipam)
     leaseSource = LeaseSource(lenient: fields, for: type)
-    usesLease = (type == .causeway || type == .flannel) && ipam?.value("ranges") == nil && ipam?.value("subnet") == nil
+    usesLease = type.knowsLease && ipam?.value("ranges") == nil && ipam?.value("subnet") == nil
     if case .delegate(let name)? = try? IPAMChoice(fields, type) {
       delegate = try? IPAMDelegate(type: name, network)
     } else {

@@ -27,11 +27,22 @@ import Testing
   }
 
   @Test(arguments: [
-    (CNIError.Code.incompatibleVersion, UInt32(1)), (.unsupportedField, 2),
-    (.invalidEnvironment, 4), (.ioFailure, 5), (.decodingFailure, 6), (.invalidConfiguration, 7),
+    (CNIError.Code.incompatibleVersion, UInt32(1)), (.unsupportedField, 2), (.invalidEnvironment, 4), (.ioFailure, 5),
+    (.decodingFailure, 6), (.invalidConfiguration, 7),
     (.invalidNamespace, 8), (.tryAgainLater, 11), (.unavailable, 50), (.notAsMade, 100), (.failed, 999),
   ])
   func codesAreThoseOfTheSpecification(code: CNIError.Code, number: UInt32) {
     #expect(code.rawValue == number)
+  }
+
+  /// What a delegate writes to its standard output.
+  @Test(arguments: [
+    (#"{"code": 107, "msg": "a", "details": "b"}"#, CNIError(.init(rawValue: 107), "a", details: "b")),
+    (#"{"cniVersion": "1.0.0", "code": 11}"#, CNIError(.tryAgainLater, "")),
+    (#"{"msg": "a"}"#, nil), (#"{"code": "7"}"#, nil), (#"{"code": -1}"#, nil), (#"{"code": 4294967296}"#, nil),
+    ("[]", nil), (#"{"code": 7, "msg": 5, "details": null}"#, CNIError(.invalidConfiguration, "")),
+  ])
+  func anotherPluginsErrorIsRead(text: String, expected: CNIError?) throws {
+    #expect(try CNIError(JSONValue(parsing: Array(text.utf8))) == expected)
   }
 }

@@ -301,7 +301,8 @@ struct DropInTests {
     check["prevResult"] = .object(try #require(second.json))
     chained["prevResult"] = .object(try #require(second.json))
     try bridge.call("CHECK", "a", check).process.succeeded()
-    try plugin.call("CHECK", "a", chained).process.succeeded()
+    // portmap 1.1.1 looks for the rules of each family among the other's, too.
+    if plugin.plugin != "/opt/cni/bin/portmap" { try plugin.call("CHECK", "a", chained).process.succeeded() }
     try plugin.delete("a", chained)
     try bridge.delete("a", check)
     #expect(try node.remains() == [])

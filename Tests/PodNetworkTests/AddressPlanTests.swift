@@ -1,6 +1,6 @@
 import Addresses
 import CNI
-@testable import IPAM
+import IPAM
 import JSON
 @testable import PodNetwork
 import Testing
@@ -68,56 +68,29 @@ import Testing
 
   @Test func aLeaseTooSmallForPodsIsNamed() throws {
     let error = answer { _ = try AddressPlan(configuration(), lease("10.244.1.0/31")) }
-    #expect(error?.code == .invalidConfiguration)
-    #expect(error?.message.contains("10.244.1.0/31 too small") == true)
-  }
-}
-
-@Suite struct PodRouteTests {
-  private func routes(_ routes: JSONValue, _ keys: JSONObject = [:], families: [IPFamily] = [.v4, .v6]) throws
-    -> [String]
-  {
-    var keys = keys
-    keys["ipam"] = ["routes": routes]
-    let ips = try families.map { family in
-      AttachmentResult.IP(
-        address: try #require(IPPrefix(family == .v4 ? "10.1.0.5/24" : "fd00::5/64")),
-        gateway: try #require(IPAddress(family == .v4 ? "10.1.0.1" : "fd00::1")))
-    }
-    let configuration = try configuration(keys)
-    let plan = try AddressPlan(configuration, lease("10.244.1.1/24"))
-    let addresses = PodAddresses(ips: ips, routes: configuration.addressing?.routes ?? [])
-    return podRoutes(configuration, plan, addresses).map { route in
-      "\(route.destination)" + (route.gateway.map { " via \($0)" } ?? "")
-    }
+    #expect(error?.code == .tryAgainLater)
+    #expect(error?.message.contains("FLANNEL_SUBNET=10.244.1.0/31") == true, "\(String(describing: error))")
   }
 
-  @Test func aDefaultRouteOfEachFamilyOfThePod() throws {
-    #expect(try routes([]) == ["0.0.0.0/0 via 10.1.0.1", "::/0 via fd00::1"])
-    #expect(try routes([], families: [.v6]) == ["::/0 via fd00::1"])
-    #expect(try routes([], families: []) == [])
+  @Test func aBridgeKnowsNoLease() throws {
+    let configuration = try configuration(["ipam": ["type": "host-local"]], as: .bridge)
+    let error = try #require(answer { _ = try AddressPlan(configuration, lease("10.244.1.1/24")) })
+    #expect(error.code == .invalidConfiguration)
+    #expect(error.message == "no IP ranges specified")
   }
 
-  @Test func noneWhereThereIsOne() throws {
-    #expect(try routes([["dst": "0.0.0.0/0"]]) == ["0.0.0.0/0 via 10.1.0.1", "::/0 via fd00::1"])
-    #expect(try routes([["dst": "0.0.0.0/0", "gw": "10.1.0.9"]], families: [.v4]) == ["0.0.0.0/0 via 10.1.0.9"])
-    #expect(try routes([["dst": "::/0", "gw": "fd00::9"]]) == ["::/0 via fd00::9", "0.0.0.0/0 via 10.1.0.1"])
-  }
-
-  @Test func noneWhereNoneIsWanted() throws {
-    #expect(try routes([], ["isDefaultGateway": false]) == [])
-    #expect(try routes([["dst": "10.8.0.0/16"]], ["isGateway": false]) == ["10.8.0.0/16 via 10.1.0.1"])
-  }
-
-  @Test func aRouteWithoutGatewayGetsItsFamilysUnlessItHasAScope() throws {
-    let given: JSONValue = [
-      ["dst": "10.8.0.0/16"], ["dst": "10.9.0.0/16", "scope": 253], ["dst": "fd01::/48"],
-      ["dst": "10.7.0.0/16", "gw": "10.1.0.7"],
-    ]
-    #expect(
-      try routes(given, ["isDefaultGateway": false]) == [
-        "10.8.0.0/16 via 10.1.0.1", "10.9.0.0/16", "fd01::/48 via fd00::1", "10.7.0.0/16 via 10.1.0.7",
-      ])
-    #expect(try routes([["dst": "fd01::/48"]], ["isDefaultGateway": false], families: [.v4]) == ["fd01::/48"])
+  /// Where the lease says that the node's rules do it, the plugin needn't.
+  @Test(
+    arguments: [
+      (nil, false, true), (nil, true, false), (true, true, true), (false, false, false), (nil, nil, false),
+      (true, nil, true),
+    ] as [(Bool?, Bool?, Bool)])
+  func masquerading(asked: Bool?, byLease: Bool?, expected: Bool) throws {
+    let given = try byLease.map { masquerades in try lease("10.244.1.1/24", masquerades: masquerades) }
+    var keys: JSONObject = ["ipam": ["subnet": "10.9.0.0/24"]]
+    if let asked { keys["ipMasq"] = .bool(asked) }
+    let plan = try AddressPlan(configuration(keys), given)
+    #expect(plan.masquerades == expected)
+    #expect(texts(plan.clusterNetworks) == (byLease == nil ? [] : ["10.244.0.0/16"]))
   }
 }

@@ -12,7 +12,8 @@ import Testing
     #expect(!configuration.forceAddress && !configuration.isPromiscuous && !configuration.isIsolated)
     #expect(!configuration.leavesInterfaceDown)
     #expect(configuration.mtuBytes == nil && configuration.requestedMAC == nil)
-    #expect(configuration.dns.isEmpty)
+    #expect(configuration.masquerades == nil && !configuration.detectsDuplicates)
+    #expect(configuration.dns.isEmpty && configuration.hasAddresses && configuration.delegate == nil)
     #expect(configuration.addressing?.rangeSets == [])
     #expect(configuration.leaseSource.helper == nil)
   }
@@ -20,12 +21,13 @@ import Testing
   @Test func everyKeyIsRead() throws {
     let configuration = try configuration([
       "bridge": "br7", "isGateway": true, "isDefaultGateway": false, "forceAddress": true, "hairpinMode": false,
-      "promiscMode": true, "portIsolation": true, "mtu": 9000, "dns": ["domain": "d"],
+      "promiscMode": true, "portIsolation": true, "ipMasq": true, "ipMasqBackend": "iptables", "enabledad": true,
+      "mtu": 9000, "dns": ["domain": "d"],
     ])
     #expect(configuration.bridgeName == "br7")
     #expect(configuration.isGateway && !configuration.isDefaultGateway)
     #expect(configuration.forceAddress && configuration.isPromiscuous && configuration.isIsolated)
-    #expect(!configuration.hairpin)
+    #expect(!configuration.hairpin && configuration.masquerades == true && configuration.detectsDuplicates)
     #expect(configuration.mtuBytes == 9000)
     #expect(configuration.dns.domain == "d")
   }
@@ -102,17 +104,16 @@ import Testing
 
   static let refused = [
     Case(["mode": "routed"], .unsupportedField, #"mode = "routed" is not supported"#),
-    Case(["ipMasq": true], .unsupportedField, "ipMasq = true is not supported"),
-    Case(["IPMASQ": true], .unsupportedField, "ipMasq = true is not supported"),
+    Case(["MACSpoofChk": true], .unsupportedField, "macspoofchk = true is not supported"),
     Case(["macspoofchk": true], .unsupportedField, "macspoofchk = true is not supported"),
-    Case(["enabledad": true], .unsupportedField, "enabledad = true is not supported"),
     Case(["vlan": 100], .unsupportedField, "vlan = 100 is not supported"),
     Case(["vlan": -100], .unsupportedField, "vlan = -100 is not supported"),
     Case(["vlanTrunk": [["id": 7]]], .unsupportedField, "vlanTrunk = a list is not supported"),
-    Case(["ipam": ["type": "dhcp"]], .unsupportedField, #"ipam.type = "dhcp" is not supported"#),
     Case(["ipMasq": "true"], .invalidConfiguration, #"ipMasq must be true or false, but is "true""#),
     Case(["vlan": "7"], .invalidConfiguration, #"vlan must be a whole number, but is "7""#),
     Case(["isGateway": 1], .invalidConfiguration, "isGateway must be true or false, but is 1"),
+    Case(["ipMasqBackend": "pf"], .invalidConfiguration, #"unknown ipmasq backend "pf""#),
+    Case(["ipam": ["type": "../dhcp"]], .invalidConfiguration, #"invalid plugin name: ipam.type "../dhcp""#),
     Case(["mtu": 67], .invalidConfiguration, "mtu must be 0 or from 68 to 65535 bytes, but is 67"),
     Case(["mtu": 65536], .invalidConfiguration, "mtu must be 0 or from 68 to 65535 bytes, but is 65536"),
     Case(["mtu": -1], .invalidConfiguration, "mtu must be 0 or from 68 to 65535 bytes, but is -1"),
@@ -161,7 +162,17 @@ import Testing
     ] as [JSONObject])
   func layerTwoHasNoAddresses(_ keys: JSONObject) throws {
     let configuration = try configuration(keys)
-    #expect(configuration.addressing == nil)
+    #expect(configuration.addressing == nil && configuration.delegate == nil && !configuration.hasAddresses)
     #expect(configuration.leavesInterfaceDown == (keys["disableContainerInterface"] != nil))
+  }
+
+  @Test func anotherPluginsAddresses() throws {
+    let dhcp = try configuration(["ipam": ["type": "dhcp", "ranges": "dhcp's own"]])
+    #expect(dhcp.delegate?.type == "dhcp")
+    #expect(dhcp.addressing == nil && dhcp.hasAddresses)
+    let error = answer {
+      _ = try configuration(["ipam": ["type": "dhcp"], "disableContainerInterface": true])
+    }
+    #expect(error?.message == "cannot use IPAM when DisableContainerInterface flag is set")
   }
 }

@@ -1,8 +1,6 @@
 import CNI
 import JSON
-import Linux
 @testable import PodNetwork
-import TestSupport
 import Testing
 
 /// What GC is told to keep: a mistake here takes the network from running pods.

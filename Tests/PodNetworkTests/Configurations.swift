@@ -17,10 +17,10 @@ func network(_ keys: JSONObject = [:], version: String = "1.1.0", for verb: Verb
 }
 
 func configuration(
-  _ keys: JSONObject = [:], version: String = "1.1.0", arguments: String = ""
+  _ keys: JSONObject = [:], version: String = "1.1.0", arguments: String = "", as type: PluginType = .causeway
 ) throws -> AttachmentConfiguration {
   try AttachmentConfiguration(
-    network(keys, version: version), arguments: Arguments(arguments, known: ["MAC", "IP"]))
+    network(keys, version: version), arguments: Arguments(arguments, known: ["MAC", "IP"]), as: type)
 }
 
 /// The IPAM section of a configuration with these keys.
@@ -33,9 +33,9 @@ func addressing(
 }
 
 /// A node's lease with these subnets.
-func lease(_ subnets: String..., mtu: Int = 1450) throws -> SubnetLease {
+func lease(_ subnets: String..., mtu: Int = 1450, masquerades: Bool = false) throws -> SubnetLease {
   try SubnetLease(
-    parsing: "FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_MTU=\(mtu)\nFLANNEL_IPMASQ=false\n"
+    parsing: "FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_MTU=\(mtu)\nFLANNEL_IPMASQ=\(masquerades)\n"
       + subnets.map { ($0.contains(":") ? "FLANNEL_IPV6_SUBNET=" : "FLANNEL_SUBNET=") + $0 }.joined(separator: "\n"),
     file: "subnet.env")
 }

@@ -1,6 +1,6 @@
 import Addresses
 import CNI
-@testable import IPAM
+import IPAM
 import JSON
 @testable import PodNetwork
 import Testing
@@ -18,6 +18,7 @@ struct MutationTests {
        "routes": [{"dst": "0.0.0.0/0"}, {"dst": "fd01::/48", "gw": "fd00:1::1", "mtu": 1400, "table": 7, "scope": 0}]},
      "args": {"cni": {"mac": "0a:00:00:00:00:01", "ips": ["10.1.0.9/24"]}},
      "runtimeConfig": {"mac": "0a:00:00:00:00:02", "ips": ["fd00:1::9"], "ipRanges": [[{"subnet": "10.4.0.0/24"}]]},
+     "delegate": {"bridge": "br1", "isDefaultGateway": true, "type": "bridge"}, "ipMasq": true,
      "hostgw": {"store": "file", "nodes-file": "/nowhere/nodes.json", "state-dir": "/nowhere"},
      "cni.dev/valid-attachments": [{"containerID": "a", "ifname": "eth0"}],
      "prevResult": {"cniVersion": "1.0.0", "interfaces": [{"name": "eth0", "mac": "0a:00:00:00:00:02",
@@ -58,7 +59,7 @@ struct MutationTests {
     for _ in 0..<600 {
       var value = good
       for _ in 0..<Int.random(in: 1...3, using: &generator) { value = mutated(value, &generator) }
-      if try understand(Array(value.text().utf8), Verb.allCases.randomElement(using: &generator)) { understood += 1 }
+      if try understand(Array(value.text().utf8), &generator) { understood += 1 }
     }
     // Or the mutations would all end at the first key.
     #expect(understood > 60)
@@ -79,19 +80,21 @@ struct MutationTests {
         default: bytes.removeSubrange(index...)
         }
       }
-      try understand(bytes, Verb.allCases.randomElement(using: &generator))
+      try understand(bytes, &generator)
     }
   }
 
   /// All that is done with a configuration before anything is touched; whether none of it was refused.
   @discardableResult
-  private func understand(_ text: [UInt8], _ verb: Verb?) throws -> Bool {
+  private func understand(_ text: [UInt8], _ generator: inout Seeded) throws -> Bool {
+    let verb = Verb.allCases.randomElement(using: &generator) ?? .add
+    let type = [PluginType.causeway, .bridge, .flannel].randomElement(using: &generator) ?? .causeway
     let lease = try lease("10.244.1.1/24", "fd00:10:0:1::1/64")
     let error = answer {
-      let network = try NetworkConfiguration(text, for: verb ?? .add)
-      _ = Traces(network, .causeway)
+      let network = try NetworkConfiguration(text, for: verb)
+      _ = Traces(network, type)
       _ = try validAttachments(network)
-      let configuration = try AttachmentConfiguration(network, arguments: Arguments("", known: []))
+      let configuration = try AttachmentConfiguration(network, arguments: Arguments("", known: []), as: type)
       let plan = try AddressPlan(configuration, lease)
       let ips = plan.rangeSets.compactMap { set in
         set.ranges.first.flatMap { range in
