@@ -3,7 +3,7 @@ internal import Addresses
 /// Which of 32,768 neighbouring addresses are held: one bit for each, lowest address and lowest bit first.
 struct HeldBlock: Equatable {
   /// Which addresses a block tells of.
-  struct Number: Hashable, CustomStringConvertible {
+  struct Number: Equatable, CustomStringConvertible {
     let family: IPFamily
     fileprivate let value: UInt128
 

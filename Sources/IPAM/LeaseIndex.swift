@@ -13,7 +13,7 @@ struct LeaseIndex: Sendable {
 
   /// Two spellings of one directory get an index each; either is right as long as it is believed.
   init(stateDirectory: String, leases: LeaseFiles) {
-    path = "\(stateDirectory)/ipam/\(String(hash(leases.path), radix: 16))"
+    path = "\(stateDirectory)/ipam/\(String(stableHash(leases.path.utf8), radix: 16))"
     directory = leases.path
   }
 
@@ -60,41 +60,54 @@ struct LeaseIndex: Sendable {
   }
 
   /// Takes over what has changed in the directory.
+  ///
+  /// Sorted arrays, no dictionaries: to bring a new type of dictionary into being costs an ADD more time than the files.
   func update(adding added: [HeldLease], removing removed: [HeldLease]) throws(SystemError) {
-    var entries: [String: (added: Set<OwnerEntry>, removed: Set<OwnerEntry>)] = [:]
-    var blocks: [HeldBlock.Number: [(address: IPAddress, isHeld: Bool)]] = [:]
-    for (leases, isHeld) in [(removed, false), (added, true)] {
-      for lease in leases {
-        blocks[.init(of: lease.address), default: []].append((lease.address, isHeld))
-        guard let id = lease.owner?.containerID else { continue }
-        let entry = OwnerEntry(hash: hash(id), name: lease.name)
-        if isHeld {
-          entries[entry.bucket, default: ([], [])].added.insert(entry)
-        } else {
-          entries[entry.bucket, default: ([], [])].removed.insert(entry)
-        }
+    let changes = removed.map { (lease: $0, isHeld: false) } + added.map { (lease: $0, isHeld: true) }
+    try updateOwners(
+      changes.compactMap { lease, isHeld in
+        lease.owner.map { (OwnerEntry(hash: stableHash($0.containerID.utf8), name: lease.name), isHeld) }
+      }.sorted { $0.0.bucket < $1.0.bucket })
+    try updateBlocks(
+      changes.map { (HeldBlock.Number(of: $0.address), $0.address, $1) }.sorted { $0.1 < $1.1 })
+  }
+
+  private func updateOwners(_ changes: [(entry: OwnerEntry, isHeld: Bool)]) throws(SystemError) {
+    var rest = changes[...]
+    while let bucket = rest.first?.entry.bucket {
+      let ofBucket = rest.prefix { $0.entry.bucket == bucket }
+      var entries = try entries(in: bucket)
+      for (entry, isHeld) in ofBucket {
+        entries.removeAll { $0 == entry }
+        if isHeld { entries.append(entry) }
       }
+      try Files.write("\(ownersPath)/\(bucket.name)", entries.flatMap(\.line))
+      rest = rest.dropFirst(ofBucket.count)
     }
-    for (bucket, change) in entries {
-      let entries = try self.entries(in: bucket).subtracting(change.removed).union(change.added)
-      try Files.write("\(ownersPath)/\(bucket)", entries.flatMap(\.line))
-    }
-    for (number, changes) in blocks {
+  }
+
+  private func updateBlocks(
+    _ changes: [(number: HeldBlock.Number, address: IPAddress, isHeld: Bool)]
+  ) throws(SystemError) {
+    var rest = changes[...]
+    while let number = rest.first?.number {
+      let ofBlock = rest.prefix { $0.number == number }
       var block = try block(number)
-      for change in changes { block[change.address] = change.isHeld }
+      for change in ofBlock { block[change.address] = change.isHeld }
       try Files.write("\(heldPath)/\(number)", block.content)
+      rest = rest.dropFirst(ofBlock.count)
     }
   }
 
   /// Names of leases that may be the container's; whether they are, their files tell.
   func names(containerID: String) throws(SystemError) -> [String] {
-    let wanted = hash(containerID)
+    let wanted = stableHash(containerID.utf8)
     return try entries(in: OwnerEntry(hash: wanted, name: "").bucket).filter { $0.hash == wanted }.map(\.name)
   }
 
-  private func entries(in bucket: String) throws(SystemError) -> Set<OwnerEntry> {
-    let content = try Files.read("\(ownersPath)/\(bucket)", limit: 256 << 20) ?? []
-    return Set(content.split(separator: UInt8(ascii: "\n")).compactMap { OwnerEntry(line: $0) })
+  private func entries(in bucket: OwnerEntry.Bucket) throws(SystemError) -> [OwnerEntry] {
+    let content = try Files.read("\(ownersPath)/\(bucket.name)", limit: 256 << 20) ?? []
+    return content.split(separator: UInt8(ascii: "\n")).compactMap { OwnerEntry(line: $0) }
   }
 
   /// What is held among a block's addresses.
@@ -107,7 +120,7 @@ struct LeaseIndex: Sendable {
 /// One lease in the index of owners: a line of one of 4,096 small files.
 ///
 /// A container's name stands there as a number: of whatever length and characters it is, and whoever shares the number.
-private struct OwnerEntry: Hashable {
+private struct OwnerEntry: Equatable {
   let hash: UInt64
   let name: String
 
@@ -124,10 +137,13 @@ private struct OwnerEntry: Hashable {
 
   var line: [UInt8] { Array("\(String(hash, radix: 16)) \(name)\n".utf8) }
 
-  var bucket: String { String(hash & 0xFFF, radix: 16) }
-}
+  /// Which of the files it stands in.
+  struct Bucket: Equatable, Comparable {
+    let number: UInt64
+    var name: String { String(number, radix: 16) }
 
-/// FNV-1a of 64 bits (Fowler, Noll, Vo): Swift's own hash is another in each process.
-private func hash(_ text: String) -> UInt64 {
-  text.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+    static func < (left: Bucket, right: Bucket) -> Bool { left.number < right.number }
+  }
+
+  var bucket: Bucket { Bucket(number: hash & 0xFFF) }
 }

@@ -1,7 +1,7 @@
 internal import CLinux
 internal import Glibc
 
-/// What tells one state of a file from another: a new inode, size or change time is a new content.
+/// What tells one state of a file from another: a new inode, size or time of modification is a new content.
 package struct FileIdentity: Sendable, Hashable {
   package let device: UInt64
   package let inode: UInt64

@@ -57,7 +57,7 @@ struct Adjacency {
     if let obstacle { return .failure(OffLink(obstacle)) }
     let looked = "no network of this node holds \(gateway) (\(lookedAt[gateway.family] ?? ""))"
     return .failure(
-      OffLink("\(looked); the vxlan backend, whose DirectRouting would reach it, is not available yet"))
+      OffLink("\(looked); host-gw reaches only nodes of the same layer-2 network"))
   }
 }
 

@@ -50,10 +50,9 @@ struct NextHopNumbers {
   /// Ours that nobody took.
   var rest: [NextHop] { byGateway.values.joined().sorted { $0.id < $1.id } }
 
-  /// A free number, the same for the same gateway wherever that is free: FNV-1a, then the next and the next.
+  /// A free number, the same for the same gateway wherever that is free: its hash, then the next and the next.
   private mutating func number(_ gateway: IPAddress) -> UInt32 {
-    var hash: UInt32 = 0x811C_9DC5
-    for byte in gateway.bytes { hash = (hash ^ UInt32(byte)) &* 0x0100_0193 }
+    var hash = UInt32(truncatingIfNeeded: stableHash(gateway.bytes))
     while true {
       let number = NextHopNumbers.first | (hash & 0x00FF_FFFF)
       if taken.insert(number).inserted { return number }

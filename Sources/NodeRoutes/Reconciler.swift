@@ -6,10 +6,10 @@ internal import Netlink
 /// this one pass: the marked routes in the kernel are the only state.
 package struct Reconciler: Sendable {
   private let selection: NodeSelection
-  private let files: LeaseFiles
+  private let files: PublishedLease
   private let masquerades: Bool
 
-  package init(selection: NodeSelection, files: LeaseFiles, masquerades: Bool) {
+  package init(selection: NodeSelection, files: PublishedLease, masquerades: Bool) {
     self.selection = selection
     self.files = files
     self.masquerades = masquerades

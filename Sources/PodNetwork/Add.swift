@@ -34,7 +34,7 @@ private func add(
   let attachment = Attachment(invocation, configuration.network.name)
   let state = StateDirectory(configuration.leaseSource.stateDirectory)
   var pod = try Pod(
-    namespace, interfaceName: invocation.interfaceName, families: plan.families,
+    namespace, interfaceName: invocation.interfaceName, hasIPv6: plan.has(.v6) || configuration.delegate != nil,
     detectsDuplicates: configuration.detectsDuplicates)
   try pod.checkNameIsFree()
 

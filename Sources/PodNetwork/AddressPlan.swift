@@ -33,13 +33,13 @@ struct AddressPlan: Sendable {
     isFromLease = addressing.rangeSets.isEmpty
     rangeSets = try addressing.rangeSets(orOf: lease, for: configuration.type, configuration.leaseSource)
     // The kernel takes no IPv6 address on a link with less (RFC 8200, section 5).
-    if let mtuBytes, mtuBytes < 1280, families.contains(.v6) {
+    if let mtuBytes, mtuBytes < 1280, has(.v6) {
       throw CNIError(
         .invalidConfiguration, "mtu must be at least 1280 bytes for IPv6, but is \(mtuBytes)")
     }
   }
 
-  var families: Set<IPFamily> { Set(rangeSets.map(\.family)) }
+  func has(_ family: IPFamily) -> Bool { rangeSets.contains { $0.family == family } }
 }
 
 /// What IPAM gave a pod.

@@ -18,7 +18,7 @@ package struct Attachment: Sendable, Hashable {
     let whole = "\(network):\(containerID):\(interfaceName)"
     guard whole.utf8.count > 220 else { return whole }
     return String(decoding: whole.utf8.prefix(203), as: UTF8.self) + "#"
-      + hexadecimal(fnv1a(whole), digits: 16)
+      + hexadecimal(stableHash(whole.utf8), digits: 16)
   }
 
   /// How the keys of a network's attachments begin.
@@ -28,22 +28,17 @@ package struct Attachment: Sendable, Hashable {
   ///
   /// `attempt` counts from 0: where somebody else's link has the name, the next one is taken.
   func hostLinkName(attempt: Int) -> String {
-    let hash = fnv1a("\(network):\(containerID):\(interfaceName):\(attempt)")
+    let hash = stableHash("\(network):\(containerID):\(interfaceName):\(attempt)".utf8)
     return "veth" + hexadecimal(hash >> 32 ^ hash & 0xFFFF_FFFF, digits: 8)
   }
 
   /// The MAC of the host's end, always the same as its name is; unicast and locally administered.
   var hostLinkMAC: MACAddress {
-    MACAddress(localBits: fnv1a("\(network):\(containerID):\(interfaceName)"))
+    MACAddress(localBits: stableHash("\(network):\(containerID):\(interfaceName)".utf8))
   }
 
   /// How many names for the host's end are tried.
   static let hostLinkAttempts = 10
-}
-
-/// FNV-1a, 64 bits: names need spreading, not secrecy.
-private func fnv1a(_ text: String) -> UInt64 {
-  text.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
 }
 
 private func hexadecimal(_ value: UInt64, digits: Int) -> String {

@@ -9,8 +9,8 @@ extension Attachment {
   /// Masquerades the pod's addresses, but towards its own subnets and the cluster's networks.
   func masquerade(_ addresses: PodAddresses, clusterNetworks: [IPPrefix]) throws(NetlinkError) {
     var netfilter = try NetfilterSocket()
-    let own = Set(addresses.prefixes.map(\.network))
-    let direct = own.sorted { $0.first < $1.first } + clusterNetworks.filter { !own.contains($0) }
+    let own = addresses.prefixes.map(\.network)
+    let direct = own + clusterNetworks.filter { !own.contains($0) }
     try Masquerade.add(
       addresses.hosts, owner: key, network: network, direct: direct, &netfilter)
   }

@@ -72,7 +72,9 @@ struct Bridge {
       undo.push(.gateway(gateway, Traces(configuration.network, configuration.type), state))
       try addGateway(gateway, owner: fromLease ? pluginOwner : nil, &host)
     }
-    for family in Set(gateways.map(\.family)) { try Bridge.enableForwarding(family) }
+    for family in IPFamily.allCases where gateways.contains(where: { $0.family == family }) {
+      try Bridge.enableForwarding(family)
+    }
     return present.contains { !gateways.contains($0) && !$0.address.isLinkLocal }
   }
 

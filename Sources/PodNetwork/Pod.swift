@@ -11,9 +11,9 @@ struct Pod: ~Copyable {
 
   /// Opens the pod and sees that the name is free.
   init(
-    _ namespace: borrowing NetworkNamespace, interfaceName: String, families: Set<IPFamily>, detectsDuplicates: Bool
+    _ namespace: borrowing NetworkNamespace, interfaceName: String, hasIPv6: Bool, detectsDuplicates: Bool
   ) throws {
-    try namespace.run { () throws(SystemError) in try Pod.prepare(families, detectsDuplicates) }
+    try namespace.run { () throws(SystemError) in try Pod.prepare(hasIPv6: hasIPv6, detectsDuplicates) }
     socket = try RouteSocket(in: namespace)
     self.interfaceName = interfaceName
   }
@@ -21,9 +21,9 @@ struct Pod: ~Copyable {
   /// Sets what links that come later inherit. It runs inside the namespace.
   ///
   /// arp_notify and ndisc_notify make the kernel tell the neighbours of each new pair of address and MAC.
-  private static func prepare(_ families: Set<IPFamily>, _ detectsDuplicates: Bool) throws(SystemError) {
+  private static func prepare(hasIPv6: Bool, _ detectsDuplicates: Bool) throws(SystemError) {
     try Sysctl.ensureIfPresent("net/ipv4/conf/default/arp_notify", "1")
-    guard families.contains(.v6) else { return }
+    guard hasIPv6 else { return }
     try Sysctl.ensureIfPresent("net/ipv6/conf/default/ndisc_notify", "1")
     // Nobody else can have the addresses that IPAM gives out, nor the link-local ones of random MACs: no detection
     // unless it is asked for.

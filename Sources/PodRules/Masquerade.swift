@@ -109,8 +109,7 @@ package enum Masquerade {
   /// A network's chain: the exceptions, then the rule. Its name tells its content, so it never needs a change.
   private static func chain(_ network: String, _ direct: [IPPrefix]) -> ChainName {
     let content = direct.map(\.description).joined(separator: ",")
-    let hash = content.utf8.reduce(0xCBF2_9CE4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
-    return ChainName("\(network)-\(String(hash, radix: 16))", in: table)
+    return ChainName("\(network)-\(String(stableHash(content.utf8), radix: 16))", in: table)
   }
 
   private static func newChain(_ chain: ChainName, _ direct: [IPPrefix]) -> [NetlinkRequest] {

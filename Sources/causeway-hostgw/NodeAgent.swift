@@ -9,7 +9,7 @@ struct NodeAgent: Sendable {
   let options: Options
   let store: any NodeStore
   let reconciler: Reconciler
-  let files: LeaseFiles
+  let files: PublishedLease
   let log: PassLog
 
   init(_ options: Options) throws {
@@ -18,7 +18,7 @@ struct NodeAgent: Sendable {
       switch options.store {
       case .file: FileNodeStore(path: options.nodesFile)
       }
-    files = LeaseFiles(
+    files = PublishedLease(
       subnetFile: options.subnetFile, leaseCopy: options.leaseCopy, stateDirectory: options.stateDir)
     let selection = NodeSelection(
       name: NodeAgent.given(options.nodeName), hostName: try Sysctl.read("kernel/hostname") ?? "",

@@ -22,7 +22,9 @@ import Testing
     #expect(peer.stateName == "off-link")
     #expect(peer.link == nil)
     let reason = try #require(peer.reason)
-    #expect(reason.contains("198.51.100.7") && reason.contains("192.0.2.1/24 on eth0") && reason.contains("vxlan"))
+    #expect(
+      reason.contains("198.51.100.7") && reason.contains("192.0.2.1/24 on eth0")
+        && reason.contains("same layer-2 network"))
   }
 
   @Test func aLinkThatIsDownIsNamed() throws {

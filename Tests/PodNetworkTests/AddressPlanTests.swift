@@ -9,7 +9,7 @@ import Testing
   @Test func theLeasesSubnetsAreTheRanges() throws {
     let plan = try AddressPlan(configuration(), lease("10.244.1.1/24", "fd00:10:0:1::1/64"))
     #expect(plan.isFromLease)
-    #expect(plan.families == [.v4, .v6])
+    #expect(plan.has(.v4) && plan.has(.v6))
     #expect(plan.mtuBytes == 1450)
     let range = try #require(plan.rangeSets.first?.ranges.first)
     #expect(range.subnet.description == "10.244.1.0/24")
@@ -49,7 +49,7 @@ import Testing
 
   @Test func layerTwoNeedsNoLease() throws {
     let plan = try AddressPlan(configuration(["ipam": ["type": "none"], "runtimeConfig": ["ips": ["10.1.0.1"]]]), nil)
-    #expect(plan.rangeSets == [] && plan.requested == [] && plan.families == [] && !plan.isFromLease)
+    #expect(plan.rangeSets == [] && plan.requested == [] && !plan.has(.v4) && !plan.isFromLease)
   }
 
   @Test(arguments: [("10.9.0.0/24", 1279, true), ("fd00:9::/64", 1279, false), ("fd00:9::/64", 1280, true)])

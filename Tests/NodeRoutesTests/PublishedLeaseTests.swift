@@ -4,15 +4,15 @@ import NodeRoutes
 import TestSupport
 import Testing
 
-@Suite struct LeaseFilesTests {
+@Suite struct PublishedLeaseTests {
   private let directory: TemporaryDirectory
-  private let files: LeaseFiles
+  private let files: PublishedLease
   private let lease = SubnetLease(
     networks: [prefix("10.244.0.0/16")], subnets: [prefix("10.244.1.1/24")], mtuBytes: 1500, masquerades: false)
 
   init() throws {
     directory = try TemporaryDirectory()
-    files = LeaseFiles(
+    files = PublishedLease(
       subnetFile: directory.file("run/subnet.env"), leaseCopy: directory.file("lib/lease.env"),
       stateDirectory: directory.file("run"))
   }

@@ -2,7 +2,7 @@ package import Lease
 package import Linux
 
 /// Where this node's lease is written for the plugin.
-package struct LeaseFiles: Sendable, Equatable {
+package struct PublishedLease: Sendable, Equatable {
   /// `subnet.env`, which pods come from.
   package var subnetFile: String
   /// A copy that survives a reboot.
