@@ -38,7 +38,7 @@ package struct NetworkNamespace: ~Copyable, Sendable {
 
   /// The namespace of the calling thread.
   package static func current() throws(SystemError) -> NetworkNamespace {
-    try NetworkNamespace("/proc/thread-self/ns/net")
+    try NetworkNamespace(currentPath)
   }
 
   /// Runs `body` in this namespace and comes back; it should do no more than open a socket or write a sysctl.
@@ -46,11 +46,11 @@ package struct NetworkNamespace: ~Copyable, Sendable {
   /// Only the calling thread moves, and `body` cannot be suspended, so nobody else runs in the wrong namespace. A thread
   /// made for the purpose would cost an ADD two more context switches, milliseconds on a busy node.
   package func run<Value>(_ body: () throws(SystemError) -> Value) throws(SystemError) -> Value {
-    let own = try NetworkNamespace.current()
-    try enter()
+    let own = try OwnedDescriptor.open(NetworkNamespace.currentPath, O_RDONLY)
+    try NetworkNamespace.enter(descriptor.number, path)
     defer {
       do throws(SystemError) {
-        try own.enter()
+        try NetworkNamespace.enter(own.number, NetworkNamespace.currentPath)
       } catch {
         // Whatever came next would happen to the wrong network.
         StandardError.write("cannot come back from a network namespace: \(error)")
@@ -60,9 +60,9 @@ package struct NetworkNamespace: ~Copyable, Sendable {
     return try body()
   }
 
-  private func enter() throws(SystemError) {
-    _ = try retryingOnInterrupt("enter the network namespace", path) {
-      clinux_setns(descriptor.number, CLONE_NEWNET)
-    }
+  private static let currentPath = "/proc/thread-self/ns/net"
+
+  private static func enter(_ descriptor: Int32, _ path: String) throws(SystemError) {
+    _ = try retryingOnInterrupt("enter the network namespace", path) { clinux_setns(descriptor, CLONE_NEWNET) }
   }
 }

@@ -11,19 +11,20 @@ package enum Program {
   }
 
   /// Runs `path` with exactly these arguments and environment, feeds it `input` and collects its standard output;
-  /// its standard error is ours.
+  /// its standard error is ours, unless it shall go among the output.
   ///
   /// - Throws: ETIMEDOUT when it runs longer than `limit` (it is then killed), EFBIG when it writes more than
   ///   4 MiB (killed too).
   package static func run(
-    _ path: String, _ arguments: [String], environment: [String], input: [UInt8], limit: Duration
+    _ path: String, _ arguments: [String], environment: [String], input: [UInt8], limit: Duration,
+    collectsErrors: Bool = false
   ) throws(SystemError) -> Outcome {
     // It may leave its input unread.
     CurrentProcess.ignoreBrokenPipes()
     let stdin = try pipe()
     let stdout = try pipe()
     let process = try spawn(
-      path, arguments, environment, stdin: stdin.reader.number, stdout: stdout.writer.number)
+      path, arguments, environment, stdin: stdin.reader.number, stdout: stdout.writer.number, collectsErrors)
     let deadline = MonotonicTime.now + limit
     do throws(SystemError) {
       let output = try exchange(
@@ -69,13 +70,14 @@ package enum Program {
   }
 
   private static func spawn(
-    _ path: String, _ arguments: [String], _ environment: [String], stdin: Int32, stdout: Int32
+    _ path: String, _ arguments: [String], _ environment: [String], stdin: Int32, stdout: Int32, _ collectsErrors: Bool
   ) throws(SystemError) -> pid_t {
     var actions = unsafe posix_spawn_file_actions_t()
     unsafe posix_spawn_file_actions_init(&actions)
     defer { unsafe posix_spawn_file_actions_destroy(&actions) }
     unsafe posix_spawn_file_actions_adddup2(&actions, stdin, 0)
     unsafe posix_spawn_file_actions_adddup2(&actions, stdout, 1)
+    if collectsErrors { unsafe posix_spawn_file_actions_adddup2(&actions, stdout, 2) }
     // A program must not inherit that we ignore SIGPIPE.
     var attributes = posix_spawnattr_t()
     unsafe posix_spawnattr_init(&attributes)

@@ -18,10 +18,15 @@ package struct NetlinkSocket: ~Copyable, Sendable {
     self.init(try NetlinkSocket.catching { () throws(SystemError) in try NetlinkSocket.open(family) })
   }
 
-  package init(family: Int32, in namespace: borrowing NetworkNamespace) throws(NetlinkError) {
+  package init(
+    family: Int32, in namespace: borrowing NetworkNamespace, after body: () throws(SystemError) -> Void = {}
+  ) throws(NetlinkError) {
     do throws(SystemError) {
       self.init(
-        owning: try namespace.run { () throws(SystemError) in try NetlinkSocket.open(family).release() })
+        owning: try namespace.run { () throws(SystemError) in
+          try body()
+          return try NetlinkSocket.open(family).release()
+        })
     } catch {
       throw .socket(error)
     }

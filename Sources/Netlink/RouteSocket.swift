@@ -14,9 +14,11 @@ package struct RouteSocket: ~Copyable, Sendable {
     netlink = try NetlinkSocket(family: NETLINK_ROUTE)
   }
 
-  /// In another namespace; the caller's own stays as it is.
-  package init(in namespace: borrowing NetworkNamespace) throws(NetlinkError) {
-    netlink = try NetlinkSocket(family: NETLINK_ROUTE, in: namespace)
+  /// In another namespace; the caller's own stays as it is. `body` runs there first, on the same visit.
+  package init(
+    in namespace: borrowing NetworkNamespace, after body: () throws(SystemError) -> Void = {}
+  ) throws(NetlinkError) {
+    netlink = try NetlinkSocket(family: NETLINK_ROUTE, in: namespace, after: body)
   }
 
   /// Does one thing, or throws why the kernel would not.

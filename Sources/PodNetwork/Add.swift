@@ -15,7 +15,8 @@ package func addAttachment(
     _ = try AttachmentResult().json(configuration.network.version)
   }
   let namespace = try openPodNamespace(invocation)
-  let lease = try configuration.leaseSource.obtain(searchPath: invocation.searchPath)
+  let lease = try configuration.leaseSource.obtain(
+    searchPath: invocation.searchPath, isNeeded: configuration.addressing?.rangeSets.isEmpty == true)
   let plan = try AddressPlan(configuration, lease)
   var host = try RouteSocket()
   var undo = Undo()

@@ -15,23 +15,30 @@ extension LeaseSource {
   /// In the ordinary case, nothing changed since the last `sync`, this costs one stat(2) and the reading of two
   /// small files. A `sync` that fails is told on standard error and fails no ADD: the lease counts.
   ///
-  /// - Throws: code 11 where another ADD's `sync` does not end, or the lease cannot be read.
-  func obtain(searchPath: [String]) throws -> SubnetLease? {
-    if let helper { try bringUpToDate(helper, searchPath) }
+  /// - Throws: code 11 where another ADD's `sync` does not end, the lease cannot be read, or it `isNeeded` and the
+  ///   helper could not make one: with the helper's own words.
+  func obtain(searchPath: [String], isNeeded: Bool) throws -> SubnetLease? {
+    let failure = try helper.flatMap { try bringUpToDate($0, searchPath) }
+    let lease: SubnetLease?
     do throws(LeaseError) {
-      return try read()
+      lease = try read()
     } catch {
       throw CNIError(.tryAgainLater, "the node's lease cannot be used", details: error.description)
     }
+    if let failure, lease == nil, isNeeded { throw CNIError(.tryAgainLater, remedy, details: failure) }
+    return lease
   }
 
-  private func bringUpToDate(_ helper: Helper, _ searchPath: [String]) throws {
-    if try isUpToDate(helper) || FileLock.isHeldExclusively(agentLock) { return }
+  /// Says why the helper failed, where it was run and did.
+  private func bringUpToDate(_ helper: Helper, _ searchPath: [String]) throws -> String? {
+    if try isUpToDate(helper) || FileLock.isHeldExclusively(agentLock) { return nil }
     try Files.makeDirectory(stateDirectory)
     let lock = try turn()
     // The ADD that held the lock before this one has done the work.
-    if try !isUpToDate(helper) && !hasJustFailed(helper) { try runHelper(helper, searchPath) }
+    let isDone = try isUpToDate(helper) || hasJustFailed(helper)
+    let failure = isDone ? nil : try runHelper(helper, searchPath)
     _ = consume lock
+    return failure
   }
 
   /// Whether the helper failed on this very nodes file less than 30 seconds ago and there is a lease: then ADD goes on
@@ -68,29 +75,31 @@ extension LeaseSource {
     return try NodesFileMark(identity).isStored(in: stateDirectory)
   }
 
-  private func runHelper(_ helper: Helper, _ searchPath: [String]) throws {
+  private func runHelper(_ helper: Helper, _ searchPath: [String]) throws -> String? {
     guard let program = LeaseSource.findHelper(searchPath) else {
-      StandardError.write(
-        "\(LeaseSource.helperName) is not in CNI_PATH \(searchPath.joined(separator: ":")): routes stay as they are"
-      )
-      return
+      return told("\(LeaseSource.helperName) is not in CNI_PATH \(searchPath.joined(separator: ":"))")
     }
+    let failure: String
     do {
       let outcome = try Program.run(
         program, ["sync", "--config", "-"], environment: ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"],
-        input: Array(JSONValue.object(helper.options).text().utf8), limit: LeaseSource.limit)
+        input: Array(JSONValue.object(helper.options).text().utf8), limit: LeaseSource.limit, collectsErrors: true)
       guard outcome.status != 0 else {
         try Files.remove(failureFile)
-        return
+        return nil
       }
-      try Files.write(failureFile, [])
-      StandardError.write(
-        "\(LeaseSource.helperName) sync ended with \(outcome.status): \(String(decoding: outcome.output, as: UTF8.self))"
-      )
+      failure = String(decoding: outcome.output, as: UTF8.self)
     } catch let error as SystemError {
-      try Files.write(failureFile, [])
-      StandardError.write("\(LeaseSource.helperName) sync: \(error)")
+      failure = error.description
     }
+    try Files.write(failureFile, [])
+    return told("\(LeaseSource.helperName) sync: \(failure)")
+  }
+
+  /// For the runtime's log, since most ADDs succeed all the same.
+  private func told(_ failure: String) -> String {
+    StandardError.write(failure)
+    return failure
   }
 
   static func findHelper(_ searchPath: [String]) -> String? {

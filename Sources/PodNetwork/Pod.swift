@@ -13,8 +13,9 @@ struct Pod: ~Copyable {
   init(
     _ namespace: borrowing NetworkNamespace, interfaceName: String, hasIPv6: Bool, detectsDuplicates: Bool
   ) throws {
-    try namespace.run { () throws(SystemError) in try Pod.prepare(hasIPv6: hasIPv6, detectsDuplicates) }
-    socket = try RouteSocket(in: namespace)
+    socket = try RouteSocket(in: namespace) { () throws(SystemError) in
+      try Pod.prepare(hasIPv6: hasIPv6, detectsDuplicates)
+    }
     self.interfaceName = interfaceName
   }
 
