@@ -97,6 +97,20 @@ struct HandOffTests {
     #expect(try fixture.node.podRoutes().count == 2)
   }
 
+  /// Twenty seconds, so that a runtime gets its answer before it loses patience.
+  @Test func anEndlessSyncOfAnotherADDIsWaitedForWithinBounds() throws {
+    let fixture = try Fixture()
+    try fixture.node.sh("mkdir -p /run/causeway")
+    try fixture.node.addPod("a")
+    let other = try fixture.node.start(["flock", "/run/causeway/hand-off.lock", "sleep", "60"])
+    #expect(
+      try eventually { try fixture.node.run(["flock", "-n", "/run/causeway/hand-off.lock", "true"]).status != 0 })
+    let answer = try fixture.runtime.call("ADD", "a", fixture.configuration)
+    #expect(answer.code == 11 && answer.message.contains("/run/causeway/hand-off.lock is held"), "\(answer)")
+    #expect(try fixture.node.remains() == [])
+    other.stop()
+  }
+
   @Test func aBrokenFileFailsNoPodThatHasALease() throws {
     let fixture = try Fixture()
     for pod in ["a", "b"] { try fixture.node.addPod(pod) }
