@@ -153,6 +153,9 @@ package struct ChainHook: Sendable {
   /// Source address translation, at the priority that `nft` calls srcnat.
   package static let sourceNAT = ChainHook(
     type: "nat", number: UInt32(NF_INET_POST_ROUTING.rawValue), priority: 100)
+  /// In a bridge's table: each frame as it comes in by a port, at the priority that `nft` calls dstnat there.
+  package static let bridgePrerouting = ChainHook(
+    type: "filter", number: UInt32(NF_INET_PRE_ROUTING.rawValue), priority: -300)
 }
 
 /// What a set's keys are: the number that `nft` knows the type by (its include/datatype.h), and their size.
@@ -162,4 +165,7 @@ package struct SetKey: Sendable {
 
   package static let ipv4Address = SetKey(type: 7, lengthBytes: 4)
   package static let ipv6Address = SetKey(type: 8, lengthBytes: 16)
+  package static let linkName = SetKey(type: 41, lengthBytes: 16)
+  /// `ifname . ether_addr`: `nft` keeps six bits for each type, and each part fills whole four bytes.
+  package static let linkNameAndMAC = SetKey(type: 41 << 6 | 9, lengthBytes: 16 + 8)
 }

@@ -40,6 +40,37 @@ package struct RuleExpression: Sendable {
     ]
   }
 
+  /// `iifname @set`: goes on where the link that the frame came in by is in the set.
+  package static func inputLink(isIn set: SetName) -> [RuleExpression] {
+    [inputLinkName, lookup(set, inverted: false)]
+  }
+
+  /// `iifname . ether saddr != @set`: goes on where link and source MAC together are not in the set.
+  package static func inputLinkAndSourceMAC(areNotIn set: SetName) -> [RuleExpression] {
+    [inputLinkName, sourceMAC, lookup(set, inverted: true)]
+  }
+
+  /// `drop`.
+  package static let drop = immediate(Int32(NF_DROP))
+
+  private static let inputLinkName = meta(UInt32(NFT_META_IIFNAME.rawValue), into: register)
+
+  /// Behind the 16 bytes of the name, as the key of a set has both.
+  private static let sourceMAC = RuleExpression("payload") {
+    $0.put(UInt16(NFTA_PAYLOAD_DREG.rawValue), bigEndian: UInt32(NFT_REG_2.rawValue))
+    $0.put(UInt16(NFTA_PAYLOAD_BASE.rawValue), bigEndian: UInt32(NFT_PAYLOAD_LL_HEADER.rawValue))
+    $0.put(UInt16(NFTA_PAYLOAD_OFFSET.rawValue), bigEndian: UInt32(6))
+    $0.put(UInt16(NFTA_PAYLOAD_LEN.rawValue), bigEndian: UInt32(6))
+  }
+
+  private static func lookup(_ set: SetName, inverted: Bool) -> RuleExpression {
+    RuleExpression("lookup") {
+      $0.put(UInt16(NFTA_LOOKUP_SET.rawValue), cString: set.name)
+      $0.put(UInt16(NFTA_LOOKUP_SREG.rawValue), bigEndian: register)
+      if inverted { $0.put(UInt16(NFTA_LOOKUP_FLAGS.rawValue), bigEndian: UInt32(NFT_LOOKUP_F_INV.rawValue)) }
+    }
+  }
+
   /// `vmap @set`: the verdict that the map has for what is loaded; none, and the rule goes on.
   package static func verdict(from map: SetName) -> RuleExpression {
     RuleExpression("lookup") {

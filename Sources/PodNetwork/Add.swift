@@ -41,17 +41,19 @@ private func add(
 
   var addresses = try lease(attachment, configuration, plan, &undo)
   undo.push(.record(state.records, attachment))
+  var generator = SystemRandomNumberGenerator()
+  let podMAC = configuration.requestedMAC ?? .random(using: &generator)
   var hostLink = attachment.hostLinkName(attempt: 0)
-  try state.records.store(record(attachment, configuration, namespace, addresses, hostLink))
+  try state.records.store(record(attachment, configuration, namespace, addresses, hostLink, podMAC))
 
   let use = try state.useBridge()
   let bridge = try Bridge.ensure(configuration, state, &host, &undo)
   let cable = try Cable.make(
-    attachment, configuration, mtuBytes: plan.mtuBytes, bridge: bridge, namespace: namespace, &host)
+    attachment, podMAC: podMAC, mtuBytes: plan.mtuBytes, bridge: bridge, namespace: namespace, &host)
   undo.push(.cable(attachment))
   if cable.hostName != hostLink {
     hostLink = cable.hostName
-    try state.records.store(record(attachment, configuration, namespace, addresses, hostLink))
+    try state.records.store(record(attachment, configuration, namespace, addresses, hostLink, podMAC))
   }
   try cable.finish(attachment, configuration, &host)
   let link = try pod.setUp(leavesDown: configuration.leavesInterfaceDown)
@@ -62,14 +64,15 @@ private func add(
     undo.push(.delegate(delegate, searchPath: invocation.searchPath))
     let result = try delegate.add(invocation.searchPath)
     addresses = PodAddresses(delegate: result)
-    try state.records.store(record(attachment, configuration, namespace, addresses, hostLink))
+    try state.records.store(record(attachment, configuration, namespace, addresses, hostLink, podMAC))
   }
   let mayHaveOldGateways =
     configuration.isGateway
     ? try bridge.ensureGateways(
       addresses.gateways, fromLease: plan.isFromLease, configuration, state, &host, &undo) : false
+  undo.push(.rules(attachment, addresses.hosts, cable))
+  if configuration.checksMAC { try attachment.guardMAC(cable) }
   if plan.masquerades && !addresses.ips.isEmpty {
-    undo.push(.rules(attachment, addresses.hosts))
     try attachment.masquerade(addresses, clusterNetworks: plan.clusterNetworks)
   }
   let routes = podRoutes(configuration, plan, addresses)
@@ -111,11 +114,11 @@ private func lease(
 
 private func record(
   _ attachment: Attachment, _ configuration: AttachmentConfiguration, _ namespace: borrowing NetworkNamespace,
-  _ addresses: PodAddresses, _ hostLink: String
+  _ addresses: PodAddresses, _ hostLink: String, _ podMAC: MACAddress
 ) -> AttachmentRecord {
   AttachmentRecord(
     attachment: attachment, namespace: namespace.identity, namespacePath: namespace.path,
-    hostLink: hostLink, addresses: addresses.hosts,
+    hostLink: hostLink, mac: podMAC, addresses: addresses.hosts,
     dataDirectory: configuration.addressing?.dataDirectory ?? "")
 }
 

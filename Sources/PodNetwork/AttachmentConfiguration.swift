@@ -15,6 +15,8 @@ package struct AttachmentConfiguration: Sendable {
   let hairpin: Bool
   let isPromiscuous: Bool
   let isIsolated: Bool
+  /// The pod may send from its own MAC only.
+  let checksMAC: Bool
   /// `nil`: as the lease says, and not without one.
   let masquerades: Bool?
   /// `nil`: the lease's, where there is one, else the kernel's.
@@ -58,6 +60,7 @@ package struct AttachmentConfiguration: Sendable {
         details: "set hairpinMode or promiscMode to false")
     }
     isIsolated = try fields.bool("portIsolation") ?? false
+    checksMAC = try fields.bool("macspoofchk") ?? false
     masquerades = try AttachmentConfiguration.masquerades(fields)
     mtuBytes = try AttachmentConfiguration.mtuBytes(fields)
     detectsDuplicates = try fields.bool("enabledad") ?? false
@@ -141,7 +144,6 @@ package struct AttachmentConfiguration: Sendable {
   private static func refuseUnsupported(_ fields: JSONFields) throws {
     var refused: [(String, String)] = []
     if let mode = try fields.text("mode"), mode != "bridge" { refused.append(("mode", "\"\(mode)\"")) }
-    if try fields.bool("macspoofchk") == true { refused.append(("macspoofchk", "true")) }
     if let vlan = try fields.number("vlan", Int.self), vlan != 0 { refused.append(("vlan", "\(vlan)")) }
     if let trunk = try fields.array("vlanTrunk"), !trunk.isEmpty { refused.append(("vlanTrunk", "a list")) }
     guard let (key, value) = refused.first else { return }

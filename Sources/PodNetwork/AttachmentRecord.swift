@@ -10,6 +10,8 @@ struct AttachmentRecord: Equatable, Sendable {
   let namespace: NetworkNamespace.Identity
   let namespacePath: String
   let hostLink: String
+  /// The pod's own; `nil` in a record of an earlier version.
+  let mac: MACAddress?
   let addresses: [IPAddress]
   /// Empty where the pod has no address.
   let dataDirectory: String
@@ -20,7 +22,8 @@ struct AttachmentRecord: Equatable, Sendable {
       "ifname": .string(attachment.interfaceName), "netns": .string(namespacePath),
       "device": .integer(Int64(bitPattern: namespace.device)),
       "inode": .integer(Int64(bitPattern: namespace.inode)),
-      "hostLink": .string(hostLink), "addresses": .array(addresses.map { .string($0.description) }),
+      "hostLink": .string(hostLink), "mac": .string(mac?.description ?? ""),
+      "addresses": .array(addresses.map { .string($0.description) }),
       "dataDir": .string(dataDirectory),
     ]
   }
@@ -37,18 +40,21 @@ struct AttachmentRecord: Equatable, Sendable {
       device: UInt64(bitPattern: device), inode: UInt64(bitPattern: inode))
     namespacePath = path
     self.hostLink = hostLink
+    mac = object["mac"]?.string.flatMap { MACAddress($0) }
     self.dataDirectory = dataDirectory
     addresses = (object["addresses"]?.array ?? []).compactMap { $0.string.flatMap { IPAddress($0) } }
   }
 
   init(
     attachment: Attachment, namespace: NetworkNamespace.Identity, namespacePath: String, hostLink: String,
+    mac: MACAddress?,
     addresses: [IPAddress], dataDirectory: String
   ) {
     self.attachment = attachment
     self.namespace = namespace
     self.namespacePath = namespacePath
     self.hostLink = hostLink
+    self.mac = mac
     self.addresses = addresses
     self.dataDirectory = dataDirectory
   }

@@ -21,11 +21,23 @@ extension Attachment {
     return try Masquerade.holds(address, owner: key, &netfilter)
   }
 
-  /// Removes the rules of these addresses as far as they are this attachment's.
-  func removeRules(of addresses: [IPAddress]) throws(NetlinkError) {
-    guard !addresses.isEmpty else { return }
+  /// Lets the pod send from its own MAC only.
+  func guardMAC(_ cable: Cable) throws(NetlinkError) {
     var netfilter = try NetfilterSocket()
-    try Masquerade.remove(addresses, owner: key, &netfilter)
+    try SpoofGuard.add(port: cable.hostName, mac: cable.podMAC, owner: key, &netfilter)
+  }
+
+  /// Removes the rules of these addresses, and those of the host's end, as far as they are this attachment's.
+  func removeRules(of addresses: [IPAddress], port: String, mac: MACAddress?) throws(NetlinkError) {
+    var netfilter = try NetfilterSocket()
+    try SpoofGuard.remove(port: port, mac: mac, owner: key, &netfilter)
+    if !addresses.isEmpty { try Masquerade.remove(addresses, owner: key, &netfilter) }
+  }
+
+  /// Whether the host's end is held to this MAC.
+  func isGuarded(port: String, mac: MACAddress) throws(NetlinkError) -> Bool {
+    var netfilter = try NetfilterSocket()
+    return try SpoofGuard.holds(port: port, mac: mac, owner: key, &netfilter)
   }
 
   /// Removes the rules of the network's attachments that are not among the valid ones.
@@ -33,5 +45,6 @@ extension Attachment {
     var netfilter = try NetfilterSocket()
     let prefix = keyPrefix(network: network)
     try Masquerade.collect(keeping: valid, &netfilter) { $0.hasPrefix(prefix) }
+    try SpoofGuard.collect(keeping: valid, &netfilter) { $0.hasPrefix(prefix) }
   }
 }

@@ -14,12 +14,10 @@ struct Cable {
   ///
   /// Both MACs are set at creation, so that nobody (udev's MACAddressPolicy) makes others of them.
   static func make(
-    _ attachment: Attachment, _ configuration: AttachmentConfiguration, mtuBytes: Int?, bridge: Bridge,
+    _ attachment: Attachment, podMAC: MACAddress, mtuBytes: Int?, bridge: Bridge,
     namespace: borrowing NetworkNamespace, _ host: inout RouteSocket
   ) throws -> Cable {
-    var generator = SystemRandomNumberGenerator()
     let hostMAC = attachment.hostLinkMAC
-    let podMAC = configuration.requestedMAC ?? .random(using: &generator)
     for attempt in 0..<Attachment.hostLinkAttempts {
       let name = attachment.hostLinkName(attempt: attempt)
       let request = NetlinkRequest.addVethPair(

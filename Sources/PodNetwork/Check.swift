@@ -104,6 +104,9 @@ private func checkHostSide(
   {
     throw fault("the MAC of \(port.name) is \(now), not \(mac)")
   }
+  if configuration.checksMAC, let mac = podLink.mac, try !attachment.isGuarded(port: port.name, mac: mac) {
+    throw fault("the rule that holds \(port.name) to the MAC \(mac) is gone")
+  }
   guard configuration.isGateway else { return }
   let present = Set(try host.addresses(on: bridge.index).map(\.prefix.address))
   for gateway in result.ips.compactMap(\.gateway) where !present.contains(gateway) {

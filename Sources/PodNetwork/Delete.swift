@@ -29,7 +29,8 @@ package func deleteAttachment(
   let owner = LeaseOwner(attachment)
   let addresses = record?.addresses ?? leases.flatMap { (try? $0.find(owner)) ?? [] }
   do throws(NetlinkError) {
-    try attachment.removeRules(of: addresses)
+    try attachment.removeRules(
+      of: addresses, port: record?.hostLink ?? attachment.hostLinkName(attempt: 0), mac: record?.mac)
   } catch {
     // A rule too many harms nobody: the address's next owner replaces it.
     StandardError.write("a rule of \(attachment.key) stays: \(error)")

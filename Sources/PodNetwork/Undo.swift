@@ -18,7 +18,7 @@ struct Undo {
     case forcedAway(IPPrefix, bridgeIndex: Int32)
     case cable(Attachment)
     case delegate(IPAMDelegate, searchPath: [String])
-    case rules(Attachment, [IPAddress])
+    case rules(Attachment, [IPAddress], Cable)
 
     var isGateway: Bool {
       if case .gateway = self { true } else { false }
@@ -46,7 +46,8 @@ struct Undo {
         case .forcedAway(let address, let bridgeIndex):
           try host.perform(.addAddress(address, to: bridgeIndex), accepting: EEXIST)
         case .delegate(let delegate, let searchPath): try delegate.call(.delete, searchPath)
-        case .rules(let attachment, let addresses): try attachment.removeRules(of: addresses)
+        case .rules(let attachment, let addresses, let cable):
+          try attachment.removeRules(of: addresses, port: cable.hostName, mac: cable.podMAC)
         case .cable(let attachment): _ = try Cable.remove(attachment, &host)
         case .bridge(let name, let state): try Undo.removeBridge(name, state, &host)
         }

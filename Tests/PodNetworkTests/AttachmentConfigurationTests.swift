@@ -104,8 +104,6 @@ import Testing
 
   static let refused = [
     Case(["mode": "routed"], .unsupportedField, #"mode = "routed" is not supported"#),
-    Case(["MACSpoofChk": true], .unsupportedField, "macspoofchk = true is not supported"),
-    Case(["macspoofchk": true], .unsupportedField, "macspoofchk = true is not supported"),
     Case(["vlan": 100], .unsupportedField, "vlan = 100 is not supported"),
     Case(["vlan": -100], .unsupportedField, "vlan = -100 is not supported"),
     Case(["vlanTrunk": [["id": 7]]], .unsupportedField, "vlanTrunk = a list is not supported"),

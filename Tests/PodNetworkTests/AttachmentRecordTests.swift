@@ -17,6 +17,7 @@ import Testing
       attachment: Attachment(network: network, containerID: id, interfaceName: "eth0"),
       // Both of them use the sign's bit.
       namespace: .init(device: .max, inode: 1 << 63), namespacePath: "/run/netns/\"é\"", hostLink: "veth1",
+      mac: MACAddress("02:00:00:00:00:01"),
       addresses: [try #require(IPAddress("10.1.0.5")), try #require(IPAddress("fd00::5"))],
       dataDirectory: dataDirectory)
   }
@@ -38,7 +39,8 @@ import Testing
   @Test func anAttachmentWithoutAddresses() throws {
     let attachment = Attachment(network: "net", containerID: String(repeating: "c", count: 5000), interfaceName: "eth0")
     let record = AttachmentRecord(
-      attachment: attachment, namespace: .init(device: 0, inode: 0), namespacePath: "", hostLink: "", addresses: [],
+      attachment: attachment, namespace: .init(device: 0, inode: 0), namespacePath: "", hostLink: "", mac: nil,
+      addresses: [],
       dataDirectory: "")
     try records.store(record)
     #expect(records.find(attachment) == record)

@@ -1,0 +1,89 @@
+package import Addresses
+internal import Glibc
+package import Netlink
+
+/// Which MAC a pod may send from (`macspoofchk`): the plugin's table `bridge causeway`.
+///
+/// One set holds the ports that are watched, another the pairs of port and MAC that pass; each element carries its owner
+/// as a comment. Nothing is looked up but by key, and no other program is run.
+package enum SpoofGuard {
+  private static let table = TableName(.bridge, "causeway")
+  private static let ports = SetName("ports", in: table)
+  private static let senders = SetName("senders", in: table)
+  private static let base = ChainName("prerouting", in: table)
+
+  /// Lets the port's pod send from this MAC only.
+  package static func add(
+    port: String, mac: MACAddress, owner: String, _ netfilter: inout NetfilterSocket
+  ) throws(NetlinkError) {
+    let elements: [NetlinkRequest] = [
+      .addElement(key(port), to: ports, comment: owner),
+      .addElement(key(port) + mac.bytes + [0, 0], to: senders, comment: owner),
+    ]
+    do throws(NetlinkError) {
+      try netfilter.commit(elements)
+    } catch {
+      switch error.errno {
+      case ENOENT: try netfilter.commit(newTable, accepting: EEXIST)
+      // The port had an earlier pod, whose elements stayed.
+      case EEXIST: try remove(port: port, &netfilter)
+      default: throw error
+      }
+      try netfilter.commit(elements)
+    }
+  }
+
+  /// Removes the elements of the port with this owner, of this MAC where it is known; absence is success.
+  package static func remove(
+    port: String, mac: MACAddress? = nil, owner: String? = nil, _ netfilter: inout NetfilterSocket
+  ) throws(NetlinkError) {
+    let port = key(port)
+    guard let found = try netfilter.comment(of: port, in: ports), owner == nil || found == owner else { return }
+    var removals: [NetlinkRequest] = [.removeElement(port, from: ports)]
+    if let mac, try netfilter.comment(of: port + mac.bytes + [0, 0], in: senders) != nil {
+      removals.append(.removeElement(port + mac.bytes + [0, 0], from: senders))
+    } else {
+      removals += try netfilter.elements(of: senders).filter { $0.key.starts(with: port) }
+        .map { .removeElement($0.key, from: senders) }
+    }
+    try netfilter.commit(removals, accepting: ENOENT)
+  }
+
+  /// Removes every element whose owner is in the network (as `isInNetwork` tells) and not among `valid`.
+  package static func collect(
+    keeping valid: Set<String>, _ netfilter: inout NetfilterSocket, isInNetwork: (String) -> Bool
+  ) throws(NetlinkError) {
+    for set in [ports, senders] {
+      let stray = try netfilter.elements(of: set).filter { isInNetwork($0.comment) && !valid.contains($0.comment) }
+      if !stray.isEmpty { try netfilter.commit(stray.map { .removeElement($0.key, from: set) }, accepting: ENOENT) }
+    }
+  }
+
+  /// Whether the port's pod is held to this MAC.
+  package static func holds(
+    port: String, mac: MACAddress, owner: String, _ netfilter: inout NetfilterSocket
+  ) throws(NetlinkError) -> Bool {
+    let port = key(port)
+    let watched = try netfilter.comment(of: port, in: ports)
+    let passing = try netfilter.comment(of: port + mac.bytes + [0, 0], in: senders)
+    return watched == owner && passing == owner
+  }
+
+  /// A link's name as a key: 16 bytes, filled with zeros.
+  private static func key(_ port: String) -> [UInt8] {
+    let name = Array(port.utf8.prefix(16))
+    return name + [UInt8](repeating: 0, count: 16 - name.count)
+  }
+
+  private static var newTable: [NetlinkRequest] {
+    [
+      .addTable(table),
+      .addSet(ports, key: .linkName, id: 1),
+      .addSet(senders, key: .linkNameAndMAC, id: 2),
+      .addChain(base, hook: .bridgePrerouting),
+      .addRule(
+        RuleExpression.inputLink(isIn: ports) + RuleExpression.inputLinkAndSourceMAC(areNotIn: senders) + [.drop],
+        to: base),
+    ]
+  }
+}
