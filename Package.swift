@@ -39,7 +39,7 @@ let package = Package(
       swiftSettings: settings),
     .target(name: "Lease", dependencies: ["JSON", "Addresses", "Linux"], swiftSettings: settings),
     .executableTarget(
-      name: "causeway", dependencies: ["PodNetwork", "CNI", "JSON", "Linux"], swiftSettings: settings,
+      name: "causeway", dependencies: ["PodNetwork", "CNI", "Linux"], swiftSettings: settings,
       linkerSettings: [
         .unsafeFlags(["-static-executable", "-Xlinker", "-s"], .when(configuration: .release))
       ]),

@@ -1,5 +1,4 @@
 internal import CNI
-internal import JSON
 internal import Linux
 internal import PodNetwork
 
@@ -15,10 +14,10 @@ enum Plugin {
     }
     do {
       let answer = try answer()
-      write(answer)
-      CurrentProcess.exit(0)
+      // Who gets no answer must not take it for success: it will DEL.
+      CurrentProcess.exit(write(answer) ? 0 : 1)
     } catch {
-      write((try? CNIError(error).json.text(.indented(4))) ?? "")
+      _ = write(CNIError(error).text)
       CurrentProcess.exit(1)
     }
   }
@@ -34,11 +33,11 @@ enum Plugin {
 
   private static func answer() throws -> String {
     let invocation = try Invocation(environment: CurrentProcess.environment)
-    if invocation.verb == .version { return try versions().text() + "\n" }
+    if invocation.verb == .version { return try SpecVersion.answer() }
     let network = try NetworkConfiguration(try standardInput(), for: invocation.verb)
     let type = PluginType(programPath: CurrentProcess.programPath, network)
     let result = type == .ipam ? try giveAddress(invocation, network) : try attach(invocation, network, as: type)
-    return try result?.json(network.version).text(.indented(4)) ?? ""
+    return try result?.text(network.version) ?? ""
   }
 
   /// The verbs of a plugin that makes interfaces; only ADD has a result.
@@ -90,16 +89,10 @@ enum Plugin {
       details: "a network configuration has some thousands")
   }
 
-  private static func versions() -> JSONValue {
-    [
-      "cniVersion": .string(SpecVersion.current.description),
-      "supportedVersions": .array(SpecVersion.supported.map { .string($0.description) }),
-    ]
-  }
-
-  private static func write(_ text: String) {
-    guard !text.isEmpty else { return }
+  /// One write to standard output; false where that fails.
+  private static func write(_ text: String) -> Bool {
+    guard !text.isEmpty else { return true }
     let stdout = OwnedDescriptor(owning: 1)
-    try? stdout.writeAll(Array(text.utf8), subject: "standard output")
+    return (try? stdout.writeAll(Array(text.utf8), subject: "standard output")) != nil
   }
 }
