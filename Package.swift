@@ -66,7 +66,8 @@ let package = Package(
     .testTarget(name: "LinuxTests", dependencies: ["Linux", "TestSupport"], swiftSettings: settings),
     .testTarget(name: "NetlinkTests", dependencies: ["Netlink"], swiftSettings: settings),
     .testTarget(
-      name: "KernelTests", dependencies: ["Netlink", "Linux", "Addresses", "JSON", "TestSupport"],
+      name: "KernelTests",
+      dependencies: ["NodeRoutes", "Lease", "Netlink", "Linux", "Addresses", "JSON", "TestSupport"],
       swiftSettings: settings),
     .testTarget(
       name: "IPAMTests", dependencies: ["IPAM", "Linux", "Addresses", "TestSupport"], swiftSettings: settings),

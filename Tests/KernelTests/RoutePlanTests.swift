@@ -1,0 +1,51 @@
+import Addresses
+import JSON
+import Lease
+import Linux
+import Netlink
+import NodeRoutes
+import TestSupport
+import Testing
+
+/// A plan of routes carried out by the kernel, with next-hop objects and as kernels before 5.3 have it.
+@Suite(.requiresRoot, .timeLimit(.minutes(1)))
+struct RoutePlanTests {
+  private func snapshot(_ gateways: [(name: String, ip: String, subnet: String)]) throws -> NodeSnapshot {
+    NodeSnapshot(
+      netConf: NetConf(networks: [try #require(IPPrefix("10.244.0.0/16"))]),
+      nodes: gateways.map { node in
+        Node(
+          name: node.name, publicIP: IPAddress(node.ip), publicIPv6: nil,
+          subnet: IPPrefix(node.subnet), ipv6Subnet: nil)
+      })
+  }
+
+  /// One pass, on a kernel that is said to have next-hop objects or not.
+  private func pass(_ node: TestNode, _ snapshot: NodeSnapshot, hasNextHops: Bool) throws {
+    var socket = try node.routeSocket()
+    var state = try NetworkState.read(&socket)
+    if !hasNextHops { state.nextHops = nil }
+    let own = try OwnNode(snapshot, NodeSelection(hostName: "a"), state: state)
+    let outcome = try socket.apply(RoutePlan(snapshot, own: own, state: state))
+    #expect(outcome.peers.allSatisfy { $0.state == .installed }, "\(outcome.peers)")
+  }
+
+  @Test(arguments: [true, false])
+  func aPeerThatComesMovesAndLeaves(_ hasNextHops: Bool) throws {
+    let node = try TestNode()
+    try node.sh(
+      "ip link add eth0 type veth peer name far && ip link set far up && ip link set eth0 up && ip address add 192.0.2.1/24 dev eth0"
+    )
+    let own = (name: "a", ip: "192.0.2.1", subnet: "10.244.1.0/24")
+    for (gateway, expected) in [("192.0.2.2", ["192.0.2.2"]), ("192.0.2.9", ["192.0.2.9"])] {
+      try pass(node, snapshot([own, ("b", gateway, "10.244.2.0/24")]), hasNextHops: hasNextHops)
+      let routes = try node.ip(json: "route", "show", "proto", "202")
+      #expect(routes.map { $0["dst"]?.string } == ["10.244.2.0/24"])
+      #expect(routes.compactMap { $0["gateway"]?.string } == expected)
+      #expect((routes.first?["nhid"] != nil) == hasNextHops)
+    }
+    try pass(node, snapshot([own]), hasNextHops: hasNextHops)
+    #expect(try node.ip(json: "route", "show", "proto", "202").isEmpty)
+    #expect(try node.ip(json: "nexthop", "show").isEmpty)
+  }
+}
