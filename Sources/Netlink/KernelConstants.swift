@@ -99,8 +99,9 @@ enum NextHopAttribute {
 /// Message types of nf_tables, without the subsystem's part (linux/netfilter/nf_tables.h).
 enum NFTMessage {
   static let newTable = UInt16(NFT_MSG_NEWTABLE.rawValue)
-  static let deleteTable = UInt16(NFT_MSG_DELTABLE.rawValue)
   static let newChain = UInt16(NFT_MSG_NEWCHAIN.rawValue)
+  static let getChain = UInt16(NFT_MSG_GETCHAIN.rawValue)
+  static let deleteChain = UInt16(NFT_MSG_DELCHAIN.rawValue)
   static let newRule = UInt16(NFT_MSG_NEWRULE.rawValue)
   static let newSet = UInt16(NFT_MSG_NEWSET.rawValue)
   static let newElement = UInt16(NFT_MSG_NEWSETELEM.rawValue)

@@ -45,6 +45,18 @@ extension NetlinkRequest {
     return request
   }
 
+  /// Removes a chain with its rules. EBUSY while an element or a rule leads to it, ENOENT where it is not there.
+  package static func removeChain(_ chain: ChainName) -> NetlinkRequest {
+    var request = nft("remove the chain", chain.name, chain.table, NFTMessage.deleteChain)
+    request.put(NFTAttribute.chainTable, cString: chain.table.name)
+    request.put(NFTAttribute.chainName, cString: chain.name)
+    return request
+  }
+
+  static func listChains(of table: TableName) -> NetlinkRequest {
+    nft("list the chains of the table", table.name, table, NFTMessage.getChain)
+  }
+
   /// Makes a set of keys, or a map from keys to verdicts. `id` tells it from other new ones of the transaction.
   package static func addSet(_ set: SetName, key: SetKey, isVerdictMap: Bool = false, id: UInt32) -> NetlinkRequest {
     var request = nft(

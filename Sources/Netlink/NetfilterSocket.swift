@@ -38,6 +38,21 @@ package struct NetfilterSocket: ~Copyable, Sendable {
     }
   }
 
+  /// The chains of a table.
+  package mutating func chains(of table: TableName) throws(NetlinkError) -> [ChainName] {
+    var chains: [ChainName] = []
+    // The kernel lists those of all tables of the family.
+    for reply in try netlink.dump(.listChains(of: table)) {
+      let (_, attributes) = try reply.body(nfgenmsg.self)
+      if attributes.string(NFTAttribute.chainTable) == table.name,
+        let name = attributes.string(NFTAttribute.chainName)
+      {
+        chains.append(ChainName(name, in: table))
+      }
+    }
+    return chains
+  }
+
   /// All elements of a set; empty where there is no such set.
   package mutating func elements(of set: SetName) throws(NetlinkError) -> [SetElement] {
     do throws(NetlinkError) {

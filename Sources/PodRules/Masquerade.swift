@@ -58,7 +58,8 @@ package enum Masquerade {
     if !removals.isEmpty { try netfilter.commit(removals, accepting: ENOENT) }
   }
 
-  /// Removes every rule whose owner is in the network (as `isInNetwork` tells) and not among `valid`.
+  /// Removes every rule whose owner is in the network (as `isInNetwork` tells) and not among `valid`, and chains that
+  /// nothing leads to: a lease that changes leaves one behind.
   package static func collect(
     keeping valid: Set<String>, _ netfilter: inout NetfilterSocket, isInNetwork: (String) -> Bool
   ) throws(NetlinkError) {
@@ -69,6 +70,10 @@ package enum Masquerade {
       guard !stray.isEmpty else { continue }
       try netfilter.commit(
         stray.map { .removeElement($0.key, from: map(family)) }, accepting: ENOENT)
+    }
+    for chain in try netfilter.chains(of: table) where chain != base {
+      // EBUSY: it is in use. An ADD that has just made it makes it again.
+      try netfilter.commit([.removeChain(chain)], accepting: EBUSY, ENOENT)
     }
   }
 

@@ -116,6 +116,9 @@ struct MasqueradeTests {
     configuration["cni.dev/valid-attachments"] = []
     try fixture.runtime.call("GC", nil, configuration).process.succeeded()
     #expect(try fixture.owners() == ["comment \"podnet2:b:eth0\""])
+    // The chain that nothing leads to any more goes too.
+    let chains = try fixture.node.lines("nft list table inet causeway_pods | grep -o 'chain [a-z0-9]*-'")
+    #expect(chains == ["chain podnet2-"])
     other["cni.dev/valid-attachments"] = [["containerID": "b", "ifname": "eth0"]]
     try fixture.runtime.call("GC", nil, other).process.succeeded()
     #expect(try fixture.owners() == ["comment \"podnet2:b:eth0\""])
