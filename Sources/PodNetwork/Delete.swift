@@ -36,7 +36,7 @@ package func deleteAttachment(
     StandardError.write("a rule of \(attachment.key) stays: \(error)")
   }
   if try !Cable.remove(attachment, recorded: record?.hostLink, &host), let namespace {
-    try removeInside(namespace, invocation.interfaceName, &host)
+    try removeInside(namespace, attachment, &host)
   }
   for directory in leases { _ = try directory.release(owner) }
   try state.records.remove(attachment.key)
@@ -55,12 +55,13 @@ private func openNamespaceToLeave(_ invocation: Invocation) throws -> NetworkNam
 /// Removes a cable by its end in the pod: one that another plugin made, or that lost its name on the node. One that
 /// belongs to another attachment stays: this one's ADD may have failed because of it.
 private func removeInside(
-  _ namespace: borrowing NetworkNamespace, _ interfaceName: String, _ host: inout RouteSocket
+  _ namespace: borrowing NetworkNamespace, _ attachment: Attachment, _ host: inout RouteSocket
 ) throws {
+  let interfaceName = attachment.interfaceName
   var pod = try RouteSocket(in: namespace)
   guard let link = try pod.link(named: interfaceName), link.kind == "veth" else { return }
   if let peerIndex = link.peerIndex, let peer = try host.link(index: peerIndex),
-    peer.alias?.hasPrefix(Attachment.aliasPrefix) == true
+    peer.alias?.hasPrefix(Attachment.aliasPrefix) == true, peer.alias != attachment.linkAlias
   {
     return
   }

@@ -32,8 +32,12 @@ func removeGateways(
   // An ADD that is under way may need one: its lease may not be on disk yet.
   guard !unwanted.isEmpty, let claim = try? state.claimBridge() else { return }
   // Any network's pods may live on the bridge, whatever data directory their addresses are held in.
-  let directories = Set(try state.records.all().map(\.dataDirectory) + [traces.dataDirectory])
-  for address in unwanted where try !directories.contains(where: { try hasLease(in: address.prefix.network, $0) }) {
+  let records = try state.records.all()
+  let directories = Set(records.map(\.dataDirectory) + [traces.dataDirectory])
+  for address in unwanted
+  where try !records.contains(where: { $0.addresses.contains(where: address.prefix.contains) })
+    && !directories.contains(where: { try hasLease(in: address.prefix.network, $0) })
+  {
     try host.perform(.removeAddress(address.prefix, from: bridge.index), accepting: EADDRNOTAVAIL)
   }
   _ = consume claim

@@ -21,7 +21,10 @@ struct Undo {
     case rules(Attachment, [IPAddress], Cable)
 
     var isGateway: Bool {
-      if case .gateway = self { true } else { false }
+      switch self {
+      case .gateway, .forcedAway: true
+      default: false
+      }
     }
   }
 
