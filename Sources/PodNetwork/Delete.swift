@@ -7,7 +7,8 @@ internal import Netlink
 
 /// DEL: takes an attachment's rules and cable, then its addresses. Whatever is gone already is success.
 ///
-/// Rules go while the addresses are still held, so they cannot be somebody else's. It needs neither the pod's namespace
+/// Rules go while the built-in IPAM still holds the addresses, so they cannot be somebody else's; a delegate gives its
+/// own back first. It needs neither the pod's namespace
 /// nor a valid configuration, only the network's name; what cannot be read of the rest has its default. Only a cable
 /// that cannot be removed is an error, and then the addresses are kept; and a delegate's own error, when all else is
 /// done.
