@@ -28,6 +28,27 @@ struct LeaseFiles: Sendable {
   /// Held while anything in the directory is read or changed, by host-local too.
   var lockPath: String { "\(path)/lock" }
 
+  /// Which boot's first look is over: the lock's own content, since it outlives the reboot, and host-local never reads it.
+  private static let bootIDLimitBytes = 64
+
+  /// Whether the last look at the directory was in an earlier boot; false also where nobody has looked yet.
+  var awaitsFirstLookOfBoot: Bool {
+    guard let last = (try? Files.read(lockPath, limit: LeaseFiles.bootIDLimitBytes)) ?? nil, !last.isEmpty,
+      let boot = LeaseFiles.bootID
+    else { return false }
+    return last != Array(boot.utf8)
+  }
+
+  /// Notes that this boot's first look is over; the lock must be held.
+  func endFirstLookOfBoot() throws(SystemError) {
+    guard let boot = LeaseFiles.bootID.map({ Array($0.utf8) }),
+      try Files.read(lockPath, limit: LeaseFiles.bootIDLimitBytes) != boot
+    else { return }
+    try Files.write(lockPath, boot)
+  }
+
+  private static var bootID: String? { (try? Sysctl.read("kernel/random/boot_id")) ?? nil }
+
   func path(of name: String) -> String { "\(path)/\(name)" }
 
   /// The names in the directory that are addresses.

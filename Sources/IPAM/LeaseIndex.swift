@@ -18,7 +18,6 @@ struct LeaseIndex: Sendable {
   }
 
   private var stampPath: String { "\(path)/stamp" }
-  private var bootPath: String { "\(path)/boot" }
   private var ownersPath: String { "\(path)/owners" }
   private var heldPath: String { "\(path)/held" }
 
@@ -39,14 +38,6 @@ struct LeaseIndex: Sendable {
     try Files.setModified(stampPath, sinceEpoch: stamp)
   }
 
-  /// Whether the index was built since this kernel started.
-  var isOfThisBoot: Bool {
-    guard let boot = LeaseIndex.bootID else { return false }
-    return (try? Files.read(bootPath, limit: 256)) == Array(boot.utf8)
-  }
-
-  private static var bootID: String? { (try? Sysctl.read("kernel/random/boot_id")) ?? nil }
-
   /// Begins anew with what a scan found; not believed before it is sealed.
   func build(_ leases: [HeldLease]) throws(SystemError) {
     try Files.remove(stampPath)
@@ -55,7 +46,6 @@ struct LeaseIndex: Sendable {
       try Files.makeDirectory(part, mode: 0o700)
     }
     try update(adding: leases, removing: [])
-    try Files.write(bootPath, Array((LeaseIndex.bootID ?? "").utf8))
     try Files.write(stampPath, [])
   }
 

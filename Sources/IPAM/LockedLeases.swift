@@ -45,6 +45,7 @@ struct LockedLeases: ~Copyable {
     let leases = try scan()
     scanned = leases
     do throws(SystemError) {
+      try files.endFirstLookOfBoot()
       try index.build(leases)
       try index.seal()
       indexFailure = nil
@@ -54,7 +55,7 @@ struct LockedLeases: ~Copyable {
   }
 
   private func scan() throws(SystemError) -> [HeldLease] {
-    let rule = LeftOverRule(index, isAlive: isAlive)
+    let rule = LeftOverRule(files, isAlive: isAlive)
     var leases: [HeldLease] = []
     for (name, address) in try files.names() {
       let content = files.content(of: name)

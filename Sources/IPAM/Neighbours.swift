@@ -12,7 +12,7 @@ struct Neighbours {
     isAlive: @escaping @Sendable (LeaseOwner, _ network: String) -> Bool
   ) {
     self.networks = networks.map { name, files, index in
-      (files, LeftOverRule(index) { isAlive($0, name) })
+      (files, LeftOverRule(files) { isAlive($0, name) })
     }
     indexes = networks.map(\.index).filter(\.agrees)
   }

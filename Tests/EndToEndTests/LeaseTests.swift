@@ -131,7 +131,8 @@ struct LeaseTests {
     try node.sh(
       """
       for pod in 1 2 3 4 5; do ip netns delete p$pod; done
-      rm -r /run/causeway && touch -d '2001-01-01' /var/lib/cni/networks/podnet/*
+      rm -r /run/causeway && echo an-earlier-boot >/var/lib/cni/networks/podnet/lock
+      touch -d '2001-01-01' /var/lib/cni/networks/podnet/*
       ip link delete cni0
       """)
     for index in 6...10 {

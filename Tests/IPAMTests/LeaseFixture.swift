@@ -50,13 +50,14 @@ struct LeaseFixture {
     return leases
   }
 
-  /// As after a reboot: the state directory is empty, and every lease is from before.
+  /// As after a reboot: the state directory is empty, every lease is from before, and so is the last look.
   func reboot() throws {
     try run(["rm", "-rf", stateDirectory]).succeeded()
     for network in try Files.names(in: dataDirectory) {
       for name in try Files.names(in: "\(dataDirectory)/\(network)") {
         try Files.setModified("\(dataDirectory)/\(network)/\(name)", sinceEpoch: .seconds(86400))
       }
+      try Files.write("\(dataDirectory)/\(network)/lock", Array("an earlier boot".utf8))
     }
   }
 }

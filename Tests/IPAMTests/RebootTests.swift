@@ -57,14 +57,25 @@ import Testing
     #expect(texts(try fixture.network().find(owner("new"))) == ["10.0.0.6"])
   }
 
+  /// The reference leased, then the clock was set forward, then the node was switched to us: all in one boot.
+  @Test func whereNoEarlierBootHasLookedNothingIsLeftOver() throws {
+    for lock in [nil, ""] as [String?] {
+      let fixture = try LeaseFixture()
+      try fixture.write("10.0.0.2", "a\r\neth0")
+      if let lock { try fixture.write("lock", lock) }
+      try Files.setModified("\(fixture.path)/10.0.0.2", sinceEpoch: .seconds(86400))
+      #expect(texts(try fixture.network().find(owner("a"))) == ["10.0.0.2"])
+    }
+  }
+
   /// A state directory that a reboot does not empty.
   @Test func anIndexOfThePreviousBootIsNotBelieved() throws {
     _ = try fixture.network().allocate(owner("d"), from: sets, requested: [])
     for index in try Files.names(in: "\(fixture.stateDirectory)/ipam") {
       let index = "\(fixture.stateDirectory)/ipam/\(index)"
-      try Files.write("\(index)/boot", Array("another".utf8))
       try Files.setModified("\(index)/stamp", sinceEpoch: .seconds(86400))
     }
+    try fixture.write("lock", "an earlier boot")
     for path in ["\(fixture.path)/10.0.0.5", "\(fixture.path)/fd00::5", fixture.path] {
       try Files.setModified(path, sinceEpoch: .seconds(86400))
     }
