@@ -35,7 +35,7 @@ private func add(
   let attachment = Attachment(invocation, configuration.network.name)
   let state = StateDirectory(configuration.leaseSource.stateDirectory)
   var pod = try Pod(
-    namespace, interfaceName: invocation.interfaceName, hasIPv6: plan.has(.v6) || configuration.delegate != nil,
+    namespace, interfaceName: invocation.interfaceName, hasIPv6: plan.has(.v6),
     detectsDuplicates: configuration.detectsDuplicates)
   try pod.checkNameIsFree()
 
@@ -44,7 +44,7 @@ private func add(
   var generator = SystemRandomNumberGenerator()
   let podMAC = configuration.requestedMAC ?? .random(using: &generator)
   var hostLink = attachment.hostLinkName(attempt: 0)
-  try state.records.store(record(attachment, configuration, namespace, addresses, hostLink, podMAC))
+  try state.records.store(record(attachment, configuration, plan, namespace, addresses, hostLink, podMAC))
 
   let use = try state.useBridge()
   let bridge = try Bridge.ensure(configuration, state, &host, &undo)
@@ -53,7 +53,7 @@ private func add(
   undo.push(.cable(attachment))
   if cable.hostName != hostLink {
     hostLink = cable.hostName
-    try state.records.store(record(attachment, configuration, namespace, addresses, hostLink, podMAC))
+    try state.records.store(record(attachment, configuration, plan, namespace, addresses, hostLink, podMAC))
   }
   try cable.finish(attachment, configuration, &host)
   let link = try pod.setUp(leavesDown: configuration.leavesInterfaceDown)
@@ -63,8 +63,9 @@ private func add(
     try cable.waitUntilForwarding(&host)
     undo.push(.delegate(delegate, searchPath: invocation.searchPath))
     let result = try delegate.add(invocation.searchPath)
-    addresses = PodAddresses(delegate: result)
-    try state.records.store(record(attachment, configuration, namespace, addresses, hostLink, podMAC))
+    addresses = PodAddresses(delegate: result, bridgeIsGateway: configuration.isGateway)
+    if result.ips.contains(where: { $0.address.family == .v6 }) { try pod.enableIPv6(namespace) }
+    try state.records.store(record(attachment, configuration, plan, namespace, addresses, hostLink, podMAC))
   }
   let mayHaveOldGateways =
     configuration.isGateway
@@ -76,7 +77,7 @@ private func add(
     try attachment.masquerade(addresses, clusterNetworks: plan.clusterNetworks)
   }
   let routes = podRoutes(configuration, plan, addresses)
-  try pod.configure(link, addresses.prefixes, routes, detectsDuplicates: configuration.detectsDuplicates)
+  try pod.configure(link, addresses.prefixes, routes)
   if !configuration.leavesInterfaceDown {
     try cable.waitUntilForwarding(&host)
     if !addresses.ips.isEmpty { try pod.announce(link, mac: cable.podMAC) }
@@ -113,21 +114,24 @@ private func lease(
 }
 
 private func record(
-  _ attachment: Attachment, _ configuration: AttachmentConfiguration, _ namespace: borrowing NetworkNamespace,
-  _ addresses: PodAddresses, _ hostLink: String, _ podMAC: MACAddress
+  _ attachment: Attachment, _ configuration: AttachmentConfiguration, _ plan: AddressPlan,
+  _ namespace: borrowing NetworkNamespace, _ addresses: PodAddresses, _ hostLink: String, _ podMAC: MACAddress
 ) -> AttachmentRecord {
   AttachmentRecord(
     attachment: attachment, namespace: namespace.identity, namespacePath: namespace.path,
     hostLink: hostLink, mac: podMAC, addresses: addresses.hosts,
-    dataDirectory: configuration.addressing?.dataDirectory ?? "")
+    dataDirectory: configuration.addressing?.dataDirectory ?? "",
+    masquerades: plan.masquerades && !addresses.ips.isEmpty, checksMAC: configuration.checksMAC)
 }
 
 extension PodAddresses {
-  /// What a delegate gave; where it names no gateway, the network's first address is it, as in the reference.
-  fileprivate init(delegate result: AttachmentResult) {
+  /// What a delegate gave. Where it names no gateway and the bridge is to be one, the network's first address is it, as in
+  /// the reference.
+  fileprivate init(delegate result: AttachmentResult, bridgeIsGateway: Bool) {
     ips = result.ips.map { ip in
       AttachmentResult.IP(
-        address: ip.address, gateway: ip.gateway ?? ip.address.first.advanced(by: 1),
+        address: ip.address,
+        gateway: ip.gateway ?? (bridgeIsGateway ? ip.address.first.advanced(by: 1) : nil),
         interface: AttachmentResult.podIndex)
     }
     routes = result.routes

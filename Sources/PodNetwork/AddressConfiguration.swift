@@ -3,6 +3,7 @@ internal import CNI
 internal import IPAM
 internal import JSON
 internal import Lease
+internal import Linux
 
 /// The IPAM section: which addresses a pod may get, and what goes with them.
 struct AddressConfiguration: Sendable {
@@ -97,14 +98,25 @@ struct AddressConfiguration: Sendable {
 }
 
 extension AddressConfiguration {
+  /// Sees that leases can be written.
+  ///
+  /// - Throws: code 50, for STATUS.
+  func checkWritable() throws {
+    do throws(SystemError) {
+      try Files.makeDirectory(dataDirectory)
+      try Files.checkWritable(dataDirectory)
+    } catch {
+      throw CNIError(
+        .unavailable, "no address can be given to a pod", details: "ipam.dataDir cannot be written: \(error)")
+    }
+  }
+
   /// The configuration's ranges, or, where it names none, the lease's subnets.
   ///
   /// - Throws: code 7 where the plugin knows no lease, 11 where there is none.
-  func rangeSets(
-    orOf lease: SubnetLease?, for type: PluginType, _ source: LeaseSource
-  ) throws -> [RangeSet] {
+  func rangeSets(orOf lease: SubnetLease?, _ source: LeaseSource) throws -> [RangeSet] {
     guard rangeSets.isEmpty else { return rangeSets }
-    guard type.knowsLease else {
+    guard !source.subnetFiles.isEmpty else {
       throw CNIError(
         .invalidConfiguration, "no IP ranges specified", details: "give ipam.ranges or ipam.subnet")
     }

@@ -31,7 +31,7 @@ struct AddressPlan: Sendable {
     }
     requested = addressing.requested
     isFromLease = addressing.rangeSets.isEmpty
-    rangeSets = try addressing.rangeSets(orOf: lease, for: configuration.type, configuration.leaseSource)
+    rangeSets = try addressing.rangeSets(orOf: lease, configuration.leaseSource)
     // The kernel takes no IPv6 address on a link with less (RFC 8200, section 5).
     if let mtuBytes, mtuBytes < 1280, has(.v6) {
       throw CNIError(

@@ -61,7 +61,8 @@ package struct AttachmentConfiguration: Sendable {
     }
     isIsolated = try fields.bool("portIsolation") ?? false
     checksMAC = try fields.bool("macspoofchk") ?? false
-    masquerades = try AttachmentConfiguration.masquerades(fields)
+    // The reference's default does not hang on a lease.
+    masquerades = try AttachmentConfiguration.masquerades(fields) ?? (type == .bridge ? false : nil)
     mtuBytes = try AttachmentConfiguration.mtuBytes(fields)
     detectsDuplicates = try fields.bool("enabledad") ?? false
     leavesInterfaceDown = try fields.bool("disableContainerInterface") ?? false

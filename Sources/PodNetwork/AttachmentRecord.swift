@@ -15,6 +15,9 @@ struct AttachmentRecord: Equatable, Sendable {
   let addresses: [IPAddress]
   /// Empty where the pod has no address.
   let dataDirectory: String
+  /// Which rules ADD made.
+  let masquerades: Bool
+  let checksMAC: Bool
 
   fileprivate var json: JSONValue {
     [
@@ -24,7 +27,7 @@ struct AttachmentRecord: Equatable, Sendable {
       "inode": .integer(Int64(bitPattern: namespace.inode)),
       "hostLink": .string(hostLink), "mac": .string(mac?.description ?? ""),
       "addresses": .array(addresses.map { .string($0.description) }),
-      "dataDir": .string(dataDirectory),
+      "dataDir": .string(dataDirectory), "ipMasq": .bool(masquerades), "macspoofchk": .bool(checksMAC),
     ]
   }
 
@@ -42,13 +45,14 @@ struct AttachmentRecord: Equatable, Sendable {
     self.hostLink = hostLink
     mac = object["mac"]?.string.flatMap { MACAddress($0) }
     self.dataDirectory = dataDirectory
+    masquerades = object["ipMasq"] == true
+    checksMAC = object["macspoofchk"] == true
     addresses = (object["addresses"]?.array ?? []).compactMap { $0.string.flatMap { IPAddress($0) } }
   }
 
   init(
     attachment: Attachment, namespace: NetworkNamespace.Identity, namespacePath: String, hostLink: String,
-    mac: MACAddress?,
-    addresses: [IPAddress], dataDirectory: String
+    mac: MACAddress?, addresses: [IPAddress], dataDirectory: String, masquerades: Bool, checksMAC: Bool
   ) {
     self.attachment = attachment
     self.namespace = namespace
@@ -57,6 +61,8 @@ struct AttachmentRecord: Equatable, Sendable {
     self.mac = mac
     self.addresses = addresses
     self.dataDirectory = dataDirectory
+    self.masquerades = masquerades
+    self.checksMAC = checksMAC
   }
 }
 

@@ -65,13 +65,17 @@ struct Bridge {
               .invalidConfiguration, "\"\(link.name)\" already has an IP address different from \(gateway)",
               details: "it has \(other): remove it, use another bridge, or set forceAddress")
           }
-          undo.push(.forcedAway(other, bridgeIndex: link.index))
-          try host.perform(.removeAddress(other, from: link.index), accepting: EADDRNOTAVAIL)
+          if try host.perform(.removeAddress(other, from: link.index), accepting: EADDRNOTAVAIL) {
+            undo.push(.forcedAway(other, bridgeIndex: link.index))
+          }
         }
       }
       undo.push(.gateway(gateway, Traces(configuration.network, configuration.type), state))
       try addGateway(gateway, owner: fromLease ? pluginOwner : nil, &host)
     }
+    // A pod must not become the node's router by advertising itself as one, as it could where the node does not forward
+    // IPv6. A bridge without gateway may be the node's own uplink, and is left alone.
+    if !gateways.isEmpty { try Sysctl.ensureIfPresent("net/ipv6/conf/\(link.name)/accept_ra", "0") }
     for family in IPFamily.allCases where gateways.contains(where: { $0.family == family }) {
       try Bridge.enableForwarding(family)
     }

@@ -16,15 +16,16 @@ package func checkAttachment(_ invocation: Invocation, _ configuration: Attachme
   }
   let namespace = try openPodNamespace(invocation)
   let attachment = Attachment(invocation, configuration.network.name)
+  let record = StateDirectory(configuration.leaseSource.stateDirectory).records.find(attachment)
   var pod = try RouteSocket(in: namespace)
   var host = try RouteSocket()
   let link = try checkPodLink(invocation, configuration, result, &pod)
   try checkAddresses(invocation, result, link, &pod)
   try checkRoutes(result, link, &pod)
-  try checkHostSide(attachment, configuration, result, link, &host)
+  let port = try checkHostSide(configuration, result, link, &host)
   try checkLease(attachment, configuration)
   try configuration.delegate?.call(.check, invocation.searchPath)
-  try checkRules(attachment, configuration, result)
+  if let record { try checkRules(record, port, link) }
 }
 
 private func fault(_ message: String) -> CNIError {
@@ -83,11 +84,10 @@ private func checkRoutes(_ result: AttachmentResult, _ link: Link, _ pod: inout 
   }
 }
 
+/// The host's end of the cable, which is as it must be.
 private func checkHostSide(
-  _ attachment: Attachment, _ configuration: AttachmentConfiguration, _ result: AttachmentResult,
-  _ podLink: Link,
-  _ host: inout RouteSocket
-) throws {
+  _ configuration: AttachmentConfiguration, _ result: AttachmentResult, _ podLink: Link, _ host: inout RouteSocket
+) throws -> Link {
   guard let bridge = try host.link(named: configuration.bridgeName), bridge.kind == "bridge" else {
     throw fault("the bridge \"\(configuration.bridgeName)\" is gone")
   }
@@ -104,14 +104,12 @@ private func checkHostSide(
   {
     throw fault("the MAC of \(port.name) is \(now), not \(mac)")
   }
-  if configuration.checksMAC, let mac = podLink.mac, try !attachment.isGuarded(port: port.name, mac: mac) {
-    throw fault("the rule that holds \(port.name) to the MAC \(mac) is gone")
-  }
-  guard configuration.isGateway else { return }
+  guard configuration.isGateway else { return port }
   let present = Set(try host.addresses(on: bridge.index).map(\.prefix.address))
   for gateway in result.ips.compactMap(\.gateway) where !present.contains(gateway) {
     throw fault("the bridge \"\(bridge.name)\" has lost the gateway's address \(gateway)")
   }
+  return port
 }
 
 private func checkLease(_ attachment: Attachment, _ configuration: AttachmentConfiguration) throws {
@@ -124,12 +122,14 @@ private func checkLease(_ attachment: Attachment, _ configuration: AttachmentCon
   }
 }
 
-private func checkRules(
-  _ attachment: Attachment, _ configuration: AttachmentConfiguration, _ result: AttachmentResult
-) throws {
-  let lease = try configuration.leaseSource.read()
-  guard try AddressPlan(configuration, lease).masquerades else { return }
-  for ip in result.ips where try !attachment.isMasqueraded(ip.address.address) {
-    throw fault("the rule that masquerades \(ip.address.address) is gone")
+/// The rules that ADD made, whatever it would make by the lease and the configuration of now.
+private func checkRules(_ record: AttachmentRecord, _ port: Link, _ podLink: Link) throws {
+  let attachment = record.attachment
+  if record.checksMAC, let mac = podLink.mac, try !attachment.isGuarded(port: port.name, mac: mac) {
+    throw fault("the rule that holds \(port.name) to the MAC \(mac) is gone")
+  }
+  guard record.masquerades else { return }
+  for address in record.addresses where try !attachment.isMasqueraded(address) {
+    throw fault("the rule that masquerades \(address) is gone")
   }
 }

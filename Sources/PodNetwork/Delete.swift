@@ -8,10 +8,9 @@ internal import Netlink
 /// DEL: takes an attachment's rules and cable, then its addresses. Whatever is gone already is success.
 ///
 /// Rules go while the built-in IPAM still holds the addresses, so they cannot be somebody else's; a delegate gives its
-/// own back first. It needs neither the pod's namespace
-/// nor a valid configuration, only the network's name; what cannot be read of the rest has its default. Only a cable
-/// that cannot be removed is an error, and then the addresses are kept; and a delegate's own error, when all else is
-/// done.
+/// own back first. It needs neither the pod's namespace nor a valid configuration, only the network's name; what cannot
+/// be read of the rest has its default. Only a cable that cannot be removed is an error, and then the addresses are kept;
+/// and a delegate's own error, when all else is done.
 package func deleteAttachment(
   _ invocation: Invocation, _ network: NetworkConfiguration, as type: PluginType = .causeway
 ) throws {
@@ -41,6 +40,7 @@ package func deleteAttachment(
   }
   for directory in leases { _ = try directory.release(owner) }
   try state.records.remove(attachment.key)
+  if let directory = traces.flannelDirectory { try Files.remove("\(directory)/\(attachment.containerID)") }
   removeOldGateways(traces, state, &host)
   if let refusal { throw refusal }
 }

@@ -4,7 +4,6 @@ internal import Glibc
 internal import IPAM
 internal import JSON
 internal import Lease
-internal import Linux
 
 /// The verbs of host-local: addresses for another plugin's interface.
 package struct IPAMRequest {
@@ -16,15 +15,13 @@ package struct IPAMRequest {
   ///
   /// - Throws: code 11 where there are neither ranges nor a lease.
   package init(_ network: NetworkConfiguration, arguments: Arguments) throws {
-    guard let ipam = try network.fields.fields("ipam") else {
+    guard try network.fields.fields("ipam") != nil else {
       throw CNIError(.invalidConfiguration, "IPAM config missing 'ipam' key", details: "add ipam with its ranges")
     }
     self.network = network
     addressing = try AddressConfiguration(network, network.fields, arguments: arguments)
-    let isOurs = try ipam.string("type") == PluginType.causeway.rawValue
-    let type: PluginType = isOurs ? .causeway : .ipam
-    let source = try LeaseSource(network.fields, for: type)
-    rangeSets = try addressing.rangeSets(orOf: source.read(), for: type, source)
+    let source = try LeaseSource(network.fields, for: .ipam)
+    rangeSets = try addressing.rangeSets(orOf: source.read(), source)
   }
 
   private var leases: LeaseDirectory {
@@ -51,16 +48,7 @@ package struct IPAMRequest {
   }
 
   /// STATUS: the leases can be written.
-  package func report() throws {
-    let path = addressing.dataDirectory
-    do throws(SystemError) {
-      try Files.makeDirectory(path)
-      try Files.checkWritable(path)
-    } catch {
-      throw CNIError(
-        .unavailable, "no address can be given to a pod", details: "ipam.dataDir cannot be written: \(error)")
-    }
-  }
+  package func report() throws { try addressing.checkWritable() }
 }
 
 /// DEL: frees the container's addresses; absence and a broken section are success.

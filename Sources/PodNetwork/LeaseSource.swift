@@ -5,7 +5,7 @@ internal import Linux
 
 /// Where the node's lease is read, and the helper that may be run to write it.
 struct LeaseSource: Sendable {
-  /// Tried in order.
+  /// Tried in order; none where the plugin knows no lease.
   let subnetFiles: [String]
   let stateDirectory: String
   let helper: Helper?
@@ -42,7 +42,7 @@ struct LeaseSource: Sendable {
   private static let defaultNodesFile = "/etc/causeway/nodes.json"
 
   init(_ fields: JSONFields, for type: PluginType) throws {
-    guard type.knowsLease else {
+    guard type.knowsLease(fields) else {
       self.init(subnetFiles: [], nil)
       return
     }
@@ -57,7 +57,7 @@ struct LeaseSource: Sendable {
 
   /// For verbs that must not fail over their configuration: what can be read, defaults for the rest, no helper.
   init(lenient fields: JSONFields, for type: PluginType) {
-    guard type.knowsLease else {
+    guard type.knowsLease(fields) else {
       self.init(subnetFiles: [], nil)
       return
     }

@@ -21,8 +21,13 @@ package enum PluginType: String, Sendable {
     self = started == .causeway && isDelegate ? .ipam : started
   }
 
-  /// Pods may live on the node's lease.
-  var knowsLease: Bool { self == .causeway || self == .flannel }
+  /// Whether pods of this configuration may live on the node's lease. The reference plugins know none, unless they are
+  /// told to take addresses from us.
+  func knowsLease(_ fields: JSONFields) -> Bool {
+    if self == .causeway || self == .flannel { return true }
+    let ipam = (try? fields.fields("ipam")) ?? nil
+    return (try? ipam?.string("type")) == PluginType.causeway.rawValue
+  }
 
   /// The keys of an attachment's configuration: flannel keeps most of them in `delegate`.
   ///
@@ -42,6 +47,11 @@ package enum PluginType: String, Sendable {
     }
     for key in ["ipam", "runtimeConfig", "args", "subnetFile", "hostgw", "dns"] {
       if let value = outer.object[key] { merged[key] = value }
+    }
+    if let ipam = try outer.fields("ipam") {
+      // flannel puts the lease's ranges in their place.
+      merged["ipam"] = .object(
+        JSONObject(ipam.object.members.filter { !["ranges", "subnet"].contains($0.name.lowercased()) }))
     }
     return JSONFields(merged)
   }

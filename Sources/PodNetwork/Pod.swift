@@ -8,31 +8,38 @@ internal import Netlink
 struct Pod: ~Copyable {
   var socket: RouteSocket
   let interfaceName: String
+  private let detectsDuplicates: Bool
 
   /// Opens the pod and sees that the name is free.
   init(
     _ namespace: borrowing NetworkNamespace, interfaceName: String, hasIPv6: Bool, detectsDuplicates: Bool
   ) throws {
     socket = try RouteSocket(in: namespace) { () throws(SystemError) in
-      try Pod.prepare(hasIPv6: hasIPv6, detectsDuplicates)
+      // It makes the kernel tell the neighbours of each new pair of address and MAC. Links that come later inherit it.
+      try Sysctl.ensureIfPresent("net/ipv4/conf/default/arp_notify", "1")
+      if hasIPv6 { try Pod.enableIPv6(of: "default", detectsDuplicates) }
     }
     self.interfaceName = interfaceName
+    self.detectsDuplicates = detectsDuplicates
   }
 
-  /// Sets what links that come later inherit. It runs inside the namespace.
-  ///
-  /// arp_notify and ndisc_notify make the kernel tell the neighbours of each new pair of address and MAC.
-  private static func prepare(hasIPv6: Bool, _ detectsDuplicates: Bool) throws(SystemError) {
-    try Sysctl.ensureIfPresent("net/ipv4/conf/default/arp_notify", "1")
-    guard hasIPv6 else { return }
-    try Sysctl.ensureIfPresent("net/ipv6/conf/default/ndisc_notify", "1")
+  /// Makes the interface that is there ready for IPv6, where that was not known before.
+  func enableIPv6(_ namespace: borrowing NetworkNamespace) throws(SystemError) {
+    let (interfaceName, detectsDuplicates) = (interfaceName, detectsDuplicates)
+    try namespace.run { () throws(SystemError) in try Pod.enableIPv6(of: interfaceName, detectsDuplicates) }
+  }
+
+  /// Makes a link, or with `default` all that come later, ready for IPv6. It runs inside the namespace.
+  private static func enableIPv6(of link: String, _ detectsDuplicates: Bool) throws(SystemError) {
+    // As arp_notify for IPv4.
+    try Sysctl.ensureIfPresent("net/ipv6/conf/\(link)/ndisc_notify", "1")
     // Nobody else can have the addresses that IPAM gives out, nor the link-local ones of random MACs: no detection
     // unless it is asked for.
-    try Sysctl.ensureIfPresent("net/ipv6/conf/default/accept_dad", detectsDuplicates ? "1" : "0")
+    try Sysctl.ensureIfPresent("net/ipv6/conf/\(link)/accept_dad", detectsDuplicates ? "1" : "0")
     // Addresses outlive a moment in which the pod's link is down.
-    try Sysctl.ensureIfPresent("net/ipv6/conf/default/keep_addr_on_down", "1")
+    try Sysctl.ensureIfPresent("net/ipv6/conf/\(link)/keep_addr_on_down", "1")
     // Runtimes may switch IPv6 off in a new namespace; who asks for an IPv6 address wants it on.
-    try Sysctl.ensureIfPresent("net/ipv6/conf/default/disable_ipv6", "0")
+    try Sysctl.ensureIfPresent("net/ipv6/conf/\(link)/disable_ipv6", "0")
     try Sysctl.ensureIfPresent("net/ipv6/conf/lo/disable_ipv6", "0")
   }
 
@@ -57,7 +64,7 @@ struct Pod: ~Copyable {
 
   /// Gives the interface its addresses and routes.
   mutating func configure(
-    _ link: Link, _ addresses: [IPPrefix], _ routes: [PodRoute], detectsDuplicates: Bool
+    _ link: Link, _ addresses: [IPPrefix], _ routes: [PodRoute]
   ) throws {
     try perform(addresses.map { .addAddress($0, to: link.index, detectsDuplicates: detectsDuplicates) })
     if detectsDuplicates { try waitUntilUsable(addresses, link) }

@@ -7,9 +7,12 @@ internal import Linux
 /// - Throws: code 50 with what to do.
 package func reportStatus(_ invocation: Invocation, _ configuration: AttachmentConfiguration) throws {
   try configuration.delegate?.call(.status, invocation.searchPath)
-  guard let addressing = configuration.addressing, addressing.rangeSets.isEmpty else { return }
+  guard let addressing = configuration.addressing else { return }
+  try addressing.checkWritable()
+  guard addressing.rangeSets.isEmpty else { return }
   let source = configuration.leaseSource
-  if configuration.type == .bridge { _ = try addressing.rangeSets(orOf: nil, for: .bridge, source) }
+  // That of a plugin which knows no lease is a fault of the configuration.
+  if source.subnetFiles.isEmpty { _ = try addressing.rangeSets(orOf: nil, source) }
   let problem: String
   do throws(LeaseError) {
     if try source.read() != nil { return }

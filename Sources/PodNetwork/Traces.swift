@@ -13,18 +13,28 @@ struct Traces {
   let usesLease: Bool
   /// Another plugin that gave the addresses.
   let delegate: IPAMDelegate?
+  /// Where flannel's own plugin keeps what it made of the configuration, for each container; `nil` for other plugins.
+  let flannelDirectory: String?
 
   init(_ network: NetworkConfiguration, _ type: PluginType) {
     let fields = (try? type.fields(of: network)) ?? network.fields
     let ipam = (try? fields.fields("ipam")) ?? nil
     self.network = network
     bridgeName = (try? fields.text("bridge")) ?? AttachmentConfiguration.defaultBridgeName
+    flannelDirectory =
+      type == .flannel ? (try? network.fields.text("dataDir")) ?? "/var/lib/cni/flannel" : nil
     dataDirectory = AddressConfiguration.dataDirectory(ipam)
     leaseSource = LeaseSource(lenient: fields, for: type)
-    usesLease = type.knowsLease && ipam?.value("ranges") == nil && ipam?.value("subnet") == nil
-    if case .delegate(let name)? = try? IPAMChoice(fields, type) {
+    switch try? IPAMChoice(fields, type) {
+    case .delegate(let name):
+      usesLease = false
       delegate = try? IPAMDelegate(type: name, network)
-    } else {
+    case .nobody:
+      usesLease = false
+      delegate = nil
+    case .builtIn, nil:
+      usesLease =
+        !leaseSource.subnetFiles.isEmpty && ipam?.value("ranges") == nil && ipam?.value("subnet") == nil
       delegate = nil
     }
   }

@@ -171,4 +171,20 @@ struct AddAndDeleteTests {
     try runtime.delete("a", configuration)
     #expect(try node.remains() == [])
   }
+
+  /// Where the node does not forward IPv6 it would believe a pod that says it is a router.
+  @Test(arguments: [true, false])
+  func noPodBecomesTheNodesRouter(_ bridgeIsThere: Bool) throws {
+    let node = try TestNode()
+    let runtime = Runtime(node: node)
+    if bridgeIsThere { try node.sh("ip link add cni0 type bridge && ip link set cni0 up") }
+    try node.addPod("a")
+    try runtime.add("a", runtime.configuration(["ipam": ["ranges": runtime.ranges(.v4)]]))
+    #expect(try node.sh("cat /proc/sys/net/ipv6/conf/cni0/accept_ra") == "0\n")
+    // A bridge that is no gateway may be the node's own way out.
+    try node.sh("ip link add br0 type bridge && ip link set br0 up && echo 2 >/proc/sys/net/ipv6/conf/br0/accept_ra")
+    try node.addPod("b")
+    try runtime.add("b", runtime.configuration(["bridge": "br0", "ipam": ["type": "none"]]))
+    #expect(try node.sh("cat /proc/sys/net/ipv6/conf/br0/accept_ra") == "2\n")
+  }
 }

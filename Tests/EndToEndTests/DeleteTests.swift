@@ -32,6 +32,18 @@ struct DeleteTests {
     #expect(try node.ip(json: "link", "show", "type", "veth", inPod: "a").isEmpty)
   }
 
+  /// Somebody renamed the host's end, as udev may.
+  @Test(arguments: [true, false])
+  func ofACableWithAnotherName(_ withRecord: Bool) throws {
+    let (node, runtime) = try nodeWithPod()
+    let port = try #require(try node.cables().first)
+    try node.sh("ip link set \(port) down && ip link set \(port) name other0 && ip link set other0 up")
+    if !withRecord { try node.sh("rm -r /run/causeway") }
+    try runtime.delete("a")
+    #expect(try node.remains() == [])
+    #expect(try node.run(["ip", "link", "show", "other0"]).status != 0)
+  }
+
   @Test func withANamespaceThatIsGone() throws {
     let (node, runtime) = try nodeWithPod()
     try node.removePod("a")

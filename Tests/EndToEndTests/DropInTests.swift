@@ -160,6 +160,20 @@ struct DropInTests {
     #expect(try node.leases() == [])
   }
 
+  @Test func theReferencesBridgeKeysLiveOnTheLeaseWithOurIPAM() throws {
+    let cluster = try Cluster(1)
+    let node = cluster.nodes[0]
+    try node.sh("cp -a /usr/lib/cni/. /opt/cni/bin/ && \(Binaries.packageRoot)/hack/install --drop-in")
+    try node.hostgw("sync").succeeded()
+    try node.addPod("a")
+    let bridge = runtime(node, "bridge")
+    let configuration = bridge.configuration(["type": "bridge", "isGateway": true, "ipam": ["type": "causeway"]])
+    #expect(try bridge.add("a", configuration).addresses == ["10.244.1.2/24", "fd00:10:244:1::2/64"])
+    #expect(try node.ping(from: "a", "10.244.1.1"))
+    try bridge.delete("a", configuration)
+    #expect(try node.remains() == [])
+  }
+
   // MARK: Delegates that we run
 
   @Test func theReferenceStaticGivesAddresses() throws {
@@ -182,6 +196,24 @@ struct DropInTests {
     try bridge.call("CHECK", "a", check).process.succeeded()
     try bridge.delete("a", configuration)
     #expect(try node.remains() == [])
+  }
+
+  @Test func aBridgeThatIsNoGatewayMakesNoneUpForADelegate() throws {
+    let node = try node()
+    let bridge = runtime(node, "bridge")
+    try node.addPod("a")
+    var configuration = bridge.configuration([
+      "type": "bridge",
+      "ipam": ["type": "static", "addresses": [["address": "10.9.0.7/24"], ["address": "fd00:9::7/64"]]],
+    ])
+    let ips = try bridge.add("a", configuration).json?["ips"]?.array?.compactMap(\.object) ?? []
+    #expect(ips.count == 2 && ips.allSatisfy { $0["gateway"] == nil }, "\(ips)")
+    #expect(try node.addresses("eth0", inPod: "a") == ["10.9.0.7/24", "fd00:9::7/64"])
+    try bridge.delete("a", configuration)
+    configuration["isGateway"] = true
+    #expect(
+      try bridge.add("a", configuration).json?["ips"]?.array?.compactMap { $0.object?["gateway"]?.string }
+        == ["10.9.0.1", "fd00:9::1"])
   }
 
   @Test func aDelegatesErrorIsPassedOnAndLeavesNothing() throws {
@@ -232,9 +264,12 @@ struct DropInTests {
     }
     for host in hosts { #expect(try cluster.nodes[0].ping(from: "a", host)) }
     let node = cluster.nodes[0]
+    // Where flannel's own plugin made the pod, this is left.
+    try node.sh("mkdir -p /var/lib/cni/flannel && touch /var/lib/cni/flannel/a /var/lib/cni/flannel/b")
     try runtime(node, "flannel", version: "0.3.1").delete(
       "a", ["name": "cbr0", "cniVersion": "0.3.1", "type": "flannel"])
     #expect(try node.remains() == [])
+    #expect(try node.lines("ls /var/lib/cni/flannel") == ["b"])
   }
 
   @Test func flannelRefusesWhatItSetsItself() throws {

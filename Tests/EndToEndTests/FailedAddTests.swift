@@ -78,6 +78,21 @@ struct FailedAddTests {
     #expect(try node.remains() == [])
   }
 
+  /// With the new gateway in the subnet of the old one, the kernel takes both away at once unless the order is right.
+  @Test func aForcedAwayAddressOfTheSameSubnetComesBack() throws {
+    let node = try TestNode()
+    let runtime = Runtime(node: node)
+    try node.sh("ip link add cni0 type bridge && ip address add 10.78.0.9/24 dev cni0 && ip link set cni0 up")
+    try node.addPod("a")
+    let configuration = runtime.configuration([
+      "forceAddress": true,
+      "ipam": ["ranges": [[["subnet": "10.78.0.0/24"]]], "routes": [["dst": "10.50.0.0/16", "gw": "192.0.2.1"]]],
+    ])
+    #expect(try runtime.call("ADD", "a", configuration).process.status == 1)
+    #expect(try node.addresses("cni0") == ["10.78.0.9/24"])
+    #expect(try node.remains() == [])
+  }
+
   @Test func aBridgeWithASpanningTreeGetsItsPod() throws {
     let node = try TestNode()
     let runtime = Runtime(node: node)

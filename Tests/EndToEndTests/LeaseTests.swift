@@ -94,6 +94,29 @@ struct LeaseTests {
     #expect(try node.ping(from: "a", "10.88.0.1"))
   }
 
+  /// Its pods' addresses stand in no data directory of ours.
+  @Test func theGatewayOfADelegatesPodsStays() throws {
+    let node = try TestNode()
+    let (runtime, configuration) = runtime(node)
+    try write(node, 1)
+    for pod in ["a", "b"] { try node.addPod(pod) }
+    try node.sh("cp /usr/lib/cni/static /opt/cni/bin/")
+    var delegating = runtime
+    delegating.searchPath = "/opt/cni/bin"
+    delegating.version = "1.0.0"
+    // In the cluster's networks, as a gateway of a former lease is.
+    let addresses: JSONValue = [["address": "10.244.9.7/24", "gateway": "10.244.9.1"]]
+    let fixed = delegating.configuration(["ipam": ["type": "static", "addresses": addresses]], name: "static")
+    try delegating.add("a", fixed)
+    try runtime.add("b", configuration)
+    try runtime.delete("b", configuration)
+    #expect(try node.ping(from: "a", "10.244.9.1"))
+    try delegating.delete("a", fixed)
+    try node.addPod("c")
+    try runtime.add("c", configuration)
+    #expect(try !node.addresses("cni0").contains("10.244.9.1/24"))
+  }
+
   @Test func twoNetworksOnOneLeaseKeepTheirGateways() throws {
     let node = try TestNode()
     let (runtime, configuration) = runtime(node)

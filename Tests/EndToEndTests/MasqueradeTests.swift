@@ -135,6 +135,17 @@ struct MasqueradeTests {
     #expect(check.code == 100 && check.message.contains("masquerades 10.9.0.2"), "\(check)")
   }
 
+  /// What the configuration and the lease say now is no matter for pods that are there.
+  @Test func checkJudgesByWhatADDDid() throws {
+    let fixture = try Fixture()
+    try fixture.node.addPod("a")
+    var configuration = fixture.runtime.configuration()
+    configuration["prevResult"] = .object(try #require(fixture.runtime.add("a", configuration).json))
+    configuration["ipMasq"] = true
+    configuration["macspoofchk"] = true
+    try fixture.runtime.call("CHECK", "a", configuration).process.succeeded()
+  }
+
   @Test func manyFirstADDsMakeOneTable() throws {
     let fixture = try Fixture()
     let configuration = try JSONValue.object(fixture.configuration).text()

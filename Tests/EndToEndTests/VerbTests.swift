@@ -140,6 +140,18 @@ struct VerbTests {
     #expect(answer.process.output.isEmpty)
   }
 
+  @Test func statusTellsThatNoLeaseCanBeWritten() throws {
+    let node = try TestNode()
+    let runtime = Runtime(node: node)
+    try node.sh("mkdir /run/locked && mount -t tmpfs -o ro tmpfs /run/locked")
+    for directory in ["/run/locked", "/run/locked/networks"] {
+      let answer = try runtime.call(
+        "STATUS", nil,
+        runtime.configuration(["ipam": ["ranges": runtime.ranges(.v4), "dataDir": .string(directory)]]))
+      #expect(answer.code == 50 && answer.message.contains("ipam.dataDir cannot be written"), "\(answer)")
+    }
+  }
+
   @Test func statusSaysWhatToDoWithoutALease() throws {
     let node = try TestNode()
     let runtime = Runtime(node: node)

@@ -19,7 +19,7 @@ import Testing
       namespace: .init(device: .max, inode: 1 << 63), namespacePath: "/run/netns/\"é\"", hostLink: "veth1",
       mac: MACAddress("02:00:00:00:00:01"),
       addresses: [try #require(IPAddress("10.1.0.5")), try #require(IPAddress("fd00::5"))],
-      dataDirectory: dataDirectory)
+      dataDirectory: dataDirectory, masquerades: id == "c1", checksMAC: id != "c1")
   }
 
   @Test func whatIsStoredIsFound() throws {
@@ -40,8 +40,7 @@ import Testing
     let attachment = Attachment(network: "net", containerID: String(repeating: "c", count: 5000), interfaceName: "eth0")
     let record = AttachmentRecord(
       attachment: attachment, namespace: .init(device: 0, inode: 0), namespacePath: "", hostLink: "", mac: nil,
-      addresses: [],
-      dataDirectory: "")
+      addresses: [], dataDirectory: "", masquerades: false, checksMAC: true)
     try records.store(record)
     #expect(records.find(attachment) == record)
   }

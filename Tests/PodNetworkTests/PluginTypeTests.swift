@@ -1,5 +1,6 @@
 import Addresses
 import CNI
+import IPAM
 import JSON
 @testable import PodNetwork
 import Testing
@@ -40,6 +41,24 @@ import Testing
 
   private func bridge(_ keys: JSONObject = [:]) throws -> AttachmentConfiguration {
     try configuration(keys, as: .bridge)
+  }
+
+  @Test func aBridgeOnTheNodesLease() throws {
+    let configuration = try bridge(["ipam": ["type": "causeway"]])
+    #expect(configuration.leaseSource.subnetFiles == ["/run/causeway/subnet.env", "/run/flannel/subnet.env"])
+    let plan = try AddressPlan(configuration, lease("10.244.1.1/24"))
+    #expect(texts(plan.rangeSets.flatMap(\.ranges).map(\.subnet)) == ["10.244.1.0/24"])
+    // Whatever the lease says of it, the reference's bridge masquerades only where it is told to.
+    #expect(!plan.masquerades)
+  }
+
+  @Test func flannelsRangesAreTheLeases() throws {
+    let keys: JSONObject = [
+      "ipam": ["Ranges": [[["subnet": "10.9.0.0/24"]]], "subnet": "10.8.0.0/24", "dataDir": "/d"]
+    ]
+    let configuration = try configuration(keys, as: .flannel)
+    #expect(configuration.addressing?.rangeSets == [] && configuration.addressing?.dataDirectory == "/d")
+    #expect(Traces(try network(keys), .flannel).usesLease)
   }
 
   @Test func flannelsDefaults() throws {
@@ -83,6 +102,12 @@ import Testing
     let bridges = Traces(try network(keys), .bridge)
     #expect(bridges.bridgeName == "br8" && bridges.dataDirectory == "/data" && !bridges.usesLease)
     #expect(bridges.delegate == nil)
+    // Told to take addresses from us, a bridge lives on the lease; with another's addresses nobody does.
+    #expect(Traces(try network(["ipam": ["type": "causeway"]]), .bridge).usesLease)
+    #expect(Traces(try network(["ipam": [:]]), .causeway).usesLease)
+    for type in ["none", "dhcp"] {
+      #expect(!Traces(try network(["ipam": ["type": .string(type)]]), .causeway).usesLease)
+    }
     let ranges = Traces(try network(["ipam": ["subnet": "10.9.0.0/24", "type": "dhcp"], "bridge": ""]), .causeway)
     #expect(!ranges.usesLease && ranges.delegate?.type == "dhcp" && ranges.bridgeName == "cni0")
   }
