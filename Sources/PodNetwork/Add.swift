@@ -7,9 +7,12 @@ internal import Linux
 internal import Netlink
 
 /// ADD: gives a pod its cable, address and routes, or leaves everything as it was.
+///
+/// `answer` tells the runtime, as the last step. A runtime that was killed meanwhile may have done its DEL already,
+/// so an answer that reaches nobody is a failed ADD like any other.
 package func addAttachment(
-  _ invocation: Invocation, _ configuration: AttachmentConfiguration
-) throws -> AttachmentResult {
+  _ invocation: Invocation, _ configuration: AttachmentConfiguration, answer: (AttachmentResult) throws -> Void
+) throws {
   if !configuration.hasAddresses {
     // What cannot be answered must not be begun.
     _ = try AttachmentResult().json(configuration.network.version)
@@ -21,7 +24,7 @@ package func addAttachment(
   var host = try RouteSocket()
   var undo = Undo()
   do {
-    return try add(invocation, configuration, plan, namespace, &host, &undo)
+    try answer(try add(invocation, configuration, plan, namespace, &host, &undo))
   } catch {
     undo.unwind(&host)
     throw error

@@ -30,13 +30,19 @@ package struct IPAMRequest {
       isFromLease: addressing.rangeSets.isEmpty)
   }
 
-  /// ADD: an address of each range set.
-  package func allocate(_ invocation: Invocation) throws -> AttachmentResult {
+  /// ADD: an address of each range set, or none where the `answer` reaches nobody.
+  package func allocate(_ invocation: Invocation, answer: (AttachmentResult) throws -> Void) throws {
     let owner = LeaseOwner(Attachment(invocation, network.name))
     let allocations = try leases.allocate(owner, from: rangeSets, requested: addressing.requested)
-    return AttachmentResult(
-      ips: allocations.map { .init(address: $0.address, gateway: $0.gateway) }, routes: addressing.routes,
-      dns: addressing.dns)
+    do {
+      try answer(
+        AttachmentResult(
+          ips: allocations.map { .init(address: $0.address, gateway: $0.gateway) }, routes: addressing.routes,
+          dns: addressing.dns))
+    } catch {
+      _ = try? leases.release(owner)
+      throw error
+    }
   }
 
   /// CHECK: the container has an address.

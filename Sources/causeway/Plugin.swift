@@ -13,11 +13,11 @@ enum Plugin {
       CurrentProcess.exit(0)
     }
     do {
-      let answer = try answer()
-      // Who gets no answer must not take it for success: it will DEL.
-      CurrentProcess.exit(write(answer) ? 0 : 1)
+      try answer()
+      CurrentProcess.exit(0)
     } catch {
-      _ = write(CNIError(error).text)
+      let text = CNIError(error).text
+      do { try write(text) } catch { StandardError.write("\(text): \(error)") }
       CurrentProcess.exit(1)
     }
   }
@@ -31,50 +31,45 @@ enum Plugin {
   /// The largest configuration that is read, in bytes; real ones have some thousands.
   private static let inputLimit = 1 << 20
 
-  private static func answer() throws -> String {
+  private static func answer() throws {
     let invocation = try Invocation(environment: CurrentProcess.environment)
-    if invocation.verb == .version { return try SpecVersion.answer() }
+    if invocation.verb == .version { return try write(SpecVersion.answer()) }
     let network = try NetworkConfiguration(try standardInput(), for: invocation.verb)
     let type = PluginType(programPath: CurrentProcess.programPath, network)
-    let result = type == .ipam ? try giveAddress(invocation, network) : try attach(invocation, network, as: type)
-    return try result?.text(network.version) ?? ""
+    if type == .ipam { try giveAddress(invocation, network) } else { try attach(invocation, network, as: type) }
   }
 
-  /// The verbs of a plugin that makes interfaces; only ADD has a result.
+  /// The verbs of a plugin that makes interfaces.
   private static func attach(
     _ invocation: Invocation, _ network: NetworkConfiguration, as type: PluginType
-  ) throws -> AttachmentResult? {
+  ) throws {
     func configuration() throws -> AttachmentConfiguration {
       let arguments = try Arguments(invocation.arguments, known: ["MAC", "IP"])
       return try AttachmentConfiguration(network, arguments: arguments, as: type)
     }
     switch invocation.verb {
-    case .add: return try addAttachment(invocation, configuration())
+    case .add: try addAttachment(invocation, configuration()) { try write($0.text(network.version)) }
     case .check: try checkAttachment(invocation, configuration())
     case .delete: try deleteAttachment(invocation, network, as: type)
     case .collect: try collectAttachments(invocation, network, as: type)
     case .status: try reportStatus(invocation, configuration())
     case .version: break
     }
-    return nil
   }
 
-  /// The verbs of an IPAM delegate, which another plugin runs; only ADD has a result.
-  private static func giveAddress(
-    _ invocation: Invocation, _ network: NetworkConfiguration
-  ) throws -> AttachmentResult? {
+  /// The verbs of an IPAM delegate, which another plugin runs.
+  private static func giveAddress(_ invocation: Invocation, _ network: NetworkConfiguration) throws {
     func ipam() throws -> IPAMRequest {
       try IPAMRequest(network, arguments: Arguments(invocation.arguments, known: ["MAC", "IP"]))
     }
     switch invocation.verb {
-    case .add: return try ipam().allocate(invocation)
+    case .add: try ipam().allocate(invocation) { try write($0.text(network.version)) }
     case .check: try ipam().check(invocation)
     case .delete: try releaseAddresses(invocation, network)
     case .collect: try collectAddresses(network)
     case .status: try ipam().report()
     case .version: break
     }
-    return nil
   }
 
   private static func standardInput() throws -> [UInt8] {
@@ -89,10 +84,15 @@ enum Plugin {
       details: "a network configuration has some thousands")
   }
 
-  /// One write to standard output; false where that fails.
-  private static func write(_ text: String) -> Bool {
-    guard !text.isEmpty else { return true }
+  /// The answer, in one write.
+  private static func write(_ text: String) throws(SystemError) {
     let stdout = OwnedDescriptor(owning: 1)
-    return (try? stdout.writeAll(Array(text.utf8), subject: "standard output")) != nil
+    do throws(SystemError) {
+      try stdout.writeAll(Array(text.utf8), subject: "standard output")
+    } catch {
+      // It stays open, so that no other file gets its number.
+      _ = stdout.release()
+      throw error
+    }
   }
 }

@@ -50,6 +50,25 @@ struct FailedAddTests {
     #expect(try node.run(["ip", "-netns", "a", "link", "show", "eth0"]).status != 0)
   }
 
+  /// The runtime was killed meanwhile: what it did to clean up may lie behind this ADD, not before it.
+  @Test(arguments: ["causeway", "host-local"])
+  func anAnswerThatReachesNobodyTakesEverythingBack(_ program: String) throws {
+    let node = try TestNode()
+    try node.addPod("a")
+    try node.sh("ln -s \(Binaries.causeway) /opt/cni/bin/\(program)")
+    let configuration = try JSONValue.object(Runtime(node: node).configuration()).text()
+    let process = try node.run(
+      ["/bin/sh", "-c", "/opt/cni/bin/\(program) >/dev/full"],
+      environment: [
+        "CNI_COMMAND": "ADD", "CNI_CONTAINERID": "a", "CNI_NETNS": "/run/netns/a", "CNI_IFNAME": "eth0",
+        "CNI_PATH": "/opt/cni/bin",
+      ], input: configuration)
+    #expect(process.status == 1)
+    #expect(process.errors.contains("standard output"), "\(process)")
+    #expect(try node.remains() == [])
+    #expect(try node.run(["ip", "link", "show", "cni0"]).status != 0)
+  }
+
   @Test func aFailureKeepsABridgeThatOthersUse() throws {
     let node = try TestNode()
     let runtime = Runtime(node: node)
