@@ -70,13 +70,6 @@ final class Containerd {
     try Files.replace(node.path("/etc/cni/net.d/\(file)"), with: Array(text.utf8))
   }
 
-  /// A plugin of a chain in /opt/cni/bin; `script` finds the configuration in $configuration, and says on standard
-  /// output what the plugin answers.
-  func install(plugin name: String, _ script: String) throws {
-    let text = "#!/bin/sh\nconfiguration=$(cat)\n\(script)\n"
-    try Files.replace(node.path("/opt/cni/bin/\(name)"), with: Array(text.utf8), mode: 0o755)
-  }
-
   /// The image of a pod that does nothing.
   static let image = "localhost/pause:1"
 

@@ -136,7 +136,7 @@ struct PodSandboxTests {
 
   @Test func aPodThatAChainedPluginRefusesLeavesNothing() throws {
     let containerd = try containerd(["ipMasq": true], plugins: [["type": "broken"]])
-    try containerd.install(
+    try containerd.node.install(
       plugin: "broken",
       """
       test $CNI_COMMAND = ADD || exit 0
@@ -155,7 +155,7 @@ struct PodSandboxTests {
   @Test func aKilledContainerdLosesNoPod() throws {
     let containerd = try containerd(plugins: [["type": "slow"]])
     let node = containerd.node
-    try containerd.install(
+    try containerd.node.install(
       plugin: "slow",
       """
       test $CNI_COMMAND = ADD || exit 0
@@ -197,9 +197,13 @@ struct PodSandboxTests {
     #expect(try eventually { try node.run(["flock", "-n", "/run/causeway/hand-off.lock", "true"]).status != 0 })
 
     let caller = try containerd.begin(.init(name: "pod"))
-    func isWaiting() throws -> Bool {
-      try !node.lines("grep -lsz '^CNI_IFNAME=eth0' /proc/[0-9]*/environ || true").isEmpty
-    }
+    // Other tests' nodes have processes, too.
+    let waiting = """
+      for file in $(grep -lsz '^CNI_IFNAME=eth0' /proc/[0-9]*/environ); do
+        test "$(readlink ${file%environ}ns/mnt)" != "$(readlink /proc/self/ns/mnt)" || echo $file
+      done
+      """
+    func isWaiting() throws -> Bool { try !node.lines(waiting).isEmpty }
     #expect(try eventually { try isWaiting() }, "\(caller.output)")
     containerd.kill()
     try containerd.start()

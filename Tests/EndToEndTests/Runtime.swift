@@ -1,4 +1,5 @@
 import JSON
+import Linux
 import Testing
 import TestSupport
 
@@ -114,6 +115,13 @@ extension TestNode {
 
   func lines(_ script: String) throws -> [String] {
     try sh(script).split(separator: "\n").map { String($0) }
+  }
+
+  /// A plugin of a test in /opt/cni/bin: its `script` finds the configuration in $configuration, and says on standard
+  /// output what the plugin answers.
+  func install(plugin name: String, _ script: String) throws {
+    let text = "#!/bin/sh\nconfiguration=$(cat)\n\(script)\n"
+    try Files.replace(path("/opt/cni/bin/\(name)"), with: Array(text.utf8), mode: 0o755)
   }
 
   /// The addresses of a link, with their prefix lengths, link-local ones left out.

@@ -1,0 +1,87 @@
+// A container runtime as small as can be: one call of libcni, the library by which runtimes run plugins.
+//
+//	libcni-runtime VERB -conf FILE [-id ID -netns PATH -ifname NAME -capabilities JSON -args K=V;K=V -timeout D]
+//
+// VERB is validate, add, check, del or cached. It prints the result, or the plugin's error, as JSON.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/containernetworking/cni/libcni"
+	"github.com/containernetworking/cni/pkg/types"
+)
+
+func main() {
+	flags := flag.NewFlagSet(os.Args[0], flag.ExitOnError)
+	conf := flags.String("conf", "", "a list of plugins")
+	id := flags.String("id", "", "the container's ID")
+	netns := flags.String("netns", "", "the path of its network namespace")
+	ifname := flags.String("ifname", "eth0", "the name of its interface")
+	capabilities := flags.String("capabilities", "{}", "what the runtime has to offer, as JSON")
+	args := flags.String("args", "", "CNI_ARGS")
+	timeout := flags.Duration("timeout", 30*time.Second, "after which the plugin is killed")
+	path := flags.String("path", "/opt/cni/bin", "CNI_PATH")
+	cache := flags.String("cache", "", "where results are kept instead of /var/lib/cni")
+	if len(os.Args) < 2 {
+		flags.Usage()
+		os.Exit(2)
+	}
+	_ = flags.Parse(os.Args[2:])
+
+	runtime := &libcni.RuntimeConf{ContainerID: *id, NetNS: *netns, IfName: *ifname}
+	if err := json.Unmarshal([]byte(*capabilities), &runtime.CapabilityArgs); err != nil {
+		fail(err)
+	}
+	for _, pair := range strings.Split(*args, ";") {
+		if name, value, isPair := strings.Cut(pair, "="); isPair {
+			runtime.Args = append(runtime.Args, [2]string{name, value})
+		}
+	}
+	list, err := libcni.ConfListFromFile(*conf)
+	if err != nil {
+		fail(err)
+	}
+	cni := libcni.NewCNIConfigWithCacheDir(strings.Split(*path, ":"), *cache, nil)
+	ctx, cancel := context.WithTimeout(context.Background(), *timeout)
+	defer cancel()
+
+	var answer interface{}
+	switch verb := os.Args[1]; verb {
+	case "validate":
+		answer, err = cni.ValidateNetworkList(ctx, list)
+	case "add":
+		answer, err = cni.AddNetworkList(ctx, list, runtime)
+	case "check":
+		err = cni.CheckNetworkList(ctx, list, runtime)
+	case "del":
+		err = cni.DelNetworkList(ctx, list, runtime)
+	case "cached":
+		answer, err = cni.GetNetworkListCachedResult(list, runtime)
+	default:
+		err = fmt.Errorf("unknown verb %q", verb)
+	}
+	if err != nil {
+		fail(err)
+	}
+	if answer != nil {
+		_ = json.NewEncoder(os.Stdout).Encode(answer)
+	}
+}
+
+// fail tells the plugin's own error where there is one, else libcni's with code 0.
+func fail(err error) {
+	told := &types.Error{Msg: err.Error()}
+	if plugins := (*types.Error)(nil); errors.As(err, &plugins) {
+		told = plugins
+	}
+	_ = json.NewEncoder(os.Stdout).Encode(told)
+	os.Exit(1)
+}
