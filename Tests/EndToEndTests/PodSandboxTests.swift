@@ -86,6 +86,42 @@ struct PodSandboxTests {
     #expect(try remains(containerd) == [])
   }
 
+  /// What containerd's own tests run on, with causeway as `bridge` and `host-local`.
+  @Test func theConfigurationOfContainerdsTests() throws {
+    let node = try TestNode()
+    let containerd = try Containerd(node)
+    try containerd.importImage()
+    try node.sh("\(Binaries.packageRoot)/hack/install --drop-in")
+    try containerd.configure(
+      "10-containerd-net.conflist",
+      [
+        "cniVersion": "1.0.0", "name": "containerd-net",
+        "plugins": [
+          [
+            "type": "bridge", "bridge": "cni0", "isGateway": true, "ipMasq": true, "promiscMode": true,
+            "ipam": [
+              "type": "host-local",
+              "ranges": [[["subnet": "10.88.0.0/16"]], [["subnet": "2001:4860:4860::/64"]]],
+              "routes": [["dst": "0.0.0.0/0"], ["dst": "::/0"]],
+            ],
+          ],
+          ["type": "portmap", "capabilities": ["portMappings": true]],
+        ],
+      ])
+    #expect(try eventually { try containerd.isNetworkReady() })
+    let sandboxes = try containerd.run([.init(name: "a", hostPort: 8080), .init(name: "b")])
+    for (from, to) in [(0, 1), (1, 0)] {
+      for address in sandboxes[to].addresses + ["10.88.0.1", "2001:4860:4860::1"] {
+        #expect(try node.ping(from: sandboxes[from].namespace, address))
+      }
+      let routes = try node.ip(json: "-6", "route", "show", "default", inPod: sandboxes[from].namespace)
+      #expect(routes.map { $0["gateway"]?.string } == ["2001:4860:4860::1"])
+    }
+    try containerd.stop(sandboxes)
+    try containerd.remove(sandboxes)
+    #expect(try remains(containerd) == [])
+  }
+
   /// The kubelet's node was rebooted, or somebody unmounted it: DEL comes without a namespace.
   @Test func aNamespaceThatWasTakenAwayLeaksNoAddress() throws {
     let containerd = try containerd(["ipMasq": true])

@@ -157,4 +157,22 @@ struct PodmanTests {
     try podman("rm", "--force", "--time", "0", "web").succeeded()
     #expect(try podman.remains() == [])
   }
+
+  @Test func theOptionsOfANetwork() throws {
+    let podman = try Podman()
+    try podman(
+      "network", "create", "--opt", "mtu=1400", "--subnet", "10.8.0.0/24", "--ip-range", "10.8.0.64/26", "--gateway",
+      "10.8.0.254", "small"
+    ).succeeded()
+    try podman("network", "create", "--internal", "--subnet", "10.7.0.0/24", "inner").succeeded()
+    let script = "ip address; ip route"
+    let shown = try podman.run(["--rm", "--network", "small", "--network", "inner"], "sh", "-c", script)
+    // 64 is the network's address to host-local, so podman begins behind it.
+    for text in ["10.8.0.65/24", "mtu 1400", "default via 10.8.0.254", "10.7.0.2/24"] {
+      #expect(shown.output.contains(text), "\(shown)")
+    }
+    // No way leads out of an internal network.
+    #expect(!shown.output.contains("via 10.7.0"), "\(shown)")
+    #expect(try podman.remains() == [])
+  }
 }

@@ -34,6 +34,24 @@ import Testing
     #expect(try node.sh("ls /sys/fs/cgroup") == run(["ls", "/sys/fs/cgroup"]).output)
   }
 
+  @Test func aControlGroupTakesAlongWhatRunsInIt() throws {
+    var group: ControlGroup? = try ControlGroup()
+    let path = try #require(group?.path)
+    func places() throws -> String {
+      try run(["/bin/sh", "-c", "ls -d /sys/fs/cgroup\(path) /sys/fs/cgroup/*\(path) 2>/dev/null || true"]).output
+    }
+    #expect(try !places().isEmpty)
+    // What a daemon leaves behind counts, too.
+    let daemon = try RunningProgram(
+      try #require(group?.enter) + ["/bin/sh", "-c", "setsid sleep 300 & echo $!; exec sleep 300"])
+    #expect(eventually { !daemon.output.isEmpty })
+    let left = daemon.output.dropLast()
+    group = nil
+    #expect(try daemon.exitStatus() == 128 + 9)
+    #expect(try eventually { try run(["/bin/sh", "-c", "kill -0 \(left)"]).status != 0 })
+    #expect(try places().isEmpty)
+  }
+
   @Test func aNodeGoesWhenItIsClosed() throws {
     let node = try TestNode()
     let namespace = try node.namespace().identity
