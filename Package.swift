@@ -33,7 +33,7 @@ let package = Package(
     .target(name: "Netlink", dependencies: ["Linux", "Addresses", "CLinux"], swiftSettings: settings),
     .target(name: "CNI", dependencies: ["JSON", "Addresses"], swiftSettings: settings),
     .target(name: "IPAM", dependencies: ["Linux", "Addresses"], swiftSettings: settings),
-    .target(name: "PodRules", dependencies: ["Netlink", "Addresses"], swiftSettings: settings),
+    .target(name: "PodRules", dependencies: ["Netlink", "Linux", "Addresses"], swiftSettings: settings),
     .target(
       name: "PodNetwork", dependencies: ["CNI", "IPAM", "Lease", "PodRules", "Netlink", "Linux", "Addresses", "JSON"],
       swiftSettings: settings),
@@ -72,6 +72,7 @@ let package = Package(
     .testTarget(
       name: "IPAMTests", dependencies: ["IPAM", "Linux", "Addresses", "TestSupport"], swiftSettings: settings),
     .testTarget(name: "CNITests", dependencies: ["CNI", "JSON", "Addresses"], swiftSettings: settings),
+    .testTarget(name: "PodRulesTests", dependencies: ["PodRules", "Addresses"], swiftSettings: settings),
     .testTarget(
       name: "PodNetworkTests",
       dependencies: ["PodNetwork", "CNI", "IPAM", "Lease", "Netlink", "Linux", "Addresses", "JSON", "TestSupport"],

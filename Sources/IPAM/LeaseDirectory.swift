@@ -88,6 +88,16 @@ extension LeaseDirectory {
     }
   }
 
+  /// The addresses of the container's other interfaces in the network.
+  package func addresses(besides owner: LeaseOwner) throws(IPAMError) -> [IPAddress] {
+    guard let leases = try open() else { return [] }
+    do throws(SystemError) {
+      return try leases.leases(besides: owner).map(\.address)
+    } catch {
+      throw .system(error)
+    }
+  }
+
   /// Frees the owner's addresses and says which they were; that there is none is success.
   package func release(_ owner: LeaseOwner) throws(IPAMError) -> [IPAddress] {
     guard var leases = try open() else { return [] }

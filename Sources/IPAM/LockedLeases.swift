@@ -81,14 +81,22 @@ struct LockedLeases: ~Copyable {
 
   /// The owner's leases, or, where there is none, those of its container in the old format.
   func leases(of owner: LeaseOwner) throws(SystemError) -> [HeldLease] {
-    let candidates: [HeldLease]
-    if let scanned {
-      candidates = scanned
-    } else {
-      candidates = try index.names(containerID: owner.containerID).compactMap { files.lease($0) }
-    }
+    let candidates = try candidates(containerID: owner.containerID)
     let own = candidates.filter { $0.owner == owner }
     return own.isEmpty ? candidates.filter { $0.owner?.covers(owner) ?? false } : own
+  }
+
+  /// The leases of the owner's container that are another interface's.
+  func leases(besides owner: LeaseOwner) throws(SystemError) -> [HeldLease] {
+    try candidates(containerID: owner.containerID).filter { lease in
+      lease.owner.map { $0.containerID == owner.containerID && !$0.covers(owner) } ?? false
+    }
+  }
+
+  /// Leases that may be the container's, as their files tell now.
+  private func candidates(containerID: String) throws(SystemError) -> [HeldLease] {
+    if let scanned { return scanned }
+    return try index.names(containerID: containerID).compactMap { files.lease($0) }
   }
 
   /// Leases the address; false where it is held.

@@ -28,10 +28,12 @@ extension Attachment {
   }
 
   /// Removes the rules of these addresses, and those of the host's end, as far as they are this attachment's.
-  func removeRules(of addresses: [IPAddress], port: String, mac: MACAddress?) throws(NetlinkError) {
+  func removeRules(of addresses: [IPAddress], port: String, mac: MACAddress?) throws {
     var netfilter = try NetfilterSocket()
-    try SpoofGuard.remove(port: port, mac: mac, owner: key, &netfilter)
-    if !addresses.isEmpty { try Masquerade.remove(addresses, owner: key, &netfilter) }
+    var failures = Failures()
+    failures.attempt { try SpoofGuard.remove(port: port, mac: mac, owner: key, &netfilter) }
+    if !addresses.isEmpty { failures.attempt { try Masquerade.remove(addresses, owner: key, &netfilter) } }
+    try failures.throwFirst()
   }
 
   /// Whether the host's end is held to this MAC.
@@ -41,10 +43,12 @@ extension Attachment {
   }
 
   /// Removes the rules of the network's attachments that are not among the valid ones.
-  static func collectRules(network: String, keeping valid: Set<String>) throws(NetlinkError) {
+  static func collectRules(network: String, keeping valid: Set<String>) throws {
     var netfilter = try NetfilterSocket()
     let prefix = keyPrefix(network: network)
-    try Masquerade.collect(keeping: valid, &netfilter) { $0.hasPrefix(prefix) }
-    try SpoofGuard.collect(keeping: valid, &netfilter) { $0.hasPrefix(prefix) }
+    var failures = Failures()
+    failures.attempt { try Masquerade.collect(keeping: valid, &netfilter) { $0.hasPrefix(prefix) } }
+    failures.attempt { try SpoofGuard.collect(keeping: valid, &netfilter) { $0.hasPrefix(prefix) } }
+    try failures.throwFirst()
   }
 }

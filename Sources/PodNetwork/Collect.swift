@@ -10,7 +10,8 @@ internal import Netlink
 /// of another network.
 ///
 /// The list's key is read in both of its spellings. `null` and `[]` mean that none is valid; an absent key means that
-/// the runtime did not say, and nothing is done.
+/// the runtime did not say, and nothing is done. What fails holds back nothing else, but leases stay where their cables
+/// do; the first failure is the verb's.
 package func collectAttachments(
   _ invocation: Invocation, _ network: NetworkConfiguration, as type: PluginType = .causeway
 ) throws {
@@ -18,20 +19,42 @@ package func collectAttachments(
   let traces = Traces(network, type)
   let state = StateDirectory(traces.leaseSource.stateDirectory)
   var host = try RouteSocket()
+  var failures = Failures()
+  failures.attempt {
+    try Attachment.collectRules(network: network.name, keeping: Set(valid.map(\.key)))
+  }
+  let strays = failures.attempt { try collectCablesAndLeases(traces, valid, state, &host) }
+  failures.attempt {
+    try Attachment.collectReferenceRules(
+      network: network.name, keeping: valid, strays: strays ?? [], &host)
+  }
+  removeOldGateways(traces, state, &host)
+  failures.attempt { try traces.delegate?.call(.collect, invocation.searchPath) }
+  try failures.throwFirst()
+}
+
+/// Cables first: an address is nobody's only when its cable is gone.
+///
+/// - Returns: whose leases were freed.
+private func collectCablesAndLeases(
+  _ traces: Traces, _ valid: [Attachment], _ state: StateDirectory, _ host: inout RouteSocket
+) throws -> [Attachment] {
+  let network = traces.network.name
   let validKeys = Set(valid.map(\.key))
-  try Attachment.collectRules(network: network.name, keeping: validKeys)
-  try removeCables(network.name, validKeys, &host)
-  let strays = try state.records.keys(network: network.name).filter { !validKeys.contains($0) }
+  try removeCables(network, validKeys, &host)
+  let strays = try state.records.keys(network: network).filter { !validKeys.contains($0) }
   let records = strays.compactMap { state.records.find(key: $0) }
   // A killed ADD leaves a cable without alias: its name and MAC tell whose it was.
   for record in records { _ = try Cable.remove(record.attachment, recorded: record.hostLink, &host) }
+  var freed: [Attachment] = []
   for directory in Set(records.map(\.dataDirectory) + [traces.dataDirectory]) where !directory.isEmpty {
-    let leases = LeaseDirectory(network.name, dataDirectory: directory, state.path, isFromLease: false)
-    _ = try leases.collect(keeping: Set(valid.map { LeaseOwner($0) }))
+    let leases = LeaseDirectory(network, dataDirectory: directory, state.path, isFromLease: false)
+    freed += try leases.collect(keeping: Set(valid.map { LeaseOwner($0) })).map { owner, _ in
+      Attachment(network: network, containerID: owner.containerID, interfaceName: owner.interfaceName)
+    }
   }
   for key in strays { try state.records.remove(key) }
-  removeOldGateways(traces, state, &host)
-  try traces.delegate?.call(.collect, invocation.searchPath)
+  return freed
 }
 
 /// `cni.dev/valid-attachments` (SPEC, "GC"), or the key that libcni wrote before it.

@@ -28,12 +28,19 @@ package func deleteAttachment(
     .map { LeaseDirectory(attachment.network, dataDirectory: $0, state.path, isFromLease: false) }
   let owner = LeaseOwner(attachment)
   let addresses = record?.addresses ?? leases.flatMap { (try? $0.find(owner)) ?? [] }
-  do throws(NetlinkError) {
+  do {
     try attachment.removeRules(
       of: addresses, port: record?.hostLink ?? attachment.hostLinkName(attempt: 0), mac: record?.mac)
   } catch {
     // A rule too many harms nobody: the address's next owner replaces it.
     StandardError.write("a rule of \(attachment.key) stays: \(error)")
+  }
+  do {
+    try attachment.removeReferenceRules(isOnRecord: record != nil) {
+      leases.flatMap { (try? $0.addresses(besides: owner)) ?? [] }
+    }
+  } catch {
+    StandardError.write("a rule that a reference plugin made for \(attachment.key) stays: \(error)")
   }
   if try !Cable.remove(attachment, recorded: record?.hostLink, &host), let namespace {
     try removeInside(namespace, attachment, &host)

@@ -54,8 +54,9 @@ package enum Masquerade {
   package static func remove(
     _ addresses: [IPAddress], owner: String, _ netfilter: inout NetfilterSocket
   ) throws(NetlinkError) {
-    let removals = try removals(of: addresses, &netfilter) { $0 == owner }
-    if !removals.isEmpty { try netfilter.commit(removals, accepting: ENOENT) }
+    try netfilter.removeAll { netfilter throws(NetlinkError) in
+      try removals(of: addresses, &netfilter) { $0 == owner }
+    }
   }
 
   /// Removes every rule whose owner is in the network (as `isInNetwork` tells) and not among `valid`, and chains that
@@ -63,13 +64,15 @@ package enum Masquerade {
   package static func collect(
     keeping valid: Set<String>, _ netfilter: inout NetfilterSocket, isInNetwork: (String) -> Bool
   ) throws(NetlinkError) {
-    for family in IPFamily.allCases {
-      let stray = try netfilter.elements(of: map(family)).filter { element in
-        isInNetwork(element.comment) && !valid.contains(element.comment)
+    try netfilter.removeAll { netfilter throws(NetlinkError) in
+      var removals: [NetlinkRequest] = []
+      for map in IPFamily.allCases.map(map) {
+        let stray = try netfilter.elements(of: map).filter {
+          isInNetwork($0.comment) && !valid.contains($0.comment)
+        }
+        removals += stray.map { .removeElement($0.key, from: map) }
       }
-      guard !stray.isEmpty else { continue }
-      try netfilter.commit(
-        stray.map { .removeElement($0.key, from: map(family)) }, accepting: ENOENT)
+      return removals
     }
     for chain in try netfilter.chains(of: table) where chain != base {
       // EBUSY: it is in use. An ADD that has just made it makes it again.

@@ -38,24 +38,38 @@ package enum SpoofGuard {
     port: String, mac: MACAddress? = nil, owner: String? = nil, _ netfilter: inout NetfilterSocket
   ) throws(NetlinkError) {
     let port = key(port)
-    guard let found = try netfilter.comment(of: port, in: ports), owner == nil || found == owner else { return }
-    var removals: [NetlinkRequest] = [.removeElement(port, from: ports)]
-    if let mac, try netfilter.comment(of: port + mac.bytes + [0, 0], in: senders) != nil {
-      removals.append(.removeElement(port + mac.bytes + [0, 0], from: senders))
-    } else {
-      removals += try netfilter.elements(of: senders).filter { $0.key.starts(with: port) }
-        .map { .removeElement($0.key, from: senders) }
+    func isWanted(_ comment: String?) -> Bool { comment != nil && (owner == nil || comment == owner) }
+    var wasWatched = false
+    try netfilter.removeAll { netfilter throws(NetlinkError) in
+      var removals: [NetlinkRequest] = []
+      if isWanted(try netfilter.comment(of: port, in: ports)) {
+        wasWatched = true
+        removals.append(.removeElement(port, from: ports))
+      }
+      // Most ports are not watched, and a list of all senders is long.
+      guard wasWatched else { return [] }
+      if let mac, isWanted(try netfilter.comment(of: port + mac.bytes + [0, 0], in: senders)) {
+        removals.append(.removeElement(port + mac.bytes + [0, 0], from: senders))
+      } else {
+        removals += try netfilter.elements(of: senders)
+          .filter { $0.key.starts(with: port) && isWanted($0.comment) }
+          .map { .removeElement($0.key, from: senders) }
+      }
+      return removals
     }
-    try netfilter.commit(removals, accepting: ENOENT)
   }
 
   /// Removes every element whose owner is in the network (as `isInNetwork` tells) and not among `valid`.
   package static func collect(
     keeping valid: Set<String>, _ netfilter: inout NetfilterSocket, isInNetwork: (String) -> Bool
   ) throws(NetlinkError) {
-    for set in [ports, senders] {
-      let stray = try netfilter.elements(of: set).filter { isInNetwork($0.comment) && !valid.contains($0.comment) }
-      if !stray.isEmpty { try netfilter.commit(stray.map { .removeElement($0.key, from: set) }, accepting: ENOENT) }
+    try netfilter.removeAll { netfilter throws(NetlinkError) in
+      var removals: [NetlinkRequest] = []
+      for set in [ports, senders] {
+        let stray = try netfilter.elements(of: set).filter { isInNetwork($0.comment) && !valid.contains($0.comment) }
+        removals += stray.map { .removeElement($0.key, from: set) }
+      }
+      return removals
     }
   }
 

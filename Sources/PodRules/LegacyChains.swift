@@ -1,0 +1,98 @@
+package import Addresses
+internal import Glibc
+internal import Linux
+
+/// Masquerade chains that the reference plugins made where the program `iptables` works on the kernel's older tables
+/// (xtables): they know no netlink, so that program is run. Chains that nothing leads to stay.
+package enum LegacyChains {
+  /// Removes the rules that lead to the container's chain, and the chain; absence is success.
+  ///
+  /// - Parameter isOthers: as for `ReferenceChains`.
+  package static func remove(_ names: ReferenceNames, isOthers: (IPAddress) -> Bool) throws {
+    try remove { jumps in
+      jumps.filter { $0.chain == names.chain && !($0.source.map(isOthers) ?? false) }
+    }
+  }
+
+  /// Removes the chains of the network's containers that are not among `valid`, and what leads to them.
+  package static func collect(network: String, keeping valid: [ReferenceNames]) throws {
+    let kept = valid.map(\.chain)
+    try remove { jumps in
+      jumps.filter { jump in
+        guard let id = ReferenceNames.containerID(inComment: jump.comment, of: network) else { return false }
+        return jump.chain == ReferenceNames.chain(network: network, containerID: id) && !kept.contains(jump.chain)
+      }
+    }
+  }
+
+  private static func remove(_ choose: ([LegacyJump]) -> [LegacyJump]) throws {
+    var failure: (any Error)?
+    for family in IPFamily.allCases {
+      do {
+        if let program = try LegacyProgram.find(family) { try remove(program, choose) }
+      } catch {
+        failure = failure ?? error
+      }
+    }
+    if let failure { throw failure }
+  }
+
+  /// What another process removes between look and transaction is looked for again.
+  private static func remove(_ program: LegacyProgram, _ choose: ([LegacyJump]) -> [LegacyJump]) throws {
+    for isLast in [false, false, true] {
+      let jumps = try program.jumps()
+      let unwanted = choose(jumps)
+      if unwanted.isEmpty { return }
+      do {
+        return try program.remove(unwanted, of: jumps)
+      } catch let error as LegacyTablesRefused {
+        if isLast || error.isLocked { throw error }
+      }
+    }
+  }
+}
+
+/// A rule of POSTROUTING that leads to a chain of the reference plugins, as `iptables -S` lists it.
+struct LegacyJump: Equatable {
+  /// Behind `-A `: what removes it behind `-D `.
+  let rule: String
+  /// `nil` where it is for a whole network.
+  let source: IPAddress?
+  let comment: String
+  let chain: String
+
+  /// `nil` for every other line.
+  init?(line: String) {
+    guard line.hasPrefix("-A POSTROUTING ") else { return nil }
+    rule = String(line.dropFirst(3))
+    let words = LegacyJump.words(rule)
+    func value(of option: String) -> String? {
+      words.firstIndex(of: option).flatMap { words.indices.contains($0 + 1) ? words[$0 + 1] : nil }
+    }
+    guard let chain = value(of: "-j"), chain.hasPrefix("CNI-"), let comment = value(of: "--comment") else { return nil }
+    self.chain = chain
+    self.comment = comment
+    source = value(of: "-s").flatMap { IPPrefix($0) }.flatMap { $0.length == $0.family.bitCount ? $0.address : nil }
+  }
+
+  /// What stands between quotes is one word; there a backslash takes the next character as it is.
+  private static func words(_ text: String) -> [String] {
+    var words: [String] = []
+    var word: [UInt8] = []
+    var isQuoted = false
+    var isEscaped = false
+    for byte in text.utf8 {
+      switch byte {
+      case UInt8(ascii: "\\") where isQuoted && !isEscaped: isEscaped = true
+      case UInt8(ascii: "\"") where !isEscaped: isQuoted.toggle()
+      case UInt8(ascii: " ") where !isQuoted:
+        words.append(String(decoding: word, as: UTF8.self))
+        word = []
+      default:
+        word.append(byte)
+        isEscaped = false
+      }
+    }
+    return words + [String(decoding: word, as: UTF8.self)]
+  }
+}

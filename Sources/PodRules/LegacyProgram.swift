@@ -1,0 +1,81 @@
+internal import Addresses
+internal import Linux
+
+/// The program that works on the kernel's older tables (xtables) of one family.
+struct LegacyProgram {
+  private let path: String
+
+  /// `nil` where the kernel has no such table `nat`, or nothing here can have made one of its chains.
+  static func find(_ family: IPFamily) throws -> LegacyProgram? {
+    let (tables, name) =
+      switch family {
+      case .v4: ("ip_tables_names", "iptables")
+      case .v6: ("ip6_tables_names", "ip6tables")
+      }
+    // It lists the tables that are in use in this namespace.
+    let names = try Files.read("/proc/net/\(tables)", limit: 4096) ?? []
+    guard names.split(separator: UInt8(ascii: "\n")).contains(where: { $0.elementsEqual("nat".utf8) }) else {
+      return nil
+    }
+    if let path = path(of: "\(name)-legacy") { return LegacyProgram(path: path) }
+    guard let path = path(of: name) else { return nil }
+    let program = LegacyProgram(path: path)
+    // "iptables v1.8.9 (legacy)"; older ones know no other tables and say nothing.
+    return try program.run(path, ["--version"]).contains("nf_tables") ? nil : program
+  }
+
+  private static func path(of name: String) -> String? {
+    searchPath.split(separator: ":").map { "\($0)/\(name)" }.first { Files.isProgram($0) }
+  }
+
+  private static var searchPath: String {
+    CurrentProcess.environment("PATH") ?? "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
+  }
+
+  /// The rules that lead to chains of the reference plugins.
+  func jumps() throws -> [LegacyJump] {
+    let list = try run(path, LegacyProgram.lockOptions + ["-t", "nat", "-S", "POSTROUTING"])
+    return list.split(separator: "\n").compactMap { LegacyJump(line: String($0)) }
+  }
+
+  /// Removes rules, and the chains that no other of `all` leads to: all at once or, where one is not there, nothing.
+  func remove(_ unwanted: [LegacyJump], of all: [LegacyJump]) throws {
+    var chains: [String] = []
+    for jump in unwanted where !chains.contains(jump.chain) {
+      if !all.contains(where: { $0.chain == jump.chain && !unwanted.contains($0) }) { chains.append(jump.chain) }
+    }
+    let lines =
+      ["*nat"] + unwanted.map { "-D \($0.rule)" } + chains.map { "-F \($0)" } + chains.map { "-X \($0)" } + ["COMMIT"]
+    _ = try run(
+      "\(path)-restore", LegacyProgram.lockOptions + ["--noflush"], input: lines.map { "\($0)\n" }.joined())
+  }
+
+  /// Others may hold the lock for long; a pod must not wait for them as long.
+  private static let lockOptions = ["-w", "5"]
+
+  private func run(_ path: String, _ arguments: [String], input: String = "") throws -> String {
+    let outcome = try Program.run(
+      path, arguments, environment: ["PATH=\(LegacyProgram.searchPath)"], input: Array(input.utf8),
+      limit: .seconds(10), collectsErrors: true)
+    let output = String(decoding: outcome.output, as: UTF8.self)
+    guard outcome.status == 0 else {
+      throw LegacyTablesRefused(
+        command: ([path] + arguments).joined(separator: " "), status: outcome.status, output: output)
+    }
+    return output
+  }
+}
+
+/// A command on the older tables failed: its own words say why.
+struct LegacyTablesRefused: Error, CustomStringConvertible {
+  let command: String
+  let status: Int32
+  let output: String
+
+  /// Another process held the lock all the time (RESOURCE_PROBLEM of libxtables).
+  var isLocked: Bool { status == 4 }
+
+  var description: String {
+    "\(command): status \(status): \(output.split(separator: "\n").joined(separator: " "))"
+  }
+}
