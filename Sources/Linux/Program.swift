@@ -78,7 +78,8 @@ package enum Program {
     unsafe posix_spawn_file_actions_adddup2(&actions, stdin, 0)
     unsafe posix_spawn_file_actions_adddup2(&actions, stdout, 1)
     if collectsErrors { unsafe posix_spawn_file_actions_adddup2(&actions, stdout, 2) }
-    // A program must not inherit that we ignore SIGPIPE.
+    // A program must not inherit that we ignore SIGPIPE, nor signals that our caller blocks: one that waits for its
+    // alarm would wait for ever.
     var attributes = posix_spawnattr_t()
     unsafe posix_spawnattr_init(&attributes)
     defer { unsafe posix_spawnattr_destroy(&attributes) }
@@ -86,7 +87,10 @@ package enum Program {
     unsafe sigemptyset(&defaults)
     unsafe sigaddset(&defaults, SIGPIPE)
     unsafe posix_spawnattr_setsigdefault(&attributes, &defaults)
-    unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF))
+    var blocked = sigset_t()
+    unsafe sigemptyset(&blocked)
+    unsafe posix_spawnattr_setsigmask(&attributes, &blocked)
+    unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK))
     var process = pid_t()
     let code = unsafe withCStrings([path] + arguments) { argv in
       unsafe withCStrings(environment) { envp in

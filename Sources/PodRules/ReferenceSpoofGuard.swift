@@ -21,7 +21,8 @@ package enum ReferenceSpoofGuard {
     of strays: [ReferenceNames], _ netfilter: inout NetfilterSocket,
     isPort: (String) throws(NetlinkError) -> Bool
   ) throws(NetlinkError) {
-    let unwanted = strays.map(\.guardChain)
+    var unwanted: [String] = []
+    for chain in strays.map(\.guardChain) where !unwanted.contains(chain) { unwanted.append(chain) }
     try remove(&netfilter) { rules throws(NetlinkError) in
       var chains = unwanted
       for rule in rules {
