@@ -124,6 +124,38 @@ struct MasqueradeTests {
     #expect(try fixture.owners() == ["comment \"podnet2:b:eth0\""])
   }
 
+  /// What cannot be removed of the rules is GC's error, when all the rest is done.
+  @Test func gcGoesOnBehindARuleThatStays() throws {
+    let fixture = try Fixture()
+    let runtime = fixture.runtime
+    for pod in ["a", "b"] { try fixture.node.addPod(pod) }
+    for pod in ["a", "b"] { try runtime.add(pod, runtime.configuration(["macspoofchk": true])) }
+    // A set that is constant and in use lets nothing be removed.
+    let commands = """
+      table inet causeway_pods {
+        map masquerade4 {
+          type ipv4_addr : verdict
+          flags constant
+          elements = { 10.9.0.2 comment "podnet:a:eth0" : accept }
+        }
+        chain postrouting { ip saddr vmap @masquerade4
+        }
+      }
+
+      """
+    try fixture.node.run(["nft", "-f", "-"], input: commands).succeeded()
+    let valid: JSONValue = [["containerID": "b", "ifname": "eth0"]]
+    let answer = try runtime.call("GC", nil, runtime.configuration(["cni.dev/valid-attachments": valid]))
+    #expect(
+      answer.process.status == 1 && answer.message.contains("remove an element of the set masquerade4"), "\(answer)")
+    #expect(try fixture.owners() == ["comment \"podnet:a:eth0\""])
+    #expect(try fixture.node.leases().count == 2)
+    #expect(try fixture.node.cables().count == 1)
+    #expect(try fixture.node.records().count == 1)
+    let guarded = try fixture.node.lines("nft list table bridge causeway | grep -o 'comment \"[^\"]*\"'")
+    #expect(guarded == Array(repeating: "comment \"podnet:b:eth0\"", count: 2))
+  }
+
   @Test func checkMissesTheRule() throws {
     let fixture = try Fixture()
     try fixture.node.addPod("a")

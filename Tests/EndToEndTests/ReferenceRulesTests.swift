@@ -261,7 +261,8 @@ struct ReferenceRulesTests {
     }
     let deleted = try fixture.ours.call("DEL", "a", fixture.configuration)
     try deleted.process.succeeded()
-    #expect(deleted.process.errors.contains("a rule that a reference plugin made for podnet:a:eth0 stays: remove the chain"))
+    #expect(
+      deleted.process.errors.contains("a rule that a reference plugin made for podnet:a:eth0 stays: remove the chain"))
     // IPv4's chain with two rules, and the one that leads there; the other pod has all of its own.
     #expect(try leftovers().count == 4 + 14)
     #expect(try fixture.node.leases().count == 4)
@@ -277,7 +278,9 @@ struct ReferenceRulesTests {
   @Test func aLockThatIsHeldFailsNoDelete() throws {
     let fixture = try Fixture(.legacy)
     try fixture.add("a")
-    let holder = try fixture.node.start(["flock", "--no-fork", "/run/xtables.lock", "sh", "-c", "echo held; exec sleep infinity"])
+    let holder = try fixture.node.start([
+      "flock", "--no-fork", "/run/xtables.lock", "sh", "-c", "echo held; exec sleep infinity",
+    ])
     #expect(eventually { holder.output.contains("held") })
     let deleted = try fixture.ours.call("DEL", "a", fixture.configuration)
     try deleted.process.succeeded()

@@ -60,6 +60,19 @@ import Testing
     #expect(texts(try fixture.network().release(owner("dummy"))) == ["10.0.0.8"])
   }
 
+  /// The old format counts for every interface, so it is no other's.
+  @Test func theOtherInterfacesOfAContainer() throws {
+    try fixture.write("10.0.0.7", "dummy")
+    try fixture.write("10.0.0.8", "dummy\r\neth0")
+    try fixture.write("10.0.0.9", "dummy\r\neth1")
+    try fixture.write("10.0.0.10", "dummy2\r\neth1")
+    for _ in 1...2 {
+      #expect(texts(try fixture.network().addresses(besides: owner("dummy"))) == ["10.0.0.9"])
+      #expect(texts(try fixture.network().addresses(besides: owner("dummy", "eth1"))) == ["10.0.0.8"])
+      #expect(try fixture.network().addresses(besides: owner("none")).isEmpty)
+    }
+  }
+
   @Test func aReleasedSpellingOfAnAddressIsFreeAgain() throws {
     try fixture.write("fd00:0::2", "dummy\r\neth0")
     let sets = [try rangeSet("fd00::/126")]

@@ -70,7 +70,8 @@ import Testing
 
   @Test func aRuleOfIptablesHasItsCommentInAMatch() throws {
     try node.sh(
-      #"iptables-nft -t nat -N to && iptables-nft -t nat -A POSTROUTING -s 10.9.0.2 -m comment --comment 'a "b" c' -j to"#)
+      #"iptables-nft -t nat -N to && iptables-nft -t nat -A POSTROUTING -s 10.9.0.2 -m comment --comment 'a "b" c' -j to"#
+    )
     let rules = try withSocket { try $0.rules(of: ChainName("POSTROUTING", in: TableName(.ip, "nat"))) }
     #expect(rules.map(\.comment) == [#"a "b" c"#])
     #expect(rules.map(\.target) == ["to"])
@@ -90,7 +91,8 @@ import Testing
     ]
     #expect(try withSocket { try $0.contains([]) } == [])
     #expect(try withSocket { try $0.contains(missing) } == [false, false, false, false])
-    #expect(try withSocket { try $0.contains([there] + missing + [chain]) } == [true, false, false, false, false, true])
+    #expect(
+      try withSocket { try $0.contains([there] + missing + [chain]) } == [true, false, false, false, false, true])
     let many = Array(repeating: [there, missing[0]], count: 400).flatMap { $0 }
     #expect(try withSocket { try $0.contains(many) } == Array(repeating: [true, false], count: 400).flatMap { $0 })
   }
