@@ -28,8 +28,9 @@ extension Attachment {
   }
 
   /// Removes the rules of these addresses, and those of the host's end, as far as they are this attachment's.
-  func removeRules(of addresses: [IPAddress], port: String, mac: MACAddress?) throws {
-    var netfilter = try NetfilterSocket()
+  func removeRules(
+    of addresses: [IPAddress], port: String, mac: MACAddress?, _ netfilter: inout NetfilterSocket
+  ) throws {
     var failures = Failures()
     failures.attempt { try SpoofGuard.remove(port: port, mac: mac, owner: key, &netfilter) }
     if !addresses.isEmpty { failures.attempt { try Masquerade.remove(addresses, owner: key, &netfilter) } }

@@ -28,19 +28,8 @@ package func deleteAttachment(
     .map { LeaseDirectory(attachment.network, dataDirectory: $0, state.path, isFromLease: false) }
   let owner = LeaseOwner(attachment)
   let addresses = record?.addresses ?? leases.flatMap { (try? $0.find(owner)) ?? [] }
-  do {
-    try attachment.removeRules(
-      of: addresses, port: record?.hostLink ?? attachment.hostLinkName(attempt: 0), mac: record?.mac)
-  } catch {
-    // A rule too many harms nobody: the address's next owner replaces it.
-    StandardError.write("a rule of \(attachment.key) stays: \(error)")
-  }
-  do {
-    try attachment.removeReferenceRules(isOnRecord: record != nil) {
-      leases.flatMap { (try? $0.addresses(besides: owner)) ?? [] }
-    }
-  } catch {
-    StandardError.write("a rule that a reference plugin made for \(attachment.key) stays: \(error)")
+  let netfilter = removeRules(attachment, record, of: addresses) {
+    leases.flatMap { (try? $0.addresses(besides: owner)) ?? [] }
   }
   if try !Cable.remove(attachment, recorded: record?.hostLink, &host), let namespace {
     try removeInside(namespace, attachment, &host)
@@ -49,7 +38,36 @@ package func deleteAttachment(
   try state.records.remove(attachment.key)
   if let directory = traces.flannelDirectory { try Files.remove("\(directory)/\(attachment.containerID)") }
   removeOldGateways(traces, state, &host)
+  // Its close waits until the kernel has freed the rules, some 10 ms; the cable's end has waited for the same.
+  _ = consume netfilter
   if let refusal { throw refusal }
+}
+
+/// Removes the attachment's rules, ours and those that a reference plugin made; tells what stays.
+///
+/// A rule too many harms nobody: the address's next owner replaces it.
+///
+/// - Parameter others: the addresses of the container's other interfaces in the network.
+/// - Returns: the socket that was used.
+private func removeRules(
+  _ attachment: Attachment, _ record: AttachmentRecord?, of addresses: [IPAddress], others: () -> [IPAddress]
+) -> NetfilterSocket? {
+  func report(_ error: any Error) { StandardError.write("a rule of \(attachment.key) stays: \(error)") }
+  func attempt(_ step: () throws -> Void) { do { try step() } catch { report(error) } }
+  // No program is run for a pod that causeway made: it would hold up every DEL on a node that uses the older tables.
+  if record == nil { attempt { try attachment.removeLegacyRules(others: others) } }
+  do {
+    var netfilter = try NetfilterSocket()
+    attempt {
+      try attachment.removeRules(
+        of: addresses, port: record?.hostLink ?? attachment.hostLinkName(attempt: 0), mac: record?.mac, &netfilter)
+    }
+    attempt { try attachment.removeReferenceRules(others: others, &netfilter) }
+    return netfilter
+  } catch {
+    report(error)
+    return nil
+  }
 }
 
 /// The pod's namespace where it still is; the node's own is refused as for ADD.

@@ -8,24 +8,12 @@ extension Attachment {
     ReferenceNames(network: network, containerID: containerID, interfaceName: interfaceName)
   }
 
-  /// Removes the attachment's; absence is success, and told by one question to the kernel.
+  /// Removes the attachment's from the tables of nf_tables; absence is success, and told by one question to the kernel.
   ///
-  /// - Parameters:
-  ///   - isOnRecord: causeway made the attachment. Then no program is run to look into the older tables: it would hold
-  ///     up every DEL on a node that still uses them.
-  ///   - others: the addresses of the container's other interfaces in the network, with which it may share a chain.
-  func removeReferenceRules(isOnRecord: Bool, others: () -> [IPAddress]) throws {
+  /// - Parameter others: the addresses of the container's other interfaces in the network, with which it may share a
+  ///   chain.
+  func removeReferenceRules(others: () -> [IPAddress], _ netfilter: inout NetfilterSocket) throws {
     let names = referenceNames
-    var failures = Failures()
-    failures.attempt { try Attachment.removeReferenceTables(names, others) }
-    if !isOnRecord {
-      failures.attempt { try LegacyChains.remove(names) { others().contains($0) } }
-    }
-    try failures.throwFirst()
-  }
-
-  private static func removeReferenceTables(_ names: ReferenceNames, _ others: () -> [IPAddress]) throws {
-    var netfilter = try NetfilterSocket()
     let families = IPFamily.allCases
     let found = try netfilter.contains(
       [ReferenceMasquerade.chain, ReferenceSpoofGuard.chain(names)]
@@ -40,6 +28,11 @@ extension Attachment {
       }
     }
     try failures.throwFirst()
+  }
+
+  /// Removes the attachment's from the kernel's older tables, by the program for them where they are in use.
+  func removeLegacyRules(others: () -> [IPAddress]) throws {
+    try LegacyChains.remove(referenceNames) { others().contains($0) }
   }
 
   /// Removes those of the network's attachments that are not among the valid ones. The rules of `macspoofchk` name no

@@ -50,7 +50,8 @@ struct Undo {
           try host.perform(.addAddress(address, to: bridgeIndex), accepting: EEXIST)
         case .delegate(let delegate, let searchPath): try delegate.call(.delete, searchPath)
         case .rules(let attachment, let addresses, let cable):
-          try attachment.removeRules(of: addresses, port: cable.hostName, mac: cable.podMAC)
+          var netfilter = try NetfilterSocket()
+          try attachment.removeRules(of: addresses, port: cable.hostName, mac: cable.podMAC, &netfilter)
         case .cable(let attachment): _ = try Cable.remove(attachment, &host)
         case .bridge(let name, let state): try Undo.removeBridge(name, state, &host)
         }

@@ -262,7 +262,7 @@ struct ReferenceRulesTests {
     let deleted = try fixture.ours.call("DEL", "a", fixture.configuration)
     try deleted.process.succeeded()
     #expect(
-      deleted.process.errors.contains("a rule that a reference plugin made for podnet:a:eth0 stays: remove the chain"))
+      deleted.process.errors.contains("a rule of podnet:a:eth0 stays: remove the chain"))
     // IPv4's chain with two rules, and the one that leads there; the other pod has all of its own.
     #expect(try leftovers().count == 4 + 14)
     #expect(try fixture.node.leases().count == 4)
