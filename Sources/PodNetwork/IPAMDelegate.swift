@@ -30,8 +30,12 @@ struct IPAMDelegate: Sendable {
   /// Addresses, routes and name servers for the pod.
   func add(_ searchPath: [String]) throws -> AttachmentResult {
     let output = try run(.add, searchPath)
-    let fields = try JSONFields(document: JSONValue(parsing: output), name: "the result of \(type)")
-    let result = try AttachmentResult(fields, version: version)
+    let result: AttachmentResult
+    do throws(JSONError) {
+      result = try AttachmentResult(JSONFields(document: JSONValue(parsing: output), name: "it"), version: version)
+    } catch {
+      throw CNIError(.decodingFailure, "cannot read the result of the IPAM plugin \"\(type)\": \(error)")
+    }
     guard !result.ips.isEmpty else {
       throw CNIError(.failed, "IPAM plugin returned missing IP config", details: "ipam.type is \"\(type)\"")
     }

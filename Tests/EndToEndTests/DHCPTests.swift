@@ -1,0 +1,81 @@
+import JSON
+import TestSupport
+import Testing
+
+/// Addresses from a DHCP server on the bridge, by the reference's own `dhcp` plugin and its daemon: they are asked for and
+/// given back through the pod's cable.
+@Suite(.requiresRoot, .timeLimit(.minutes(1)))
+struct DHCPTests {
+  /// A node whose bridge leads to a server.
+  private struct Fixture {
+    let node: TestNode
+    let runtime: Runtime
+    let configuration: JSONObject
+    private let server: RunningProgram
+    private let daemon: RunningProgram
+
+    init(_ version: String) throws {
+      node = try TestNode()
+      try node.addPod("server")
+      try node.sh(
+        """
+        ip link add bridge0 type bridge && ip link set bridge0 up
+        ip link add server master bridge0 type veth peer name eth0 netns server && ip link set server up
+        ip -netns server link set eth0 up && ip -netns server address add 10.1.2.1/24 dev eth0
+        mkdir -p /run/cni && : >/run/leases && cat >/run/udhcpd.conf <<END
+        start 10.1.2.20
+        end 10.1.2.21
+        interface eth0
+        lease_file /run/leases
+        pidfile /run/udhcpd.pid
+        option subnet 255.255.255.0
+        option router 10.1.2.1
+        option lease 3600
+        END
+        """)
+      server = try node.start([
+        "ip", "netns", "exec", "server", "busybox", "udhcpd", "-f", "-a", "0", "/run/udhcpd.conf",
+      ])
+      daemon = try node.start(["/usr/lib/cni/dhcp", "daemon"])
+      var runtime = try Runtime.reference("bridge", version, node: node)
+      runtime.searchPath = "/opt/cni/bin:/usr/lib/cni"
+      self.runtime = runtime
+      configuration = runtime.layer2Configuration(["ipam": ["type": "dhcp"]])
+      let isUp = try eventually { try node.run(["test", "-S", "/run/cni/dhcp.sock"]).status == 0 }
+      #expect(isUp && server.isRunning, "\(daemon.output) \(server.output)")
+    }
+
+    /// The addresses that the server holds for somebody: it writes its file when it is told to.
+    func held() throws -> [String] {
+      server.signal(10)
+      return try node.lines("busybox dumpleases -f /run/leases | awk 'NR > 1 && $NF != \"expired\" { print $2 }'")
+    }
+  }
+
+  @Test(arguments: ["0.3.1", "1.0.0"]) func addressesComeAndGoThroughTheCable(_ version: String) throws {
+    let fixture = try Fixture(version)
+    let (node, runtime, configuration) = (fixture.node, fixture.runtime, fixture.configuration)
+    // The server has two addresses: whoever comes third needs one that was given back.
+    for pod in ["a", "b", "c"] { try node.addPod(pod) }
+    let answers = try ["a", "b"].map { try runtime.add($0, configuration) }
+    #expect(Set(answers.flatMap(\.addresses)) == ["10.1.2.20/24", "10.1.2.21/24"])
+    for (pod, answer) in zip(["a", "b"], answers) {
+      #expect(try node.addresses("eth0", inPod: pod) == answer.addresses)
+      #expect(try node.defaultRoutes(inPod: pod).map { $0["gateway"]?.string } == ["10.1.2.1"])
+      #expect(try node.ping(from: pod, "10.1.2.1"))
+      if version >= "0.4.0" { try runtime.check(pod, answer, configuration).process.succeeded() }
+    }
+    let isHeld = try eventually { try fixture.held().count == 2 }
+    #expect(isHeld)
+    try runtime.delete("a", configuration)
+    let isReleased = try eventually { try fixture.held() == answers[1].hosts }
+    #expect(isReleased, "the server was not told")
+    #expect(try runtime.add("c", configuration).addresses == answers[0].addresses)
+    // Without namespace the daemon still knows it.
+    try runtime.call("DEL", nil, id: "b", configuration).process.succeeded()
+    let isReleasedToo = try eventually { try fixture.held() == answers[0].hosts }
+    #expect(isReleasedToo)
+    try runtime.delete("c", configuration)
+    #expect(try node.remains() == [])
+  }
+}
