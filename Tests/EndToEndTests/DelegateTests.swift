@@ -230,4 +230,16 @@ struct DelegateTests {
     for pod in ["a", "b"] { try runtime.delete(pod, configuration) }
     #expect(try node.remains() == [])
   }
+
+  /// Nobody can run a program that somebody writes.
+  @Test func aProgramThatIsBeingInstalledIsWaitedFor() throws {
+    let recorder = try Recorder("1.0.0")
+    try recorder.node.addPod("a")
+    let writer = try recorder.node.start([
+      "/bin/bash", "-c", "exec 3>>/opt/cni/bin/recorder; echo writing; sleep 0.5",
+    ])
+    #expect(eventually { writer.output == "writing\n" })
+    try recorder.runtime.add("a", recorder.configuration())
+    #expect(try writer.exitStatus() == 0)
+  }
 }
