@@ -1,5 +1,6 @@
 import JSON
 import TestSupport
+import Testing
 
 /// One execution among many at the same time.
 struct Call {
@@ -40,6 +41,7 @@ extension Runtime {
       limit: .seconds(60)
     ).succeeded().output
     let parts = output.split(separator: "\u{1e}", omittingEmptySubsequences: false).map { String($0) }
+    try #require(parts.count == 3 * calls.count + 1, "\(output)")
     return calls.indices.map { index in
       let process = CommandResult(
         command: [calls[index].verb, calls[index].pod], status: Int32(parts[3 * index]) ?? -1,
