@@ -12,9 +12,14 @@ extension Bridge {
     // NET_ADDR_SET (include/uapi/linux/netdevice.h); netlink does not tell it. To set a MAC again does no harm.
     let assignment = try? Files.read("/sys/class/net/\(link.name)/addr_assign_type", limit: 16)
     if assignment == Array("3\n".utf8) { return }
-    var generator = SystemRandomNumberGenerator()
     let present = link.mac.flatMap { $0.bytes.contains { $0 != 0 } ? $0 : nil }
     try host.perform(
-      .changeLink(link.index, name: link.name, LinkChange(mac: present ?? .random(using: &generator))))
+      .changeLink(link.index, name: link.name, LinkChange(mac: present ?? newMAC(of: link))))
+  }
+
+  /// The same for every ADD that finds the bridge without one at this moment, and another on each node.
+  private static func newMAC(of link: Link) -> MACAddress {
+    let boot = (try? Sysctl.read("kernel/random/boot_id")) ?? ""
+    return MACAddress(localBits: stableHash("\(boot) \(link.index) \(link.name)".utf8))
   }
 }

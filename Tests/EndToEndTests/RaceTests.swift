@@ -10,6 +10,8 @@ struct RaceTests {
     let testDescription: String
     let subnets: [Subnet]
     var keys: JSONObject = [:]
+    /// Done on the node before.
+    var script = ""
     /// Each process is held up at each of its steps, so that the others' come in between.
     var isSlow = false
   }
@@ -21,6 +23,11 @@ struct RaceTests {
     Scene(
       testDescription: "both, with rules, step by step", subnets: [.v4, .v6],
       keys: ["ipMasq": true, "macspoofchk": true], isSlow: true),
+    Scene(
+      testDescription: "on a bridge with a MAC of zeros", subnets: [.v4],
+      script:
+        "ip link add bridge0 type bridge && ip link add x master bridge0 type veth peer name y && ip link delete x",
+      isSlow: true),
   ]
 
   private func runtime(isSlow: Bool) throws -> Runtime {
@@ -39,6 +46,7 @@ struct RaceTests {
   @Test(arguments: scenes) func manyFirstADDsShareOneNewBridge(_ scene: Scene) throws {
     let runtime = try runtime(isSlow: scene.isSlow)
     let node = runtime.node
+    try node.sh(scene.script)
     let pods = try runtime.addPods(24)
     let configuration = runtime.bridgeConfiguration(scene.subnets, scene.keys)
     let answers = try runtime.callAtOnce(pods.map { Call(verb: "ADD", pod: $0, configuration: configuration) })
