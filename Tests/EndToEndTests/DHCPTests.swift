@@ -47,6 +47,7 @@ struct DHCPTests {
 
     /// The addresses that the server holds for somebody: it writes its file when it is told to.
     func held() throws -> [String] {
+      // SIGUSR1
       server.signal(10)
       return try node.lines("busybox dumpleases -f /run/leases | awk 'NR > 1 && $NF != \"expired\" { print $2 }'")
     }
