@@ -123,6 +123,7 @@ enum NFTAttribute {
   static let setKeyLength = UInt16(NFTA_SET_KEY_LEN.rawValue)
   static let setDataType = UInt16(NFTA_SET_DATA_TYPE.rawValue)
   static let setID = UInt16(NFTA_SET_ID.rawValue)
+  static let setUserData = UInt16(NFTA_SET_USERDATA.rawValue)
   static let setIsMap = UInt32(NFT_SET_MAP.rawValue)
   static let ruleTable = UInt16(NFTA_RULE_TABLE.rawValue)
   static let ruleChain = UInt16(NFTA_RULE_CHAIN.rawValue)

@@ -73,6 +73,12 @@ extension NetlinkRequest {
     request.put(NFTAttribute.setID, bigEndian: id)
     request.put(NFTAttribute.setKeyType, bigEndian: key.type)
     request.put(NFTAttribute.setKeyLength, bigEndian: key.lengthBytes)
+    if key.isHostOrder {
+      // For `nft` alone, as libnftnl has it (NFTNL_UDATA_SET_KEYBYTEORDER): without it each key is listed as an empty
+      // text, which no ruleset may have.
+      let hostOrder = unsafe withUnsafeBytes(of: UInt32(1)) { unsafe [UInt8]($0) }
+      request.put(NFTAttribute.setUserData, bytes: [0, UInt8(hostOrder.count)] + hostOrder)
+    }
     if isVerdictMap {
       request.put(NFTAttribute.setFlags, bigEndian: NFTAttribute.setIsMap)
       request.put(NFTAttribute.setDataType, bigEndian: UInt32(NFT_DATA_VERDICT.rawValue))
@@ -197,10 +203,12 @@ package struct ChainHook: Sendable {
 package struct SetKey: Sendable {
   let type: UInt32
   let lengthBytes: UInt32
+  /// The kernel has it in its own byte order, not in the network's.
+  var isHostOrder = false
 
   package static let ipv4Address = SetKey(type: 7, lengthBytes: 4)
   package static let ipv6Address = SetKey(type: 8, lengthBytes: 16)
-  package static let linkName = SetKey(type: 41, lengthBytes: 16)
+  package static let linkName = SetKey(type: 41, lengthBytes: 16, isHostOrder: true)
   /// `ifname . ether_addr`: `nft` keeps six bits for each type, and each part fills whole four bytes.
   package static let linkNameAndMAC = SetKey(type: 41 << 6 | 9, lengthBytes: 16 + 8)
 }

@@ -164,14 +164,16 @@ package struct NetlinkSocket: ~Copyable, Sendable {
 
   /// Sends a request for a list and returns every entry.
   ///
-  /// A list that changed while the kernel wrote it (NLM_F_DUMP_INTR) is asked for again, up to five times.
+  /// A list that changed while the kernel wrote it (NLM_F_DUMP_INTR) is asked for again, for five seconds: on a node
+  /// where pods come and go, every other reading of some hundred links is interrupted.
   package mutating func dump(_ request: NetlinkRequest) throws(NetlinkError) -> [NetlinkReply] {
-    for _ in 0..<5 {
+    let deadline = MonotonicTime.now + .seconds(5)
+    repeat {
       if let replies = try dumpOnce(request) { return replies }
-    }
+    } while MonotonicTime.now < deadline
     throw .refused(
       operation: request.operation, subject: request.subject, errno: EINTR,
-      reason: "the list changed at each of five readings")
+      reason: "the list changed at each reading, for five seconds")
   }
 
   private mutating func dumpOnce(_ request: NetlinkRequest) throws(NetlinkError) -> [NetlinkReply]? {

@@ -36,6 +36,7 @@ struct Bridge {
         .invalidConfiguration, "\"\(name)\" already exists but is not a bridge",
         details: "it is \(link.kind ?? "a device"): name another bridge, or remove the link")
     }
+    try keepMAC(of: link, &host)
     if !link.isUp || (configuration.isPromiscuous && !link.isPromiscuous) {
       try host.perform(
         .changeLink(

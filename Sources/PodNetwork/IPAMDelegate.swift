@@ -1,4 +1,5 @@
 internal import CNI
+internal import Glibc
 internal import JSON
 internal import Linux
 
@@ -30,8 +31,12 @@ struct IPAMDelegate: Sendable {
   /// Addresses, routes and name servers for the pod.
   func add(_ searchPath: [String]) throws -> AttachmentResult {
     let output = try run(.add, searchPath)
-    let fields = try JSONFields(document: JSONValue(parsing: output), name: "the result of \(type)")
-    let result = try AttachmentResult(fields, version: version)
+    let result: AttachmentResult
+    do throws(JSONError) {
+      result = try AttachmentResult(JSONFields(document: JSONValue(parsing: output), name: "it"), version: version)
+    } catch {
+      throw CNIError(.decodingFailure, "cannot read the result of the IPAM plugin \"\(type)\": \(error)")
+    }
     guard !result.ips.isEmpty else {
       throw CNIError(.failed, "IPAM plugin returned missing IP config", details: "ipam.type is \"\(type)\"")
     }
@@ -51,11 +56,25 @@ struct IPAMDelegate: Sendable {
     }
     let environment =
       try CurrentProcess.environment().filter { !$0.hasPrefix("CNI_COMMAND=") } + ["CNI_COMMAND=\(verb.rawValue)"]
-    let outcome = try Program.run(
-      program, [], environment: environment, input: configuration, limit: IPAMDelegate.limit)
+    let outcome = try run(program, environment)
     guard outcome.status != 0 else { return outcome.output }
     if let json = try? JSONValue(parsing: outcome.output), let error = CNIError(json) { throw error }
     throw CNIError(.failed, "netplugin failed: \(type) ended with \(outcome.status)")
+  }
+
+  /// Runs the program; while somebody writes it, as an installation does, the kernel refuses (ETXTBSY), and it is tried
+  /// again.
+  private func run(_ program: String, _ environment: [String]) throws -> Program.Outcome {
+    let deadline = MonotonicTime.now + .seconds(5)
+    while true {
+      do throws(SystemError) {
+        return try Program.run(
+          program, [], environment: environment, input: configuration, limit: IPAMDelegate.limit)
+      } catch {
+        guard error.errno == ETXTBSY, MonotonicTime.now < deadline else { throw error }
+      }
+      MonotonicTime.sleep(.milliseconds(20))
+    }
   }
 
   private func program(_ searchPath: [String]) -> String? {

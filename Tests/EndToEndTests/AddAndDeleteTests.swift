@@ -126,40 +126,6 @@ struct AddAndDeleteTests {
     #expect(try node.leases().count == 2)
   }
 
-  @Test func manyFirstADDsShareOneNewBridge() throws {
-    let node = try TestNode()
-    let runtime = Runtime(node: node)
-    let configuration = try JSONValue.object(runtime.configuration()).text()
-    let script = """
-      for i in $(seq 16); do ip netns add p$i; done
-      for i in $(seq 16); do
-        echo '\(configuration)' | CNI_COMMAND=ADD CNI_CONTAINERID=p$i CNI_NETNS=/run/netns/p$i CNI_IFNAME=eth0 \
-          CNI_PATH=/x \(runtime.plugin) >/tmp/causeway-$$-$i & started+=($!)
-      done
-      status=0
-      for process in "${started[@]}"; do wait $process || status=1; done
-      cat /tmp/causeway-$$-*; rm /tmp/causeway-$$-*; exit $status
-      """
-    try node.run(["/bin/bash", "-c", script]).succeeded()
-    #expect(try node.cables().count == 16)
-    #expect(Set(try node.leases()).count == 32)
-    #expect(try node.addresses("cni0") == ["10.9.0.1/24", "fd00:9::1/64"])
-    for index in 1...16 { try runtime.delete("p\(index)") }
-    #expect(try node.remains() == [])
-  }
-
-  @Test func aMACThatWasAskedForWins() throws {
-    let node = try TestNode()
-    let runtime = Runtime(node: node)
-    try node.addPod("a")
-    var configuration = runtime.configuration(["args": ["cni": ["mac": "02:00:00:00:00:02"]]])
-    configuration["runtimeConfig"] = ["mac": "02:00:00:00:00:03"]
-    let answer = try runtime.add("a", arguments: "IgnoreUnknown=1;MAC=02:00:00:00:00:01", configuration)
-    #expect(answer.interfaces.last?["mac"]?.string == "02:00:00:00:00:03")
-    #expect(
-      try node.ip(json: "link", "show", "dev", "eth0", inPod: "a").first?["address"]?.string == "02:00:00:00:00:03")
-  }
-
   @Test func withoutIPAMThePodIsOnLayer2() throws {
     let node = try TestNode()
     let runtime = Runtime(node: node)

@@ -28,42 +28,6 @@ struct DropInTests {
     try node.sh("! test -e /opt/cni/bin/flannel && ! test -e /opt/cni/bin/bridge.before-causeway")
   }
 
-  @Test(arguments: ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"])
-  func bridgeAnswersInEachVersionsShape(_ version: String) throws {
-    let node = try node()
-    let bridge = runtime(node, "bridge", version: version)
-    try node.addPod("a")
-    let configuration = bridge.configuration([
-      "type": "bridge", "isDefaultGateway": true,
-      "ipam": ["type": "host-local", "ranges": bridge.ranges(.dual), "routes": [["dst": "10.60.0.0/16"]]],
-    ])
-    let answer = try bridge.add("a", configuration)
-    let result = try #require(answer.json)
-    #expect(result["cniVersion"]?.string == version)
-    if version < "0.3.0" {
-      let ip4 = try #require(result["ip4"]?.object)
-      #expect(ip4["ip"]?.string == "10.9.0.2/24" && ip4["gateway"]?.string == "10.9.0.1")
-      #expect(ip4["routes"]?.array?.count == 2)
-      #expect(result["ip6"]?.object?["ip"]?.string == "fd00:9::2/64")
-      #expect(result["interfaces"] == nil && result["dns"] == [:])
-    } else {
-      let ips = result["ips"]?.array?.compactMap(\.object) ?? []
-      #expect(ips.map { $0["address"]?.string } == ["10.9.0.2/24", "fd00:9::2/64"])
-      #expect(ips.map { $0["interface"] } == [2, 2])
-      #expect(ips.map { $0["version"]?.string } == (version < "1.0.0" ? ["4", "6"] : [nil, nil]))
-      #expect((result["dns"] == nil) == (version >= "1.0.0"))
-      #expect(result["routes"]?.array?.count == 3)
-    }
-    #expect(try node.addresses("eth0", inPod: "a") == ["10.9.0.2/24", "fd00:9::2/64"])
-    if version >= "0.4.0" {
-      var check = configuration
-      check["prevResult"] = .object(result)
-      try bridge.call("CHECK", "a", check).process.succeeded()
-    }
-    try bridge.delete("a", configuration)
-    #expect(try node.remains() == [])
-  }
-
   @Test func bridgeHasTheReferencesDefaults() throws {
     let node = try node()
     let bridge = runtime(node, "bridge")
@@ -78,18 +42,6 @@ struct DropInTests {
     #expect(try node.run(["nft", "list", "table", "inet", "causeway_pods"]).status != 0)
   }
 
-  @Test func bridgeWithoutIPAMIsOnLayer2() throws {
-    let node = try node()
-    try node.addPod("a")
-    let bridge = runtime(node, "bridge")
-    #expect(try bridge.add("a", bridge.configuration(["type": "bridge", "ipam": [:]])).addresses == [])
-    let old = runtime(node, "bridge", version: "0.2.0")
-    try node.addPod("b")
-    let refused = try old.call("ADD", "b", old.configuration(["type": "bridge", "ipam": [:]]))
-    #expect(refused.message.contains("no valid IP addresses"), "\(refused)")
-    #expect(try node.cables().count == 1)
-  }
-
   @Test func bridgeWithoutRangesIsRefused() throws {
     let node = try node()
     try node.addPod("a")
@@ -101,36 +53,6 @@ struct DropInTests {
   }
 
   // MARK: host-local
-
-  @Test func hostLocalKeepsItsFilesAndErrors() throws {
-    let node = try node()
-    let hostLocal = runtime(node, "host-local", version: "1.1.0")
-    let configuration = hostLocal.configuration([
-      "type": "ptp",
-      "ipam": [
-        "type": "host-local", "ranges": hostLocal.ranges(.dual), "dataDir": "/run/leases",
-        "routes": [["dst": "0.0.0.0/0"], ["dst": "::/0", "gw": "fd00:9::9"]],
-      ],
-    ])
-    let answer = try hostLocal.add("a", configuration)
-    #expect(answer.addresses == ["10.9.0.2/24", "fd00:9::2/64"] && answer.interfaces.isEmpty)
-    #expect(answer.json?["routes"] == [["dst": "0.0.0.0/0"], ["dst": "::/0", "gw": "fd00:9::9"]])
-    #expect(try node.sh("cat /run/leases/podnet/10.9.0.2") == "a\r\neth0")
-    #expect(try node.sh("cat /run/leases/podnet/last_reserved_ip.1") == "fd00:9::2")
-    let again = try hostLocal.call("ADD", "a", configuration)
-    #expect(again.message.contains("duplicate allocation is not allowed"), "\(again)")
-    var check = configuration
-    check["prevResult"] = .object(try #require(answer.json))
-    try hostLocal.call("CHECK", "a", check).process.succeeded()
-    try hostLocal.call("STATUS", nil, configuration).process.succeeded()
-    var collect = configuration
-    collect["cni.dev/valid-attachments"] = [["containerID": "a", "ifname": "eth0"]]
-    try hostLocal.call("GC", nil, collect).process.succeeded()
-    #expect(try node.lines("ls /run/leases/podnet | grep -c 9") == ["2"])
-    for _ in 1...2 { try hostLocal.delete("a", configuration) }
-    #expect(try node.lines("ls /run/leases/podnet") == ["last_reserved_ip.0", "last_reserved_ip.1", "lock"])
-    #expect(try hostLocal.call("CHECK", "a", check).message.contains("Failed to find address added by container a"))
-  }
 
   @Test func hostLocalServesTheReferencePtp() throws {
     let node = try node()
@@ -340,6 +262,30 @@ struct DropInTests {
     if plugin.plugin != "/opt/cni/bin/portmap" { try plugin.call("CHECK", "a", chained).process.succeeded() }
     try plugin.delete("a", chained)
     try bridge.delete("a", check)
+    #expect(try node.remains() == [])
+  }
+
+  /// Of two pods, the one whose chain has a limit is slowed down, on the port that the result names.
+  @Test func aBandwidthLimitIsOnePodsAlone() throws {
+    let node = try node()
+    let bridge = runtime(node, "bridge")
+    let configuration = bridge.configuration([
+      "type": "bridge", "isDefaultGateway": true, "ipam": ["type": "host-local", "ranges": bridge.ranges(.v4)],
+    ])
+    for pod in ["a", "b"] { try node.addPod(pod) }
+    let answers = try ["a", "b"].map { try bridge.add($0, configuration) }
+    let limit: JSONObject = [
+      "name": "podnet", "cniVersion": "1.0.0", "type": "bandwidth", "ingressRate": 8_000_000, "ingressBurst": 8_000_000,
+      "prevResult": .object(try #require(answers[0].json)),
+    ]
+    try runtime(node, "bandwidth").add("a", limit)
+    let shapers = try answers.map { answer in
+      let port = try #require(answer.interfaces[1]["name"]?.string)
+      return try node.sh("tc qdisc show dev \(port)").contains("tbf")
+    }
+    #expect(shapers == [true, false])
+    try runtime(node, "bandwidth").delete("a", limit)
+    for pod in ["a", "b"] { try bridge.delete(pod, configuration) }
     #expect(try node.remains() == [])
   }
 }

@@ -147,21 +147,6 @@ struct FailedAddTests {
     #expect(try node.cables().count == 5)
   }
 
-  @Test func anotherAddressOnTheBridgeIsAnErrorUnlessForced() throws {
-    let node = try TestNode()
-    let runtime = Runtime(node: node)
-    for pod in ["a", "b"] { try node.addPod(pod) }
-    try runtime.add("a", runtime.configuration(["ipam": ["ranges": [[["subnet": "10.1.0.0/16"]]]]]))
-    let other: JSONObject = ["ipam": ["ranges": [[["subnet": "10.2.3.0/24"]]]]]
-    let answer = try runtime.call("ADD", "b", runtime.configuration(other))
-    #expect(answer.message.contains("\"cni0\" already has an IP address different from 10.2.3.1/24"), "\(answer)")
-    #expect(try node.leases().count == 1)
-    var forced = runtime.configuration(other)
-    forced["forceAddress"] = true
-    try runtime.add("b", forced)
-    #expect(try node.addresses("cni0") == ["10.2.3.1/24"])
-  }
-
   @Test func aBridgeNameOfAnotherKindOfLinkIsRefused() throws {
     let node = try TestNode()
     try node.sh("ip link add cni0 type veth peer name other")

@@ -156,15 +156,59 @@ struct MasqueradeTests {
     #expect(guarded == Array(repeating: "comment \"podnet:b:eth0\"", count: 2))
   }
 
-  @Test func checkMissesTheRule() throws {
+  /// Three pods of two networks: each address leads to its network's chain, which says where it is not hidden.
+  @Test func theRulesetOfTwoNetworks() throws {
     let fixture = try Fixture()
-    try fixture.node.addPod("a")
-    var configuration = fixture.configuration
-    configuration["prevResult"] = .object(try #require(fixture.runtime.add("a", fixture.configuration).json))
-    try fixture.runtime.call("CHECK", "a", configuration).process.succeeded()
-    try fixture.node.sh("nft flush map inet causeway_pods masquerade4")
-    let check = try fixture.runtime.call("CHECK", "a", configuration)
-    #expect(check.code == 100 && check.message.contains("masquerades 10.9.0.2"), "\(check)")
+    let (node, runtime) = (fixture.node, fixture.runtime)
+    for pod in ["a", "b", "c"] { try node.addPod(pod) }
+    let one = runtime.configuration(["ipMasq": true], name: "one")
+    var two = runtime.configuration(["ipMasq": true, "bridge": "cni1"], name: "two")
+    two["ipam"] = ["ranges": [[["subnet": "10.8.0.0/24"]]]]
+    for pod in ["a", "b"] { try runtime.add(pod, one) }
+    try runtime.add("c", two)
+    func elements() throws -> [String] {
+      try node.lines(
+        """
+        for map in masquerade4 masquerade6; do nft list map inet causeway_pods $map; done |
+          grep -oE '[0-9a-f.:]+ comment "[^"]*" : jump [a-z]+' | sort
+        """)
+    }
+    let all = [
+      #"10.8.0.2 comment "two:c:eth0" : jump two"#, #"10.9.0.2 comment "one:a:eth0" : jump one"#,
+      #"10.9.0.3 comment "one:b:eth0" : jump one"#, #"fd00:9::2 comment "one:a:eth0" : jump one"#,
+      #"fd00:9::3 comment "one:b:eth0" : jump one"#,
+    ]
+    #expect(try elements() == all)
+    func chain(_ prefix: String) throws -> [String] {
+      try node.lines("nft list table inet causeway_pods | sed -n '/chain \(prefix)/,/}/p' | sed '1d;$d'").map { line in
+        line.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+      }
+    }
+    #expect(
+      try chain("postrouting") == [
+        "type nat hook postrouting priority srcnat; policy accept;", "ip saddr vmap @masquerade4",
+        "ip6 saddr vmap @masquerade6",
+      ])
+    let multicast = ["ip daddr 224.0.0.0/4 return", "ip6 daddr ff00::/8 return"]
+    #expect(
+      try chain("one-")
+        == multicast + [
+          "ip daddr 10.9.0.0/24 return", "ip6 daddr fd00:9::/64 return", "masquerade fully-random",
+        ])
+    #expect(try chain("two-") == multicast + ["ip daddr 10.8.0.0/24 return", "masquerade fully-random"])
+
+    // GC of a part, of nothing, of all: what is left is the table with its base chain.
+    try runtime.collect(keeping: ["b"], one)
+    #expect(try elements() == all.filter { !$0.contains("one:a") })
+    try runtime.collect(keeping: ["b"], one)
+    try runtime.collect(keeping: ["c"], two)
+    #expect(try elements() == all.filter { !$0.contains("one:a") })
+    for network in [one, two] { try runtime.collect(keeping: [], network) }
+    #expect(try elements() == [])
+    #expect(
+      try node.lines("nft list table inet causeway_pods | grep -oE '\t(chain|map) [a-z0-9-]+' | tr -d '\t' | sort") == [
+        "chain postrouting", "map masquerade4", "map masquerade6",
+      ])
   }
 
   /// What the configuration and the lease say now is no matter for pods that are there.
@@ -176,24 +220,6 @@ struct MasqueradeTests {
     configuration["ipMasq"] = true
     configuration["macspoofchk"] = true
     try fixture.runtime.call("CHECK", "a", configuration).process.succeeded()
-  }
-
-  @Test func manyFirstADDsMakeOneTable() throws {
-    let fixture = try Fixture()
-    let configuration = try JSONValue.object(fixture.configuration).text()
-    let script = """
-      for i in $(seq 8); do ip netns add p$i; done
-      for i in $(seq 8); do
-        echo '\(configuration)' | CNI_COMMAND=ADD CNI_CONTAINERID=p$i CNI_NETNS=/run/netns/p$i CNI_IFNAME=eth0 \
-          CNI_PATH=/x \(fixture.runtime.plugin) >/run/answer-$i & started+=($!)
-      done
-      status=0
-      for process in "${started[@]}"; do wait $process || status=1; done
-      cat /run/answer-*; exit $status
-      """
-    try fixture.node.run(["/bin/bash", "-c", script]).succeeded()
-    #expect(try fixture.owners().count == 16)
-    #expect(try fixture.node.lines("nft list chain inet causeway_pods postrouting | grep vmap").count == 2)
   }
 
   /// On a lease that says that nobody else masquerades, pods of the cluster still see each other's own addresses.

@@ -12,6 +12,9 @@ struct Runtime {
   /// CNI_PATH.
   var searchPath = Binaries.directory
 
+  /// Every `cniVersion` that a configuration may have, oldest first; as texts they are in order, too.
+  static let versions = ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"]
+
   /// What the plugin answered.
   struct Answer: CustomStringConvertible {
     let process: CommandResult
@@ -21,9 +24,10 @@ struct Runtime {
     var description: String { process.description }
     var code: Int64? { if case .integer(let code) = json?["code"] { code } else { nil } }
     var message: String { (json?["msg"]?.string ?? "") + "; " + (json?["details"]?.string ?? "") }
-    /// The addresses of a result, with their prefix lengths.
+    /// The addresses of a result of any version, with their prefix lengths.
     var addresses: [String] {
-      json?["ips"]?.array?.compactMap { $0.object?["address"]?.string } ?? []
+      ["ip4", "ip6"].compactMap { json?[$0]?.object?["ip"]?.string }
+        + (json?["ips"]?.array ?? []).compactMap { $0.object?["address"]?.string }
     }
     /// The same without prefix length.
     var hosts: [String] { addresses.map { String($0.prefix { $0 != "/" }) } }
@@ -51,6 +55,13 @@ struct Runtime {
     case .v6: [v6]
     case .dual: [v4, v6]
     }
+  }
+
+  /// The same with what ADD answered, as CHECK and DEL get it.
+  func configuration(_ configuration: JSONObject, after answer: Answer) -> JSONObject {
+    var configuration = configuration
+    configuration["prevResult"] = answer.json.map { .object($0) }
+    return configuration
   }
 
   /// Runs the plugin once. The pod's namespace is `pod`'s, none where it is `nil`.
@@ -86,6 +97,20 @@ struct Runtime {
       "ADD", pod, interface: interface, arguments: arguments, configuration ?? self.configuration())
     try answer.process.succeeded()
     return answer
+  }
+
+  /// CHECK of what ADD answered, by the configuration that ADD had.
+  func check(_ pod: String, interface: String = "eth0", _ answer: Answer, _ configuration: JSONObject) throws -> Answer
+  {
+    try call("CHECK", pod, interface: interface, self.configuration(configuration, after: answer))
+  }
+
+  /// GC that must succeed, with these IDs' eth0 as what is valid.
+  func collect(keeping valid: [String], _ configuration: JSONObject) throws {
+    var configuration = configuration
+    configuration["cni.dev/valid-attachments"] = .array(
+      valid.map { ["containerID": .string($0), "ifname": "eth0"] })
+    try call("GC", nil, configuration).process.succeeded()
   }
 
   /// DEL that must succeed.

@@ -57,4 +57,20 @@ struct SpoofTests {
     try runtime.call("GC", nil, runtime.configuration(["cni.dev/valid-attachments": []])).process.succeeded()
     #expect(try elements(node) == [])
   }
+
+  /// What `nft` lists of the tables, it loads again: people save their rulesets.
+  @Test func aSavedRulesetIsTheSameWhenItIsLoaded() throws {
+    let node = try TestNode()
+    let runtime = Runtime(node: node)
+    let configuration = runtime.configuration(["macspoofchk": true, "ipMasq": true])
+    for pod in ["a", "b"] { try node.addPod(pod) }
+    let answer = try runtime.add("a", configuration)
+    let before = try node.sh("nft list ruleset | tee /run/rules")
+    try node.sh("nft flush ruleset && nft -f /run/rules")
+    #expect(try node.sh("nft list ruleset") == before)
+    try runtime.check("a", answer, configuration).process.succeeded()
+    try runtime.add("b", configuration)
+    for pod in ["a", "b"] { try runtime.delete(pod, configuration) }
+    #expect(try elements(node) == [])
+  }
 }

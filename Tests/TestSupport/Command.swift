@@ -9,6 +9,13 @@ package struct CommandResult: Sendable, CustomStringConvertible {
   package let output: String
   package let errors: String
 
+  package init(command: [String], status: Int32, output: String, errors: String) {
+    self.command = command
+    self.status = status
+    self.output = output
+    self.errors = errors
+  }
+
   package var description: String {
     "\(command.joined(separator: " ")): status \(status)\n\(output)\(errors)"
   }
