@@ -17,11 +17,11 @@ package enum CurrentProcess {
   package static var programPath: String { CommandLine.arguments.first ?? "" }
 
   /// Puts something in the place of standard descriptors that are closed, so that no file or socket opened later is taken
-  /// for one of them. Writing there fails.
+  /// for one of them. To read or write there fails.
   package static func fillStandardDescriptors() {
     for number in STDIN_FILENO...STDERR_FILENO where fcntl(number, F_GETFD) == -1 {
       // The lowest free number is this one.
-      _ = (try? OwnedDescriptor.open("/dev/null", O_RDONLY))?.release()
+      _ = (try? OwnedDescriptor.open("/dev/null", number == STDIN_FILENO ? O_WRONLY : O_RDONLY))?.release()
     }
   }
 
