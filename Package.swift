@@ -87,7 +87,10 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "causeway-hostgwTests",
-      dependencies: ["causeway-hostgw", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      dependencies: [
+        "causeway-hostgw", "Addresses", "NodeRoutes",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
       swiftSettings: settings),
     .testTarget(
       name: "EndToEndTests", dependencies: ["JSON", "Linux", "TestSupport"], exclude: ["libcni"],

@@ -81,6 +81,7 @@ enum RouteAttribute {
   static let metrics = UInt16(RTA_METRICS.rawValue)
   static let table = UInt16(RTA_TABLE.rawValue)
   static let nextHop = UInt16(RTA_NH_ID.rawValue)
+  static let multipath = UInt16(RTA_MULTIPATH.rawValue)
   static let mtu = UInt16(RTAX_MTU)
   static let advertisedMSS = UInt16(RTAX_ADVMSS)
 }

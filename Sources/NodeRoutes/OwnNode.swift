@@ -8,17 +8,12 @@ package struct NodeSelection: Sendable, Equatable {
   package var name: String?
   /// The host's name, which may be among them.
   package var hostName: String
-  /// Addresses that the node must have (`--public-ip`, `--public-ipv6`).
-  package var publicAddresses: [IPAddress]
-  /// The name or an address of the link that the node's addresses must be on (`--iface`).
-  package var interface: String?
+  /// What its links and addresses must be.
+  package var interface: InterfaceSelection
 
-  package init(
-    name: String? = nil, hostName: String, publicAddresses: [IPAddress] = [], interface: String? = nil
-  ) {
+  package init(name: String? = nil, hostName: String, interface: InterfaceSelection = InterfaceSelection()) {
     self.name = name
     self.hostName = hostName
-    self.publicAddresses = publicAddresses
     self.interface = interface
   }
 }
@@ -79,7 +74,7 @@ package enum OwnNodeError: Error, Sendable, Equatable, CustomStringConvertible {
     case .otherAddress(let node, let given, let found):
       "--public-\(given.family == .v4 ? "ip" : "ipv6") is \(given), but node \(node) has \(found): correct one of them"
     case .noInterface(let interface, let links):
-      "no link has the name or address \(interface) (there are \(links)): correct --iface"
+      "no link is what \(interface) asks for (there are \(links)): correct it"
     case .noAddress(let node):
       "node \(node), this machine, has neither publicIP nor publicIPv6: add the address by which other nodes reach it"
     case .notOurs(let node, let wanted, let addresses):

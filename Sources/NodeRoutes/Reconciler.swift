@@ -57,7 +57,8 @@ package struct Reconciler: Sendable {
   /// Only where something is to be put in place do the routes of others matter: on a node that is a router there may be
   /// a million of them.
   private func look(_ snapshot: NodeSnapshot, _ socket: inout RouteSocket) throws -> (OwnNode, RoutePlan) {
-    let state = try NetworkState.read(&socket)
+    var state = try NetworkState.read(&socket)
+    try state.ask(selection.interface, &socket)
     let own = try OwnNode(snapshot, selection, state: state)
     let plan = RoutePlan(snapshot, own: own, state: state)
     let wanted = plan.wantedDestinations

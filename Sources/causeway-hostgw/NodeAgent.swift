@@ -22,8 +22,7 @@ struct NodeAgent: Sendable {
       subnetFile: options.subnetFile, leaseCopy: options.leaseCopy, stateDirectory: options.stateDir)
     let selection = NodeSelection(
       name: NodeAgent.given(options.nodeName), hostName: try Sysctl.read("kernel/hostname") ?? "",
-      publicAddresses: [options.publicIp, options.publicIPv6].compactMap { $0 },
-      interface: NodeAgent.given(options.iface))
+      interface: options.interfaceSelection)
     reconciler = Reconciler(selection: selection, files: files, masquerades: options.ipMasq)
     log = PassLog(
       logger: Logger(label: "causeway-hostgw") { _ in

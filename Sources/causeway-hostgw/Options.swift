@@ -24,8 +24,23 @@ struct Options: ParsableArguments {
   @Option(help: "Which node this is. (default: the host name, else by address)")
   var nodeName: String?
 
-  @Option(help: ArgumentHelp("The link that holds this node's addresses.", valueName: "name or address"))
-  var iface: String?
+  @Option(
+    help: ArgumentHelp(
+      "The link that holds this node's addresses; of several (repeated, or with commas) the first that does. (default: that of the default route)",
+      valueName: "name or address"))
+  var iface: [String] = []
+
+  @Option(
+    help: ArgumentHelp(
+      "The same by a pattern that is looked for in names and addresses, after --iface; may be repeated.",
+      valueName: "regular expression"), transform: Options.pattern)
+  var ifaceRegex: [String] = []
+
+  @Option(
+    help: ArgumentHelp(
+      "The same by an address that the kernel sends to by that link, after the others; may be repeated, or with commas.",
+      valueName: "address"), transform: Options.addresses)
+  var ifaceCanReach: [[IPAddress]] = []
 
   @Option(
     help: ArgumentHelp("The IPv4 address by which other nodes reach this one.", valueName: "address"),
@@ -64,17 +79,45 @@ struct Options: ParsableArguments {
 
   /// The long names of all options but `config`, which names the other source itself.
   static let names = [
-    "store", "nodes-file", "node-name", "iface", "public-ip", "public-ipv6", "subnet-file", "state-dir",
+    "store", "nodes-file", "node-name", "iface", "iface-regex", "iface-can-reach", "public-ip", "public-ipv6",
+    "subnet-file", "state-dir",
     "lease-copy", "ip-masq", "log-level", "log-format",
   ]
   /// Those that may stand without a value, which then is true.
   static let switches: Set = ["ip-masq"]
+  /// Those that may be given more than once; all values come from one source.
+  static let lists: Set = ["iface", "iface-regex", "iface-can-reach"]
+
+  /// Which links and addresses are this node's. An empty value, such as a variable of a script that is not set, counts
+  /// as none.
+  var interfaceSelection: InterfaceSelection {
+    InterfaceSelection(
+      names: iface.flatMap { $0.split(separator: ",").map { String($0) } }, patterns: ifaceRegex.filter { !$0.isEmpty },
+      reachable: ifaceCanReach.flatMap { $0 }, publicAddresses: [publicIp, publicIPv6].compactMap { $0 })
+  }
 
   private static func address(_ text: String, _ family: IPFamily) throws -> IPAddress {
     guard let address = IPAddress(text), address.family == family else {
       throw ValidationError("'\(text)' is no \(family) address.")
     }
     return address
+  }
+
+  private static func addresses(_ text: String) throws -> [IPAddress] {
+    try text.split(separator: ",").map { part in
+      guard let address = IPAddress(String(part)) else { throw ValidationError("'\(part)' is no address.") }
+      return address
+    }
+  }
+
+  /// The pattern itself, where it is one.
+  private static func pattern(_ text: String) throws -> String {
+    do {
+      _ = try InterfacePattern(text)
+    } catch {
+      throw ValidationError("'\(text)' is no regular expression: \(error)")
+    }
+    return text
   }
 
   private static func store(_ text: String) throws -> StoreKind {

@@ -1,4 +1,6 @@
+import Addresses
 import ArgumentParser
+import NodeRoutes
 import Testing
 
 @testable import causeway_hostgw
@@ -24,7 +26,8 @@ import Testing
 
   @Test func everyOptionIsKnownFromEverySource() throws {
     let values = [
-      "store": "file", "nodes-file": "/n", "node-name": "a", "iface": "eth0", "public-ip": "192.0.2.1",
+      "store": "file", "nodes-file": "/n", "node-name": "a", "iface": "eth0",
+      "iface-regex": "^eth[0-9]{1,3}$", "iface-can-reach": "192.0.2.1", "public-ip": "192.0.2.1",
       "public-ipv6": "fd00::1", "subnet-file": "/s", "state-dir": "/d", "lease-copy": "/l", "ip-masq": "true",
       "log-level": "debug", "log-format": "json",
     ]
@@ -48,7 +51,31 @@ import Testing
     let options = try options(["--nodes-file", "/flag"], environment, file: file)
     #expect(options.nodesFile == "/flag")
     #expect(options.nodeName == "environment")
-    #expect(options.iface == "file")
+    #expect(options.iface == ["file"])
+  }
+
+  @Test(
+    arguments: [
+      (["--iface", "a", "--iface=b,c"], [:], nil, ["a", "b", "c"]),
+      ([], ["CAUSEWAY_IFACE": "a,b"], nil, ["a", "b"]), ([], [:], #"{"iface": ["a", "b"]}"#, ["a", "b"]),
+      ([], [:], #"{"iface": "a,b"}"#, ["a", "b"]), (["--iface="], [:], #"{"iface": ""}"#, []),
+      (["--iface", "a"], ["CAUSEWAY_IFACE": "b"], #"{"iface": ["c", "d"]}"#, ["a"]),
+      (["--iface-can-reach=fd00::1"], ["CAUSEWAY_IFACE": "b"], #"{"iface": ["c", "d"]}"#, ["b"]),
+    ] as [([String], [String: String], String?, [String])])
+  func aListComesFromOneSource(
+    arguments: [String], environment: [String: String], file: String?, expected: [String]
+  ) throws {
+    #expect(try options(arguments, environment, file: file).interfaceSelection.names == expected)
+  }
+
+  @Test func whatSelectsTheInterface() throws {
+    let selection = try options(
+      ["--iface-regex=^eth[0-9]{1,3}$", "--iface-regex", "lan", "--public-ip=192.0.2.1"],
+      ["CAUSEWAY_IFACE_CAN_REACH": "192.0.2.9,fd00::9"], file: #"{"public-ipv6": "fd00::1"}"#
+    ).interfaceSelection
+    #expect(selection.patterns == ["^eth[0-9]{1,3}$", "lan"])
+    #expect(selection.reachable.map(\.description) == ["192.0.2.9", "fd00::9"])
+    #expect(selection.publicAddresses.map(\.description) == ["192.0.2.1", "fd00::1"])
   }
 
   @Test func theFileMayBeNamedByTheEnvironment() throws {
@@ -82,6 +109,9 @@ import Testing
     #expect(try message([], file: #"{"nodesfile": "/x"}"#).contains(#"/conf.json: unknown key "nodesfile""#))
     #expect(try message([], file: #"{"config": "/x"}"#).contains(#"unknown key "config""#))
     #expect(try message([], file: #"{"nodes-file": ["/x"]}"#).contains("nodes-file must be a string"))
+    #expect(try message([], file: #"{"iface": [7]}"#).contains("iface must be a string or a list of strings"))
+    #expect(try message(["--iface-regex", "eth["]).contains("'eth[' is no regular expression"))
+    #expect(try message(["--iface-can-reach", "192.0.2.1,gateway"]).contains("'gateway' is no address"))
     #expect(try message([], file: "[]").contains("the configuration must be a JSON object"))
     #expect(try message([], file: "{").contains("/conf.json: "))
   }

@@ -1,0 +1,75 @@
+import Addresses
+import Netlink
+import NodeRoutes
+import TestSupport
+import Testing
+
+/// What the choice of an interface asks the kernel for.
+@Suite(.requiresRoot) struct RouteLookupTests {
+  private let node: TestNode
+  private let first: Int32
+  private let second: Int32
+
+  init() throws {
+    node = try TestNode()
+    first = try node.addUplink("eth0", addresses: "192.0.2.1/24", "2001:db8::1/64")
+    second = try node.addUplink("eth1", addresses: "198.51.100.1/24", "2001:db8:1::1/64")
+  }
+
+  @Test func defaultRoutesTellTheirLinksAndMetrics() throws {
+    try node.sh(
+      """
+      ip route add default metric 50 nexthop via 198.51.100.2 nexthop via 192.0.2.2
+      ip route add default via 192.0.2.2 metric 100
+      ip route add default via 192.0.2.2 table 77
+      ip route add unreachable default metric 7
+      ip route add 10.0.0.0/8 via 192.0.2.2
+      ip -6 route add default metric 20 nexthop via 2001:db8::2 nexthop via 2001:db8:1::2
+      ip nexthop add id 5 via 2001:db8:1::2 dev eth1
+      ip -6 route add default nhid 5 metric 30
+      """)
+    var socket = try node.routeSocket()
+    let routes = try socket.defaultRoutes()
+    let v4 = routes.filter { $0.family == .v4 }.sorted { $0.priority < $1.priority }
+    #expect(v4.map(\.priority) == [50, 100])
+    #expect(v4.map { Set($0.linkIndexes) } == [[first, second], [first]])
+    let v6 = routes.filter { $0.family == .v6 }
+    #expect(Set(v6.filter { $0.priority == 20 }.flatMap(\.linkIndexes)) == [first, second])
+    #expect(v6.filter { $0.priority == 30 }.map(\.linkIndexes) == [[second]])
+  }
+
+  @Test func whatTheKernelSendsByIsTold() throws {
+    try node.sh(
+      """
+      ip route add 203.0.113.0/24 via 198.51.100.2
+      ip -6 route add 2001:db8:9::/64 via 2001:db8:1::2
+      ip route add unreachable 203.0.114.0/24
+      ip route add prohibit 203.0.115.0/24
+      ip route add blackhole 203.0.116.0/24
+      ip -6 route add unreachable 2001:db8:a::/64
+      """)
+    var socket = try node.routeSocket()
+    for (text, link) in [
+      ("203.0.113.7", second), ("192.0.2.77", first), ("2001:db8:9::7", second), ("2001:db8::77", first),
+    ] { #expect(try socket.linkIndex(toReach: address(text)) == link, "\(text)") }
+    for text in ["203.0.114.7", "203.0.115.7", "203.0.116.7", "8.8.8.8", "2001:db8:a::7", "2001:4860::1"] {
+      #expect(try socket.linkIndex(toReach: address(text)) == nil, "\(text)")
+    }
+  }
+
+  /// As the agent asks: links, addresses, and default routes only where nothing else tells the link.
+  @Test func theKernelIsAskedForWhatTheChoiceNeeds() throws {
+    try node.sh("ip route add default via 198.51.100.2; ip route add 203.0.113.0/24 via 192.0.2.2")
+    var socket = try node.routeSocket()
+    func choose(_ selection: InterfaceSelection, present: [IPAddress] = []) throws -> [String] {
+      let choice = try InterfaceChoice.read(
+        [.v4, .v6], selection, clusterNetworks: [prefix("10.244.0.0/16")], present: present, &socket)
+      return choice.interfaces.map { "\($0.address) \($0.link.name)" }
+    }
+    #expect(try choose(InterfaceSelection()) == ["198.51.100.1 eth1", "2001:db8:1::1 eth1"])
+    #expect(
+      try choose(InterfaceSelection(), present: [address("192.0.2.1")]) == ["192.0.2.1 eth0", "2001:db8::1 eth0"])
+    #expect(
+      try choose(InterfaceSelection(reachable: [address("203.0.113.1")])) == ["192.0.2.1 eth0", "2001:db8::1 eth0"])
+  }
+}
