@@ -1,5 +1,6 @@
 import JSON
 import TestSupport
+import Testing
 
 /// Nodes on one segment that know each other from `nodes.json`, as `conf/nodes.json` has it: node-a is 192.0.2.11
 /// and 2001:db8::11 with 10.244.1.0/24 and fd00:10:244:1::/64, and so on.
@@ -72,5 +73,38 @@ extension TestNode {
       }
     }
     return routes.sorted()
+  }
+}
+
+/// What `ip monitor` tells of a node, from when it listens. Routes of the monitor's own come and go to tell that time.
+final class RouteMonitor {
+  private let node: TestNode
+  private let program: RunningProgram
+  private var probes = 0
+
+  init(_ node: TestNode, _ objects: String...) throws {
+    self.node = node
+    program = try node.start(["ip", "monitor"] + objects)
+    let listens = try eventually { tells(of: try probe()) }
+    try #require(listens, "\(program.output)")
+  }
+
+  /// The lines about everything else up to now.
+  func changes() throws -> [String] {
+    let last = try probe()
+    try #require(eventually { tells(of: last) }, "\(program.output)")
+    return program.output.split(separator: "\n").map { String($0) }.filter { !$0.contains("198.18.0.") }
+  }
+
+  /// A route that comes and goes: its address.
+  private func probe() throws -> String {
+    probes += 1
+    let address = "198.18.0.\(probes % 256)"
+    try node.sh("ip route add \(address) dev lo && ip route del \(address) dev lo")
+    return address
+  }
+
+  private func tells(of address: String) -> Bool {
+    program.output.split(separator: "\n").contains { $0.hasPrefix("Deleted \(address) ") }
   }
 }
