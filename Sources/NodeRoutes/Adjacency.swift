@@ -8,6 +8,8 @@ struct Adjacency {
   private let clusterNetworks: [IPPrefix]
   /// The networks that we are in, the best first.
   private let candidates: [(network: IPPrefix, link: Link)]
+  /// Whether a link without carrier can't be used.
+  private let needsCarrier: Bool
   /// For each family what a reason says was looked at.
   private let lookedAt: [IPFamily: String]
 
@@ -15,6 +17,7 @@ struct Adjacency {
   init(_ state: NetworkState, clusterNetworks: [IPPrefix], preferred: [Int32]) {
     own = Set(state.addresses.map(\.prefix.address))
     self.clusterNetworks = clusterNetworks
+    needsCarrier = state.nextHops != nil
     let links = Dictionary(state.links.map { ($0.index, $0) }) { first, _ in first }
     let usable =
       state.addresses.compactMap { address in
@@ -48,6 +51,8 @@ struct Adjacency {
     for (network, link) in candidates where network.contains(gateway) {
       if !link.isUp {
         obstacle = obstacle ?? "\(link.name), the link to \(network.network), is down"
+      } else if needsCarrier && !link.hasCarrier {
+        obstacle = obstacle ?? "\(link.name), the link to \(network.network), has no carrier"
       } else if !link.resolvesNeighbours {
         obstacle = obstacle ?? "\(link.name), the link to \(network.network), resolves no neighbours"
       } else {

@@ -23,15 +23,24 @@ package struct OwnNode: Sendable, Equatable {
   package let node: Node
   /// The links that hold its public addresses, IPv4's first.
   package let links: [Link]
-  /// What is wrong in one family while the other works.
-  package let problem: String?
+  /// What is wrong in one family while the other works: its address is not there, or not usable yet. As long as that
+  /// is so, the routes of the family stay as they are: the address may be about to come back, and packets go on without.
+  package let problems: [IPFamily: String]
+
+  /// The same in the order of the families.
+  package var problemList: [String] { problems.sorted { $0.key < $1.key }.map(\.value) }
+
+  /// The families that the node takes part in, of those of the cluster.
+  package func families(of network: NetConf) -> [IPFamily] {
+    network.families.filter { node.address($0) != nil || node.subnet($0) != nil }
+  }
 
   /// Finds this machine among the nodes: by its given name, a given address, the host's name, or any address that one
   /// of our links holds; in this order.
   package init(_ snapshot: NodeSnapshot, _ selection: NodeSelection, state: NetworkState) throws(OwnNodeError) {
     let search = OwnNodeSearch(snapshot: snapshot, selection: selection, state: state)
     node = try search.node()
-    (links, problem) = try search.links(of: node)
+    (links, problems) = try search.links(of: node)
     guard node.subnet != nil || node.ipv6Subnet != nil else { throw .noSubnet(node: node.name) }
   }
 
@@ -58,6 +67,7 @@ package enum OwnNodeError: Error, Sendable, Equatable, CustomStringConvertible {
   case noInterface(String, links: String)
   case noAddress(node: String)
   case notOurs(node: String, wanted: String, addresses: String)
+  case unusable(String)
   case noSubnet(node: String)
 
   package var description: String {
@@ -80,6 +90,7 @@ package enum OwnNodeError: Error, Sendable, Equatable, CustomStringConvertible {
     case .notOurs(let node, let wanted, let addresses):
       "node \(node), this machine, must have \(wanted), but its addresses are \(addresses): correct the node's "
         + "publicIP or publicIPv6, or say which node this is with --node-name"
+    case .unusable(let problem): problem
     case .noSubnet(let node):
       "node \(node), this machine, has neither subnet nor ipv6Subnet: add what its pods shall live in"
     }

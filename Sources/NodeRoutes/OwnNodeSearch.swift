@@ -28,7 +28,8 @@ struct OwnNodeSearch {
   }
 
   private func nodeByOwnAddress() throws(OwnNodeError) -> Node {
-    let own = Set(try addresses().map(\.prefix.address))
+    // What another machine has too says nothing about which of the two we are.
+    let own = Set(try addresses().filter { !$0.isDuplicate }.map(\.prefix.address))
     let matching = snapshot.nodes.filter { node in
       IPFamily.allCases.contains { node.address($0).map(own.contains) ?? false }
     }
@@ -39,8 +40,8 @@ struct OwnNodeSearch {
     return first
   }
 
-  /// The links that hold the node's public addresses, and what is wrong where only one of two is there.
-  func links(of node: Node) throws(OwnNodeError) -> ([Link], String?) {
+  /// The links that hold the node's public addresses, and what is wrong with each address that none holds.
+  func links(of node: Node) throws(OwnNodeError) -> (links: [Link], problems: [IPFamily: String]) {
     for given in selection.interface.publicAddresses where node.address(given.family) != given {
       let found = node.address(given.family).map(\.description) ?? "no \(given.family) address"
       throw .otherAddress(node: node.name, given: given, found: found)
@@ -49,23 +50,27 @@ struct OwnNodeSearch {
     guard !wanted.isEmpty else { throw .noAddress(node: node.name) }
     let own = try addresses()
     var links: [Link] = []
-    var lacking: [IPAddress] = []
+    var problems: [IPFamily: String] = [:]
+    var unusable: String?
     for address in wanted {
-      if let found = own.first(where: { $0.prefix.address == address }),
-        let link = state.link(found.linkIndex)
-      {
-        links.append(link)
+      let held = own.first { $0.prefix.address == address }
+      guard let held, let link = state.link(held.linkIndex) else {
+        problems[address.family] = "\(address) of node \(node.name), this machine, is on none of its links"
+        continue
+      }
+      if let obstacle = held.obstacle(clusterNetworks: []) {
+        unusable = "\(address) of node \(node.name), this machine, \(obstacle) on \(link.name)"
+        problems[address.family] = unusable
       } else {
-        lacking.append(address)
+        links.append(link)
       }
     }
+    if links.isEmpty, let unusable { throw .unusable(unusable) }
     guard !links.isEmpty else {
       throw .notOurs(
-        node: node.name, wanted: lacking.map(\.description).joined(separator: " and "),
-        addresses: try addressList())
+        node: node.name, wanted: wanted.map(\.description).joined(separator: " and "), addresses: try addressList())
     }
-    let problem = lacking.first.map { "\($0) of node \(node.name), this machine, is on none of its links" }
-    return (links, problem)
+    return (links, problems)
   }
 
   /// The addresses that count as ours: those of the links that were asked for, else all but the loopback's. The nodes

@@ -38,7 +38,7 @@ package struct Reconciler: Sendable {
     let outcome = plan.isEmpty ? PlanOutcome(peers: plan.peers) : try socket.apply(plan)
     let lease = own.lease(networks: snapshot.netConf.networks, masquerades: masquerades)
     let isNewLease = try files.publish(lease, mark: snapshot.mark)
-    let problems = [own.problem].compactMap { $0 } + outcome.leftovers.map(\.description)
+    let problems = own.problemList + outcome.leftovers.map(\.description)
     return Report(
       own: own, peers: outcome.peers, lease: lease, isNewLease: isNewLease, changes: outcome.changes,
       problems: problems)
@@ -51,7 +51,7 @@ package struct Reconciler: Sendable {
     let lease = own.lease(networks: snapshot.netConf.networks, masquerades: masquerades)
     return Report(
       own: own, peers: plan.peers, lease: lease, isNewLease: false, changes: [],
-      problems: [own.problem].compactMap { $0 })
+      problems: own.problemList)
   }
 
   /// Only where something is to be put in place do the routes of others matter: on a node that is a router there may be

@@ -12,7 +12,7 @@ package struct RoutePlan: Sendable, Equatable {
     package let peer: Int
   }
 
-  /// Every other node in every family of the cluster, in the order of the nodes.
+  /// Every other node in every family that this node takes part in, in the order of the nodes.
   package private(set) var peers: [PeerRoute] = []
   package private(set) var newNextHops: [Step<NextHop>] = []
   /// On another link than they must be.
@@ -48,7 +48,7 @@ package struct RoutePlan: Sendable, Equatable {
     var actual: [IPPrefix: [Route]] = [:]
     actual.reserveCapacity(state.routes.count)
     for route in state.routes { actual[route.destination, default: []].append(route) }
-    let families = snapshot.netConf.families
+    let families = own.families(of: snapshot.netConf)
     for node in snapshot.nodes where node.name != own.node.name {
       for family in families {
         var peer = PeerRoute(
@@ -59,7 +59,9 @@ package struct RoutePlan: Sendable, Equatable {
           peer.state = .noAddress
           if let gateway = peer.gateway {
             switch adjacency.link(to: gateway) {
-            case .failure(let offLink): peer.state = .offLink(offLink.reason)
+            case .failure(let offLink):
+              let stays = own.problems[family] != nil && actual[subnet] != nil
+              peer.state = .offLink(offLink.reason + (stays ? "; the route that is there stays for now" : ""))
             case .success(let link):
               peer.link = link.name
               peer.state = desire(
@@ -73,6 +75,8 @@ package struct RoutePlan: Sendable, Equatable {
     }
     staleRoutes += actual.values.joined().sorted { $0.destination.address < $1.destination.address }
     staleNextHops = numbers?.rest ?? []
+    staleRoutes.removeAll { own.problems[$0.destination.family] != nil }
+    staleNextHops.removeAll { own.problems[$0.gateway.family] != nil }
   }
 
   /// The plan that leaves nothing of ours.

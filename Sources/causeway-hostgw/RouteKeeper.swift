@@ -12,14 +12,13 @@ struct RouteKeeper: Service {
   private static let burst = Duration.milliseconds(3)
   /// The longest rest after a pass that found nothing to do.
   private static let longestRest = Duration.milliseconds(40)
-  /// How soon a pass that failed as a whole is tried again.
-  private static let retry = Duration.milliseconds(500)
 
   func run() async throws {
     var snapshot: NodeSnapshot?
     var previous: Reconciler.Report?
     var failure: String?
     var retry: Task<Void, any Error>?
+    var pauses = RetryPauses()
     for await _ in news.wakeUps.cancelOnGracefulShutdown() {
       try await Task.sleep(for: RouteKeeper.burst)
       switch news.take() {
@@ -36,6 +35,7 @@ struct RouteKeeper: Service {
         agent.log.tell(report, previous: previous)
         previous = report
         failure = nil
+        pauses = RetryPauses()
         // Pods that come and go bring notifications without end: in a large cluster they may take half a core's time.
         if report.changes.isEmpty {
           try await Task.sleep(for: min(MonotonicTime.now - start, RouteKeeper.longestRest))
@@ -43,7 +43,8 @@ struct RouteKeeper: Service {
       } catch {
         if failure != "\(error)" { agent.log.logger.error("\(error)") }
         failure = "\(error)"
-        retry = lookAgain(after: RouteKeeper.retry)
+        // Who this node is hangs on the nodes and on the kernel's links, and both tell of every change.
+        if !(error is OwnNodeError) { retry = lookAgain(after: pauses.next()) }
       }
     }
   }
@@ -65,5 +66,15 @@ struct RouteKeeper: Service {
         continuation.resume(throwing: error)
       }
     }
+  }
+}
+
+/// How soon a pass that failed as a whole is tried again: each time twice as late, up to the usual look.
+struct RetryPauses {
+  private var pause = Duration.milliseconds(500)
+
+  mutating func next() -> Duration {
+    defer { pause = min(pause * 2, .seconds(30)) }
+    return pause
   }
 }

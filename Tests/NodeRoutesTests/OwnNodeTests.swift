@@ -91,7 +91,28 @@ import Testing
     scenario.state.addresses.removeLast()
     let own = try scenario.own()
     #expect(own.links.map(\.name) == ["eth0"])
-    #expect(own.problem == "fd00:2::1 of node a, this machine, is on none of its links")
+    #expect(own.problems == [.v6: "fd00:2::1 of node a, this machine, is on none of its links"])
+  }
+
+  /// IFA_F_DADFAILED and IFA_F_TENTATIVE, IFA_F_TENTATIVE alone.
+  @Test(arguments: [(0x48, "is in use by another machine too"), (0x40, "waits for")] as [(UInt32, String)])
+  func anAddressThatIsNotUsableIsToldAsSuch(flags: UInt32, words: String) throws {
+    var scenario = Scenario(nodes: 2, dual: true)
+    scenario.state.addresses[2] = LinkAddress(prefix("fd00:2::1/64"), linkIndex: 2, flags: flags)
+    let problem = try #require(try scenario.own().problems[.v6])
+    #expect(problem.contains("fd00:2::1 of node a, this machine, \(words)"), "\(problem)")
+    scenario.state.addresses.remove(at: 1)
+    let error = try #require(throws: OwnNodeError.self) { try scenario.own() }
+    #expect(error.description.contains("fd00:2::1 of node a, this machine, \(words)"), "\(error)")
+  }
+
+  /// Node b's address is on our link, but b has it too.
+  @Test func aDuplicateSaysNothingAboutWhoWeAre() throws {
+    let name = try name(NodeSelection(hostName: "elsewhere")) {
+      $0.snapshot.nodes[1].publicIPv6 = address("fd00:2::1")
+      $0.state.addresses[2] = LinkAddress(prefix("fd00:2::1/64"), linkIndex: 2, flags: 0x48)
+    }
+    #expect(name == "a")
   }
 
   @Test func theLeaseIsFlannels() throws {

@@ -7,8 +7,8 @@ import NodeRoutes
 /// `eth0`.
 struct Scenario {
   static let loopback = Link(index: 1, name: "lo", mtuBytes: 65536, flags: 0x1 | 0x8, hardwareType: 772)
-  /// IFF_UP and IFF_BROADCAST.
-  static func link(_ index: Int32, _ name: String, flags: UInt32 = 0x1 | 0x2, mtuBytes: Int = 1500) -> Link {
+  /// IFF_UP, IFF_BROADCAST and IFF_LOWER_UP.
+  static func link(_ index: Int32, _ name: String, flags: UInt32 = 0x1 | 0x2 | 0x10000, mtuBytes: Int = 1500) -> Link {
     Link(index: index, name: name, mtuBytes: mtuBytes, flags: flags)
   }
 
