@@ -1,3 +1,4 @@
+internal import CLinux
 internal import Glibc
 
 /// This process: its environment, signals and end.
@@ -19,6 +20,15 @@ package enum CurrentProcess {
   /// Makes writing to a pipe without reader an error (EPIPE) instead of the end of this process.
   package static func ignoreBrokenPipes() {
     signal(SIGPIPE, SIG_IGN)
+  }
+
+  /// Gives memory that was needed for a moment back, for a program that runs for years (mallopt(3)): the threads share
+  /// one heap, where each would keep its own, and what is large is never kept. To be called before any thread starts.
+  package static func keepMemorySmall() {
+    _ = mallopt(M_ARENA_MAX, 1)
+    // Setting it at all is what matters: else it grows to the largest piece that was ever freed.
+    _ = mallopt(M_MMAP_THRESHOLD, 128 << 10)
+    _ = mallopt(M_TRIM_THRESHOLD, 512 << 10)
   }
 
   /// Ends the process at once.

@@ -23,6 +23,7 @@ protocol CommandWithOptions: ParsableCommand {
 enum Main {
   static func main() async {
     CurrentProcess.ignoreBrokenPipes()
+    CurrentProcess.keepMemorySmall()
     do {
       let arguments = try OptionSources.arguments(
         Array(CommandLine.arguments.dropFirst()), environment: CurrentProcess.environment, readFile: readFile)

@@ -6,6 +6,8 @@
 // First: <linux/if_bridge.h> and <linux/netfilter.h> then leave sockaddr_in and its kin to libc (linux/libc-compat.h).
 #include <netinet/in.h>
 
+#include <malloc.h>
+
 #include <linux/if_addr.h>
 #include <linux/if_arp.h>
 #include <linux/if_bridge.h>
