@@ -54,18 +54,13 @@ package struct Reconciler: Sendable {
       problems: own.problemList)
   }
 
-  /// Only where something is to be put in place do the routes of others matter: on a node that is a router there may be
-  /// a million of them.
+  /// Only where something is to be put in place do the routes of others matter.
   private func look(_ snapshot: NodeSnapshot, _ socket: inout RouteSocket) throws -> (OwnNode, RoutePlan) {
     var state = try NetworkState.read(&socket)
     try state.ask(selection.interface, &socket)
     let own = try OwnNode(snapshot, selection, state: state)
     let plan = RoutePlan(snapshot, own: own, state: state)
-    let wanted = plan.wantedDestinations
-    guard !wanted.isEmpty else { return (own, plan) }
-    let foreign = try socket.routes(table: Route.mainTable).filter { route in
-      route.owner != NetworkState.owner && wanted.contains(route.destination)
-    }
+    let foreign = try socket.routesInTheWay(of: plan)
     return (own, foreign.isEmpty ? plan : RoutePlan(snapshot, own: own, state: state, foreign: foreign))
   }
 

@@ -45,9 +45,7 @@ package struct RoutePlan: Sendable, Equatable {
       foreign.filter(\.hasDefaultMetric).map { ($0.destination, $0) }, uniquingKeysWith: { first, _ in first }
     )
     var numbers = state.nextHops.map(NextHopNumbers.init)
-    var actual: [IPPrefix: [Route]] = [:]
-    actual.reserveCapacity(state.routes.count)
-    for route in state.routes { actual[route.destination, default: []].append(route) }
+    var actual = RoutesByDestination(state.routes)
     let families = own.families(of: snapshot.netConf)
     for node in snapshot.nodes where node.name != own.node.name {
       for family in families {
@@ -60,12 +58,12 @@ package struct RoutePlan: Sendable, Equatable {
           if let gateway = peer.gateway {
             switch adjacency.link(to: gateway) {
             case .failure(let offLink):
-              let stays = own.problems[family] != nil && actual[subnet] != nil
+              let stays = own.problems[family] != nil && actual.has(subnet)
               peer.state = .offLink(offLink.reason + (stays ? "; the route that is there stays for now" : ""))
             case .success(let link):
               peer.link = link.name
               peer.state = desire(
-                subnet, via: gateway, on: link.index, actual: actual.removeValue(forKey: subnet) ?? [],
+                subnet, via: gateway, on: link.index, actual: actual.take(subnet),
                 blocker: inTheWay[subnet].map(state.description(ofForeign:)), numbers: &numbers)
             }
           }
@@ -73,7 +71,7 @@ package struct RoutePlan: Sendable, Equatable {
         peers.append(peer)
       }
     }
-    staleRoutes += actual.values.joined().sorted { $0.destination.address < $1.destination.address }
+    staleRoutes += actual.rest.sorted { $0.destination.address < $1.destination.address }
     staleNextHops = numbers?.rest ?? []
     staleRoutes.removeAll { own.problems[$0.destination.family] != nil }
     staleNextHops.removeAll { own.problems[$0.gateway.family] != nil }
@@ -87,7 +85,7 @@ package struct RoutePlan: Sendable, Equatable {
 
   /// Compares one wanted route with what is there of ours to the same destination.
   private mutating func desire(
-    _ subnet: IPPrefix, via gateway: IPAddress, on linkIndex: Int32, actual: [Route], blocker: String?,
+    _ subnet: IPPrefix, via gateway: IPAddress, on linkIndex: Int32, actual: ArraySlice<Route>, blocker: String?,
     numbers: inout NextHopNumbers?
   ) -> PeerRoute.State {
     if let blocker, actual.isEmpty { return .blocked(blocker) }

@@ -1,3 +1,4 @@
+internal import Addresses
 internal import Glibc
 package import Netlink
 
@@ -23,6 +24,31 @@ extension RouteSocket {
     try put(plan.changedRoutes, .replaced, &outcome, NetlinkRequest.replaceRoute)
     try remove(plan, &outcome)
     return outcome
+  }
+
+  /// The routes of others to the destinations of what is to be put in place. A few are looked up one by one: on a node
+  /// that is a router there may be a million routes, and in a large cluster the own ones would be listed once more.
+  mutating func routesInTheWay(of plan: RoutePlan) throws(NetlinkError) -> [Route] {
+    let wanted = plan.wantedDestinations
+    if wanted.isEmpty { return [] }
+    // Where one of ours is to be replaced, it would answer for one beside it.
+    if wanted.count <= 64, plan.changedRoutes.isEmpty, let found = try lookUp(wanted) { return found }
+    return try routes(table: Route.mainTable).filter { route in
+      route.owner != NetworkState.owner && wanted.contains(route.destination)
+    }
+  }
+
+  /// `nil` where the kernel's answers don't tell.
+  private mutating func lookUp(_ destinations: Set<IPPrefix>) throws(NetlinkError) -> [Route]? {
+    var found: [Route] = []
+    for destination in destinations {
+      switch try lookUp(destination) {
+      case .absent: break
+      case .present(let route) where route.owner != NetworkState.owner: found.append(route)
+      case .present, .hidden: return nil
+      }
+    }
+    return found
   }
 
   /// Puts things in place for the peers that nothing has failed for.

@@ -57,6 +57,44 @@ import Testing
     }
   }
 
+  @Test func aDestinationIsLookedUpWithoutAList() throws {
+    try node.sh(
+      """
+      ip route add default via 192.0.2.2
+      ip -6 route add default via 2001:db8::2
+      ip route add 10.244.2.0/24 via 192.0.2.2 proto static metric 7
+      ip -6 route add fd00:2::/64 via 2001:db8::2 proto static
+      ip route add 10.244.3.0/25 via 192.0.2.2
+      ip route add blackhole 10.244.4.0/24
+      ip route add unreachable 10.244.5.0/24
+      ip -6 route add unreachable fd00:5::/64
+      ip route add 10.244.6.0/24 via 192.0.2.2 table 77
+      ip rule add to 10.244.6.0/24 lookup 77
+      """)
+    var socket = try node.routeSocket()
+    for (text, owner, metric) in [("10.244.2.0/24", 4, 7), ("fd00:2::/64", 4, 1024)] as [(String, UInt8, UInt32)] {
+      let destination = try prefix(text)
+      guard case .present(let route) = try socket.lookUp(destination) else {
+        Issue.record("\(text) is not found")
+        continue
+      }
+      #expect(route.owner == owner && route.priority == metric && route.destination == destination)
+    }
+    for text in ["10.244.9.0/24", "fd00:9::/64", "10.244.2.0/25"] {
+      #expect(try socket.lookUp(prefix(text)) == .absent, "\(text)")
+    }
+    for text in ["10.244.3.0/24", "10.244.4.0/24", "10.244.5.0/24", "10.244.6.0/24"] {
+      #expect(try socket.lookUp(prefix(text)) == .hidden, "\(text)")
+    }
+    let unreachable = try socket.lookUp(prefix("fd00:5::/64"))
+    #expect(unreachable != .absent, "\(unreachable)")
+    // Without a default route the kernel says that there is none.
+    let other = try TestNode()
+    try other.addUplink(addresses: "192.0.2.1/24", "2001:db8::1/64")
+    var empty = try other.routeSocket()
+    for text in ["10.244.9.0/24", "fd00:9::/64"] { #expect(try empty.lookUp(prefix(text)) == .absent, "\(text)") }
+  }
+
   /// As the agent asks: links, addresses, and default routes only where nothing else tells the link.
   @Test func theKernelIsAskedForWhatTheChoiceNeeds() throws {
     try node.sh("ip route add default via 198.51.100.2; ip route add 203.0.113.0/24 via 192.0.2.2")
