@@ -38,6 +38,8 @@ enum RouteMessage {
   static let newNextHop = UInt16(RTM_NEWNEXTHOP)
   static let deleteNextHop = UInt16(RTM_DELNEXTHOP)
   static let getNextHop = UInt16(RTM_GETNEXTHOP)
+  static let deleteNeighbour = UInt16(RTM_DELNEIGH)
+  static let getNeighbour = UInt16(RTM_GETNEIGH)
 }
 
 /// Attributes of links (linux/if_link.h).
@@ -91,6 +93,11 @@ enum NextHopAttribute {
   static let id = UInt16(NHA_ID)
   static let gateway = UInt16(NHA_GATEWAY)
   static let outputLink = UInt16(NHA_OIF)
+}
+
+/// Attributes of neighbours (linux/neighbour.h).
+enum NeighbourAttribute {
+  static let destination = UInt16(NDA_DST)
 }
 
 /// Message types of nf_tables, without the subsystem's part (linux/netfilter/nf_tables.h).

@@ -1,8 +1,8 @@
 internal import Addresses
 internal import Netlink
 
-/// Which of our links another node is a neighbour on, judged from our own addresses and links: the kernel would also
-/// take a gateway that it reaches through a router or a point-to-point link, and packets would vanish there.
+/// Which of our links another node is a neighbour on, judged from our own addresses and links, and where an address
+/// tells of no network, from the routes without gateway beside it: the kernel would also take a gateway that it reaches through a router or a point-to-point link, and packets would vanish there.
 struct Adjacency {
   private let own: Set<IPAddress>
   private let clusterNetworks: [IPPrefix]
@@ -19,14 +19,13 @@ struct Adjacency {
     self.clusterNetworks = clusterNetworks
     needsCarrier = state.nextHops != nil
     let links = Dictionary(state.links.map { ($0.index, $0) }) { first, _ in first }
-    let usable =
-      state.addresses.compactMap { address in
-        let isPods = clusterNetworks.contains { $0.contains(address.prefix.address) }
-        guard !isPods, address.isUsable, let link = links[address.linkIndex], !link.isLoopback else {
-          return nil
-        }
-        return (network: address.prefix, link: link)
-      } as [(network: IPPrefix, link: Link)]
+    let networks =
+      state.addresses.filter(\.isUsable).map { (network: $0.prefix, linkIndex: $0.linkIndex) } + state.onLinkNetworks
+    let usable = networks.compactMap { network, linkIndex -> (network: IPPrefix, link: Link)? in
+      let isPods = clusterNetworks.contains { $0.contains(network.address) }
+      guard !isPods, let link = links[linkIndex], !link.isLoopback else { return nil }
+      return (network, link)
+    }
     candidates = usable.sorted { left, right in
       let ranks = [left, right].map {
         (preferred.contains($0.link.index) ? 0 : 1, -$0.network.length, $0.link.index)

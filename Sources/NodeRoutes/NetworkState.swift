@@ -32,6 +32,9 @@ package struct NetworkState: Sendable {
       nextHops: try socket.nextHops(owner: owner))
   }
 
+  /// Networks that routes without a gateway lead to; read only where an own address has none.
+  package var onLinkNetworks: [(network: IPPrefix, linkIndex: Int32)] = []
+
   /// Asks the kernel for what the choice of an interface depends on, but for the default routes: those stand somewhere
   /// among all others.
   package static func read(
@@ -45,6 +48,23 @@ package struct NetworkState: Sendable {
   /// Fills in `linksToReach`.
   mutating func ask(_ selection: InterfaceSelection, _ socket: inout RouteSocket) throws(NetlinkError) {
     for address in selection.reachable { linksToReach[address] = try socket.linkIndex(toReach: address) }
+  }
+
+  /// Fills in `onLinkNetworks` where one of these addresses tells of no network itself: DHCPv6 gives such ones (/128),
+  /// and a router tells the network beside it (RFC 8415, RFC 4861).
+  mutating func askForNetworks(of own: [IPAddress], _ socket: inout RouteSocket) throws(NetlinkError) {
+    let alone = addresses.filter { address in
+      own.contains(address.prefix.address) && address.prefix.length == address.prefix.family.bitCount
+    }
+    let families = IPFamily.allCases.filter { family in alone.contains { $0.prefix.family == family } }
+    guard !families.isEmpty else { return }
+    let links = Set(alone.map(\.linkIndex))
+    for route in try socket.routes(table: Route.mainTable, families: families) {
+      guard let link = route.linkIndex, links.contains(link), route.gateway == nil, route.nextHopID == nil,
+        route.type == 1, route.destination.length > 0, route.destination.length < route.destination.family.bitCount
+      else { continue }
+      onLinkNetworks.append((route.destination, link))
+    }
   }
 
   /// The link of an index.

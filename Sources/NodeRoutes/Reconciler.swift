@@ -1,3 +1,4 @@
+internal import Addresses
 package import Lease
 internal import Linux
 internal import Netlink
@@ -59,6 +60,7 @@ package struct Reconciler: Sendable {
     var state = try NetworkState.read(&socket)
     try state.ask(selection.interface, &socket)
     let own = try OwnNode(snapshot, selection, state: state)
+    try state.askForNetworks(of: IPFamily.allCases.compactMap(own.node.address), &socket)
     let plan = RoutePlan(snapshot, own: own, state: state)
     let foreign = try socket.routesInTheWay(of: plan)
     return (own, foreign.isEmpty ? plan : RoutePlan(snapshot, own: own, state: state, foreign: foreign))

@@ -20,6 +20,9 @@ package struct RoutePlan: Sendable, Equatable {
   package private(set) var newRoutes: [Step<Route>] = []
   /// Ours, by another gateway than they must be.
   package private(set) var changedRoutes: [Step<Route>] = []
+  /// The gateways of those. A node that moved may have taken the address of another one, so that what is known of its
+  /// hardware address may be the other's.
+  package private(set) var doubtfulNeighbours: [Neighbour] = []
   package private(set) var staleRoutes: [Route] = []
   package private(set) var staleNextHops: [NextHop] = []
 
@@ -112,6 +115,7 @@ package struct RoutePlan: Sendable, Equatable {
     // The kernel replaces the one of the same metric; whatever else of ours goes there is left over.
     if let replaced = actual.firstIndex(where: \.hasDefaultMetric) {
       changedRoutes.append(Step(noun: route, peer: peer))
+      doubtfulNeighbours.append(Neighbour(gateway, linkIndex: linkIndex))
       staleRoutes += actual.indices.filter { $0 != replaced }.map { actual[$0] }
     } else {
       newRoutes.append(Step(noun: route, peer: peer))

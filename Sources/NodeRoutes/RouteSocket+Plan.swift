@@ -22,6 +22,7 @@ extension RouteSocket {
     try put(plan.changedNextHops, .moved, &outcome, NetlinkRequest.replaceNextHop)
     try put(plan.newRoutes, .added, &outcome, NetlinkRequest.addRoute)
     try put(plan.changedRoutes, .replaced, &outcome, NetlinkRequest.replaceRoute)
+    for neighbour in plan.doubtfulNeighbours { try forget(neighbour) }
     try remove(plan, &outcome)
     return outcome
   }

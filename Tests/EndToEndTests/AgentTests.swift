@@ -70,6 +70,20 @@ struct AgentTests {
     try fixture.expectRoutes(AgentFixture.routes)
   }
 
+  /// So many notifications that the kernel drops some, among them that of the route.
+  @Test func whatIsLostWithoutNoticeComesBack() throws {
+    let fixture = try Fixture()
+    fixture.agent.signal(19)
+    try fixture.node.sh(
+      """
+      for n in $(seq 0 255); do for m in $(seq 0 255); do echo "route add 100.$n.$m.0/24 dev eth0"; done; done |
+        ip -batch -
+      ip route del 10.244.2.0/24
+      """)
+    fixture.agent.signal(18)
+    try fixture.expectRoutes(AgentFixture.routes)
+  }
+
   @Test func pingsGoOnWhileRoutesAreRepaired() throws {
     let fixture = try Fixture()
     let peer = fixture.cluster.nodes[1]

@@ -110,4 +110,33 @@ import Testing
     #expect(
       try choose(InterfaceSelection(reachable: [address("203.0.113.1")])) == ["192.0.2.1 eth0", "2001:db8::1 eth0"])
   }
+
+  /// Addresses as a network manager and a router give them: what is temporary or deprecated is never chosen, and what is
+  /// permanent is.
+  @Test func theKernelsOwnAddressesAreToldApart() throws {
+    let node = try TestNode()
+    func choice(present: String...) throws -> String? {
+      var socket = try node.routeSocket()
+      let choice = try InterfaceChoice.read(
+        [.v6], InterfaceSelection(names: ["eth0"]), clusterNetworks: [], present: present.map { try address($0) },
+        &socket)
+      return choice.interface(.v6)?.address.description
+    }
+    try node.sh(
+      """
+      ip link add eth0 type veth peer name far && ip link set far up
+      echo 2 >/proc/sys/net/ipv6/conf/eth0/use_tempaddr
+      ip link set eth0 up
+      ip address add 2001:db8::99/64 dev eth0 mngtmpaddr valid_lft 86400 preferred_lft 80000 nodad
+      """)
+    #expect(try eventually { try node.sh("ip -6 address show dev eth0 temporary").contains("2001:db8:") })
+    #expect(try choice() == "2001:db8::99")
+    try node.sh("ip address add 2001:db8::5/64 dev eth0 preferred_lft 0 nodad")
+    #expect(try choice() == "2001:db8::99")
+    try node.sh("ip address add 2001:db8::aaaa/64 dev eth0 nodad")
+    #expect(try choice() == "2001:db8::aaaa")
+    #expect(try choice(present: "2001:db8::99") == "2001:db8::aaaa")
+    try node.sh("ip address add 2001:db8::7/64 dev eth0 nodad")
+    #expect(try choice(present: "2001:db8::aaaa") == "2001:db8::aaaa")
+  }
 }

@@ -97,6 +97,16 @@ import Testing
     #expect(peer.link == "narrow")
   }
 
+  @Test func aRouteWithoutGatewayTellsOfANetworkToo() throws {
+    let change: (inout Scenario) -> Void = {
+      $0.state.addresses[1] = LinkAddress(prefix("192.0.2.1/32"), linkIndex: 2)
+      $0.state.onLinkNetworks = [(prefix("192.0.2.0/25"), 2)]
+    }
+    #expect(try fate("192.0.2.7", change).link == "eth0")
+    let reason = try #require(try fate("192.0.2.200", change).reason)
+    #expect(reason.contains("192.0.2.1/32 on eth0, 192.0.2.0/25 on eth0"), "\(reason)")
+  }
+
   @Test func aGoodLinkIsTakenWhereABetterOneIsDown() throws {
     let peer = try fate("203.0.113.7") {
       $0.state.links += [Scenario.link(3, "wide"), Scenario.link(4, "narrow", flags: 0x2)]
