@@ -70,16 +70,19 @@ extension RouteSocket {
 
   private mutating func remove(_ plan: RoutePlan, _ outcome: inout PlanOutcome) throws(NetlinkError) {
     let routes = plan.staleRoutes
-    let removals = routes.map { NetlinkRequest.removeRoute($0.removable) }
-    for (route, failure) in zip(routes, try perform(removals)) {
-      switch failure?.errno {
-      case nil:
-        outcome.changes.append(
-          RouteChange(verb: .removed, node: nil, subnet: route.destination, gateway: route.gateway, link: nil)
-        )
-      case ESRCH: break
-      default: if let failure { outcome.leftovers.append(failure) }
+    var failures: [(route: Route, error: NetlinkError)] = []
+    for (route, failure) in zip(routes, try perform(routes.map { NetlinkRequest.removeRoute($0.removable) })) {
+      if let failure {
+        if failure.errno != ESRCH { failures.append((route, failure)) }
+        continue
       }
+      outcome.changes.append(
+        RouteChange(verb: .removed, node: nil, subnet: route.destination, gateway: route.gateway, link: nil))
+    }
+    if !failures.isEmpty {
+      // A route that goes with its next hop, as when a link loses its carrier, is refused in other words (EINVAL).
+      let left = Set(try self.routes(owner: NetworkState.owner, table: Route.mainTable))
+      outcome.leftovers += failures.filter { left.contains($0.route) }.map(\.error)
     }
     for failure in try perform(plan.staleNextHops.map(NetlinkRequest.removeNextHop)) {
       if let failure, failure.errno != ENOENT { outcome.leftovers.append(failure) }

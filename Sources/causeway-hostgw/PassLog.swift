@@ -25,7 +25,12 @@ struct PassLog: Sendable {
         metadata: ["node": "\(trouble.node)", "subnet": "\(trouble.subnet)"])
     }
     if level == .debug { logger.warning("no route to \(troubles.count) subnets; see causeway-hostgw status") }
-    for problem in report.problems where previous?.problems.contains(problem) != true { logger.warning("\(problem)") }
+    let knownProblems = Set(previous?.problems ?? [])
+    let problems = report.problems.filter { !knownProblems.contains($0) }
+    for problem in problems.prefix(PassLog.readable) { logger.warning("\(problem)") }
+    if problems.count > PassLog.readable {
+      logger.warning("and \(problems.count - PassLog.readable) more of that kind")
+    }
     if report.isNewLease {
       logger.info(
         "lease written",

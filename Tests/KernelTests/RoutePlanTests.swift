@@ -49,6 +49,25 @@ struct RoutePlanTests {
     #expect(try node.ip(json: "nexthop", "show").isEmpty)
   }
 
+  /// As a link that loses its carrier takes its next hops between the look and the deed.
+  @Test func whatGoesMeanwhileIsNotLeftOver() throws {
+    let node = try TestNode()
+    try node.addUplink(addresses: "192.0.2.1/24")
+    let own = (name: "a", ip: "192.0.2.1", subnet: "10.244.1.0/24")
+    try pass(node, snapshot([own, ("b", "192.0.2.2", "10.244.2.0/24")]), hasNextHops: true)
+    try node.sh("ip route add 10.244.3.0/24 via 192.0.2.3 proto 202")
+    var socket = try node.routeSocket()
+    let state = try NetworkState.read(&socket)
+    let alone = try snapshot([own])
+    let plan = try RoutePlan(
+      alone, own: OwnNode(alone, NodeSelection(hostName: "a"), state: state), state: state)
+    #expect(plan.staleRoutes.count == 2)
+    try node.sh("ip nexthop flush && ip route del 10.244.3.0/24")
+    let outcome = try socket.apply(plan)
+    #expect(outcome.leftovers.isEmpty, "\(outcome.leftovers)")
+    #expect(outcome.changes.isEmpty)
+  }
+
   /// Two nodes swap their addresses: what is known of their hardware addresses is the other's, unless set by hand.
   @Test(arguments: [true, false])
   func aGatewayThatAnotherNodeTookIsAskedForAnew(_ hasNextHops: Bool) throws {
