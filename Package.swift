@@ -22,6 +22,9 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
     .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-nio-ssl", exact: "2.37.6"),
+    .package(url: "https://github.com/swift-server/async-http-client", exact: "1.37.0"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
   ],
   targets: [
@@ -46,7 +49,15 @@ let package = Package(
     .target(
       name: "NodeRoutes", dependencies: ["Netlink", "Lease", "Addresses", "Linux"], swiftSettings: settings),
     .target(
-      name: "NodeStores", dependencies: ["NodeRoutes", "Lease", "JSON", "Addresses", "Linux"],
+      name: "NodeStores",
+      dependencies: [
+        "NodeRoutes", "Lease", "JSON", "Addresses", "Linux",
+        .product(name: "AsyncHTTPClient", package: "async-http-client"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOHTTP1", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+      ],
       swiftSettings: settings),
     .executableTarget(
       name: "causeway-hostgw",

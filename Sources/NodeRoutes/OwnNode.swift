@@ -35,11 +35,11 @@ package struct OwnNode: Sendable, Equatable {
     network.families.filter { node.address($0) != nil || node.subnet($0) != nil }
   }
 
-  /// Finds this machine among the nodes: by its given name, a given address, the host's name, or any address that one
-  /// of our links holds; in this order.
+  /// Takes the node that the store knows as this one, else finds this machine among the nodes: by its given name, a
+  /// given address, the host's name, or any address that one of our links holds; in this order.
   package init(_ snapshot: NodeSnapshot, _ selection: NodeSelection, state: NetworkState) throws(OwnNodeError) {
     let search = OwnNodeSearch(snapshot: snapshot, selection: selection, state: state)
-    node = try search.node()
+    if let own = snapshot.own { node = own } else { node = try search.node() }
     (links, problems) = try search.links(of: node)
     guard node.subnet != nil || node.ipv6Subnet != nil else { throw .noSubnet(node: node.name) }
   }

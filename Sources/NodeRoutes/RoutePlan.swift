@@ -56,7 +56,9 @@ package struct RoutePlan: Sendable, Equatable {
           node: node.name, family: family, subnet: node.subnet(family), gateway: node.address(family),
           link: nil,
           state: .noSubnet)
-        if let subnet = peer.subnet {
+        if let obstacle = node.obstacle(family) {
+          peer.state = .skipped(obstacle)
+        } else if let subnet = peer.subnet {
           peer.state = .noAddress
           if let gateway = peer.gateway {
             switch adjacency.link(to: gateway) {

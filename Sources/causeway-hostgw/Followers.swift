@@ -1,6 +1,7 @@
 internal import Linux
 internal import Netlink
 internal import NodeRoutes
+internal import NodeStores
 internal import ServiceLifecycle
 
 /// Hands every snapshot of the store on.
@@ -16,14 +17,24 @@ struct StoreFollower: Service {
 /// Says when links, addresses, routes or next hops change, and every 30 seconds in any case. The first word comes when
 /// it begins to listen: what changed before that is to be looked at.
 struct KernelFollower: Service {
-  let news: News
+  /// Told each time; they must be quick.
+  let listeners: [@Sendable () -> Void]
 
   func run() async throws {
     let changes = try AsyncStream<Result<Void, any Error>>.kernelChanges()
     for await change in changes.cancelOnGracefulShutdown() {
       try change.get()
-      news.look()
+      for listener in listeners { listener() }
     }
+  }
+}
+
+/// Keeps this node's lease.
+struct LeaseService: Service {
+  let keeper: LeaseKeeper
+
+  func run() async throws {
+    await cancelWhenGracefulShutdown { await keeper.run() }
   }
 }
 

@@ -11,23 +11,42 @@ struct NodeAgent: Sendable {
   let reconciler: Reconciler
   let files: PublishedLease
   let log: PassLog
+  let conditions = AgentConditions()
+  /// Where the store gives leases.
+  let leaseKeeper: LeaseKeeper?
 
   init(_ options: Options) throws {
     self.options = options
-    store =
-      switch options.store {
-      case .file: FileNodeStore(path: options.nodesFile)
-      }
+    log = PassLog(
+      logger: Logger(label: "causeway-hostgw") { _ in
+        LineLogHandler(options.logFormat, level: options.logLevel)
+      })
     files = PublishedLease(
       subnetFile: options.subnetFile, leaseCopy: options.leaseCopy, stateDirectory: options.stateDir)
     let selection = NodeSelection(
       name: NodeAgent.given(options.nodeName), hostName: try Sysctl.read("kernel/hostname") ?? "",
       interface: options.interfaceSelection)
     reconciler = Reconciler(selection: selection, files: files, masquerades: options.ipMasq)
-    log = PassLog(
-      logger: Logger(label: "causeway-hostgw") { _ in
-        LineLogHandler(options.logFormat, level: options.logLevel)
-      })
+    switch options.store {
+    case .file:
+      store = FileNodeStore(path: options.nodesFile)
+      leaseKeeper = nil
+    case .etcd:
+      try options.etcd.validateTogether()
+      let client = EtcdClient(options.etcd.access)
+      let view = EtcdView()
+      let addresses: EtcdNodeStore.OwnAddresses = { families, networks, present in
+        try await onThread {
+          try OwnAddresses.find(families, selection, clusterNetworks: networks, present: present)
+        }
+      }
+      store = EtcdNodeStore(client, view, ownAddresses: addresses, conditions: conditions, logger: log.logger)
+      let settings = LeaseSettings(
+        ttl: options.etcd.subnetLeaseTTL, renewMargin: .seconds(options.etcd.subnetLeaseRenewMargin * 60),
+        files: [options.subnetFile, options.leaseCopy], hasPods: PodAddresses.areIn)
+      leaseKeeper = LeaseKeeper(
+        client, view, settings, ownAddresses: addresses, conditions: conditions, logger: log.logger)
+    }
   }
 
   /// An empty value, such as a variable of a script that is not set, counts as none.

@@ -6,6 +6,7 @@ internal import NodeRoutes
 /// Where the nodes come from.
 enum StoreKind: String, CaseIterable {
   case file
+  case etcd
 }
 
 /// The options of every command. Each may also stand in the environment and in a configuration file, see `OptionSources`.
@@ -15,11 +16,13 @@ struct Options: ParsableArguments {
       "Read options from a JSON file, - for standard input; its keys are the long names.", valueName: "file"))
   var config: String?
 
-  @Option(help: ArgumentHelp("Where the nodes come from: file.", valueName: "store"), transform: Options.store)
+  @Option(help: ArgumentHelp("Where the nodes come from: file or etcd.", valueName: "store"), transform: Options.store)
   var store = StoreKind.file
 
   @Option(help: ArgumentHelp("The nodes and the cluster's network, as JSON.", valueName: "file"))
   var nodesFile = "/etc/causeway/nodes.json"
+
+  @OptionGroup(title: "Options of etcd") var etcd: EtcdOptions
 
   @Option(help: "Which node this is. (default: the host name, else by address)")
   var nodeName: String?
@@ -78,11 +81,11 @@ struct Options: ParsableArguments {
   var logFormat = LogFormat.text
 
   /// The long names of all options but `config`, which names the other source itself.
-  static let names = [
-    "store", "nodes-file", "node-name", "iface", "iface-regex", "iface-can-reach", "public-ip", "public-ipv6",
-    "subnet-file", "state-dir",
-    "lease-copy", "ip-masq", "log-level", "log-format",
-  ]
+  static let names =
+    [
+      "store", "nodes-file", "node-name", "iface", "iface-regex", "iface-can-reach", "public-ip", "public-ipv6",
+      "subnet-file", "state-dir", "lease-copy", "ip-masq", "log-level", "log-format",
+    ] + EtcdOptions.names
   /// Those that may stand without a value, which then is true.
   static let switches: Set = ["ip-masq"]
   /// Those that may be given more than once; all values come from one source.

@@ -17,13 +17,20 @@ struct RouteKeeper: Service {
     var snapshot: NodeSnapshot?
     var previous: Reconciler.Report?
     var failure: String?
+    var unreadable: String?
     var retry: Task<Void, any Error>?
     var pauses = RetryPauses()
     for await _ in news.wakeUps.cancelOnGracefulShutdown() {
       try await Task.sleep(for: RouteKeeper.burst)
       switch news.take() {
-      case .success(let nodes): snapshot = nodes
-      case .failure(let error): agent.log.logger.error("the nodes can't be read, so all stays as it is: \(error)")
+      case .success(let nodes):
+        if unreadable != nil { agent.log.logger.info("the nodes can be read again") }
+        (snapshot, unreadable) = (nodes, nil)
+      case .failure(let error):
+        if unreadable != "\(error)" {
+          agent.log.logger.error("the nodes can't be read, so all stays as it is: \(error)")
+        }
+        unreadable = "\(error)"
       case nil: break
       }
       guard let snapshot else { continue }
@@ -31,7 +38,9 @@ struct RouteKeeper: Service {
       retry?.cancel()
       let start = MonotonicTime.now
       do {
-        let report = try await pass(snapshot)
+        let reconciler = agent.reconciler
+        let nodes = snapshot
+        let report = try await onThread { try reconciler.reconcile(nodes) }
         agent.log.tell(report, previous: previous)
         previous = report
         failure = nil
@@ -53,18 +62,6 @@ struct RouteKeeper: Service {
     Task { [news] in
       try await Task.sleep(for: pause)
       news.look()
-    }
-  }
-
-  /// A pass waits for the kernel: it gets a thread of its own.
-  private func pass(_ snapshot: NodeSnapshot) async throws -> Reconciler.Report {
-    try await withCheckedThrowingContinuation { continuation in
-      do {
-        let reconciler = agent.reconciler
-        try startThread { continuation.resume(with: Result { try reconciler.reconcile(snapshot) }) }
-      } catch {
-        continuation.resume(throwing: error)
-      }
     }
   }
 }

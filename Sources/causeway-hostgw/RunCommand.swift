@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import Linux
 internal import Logging
 internal import NodeRoutes
+internal import NodeStores
 internal import ServiceLifecycle
 internal import UnixSignals
 
@@ -20,12 +21,18 @@ struct RunCommand: AsyncParsableCommand, CommandWithOptions {
     // Told apart from the agent's own words: what the group says about its services is for those who look for it.
     var groupLogger = agent.log.logger
     if options.logLevel > .debug { groupLogger.logLevel = .error }
+    var services: [any Service] = [
+      StoreFollower(store: agent.store, news: news), RouteKeeper(agent: agent, news: news),
+    ]
+    var listeners: [@Sendable () -> Void] = [{ news.look() }]
+    if let keeper = agent.leaseKeeper {
+      services.append(LeaseService(keeper: keeper))
+      listeners.append { keeper.look() }
+    }
+    services.append(KernelFollower(listeners: listeners))
     var configuration = ServiceGroupConfiguration(
-      services: [
-        .init(service: StoreFollower(store: agent.store, news: news)),
-        .init(service: KernelFollower(news: news)),
-        .init(service: RouteKeeper(agent: agent, news: news)),
-      ], gracefulShutdownSignals: [.sigterm, .sigint], logger: groupLogger)
+      services: services.map { .init(service: $0) }, gracefulShutdownSignals: [.sigterm, .sigint],
+      logger: groupLogger)
     configuration.maximumGracefulShutdownDuration = .seconds(5)
     let group = ServiceGroup(configuration: configuration)
     agent.log.logger.info("started", metadata: ["store": "\(agent.store.source)"])

@@ -5,7 +5,7 @@ internal import Lease
 internal import Linux
 internal import NodeRoutes
 
-struct StatusCommand: CommandWithOptions {
+struct StatusCommand: AsyncParsableCommand, CommandWithOptions {
   static let configuration = CommandConfiguration(
     commandName: "status",
     abstract: "Show this node's view: lease, nodes, next hops, state and reason.",
@@ -17,8 +17,8 @@ struct StatusCommand: CommandWithOptions {
   @Flag(help: "For programs.")
   var json = false
 
-  func run() throws {
-    let view = try StatusView(NodeAgent(options))
+  func run() async throws {
+    let view = try await StatusView(NodeAgent(options))
     if json {
       print(try JSONValue.object(view.object).text(.indented(2)))
     } else {
@@ -30,6 +30,7 @@ struct StatusCommand: CommandWithOptions {
 
 /// What `status` shows.
 struct StatusView {
+  let kind: String
   let source: String
   /// `nil` where that can't be told, for want of the right to look.
   let isAgentRunning: Bool?
@@ -39,13 +40,15 @@ struct StatusView {
   let report: Reconciler.Report?
   let failure: String?
 
-  init(_ agent: NodeAgent) {
+  init(_ agent: NodeAgent) async {
+    kind = agent.store.kind
     source = agent.store.source
     isAgentRunning = try? FileLock.isHeldExclusively(AgentLock.agentPath(agent.options.stateDir))
     subnetFile = agent.files.subnetFile
     lease = (try? SubnetLease.read(subnetFile)) ?? nil
     do {
-      report = try agent.reconciler.inspect(agent.store.read())
+      let nodes = try await agent.store.read()
+      report = try agent.reconciler.inspect(nodes)
       failure = nil
     } catch {
       report = nil
@@ -57,7 +60,7 @@ struct StatusView {
   var lines: [String] {
     let agent = isAgentRunning.map { $0 ? "runs" : "does not run" } ?? "can't be seen (try as root)"
     var lines = [
-      "Node:   \(report?.own.node.name ?? "unknown")", "Store:  file \(source)", "Agent:  \(agent)",
+      "Node:   \(report?.own.node.name ?? "unknown")", "Store:  \(kind) \(source)", "Agent:  \(agent)",
     ]
     if let lease {
       let subnets = lease.subnets.map { "\($0.network)" }.joined(separator: ", ")
@@ -76,7 +79,7 @@ struct StatusView {
   var object: JSONObject {
     [
       "node": report.map { .string($0.own.node.name) } ?? .null,
-      "store": ["kind": "file", "source": .string(source)],
+      "store": ["kind": .string(kind), "source": .string(source)],
       "agentRunning": isAgentRunning.map { .bool($0) } ?? .null,
       "lease": lease.map(leaseValue) ?? .null,
       "peers": .array(report?.peers.map(StatusView.value) ?? []),
