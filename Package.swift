@@ -99,7 +99,7 @@ let package = Package(
     .testTarget(
       name: "causeway-hostgwTests",
       dependencies: [
-        "causeway-hostgw", "Addresses", "NodeRoutes",
+        "causeway-hostgw", "NodeStores", "NodeRoutes", "Addresses",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),

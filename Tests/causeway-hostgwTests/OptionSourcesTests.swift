@@ -1,6 +1,7 @@
 import Addresses
 import ArgumentParser
 import NodeRoutes
+import NodeStores
 import Testing
 
 @testable import causeway_hostgw
@@ -29,7 +30,9 @@ import Testing
       "store": "file", "nodes-file": "/n", "node-name": "a", "iface": "eth0",
       "iface-regex": "^eth[0-9]{1,3}$", "iface-can-reach": "192.0.2.1", "public-ip": "192.0.2.1",
       "public-ipv6": "fd00::1", "subnet-file": "/s", "state-dir": "/d", "lease-copy": "/l", "ip-masq": "true",
-      "log-level": "debug", "log-format": "json",
+      "log-level": "debug", "log-format": "json", "etcd-endpoints": "https://a:1,http://[fd00::1]:2",
+      "etcd-prefix": "/p", "etcd-cafile": "/ca", "etcd-certfile": "/c", "etcd-keyfile": "/k", "etcd-username": "u",
+      "etcd-password": "secret", "subnet-lease-ttl": "1h30m", "subnet-lease-renew-margin": "5",
     ]
     #expect(Set(values.keys) == Set(Options.names))
     let unchanged = "\(try options([]))"
@@ -101,10 +104,14 @@ import Testing
 
   @Test func whatIsWrongIsNamedWithItsSource() throws {
     #expect(try message(["--log-level", "loud"]).contains("'loud' is none of"))
-    #expect(try message(["--store", "etcd"]).contains("there is no store 'etcd', only file"))
+    #expect(try message(["--store", "cloud"]).contains("there is no store 'cloud', only file, etcd"))
+    #expect(try message(["--etcd-endpoints", "192.0.2.1:2379"]).contains("no list like http://192.0.2.1:2379"))
+    #expect(try message(["--etcd-prefix", "here"]).contains("'here' is no key like /coreos.com/network"))
+    #expect(try message(["--subnet-lease-ttl", "soon"]).contains("'soon' is no time like 24h"))
+    #expect(try message(["--subnet-lease-renew-margin", "0"]).contains("from 1 to 1439 minutes, not 0"))
     #expect(try message(["--public-ip", "fd00::1"]).contains("'fd00::1' is no IPv4 address"))
     #expect(try message(["--state-dir", "here"]).contains("--state-dir must be an absolute path, not 'here'"))
-    #expect(try message([], ["CAUSEWAY_STORE": "etcd"]).contains("environment variable CAUSEWAY_STORE"))
+    #expect(try message([], ["CAUSEWAY_STORE": "cloud"]).contains("environment variable CAUSEWAY_STORE"))
     #expect(try message([], file: #"{"ip-masq": "maybe"}"#).contains(#"/conf.json, key "ip-masq""#))
     #expect(try message([], file: #"{"nodesfile": "/x"}"#).contains(#"/conf.json: unknown key "nodesfile""#))
     #expect(try message([], file: #"{"config": "/x"}"#).contains(#"unknown key "config""#))
@@ -114,5 +121,24 @@ import Testing
     #expect(try message(["--iface-can-reach", "192.0.2.1,gateway"]).contains("'gateway' is no address"))
     #expect(try message([], file: "[]").contains("the configuration must be a JSON object"))
     #expect(try message([], file: "{").contains("/conf.json: "))
+  }
+
+  @Test(arguments: [
+    ("24h", 86400), ("90m", 5400), ("45s", 45), ("1h30m", 5400), ("1h1m1s", 3661), ("", nil), ("24", nil), ("h", nil),
+    ("1d", nil), ("1h30", nil), ("-1h", nil), ("1.5h", nil), ("9999999999h", nil),
+  ])
+  func times(text: String, seconds: Int?) {
+    #expect((try? TimeText.duration(text)) == seconds.map { .seconds($0) })
+  }
+
+  @Test func certificateAndKeyGoTogether() throws {
+    let alone = try options(["--etcd-certfile", "/c"])
+    #expect(throws: ValidationError.self) { try alone.etcd.validateTogether() }
+    let noPassword = try options(["--etcd-username", "u"], ["CAUSEWAY_ETCD_PASSWORD": ""])
+    #expect(throws: ValidationError.self) { try noPassword.etcd.validateTogether() }
+    let both = try options(["--etcd-username", "u"], ["CAUSEWAY_ETCD_PASSWORD": "p"])
+    try both.etcd.validateTogether()
+    #expect(both.etcd.access.password == "p" && both.etcd.access.endpoints == ["http://127.0.0.1:2379"])
+    #expect(try options(["--etcd-prefix", "/p//"]).etcd.access.prefix == "/p")
   }
 }
