@@ -68,7 +68,8 @@ extension TestNode {
     sourceLocation: SourceLocation = #_sourceLocation
   ) throws {
     let came = try eventually(within: limit) { try podRoutes() == routes.sorted() }
-    #expect(came, "\(try podRoutes())\n\(agent.output)", sourceLocation: sourceLocation)
+    let now = try podRoutes()
+    #expect(came, "\(now)\n\(agent.output)", sourceLocation: sourceLocation)
   }
 }
 
