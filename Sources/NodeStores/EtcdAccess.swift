@@ -9,11 +9,11 @@ package struct EtcdAccess: Sendable {
   package var certificateFile: String?
   package var keyFile: String?
   package var username: String?
-  package var password: String?
+  package var password: Secret?
 
   package init(
     endpoints: [String], prefix: String, caFile: String? = nil, certificateFile: String? = nil, keyFile: String? = nil,
-    username: String? = nil, password: String? = nil
+    username: String? = nil, password: Secret? = nil
   ) {
     self.endpoints = endpoints
     self.prefix = prefix

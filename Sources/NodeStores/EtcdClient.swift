@@ -130,7 +130,8 @@ package final class EtcdClient: Sendable {
     if let token = shared.withLock({ $0.token }) { return token }
     do {
       let answer = try await post(
-        "/v3/auth/authenticate", ["name": .string(username), "password": .string(password)], at: endpoint, token: nil)
+        "/v3/auth/authenticate", ["name": .string(username), "password": .string(password.text)], at: endpoint,
+        token: nil)
       let token = answer["token"]?.string
       shared.withLock { $0.token = token }
       return token

@@ -25,8 +25,9 @@ struct EtcdOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "The user's password; an environment variable or a file hides it from ps.", valueName: "password"))
-  var etcdPassword: String?
+      "The user's password; an environment variable or a file hides it from ps.", valueName: "password"),
+    transform: { Secret($0) })
+  var etcdPassword: Secret?
 
   @Option(
     help: ArgumentHelp("How long this node's subnet stays its own without it, such as 24h or 90m.", valueName: "time"),
@@ -50,7 +51,8 @@ struct EtcdOptions: ParsableArguments {
     func given(_ text: String?) -> String? { text.flatMap { $0.isEmpty ? nil : $0 } }
     return EtcdAccess(
       endpoints: etcdEndpoints, prefix: etcdPrefix, caFile: given(etcdCafile), certificateFile: given(etcdCertfile),
-      keyFile: given(etcdKeyfile), username: given(etcdUsername), password: given(etcdPassword))
+      keyFile: given(etcdKeyfile), username: given(etcdUsername),
+      password: etcdPassword.flatMap { $0.isEmpty ? nil : $0 })
   }
 
   /// What one option alone cannot tell; each source is read by itself before.

@@ -59,7 +59,11 @@ extension TestNode {
       String(decoding: $0, as: UTF8.self)
     }
     let line = file?.split(separator: "\n").first { $0.hasPrefix("FLANNEL_SUBNET=") }
-    return line.map { $0.dropFirst("FLANNEL_SUBNET=".count).replacing(".1/", with: ".0/") }.map { String($0) }
+    guard let gateway = line?.dropFirst("FLANNEL_SUBNET=".count) else { return nil }
+    // The gateway's address is the subnet's first usable one.
+    let octets = gateway.prefix { $0 != "/" }.split(separator: ".").compactMap { Int($0) }
+    let base = (octets.dropLast() + [(octets.last ?? 0) - 1]).map { String($0) }.joined(separator: ".")
+    return base + gateway.drop { $0 != "/" }
   }
 
   /// Waits until the routes of the helper are these, and says what there is where they do not come.
