@@ -99,7 +99,7 @@ let package = Package(
     .testTarget(
       name: "causeway-hostgwTests",
       dependencies: [
-        "causeway-hostgw", "NodeStores", "NodeRoutes", "Addresses",
+        "causeway-hostgw", "NodeStores", "NodeRoutes", "Addresses", "Linux", "TestSupport",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),

@@ -1,7 +1,9 @@
 import Addresses
 import ArgumentParser
+import Linux
 import NodeRoutes
 import NodeStores
+import TestSupport
 import Testing
 
 @testable import causeway_hostgw
@@ -142,5 +144,14 @@ import Testing
       both.etcd.access.password == Secret("p") && !"\(both)".contains("Secret")
         && both.etcd.access.endpoints == ["http://127.0.0.1:2379"])
     #expect(try options(["--etcd-prefix", "/p//"]).etcd.access.prefix == "/p")
+  }
+
+  @Test func theExampleForEtcdIsUnderstood() throws {
+    let file = "\(Binaries.packageRoot)/conf/hostgw-etcd.json"
+    let all = try OptionSources.arguments(
+      ["run", "--config", file], environment: { _ in nil }, readFile: { try Files.read($0, limit: 65536) ?? [] })
+    let options = try #require(try HostGateway.parseAsRoot(all) as? any CommandWithOptions).options
+    try options.etcd.validateTogether()
+    #expect(options.store == .etcd && options.etcd.access.endpoints.count == 3)
   }
 }
