@@ -37,10 +37,8 @@ package final class EtcdClient: Sendable {
       let endpoint = endpoint
       do {
         return try await call(path, body, at: endpoint)
-      } catch let error as EtcdError {
-        if case .refused = error { throw error }
-        if case .tls = error { throw error }
-        reasons.append("\(error)")
+      } catch EtcdError.badAnswer(_, let reason) {
+        reasons.append("\(endpoint): \(reason)")
       }
       try Task.checkCancellation()
       leave(endpoint)
@@ -120,7 +118,7 @@ package final class EtcdClient: Sendable {
     } catch {
       if error is EtcdError || error is CancellationError { throw error }
       try Task.checkCancellation()
-      throw EtcdError.badAnswer(endpoint: endpoint, reason: "\(error)")
+      throw EtcdError.badAnswer(endpoint: endpoint, reason: "\(TransportProblem(error))")
     }
   }
 

@@ -4,7 +4,8 @@ package enum EtcdError: Error, Sendable, Equatable, CustomStringConvertible {
   case unreachable([String])
   case refused(endpoint: String, reason: String, code: Int64)
   case badAnswer(endpoint: String, reason: String)
-  case tls(reason: String)
+  case tls(file: String, reason: String)
+  case noSubnet(addresses: String)
   case noConfig(key: String)
   case badConfig(key: String, reason: String)
   case otherCluster(known: String, found: String)
@@ -17,7 +18,9 @@ package enum EtcdError: Error, Sendable, Equatable, CustomStringConvertible {
     case .refused(let endpoint, let reason, let code):
       "etcd at \(endpoint) refuses: \(reason)\(EtcdError.remedy(code, reason))"
     case .badAnswer(let endpoint, let reason): "etcd at \(endpoint): \(reason)"
-    case .tls(let reason): "the certificates for etcd can't be used: \(reason)"
+    case .tls(let file, let reason): "\(file) can't be used for etcd: \(reason)"
+    case .noSubnet(let addresses):
+      "etcd has no subnet for this node (\(addresses)): causeway-hostgw run claims one"
     case .noConfig(let key):
       "etcd has no \(key): put the cluster's net-conf.json there, or correct --etcd-prefix"
     case .badConfig(let key, let reason): "\(key) in etcd: \(reason)"

@@ -39,6 +39,9 @@ package struct EtcdNodeStore: NodeStore {
     for record in state.records.sorted where record.belongs(to: addresses) && record.problem == nil {
       for subnet in IPFamily.allCases.compactMap(record.subnet) { own.setSubnet(subnet) }
     }
+    guard own.subnet != nil else {
+      throw EtcdError.noSubnet(addresses: addresses.map { "\($0)" }.joined(separator: ", "))
+    }
     return state.snapshot(config, own: own)
   }
 

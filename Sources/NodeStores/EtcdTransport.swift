@@ -29,11 +29,7 @@ final class EtcdTransport: Sendable {
     configuration.connectionPool.retryConnectionEstablishment = false
     configuration.redirectConfiguration = .disallow
     configuration.http1_1ConnectionDebugInitializer = EtcdTransport.keepAlive
-    do {
-      configuration.tlsConfiguration = try EtcdTransport.tls(access)
-    } catch {
-      throw .tls(reason: "\(error) (\(paths.joined(separator: ", ")))")
-    }
+    configuration.tlsConfiguration = try EtcdTransport.tls(access)
     http = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
   }
 
@@ -46,13 +42,18 @@ final class EtcdTransport: Sendable {
     paths.map { (try? Files.identity($0)) ?? nil }
   }
 
-  private static func tls(_ access: EtcdAccess) throws -> TLSConfiguration {
-    var tls = TLSConfiguration.makeClientConfiguration()
-    if let file = access.caFile { tls.trustRoots = .certificates(try NIOSSLCertificate.fromPEMFile(file)) }
-    if let file = access.certificateFile {
-      tls.certificateChain = try NIOSSLCertificate.fromPEMFile(file).map { .certificate($0) }
+  private static func tls(_ access: EtcdAccess) throws(EtcdError) -> TLSConfiguration {
+    func using<Value>(_ file: String, _ body: (String) throws -> Value) throws(EtcdError) -> Value {
+      do { return try body(file) } catch { throw .tls(file: file, reason: "\(error)") }
     }
-    if let file = access.keyFile { tls.privateKey = .privateKey(try NIOSSLPrivateKey(file: file, format: .pem)) }
+    var tls = TLSConfiguration.makeClientConfiguration()
+    if let file = access.caFile { tls.trustRoots = .certificates(try using(file, NIOSSLCertificate.fromPEMFile)) }
+    if let file = access.certificateFile {
+      tls.certificateChain = try using(file, NIOSSLCertificate.fromPEMFile).map { .certificate($0) }
+    }
+    if let file = access.keyFile {
+      tls.privateKey = .privateKey(try using(file) { try NIOSSLPrivateKey(file: $0, format: .pem) })
+    }
     return tls
   }
 
@@ -89,7 +90,7 @@ final class EtcdTransport: Sendable {
       }
       group.addTask {
         try await Task.sleep(for: limit)
-        throw SlowAnswer(limit: limit)
+        throw TransportProblem.slow(limit)
       }
       defer { group.cancelAll() }
       guard let answer = try await group.next() else { throw CancellationError() }
@@ -122,12 +123,6 @@ final class EtcdTransport: Sendable {
     request.body = .bytes(Array(body.utf8))
     return request
   }
-}
-
-/// No whole answer in time.
-struct SlowAnswer: Error, CustomStringConvertible {
-  let limit: Duration
-  var description: String { "no answer within \(limit)" }
 }
 
 extension Duration {

@@ -49,6 +49,8 @@ package actor LeaseKeeper {
   var written: (generation: Int, revision: Int64)?
   /// Subnets that others have got since the view's revision.
   var refused: (revision: Int64, subnets: Set<IPPrefix>) = (0, [])
+  /// When the addresses may be looked at again.
+  private var nextLook = Duration.zero
   private var backOff = BackOff()
   private var failure: String?
   private var timer: Task<Void, any Error>?
@@ -126,12 +128,18 @@ package actor LeaseKeeper {
       try await findAddresses(config)
       if refused.revision != state.revision { refused = (state.revision, []) }
       try await settle(state, config)
-    case .failure, nil: break
+    case .failure(let error):
+      if held == nil { conditions.leaseIs(.refused("\(error)"), subnets: publishEarlier(), expiry: nil) }
+    case nil: break
     }
   }
 
   private func findAddresses(_ config: EtcdConfig) async throws {
-    guard mayHaveMoved.exchange(false, ordering: .relaxed) || addresses.isEmpty else { return }
+    // Pods that come and go bring notifications without end.
+    let now = MonotonicTime.now
+    guard addresses.isEmpty || now >= nextLook, mayHaveMoved.exchange(false, ordering: .relaxed) || addresses.isEmpty
+    else { return }
+    nextLook = now + .milliseconds(50)
     do {
       let netConf = config.netConf
       let found = try await ownAddresses(netConf.families, netConf.networks, addresses)
@@ -139,7 +147,7 @@ package actor LeaseKeeper {
       let kept = addresses.filter { address in !found.contains { $0.family == address.family } }
       addresses = (found + kept).sorted()
     } catch {
-      mayHaveMoved.store(true, ordering: .relaxed)
+      // Who has known addresses keeps them; the kernel tells when there is something to find again.
       if addresses.isEmpty { throw error }
     }
   }

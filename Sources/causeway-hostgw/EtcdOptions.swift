@@ -4,11 +4,13 @@ internal import NodeStores
 /// The options of `--store etcd`.
 struct EtcdOptions: ParsableArguments {
   @Option(
-    help: ArgumentHelp("Where etcd answers, separated by commas.", valueName: "URLs"),
+    help: ArgumentHelp("Where etcd answers, separated by commas. (default: http://127.0.0.1:2379)", valueName: "URLs"),
     transform: EtcdOptions.endpoints)
   var etcdEndpoints = ["http://127.0.0.1:2379"]
 
-  @Option(help: ArgumentHelp("Above config and subnets/ in etcd.", valueName: "key"), transform: EtcdOptions.prefix)
+  @Option(
+    help: ArgumentHelp("Above config and subnets/ in etcd. (default: /coreos.com/network)", valueName: "key"),
+    transform: EtcdOptions.prefix)
   var etcdPrefix = "/coreos.com/network"
 
   @Option(help: ArgumentHelp("The authorities that etcd's certificate may come from, PEM.", valueName: "file"))
@@ -30,7 +32,8 @@ struct EtcdOptions: ParsableArguments {
   var etcdPassword: Secret?
 
   @Option(
-    help: ArgumentHelp("How long this node's subnet stays its own without it, such as 24h or 90m.", valueName: "time"),
+    help: ArgumentHelp(
+      "How long this node's subnet stays its own without it, such as 24h or 90m. (default: 24h)", valueName: "time"),
     transform: TimeText.duration)
   var subnetLeaseTTL = Duration.seconds(24 * 3600)
 
