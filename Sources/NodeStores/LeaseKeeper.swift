@@ -155,7 +155,7 @@ package actor LeaseKeeper {
   /// Does one step after the other until the lease is as it must be, or the view must be waited for.
   private func settle(_ state: EtcdState, _ config: EtcdConfig) async throws {
     var generator = SystemRandomNumberGenerator()
-    for _ in 0..<32 {
+    for attempt in 0..<32 {
       let plan = LeasePlan(
         records: state.records, network: config, addresses: addresses,
         held: held.map { ($0.name, $0.leaseID) }, prior: priorSubnets(), refused: refused.subnets)
@@ -179,7 +179,7 @@ package actor LeaseKeeper {
         return
       }
       // Somebody was faster; the watch tells soon who.
-      try await Task.sleep(for: .milliseconds(Int.random(in: 5...40)))
+      try await Task.sleep(for: .milliseconds(Int.random(in: 5...40) * (1 + attempt / 4)))
     }
     throw LeaseContention()
   }
