@@ -37,7 +37,8 @@ struct NodeAgent: Sendable {
       let view = EtcdView()
       let addresses: EtcdNodeStore.OwnAddresses = { families, networks, present in
         try await onThread {
-          try OwnAddresses.find(families, selection, clusterNetworks: networks, present: present)
+          try InterfaceChoice.addresses(
+            families, selection.interface, clusterNetworks: networks, present: present)
         }
       }
       store = EtcdNodeStore(client, view, ownAddresses: addresses, conditions: conditions, logger: log.logger)
