@@ -84,6 +84,11 @@ package final class EtcdClient: Sendable {
     }
   }
 
+  /// Ends all connections: those from an address that this node no longer has would wait for answers in vain.
+  func reconnect() {
+    shared.withLock { $0.transport.take() }?.close()
+  }
+
   private func post(
     _ path: String, _ body: JSONValue, at endpoint: String, token: String?
   ) async throws -> JSONObject {

@@ -33,7 +33,10 @@ final class EtcdTransport: Sendable {
     http = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
   }
 
-  deinit { http.shutdown { _ in } }
+  deinit { close() }
+
+  /// Ends all connections and whatever goes on through them.
+  func close() { http.shutdown { _ in } }
 
   /// Whether the certificates have changed on disk since: they are renewed while an agent lives.
   var isOutdated: Bool { EtcdTransport.identities(paths) != files }

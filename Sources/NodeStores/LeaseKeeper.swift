@@ -110,6 +110,7 @@ package actor LeaseKeeper {
     timer?.cancel()
     let now = MonotonicTime.now
     var times = ([held].compactMap { $0 } + retiring.values).flatMap { [$0.renewal, $0.expiry] }.compactMap { $0 }
+    if mayHaveMoved.load(ordering: .relaxed), !addresses.isEmpty { times.append(max(nextLook, now + .milliseconds(1))) }
     times =
       times.filter { $0 > now } + (pause.map { [now + $0] } ?? []) + (retiring.isEmpty ? [] : [now + .seconds(30)])
     guard let next = times.min() else { return }
@@ -145,7 +146,9 @@ package actor LeaseKeeper {
       let found = try await ownAddresses(netConf.families, netConf.networks, addresses)
       // A family that is gone for the moment keeps the address that others know.
       let kept = addresses.filter { address in !found.contains { $0.family == address.family } }
-      addresses = (found + kept).sorted()
+      let present = (found + kept).sorted()
+      if !addresses.isEmpty, present != addresses { client.reconnect() }
+      addresses = present
     } catch {
       // Who has known addresses keeps them; the kernel tells when there is something to find again.
       if addresses.isEmpty { throw error }

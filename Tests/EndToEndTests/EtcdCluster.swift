@@ -27,8 +27,8 @@ struct EtcdCluster {
 
   static func address(_ index: Int) -> String { "192.0.2.\(11 + index)" }
 
-  /// The options by which the helper finds this etcd.
-  var storeOptions: [String] { ["--store", "etcd", "--etcd-endpoints", etcd.endpoints] }
+  /// The options by which the helper finds this etcd; the nodes have no default route that would tell the link.
+  var storeOptions: [String] { ["--store", "etcd", "--etcd-endpoints", etcd.endpoints, "--iface", "eth0"] }
 
   /// Starts a node's agent.
   func agent(_ index: Int, _ options: String...) throws -> RunningProgram {
