@@ -99,6 +99,8 @@ enum NFTMessage {
   static let getChain = UInt16(NFT_MSG_GETCHAIN.rawValue)
   static let deleteChain = UInt16(NFT_MSG_DELCHAIN.rawValue)
   static let newRule = UInt16(NFT_MSG_NEWRULE.rawValue)
+  static let getRule = UInt16(NFT_MSG_GETRULE.rawValue)
+  static let deleteRule = UInt16(NFT_MSG_DELRULE.rawValue)
   static let newSet = UInt16(NFT_MSG_NEWSET.rawValue)
   static let newElement = UInt16(NFT_MSG_NEWSETELEM.rawValue)
   static let getElement = UInt16(NFT_MSG_GETSETELEM.rawValue)
@@ -124,7 +126,9 @@ enum NFTAttribute {
   static let setIsMap = UInt32(NFT_SET_MAP.rawValue)
   static let ruleTable = UInt16(NFTA_RULE_TABLE.rawValue)
   static let ruleChain = UInt16(NFTA_RULE_CHAIN.rawValue)
+  static let ruleHandle = UInt16(NFTA_RULE_HANDLE.rawValue)
   static let ruleExpressions = UInt16(NFTA_RULE_EXPRESSIONS.rawValue)
+  static let ruleUserData = UInt16(NFTA_RULE_USERDATA.rawValue)
   static let listEntry = UInt16(NFTA_LIST_ELEM.rawValue)
   static let expressionName = UInt16(NFTA_EXPR_NAME.rawValue)
   static let expressionData = UInt16(NFTA_EXPR_DATA.rawValue)
@@ -146,4 +150,12 @@ enum NFTDataAttribute {
   static let verdict = UInt16(NFTA_DATA_VERDICT.rawValue)
   static let verdictCode = UInt16(NFTA_VERDICT_CODE.rawValue)
   static let verdictChain = UInt16(NFTA_VERDICT_CHAIN.rawValue)
+}
+
+/// Attributes of the expressions that are read back.
+enum NFTExpressionAttribute {
+  static let comparedData = UInt16(NFTA_CMP_DATA.rawValue)
+  static let immediateData = UInt16(NFTA_IMMEDIATE_DATA.rawValue)
+  static let matchName = UInt16(NFTA_MATCH_NAME.rawValue)
+  static let matchInfo = UInt16(NFTA_MATCH_INFO.rawValue)
 }

@@ -53,6 +53,13 @@ extension NetlinkRequest {
     return request
   }
 
+  static func getChain(_ chain: ChainName) -> NetlinkRequest {
+    var request = nft("look for the chain", chain.name, chain.table, NFTMessage.getChain)
+    request.put(NFTAttribute.chainTable, cString: chain.table.name)
+    request.put(NFTAttribute.chainName, cString: chain.name)
+    return request
+  }
+
   static func listChains(of table: TableName) -> NetlinkRequest {
     nft("list the chains of the table", table.name, table, NFTMessage.getChain)
   }
@@ -91,6 +98,22 @@ extension NetlinkRequest {
     return request
   }
 
+  /// Removes a rule. ENOENT where it is not there.
+  package static func removeRule(_ rule: NetfilterRule) -> NetlinkRequest {
+    var request = nft("remove a rule of the chain", rule.chain.name, rule.chain.table, NFTMessage.deleteRule)
+    request.put(NFTAttribute.ruleTable, cString: rule.chain.table.name)
+    request.put(NFTAttribute.ruleChain, cString: rule.chain.name)
+    request.put(NFTAttribute.ruleHandle, bigEndian: rule.handle)
+    return request
+  }
+
+  static func listRules(of chain: ChainName) -> NetlinkRequest {
+    var request = nft("list the rules of the chain", chain.name, chain.table, NFTMessage.getRule)
+    request.put(NFTAttribute.ruleTable, cString: chain.table.name)
+    request.put(NFTAttribute.ruleChain, cString: chain.name)
+    return request
+  }
+
   /// Adds an element with a comment; in a map its packets jump to a chain. EEXIST where the key is there, ENOENT where
   /// table, set or chain is not.
   package static func addElement(
@@ -100,7 +123,7 @@ extension NetlinkRequest {
       if let chain {
         $0.nest(NFTElementAttribute.data) { $0.verdict(Int32(NFT_JUMP.rawValue), chain.name) }
       }
-      $0.put(NFTElementAttribute.userData, bytes: ElementComment.bytes(comment))
+      $0.put(NFTElementAttribute.userData, bytes: UserDataComment.bytes(comment))
     }
   }
 

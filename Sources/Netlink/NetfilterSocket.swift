@@ -24,6 +24,37 @@ package struct NetfilterSocket: ~Copyable, Sendable {
     throw failure
   }
 
+  /// Removes what `find` names, in transactions that come in its order.
+  ///
+  /// Another process may remove some of it, or make use of it, between look and transaction: then `find` looks again, up
+  /// to five times, so that the rest does not stay because of it.
+  package mutating func removeAll(
+    _ find: (inout NetfilterSocket) throws(NetlinkError) -> [NetlinkRequest]
+  ) throws(NetlinkError) {
+    for _ in 0..<4 {
+      if try commitParts(find(&self), accepting: ENOENT, EBUSY) { return }
+    }
+    try commitParts(find(&self))
+  }
+
+  /// A transaction of more refusals than fit the receive buffer would lose some.
+  @discardableResult
+  private mutating func commitParts(
+    _ requests: [NetlinkRequest], accepting errnos: Int32...
+  ) throws(NetlinkError) -> Bool {
+    var rest = requests[...]
+    while !rest.isEmpty {
+      do throws(NetlinkError) {
+        try commit(Array(rest.prefix(100)))
+      } catch {
+        if errnos.contains(error.errno) { return false }
+        throw error
+      }
+      rest = rest.dropFirst(100)
+    }
+    return true
+  }
+
   /// The comment of a set's element, empty where it has none; `nil` where there is no such element.
   package mutating func comment(of key: [UInt8], in set: SetName) throws(NetlinkError) -> String? {
     do throws(NetlinkError) {
@@ -51,6 +82,32 @@ package struct NetfilterSocket: ~Copyable, Sendable {
       }
     }
     return chains
+  }
+
+  /// Of each chain whether it is there; one question for all.
+  package mutating func contains(_ chains: [ChainName]) throws(NetlinkError) -> [Bool] {
+    var found: [Bool] = []
+    for failure in try netlink.perform(chains.map { .getChain($0) }) {
+      if let failure, failure.errno != ENOENT { throw failure }
+      found.append(failure == nil)
+    }
+    return found
+  }
+
+  /// The rules of a chain in their order; empty where there is no such chain.
+  package mutating func rules(of chain: ChainName) throws(NetlinkError) -> [NetfilterRule] {
+    do throws(NetlinkError) {
+      var rules: [NetfilterRule] = []
+      for reply in try netlink.dump(.listRules(of: chain)) {
+        let (_, attributes) = try reply.body(nfgenmsg.self)
+        let rule = try NetfilterRule(attributes, in: chain.table)
+        if rule.chain == chain { rules.append(rule) }
+      }
+      return rules
+    } catch {
+      if error.errno == ENOENT { return [] }
+      throw error
+    }
   }
 
   /// All elements of a set; empty where there is no such set.
@@ -87,11 +144,15 @@ package struct TableName: Sendable, Hashable {
   /// Which packets a table's chains see.
   package enum Family: Sendable {
     case inet
+    case ip
+    case ip6
     case bridge
 
     var kernelValue: UInt8 {
       switch self {
       case .inet: UInt8(NFPROTO_INET)
+      case .ip: UInt8(NFPROTO_IPV4)
+      case .ip6: UInt8(NFPROTO_IPV6)
       case .bridge: UInt8(NFPROTO_BRIDGE)
       }
     }
@@ -113,19 +174,6 @@ package struct SetElement: Sendable, Equatable {
 
   init(_ attributes: Attributes) throws(NetlinkError) {
     key = try attributes.nest(NFTElementAttribute.key)?[NFTDataAttribute.value].map { Array($0) } ?? []
-    comment = attributes[NFTElementAttribute.userData].flatMap { ElementComment.read($0) } ?? ""
-  }
-}
-
-/// How `nft` keeps an element's comment in its user data: type 0, length, text with its NUL.
-enum ElementComment {
-  static func bytes(_ comment: String) -> [UInt8] {
-    let text = Array(comment.utf8.prefix(250)) + [0]
-    return [0, UInt8(clamping: text.count)] + text
-  }
-
-  static func read(_ userData: ArraySlice<UInt8>) -> String? {
-    guard userData.count > 2, userData.first == 0 else { return nil }
-    return String(decoding: userData.dropFirst(2).prefix { $0 != 0 }, as: UTF8.self)
+    comment = attributes[NFTElementAttribute.userData].flatMap { UserDataComment.read($0) } ?? ""
   }
 }
