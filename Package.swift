@@ -26,6 +26,7 @@ let package = Package(
   ],
   targets: [
     .systemLibrary(name: "CJansson", pkgConfig: "jansson", providers: [.apt(["libjansson-dev"])]),
+    .systemLibrary(name: "CNFTables", pkgConfig: "libnftables", providers: [.apt(["libnftables-dev"])]),
     .target(name: "CLinux"),
     .target(name: "JSON", dependencies: ["CJansson"], swiftSettings: settings),
     .target(name: "Addresses", swiftSettings: settings),
@@ -44,14 +45,17 @@ let package = Package(
         .unsafeFlags(["-static-executable", "-Xlinker", "-s"], .when(configuration: .release))
       ]),
     .target(
-      name: "NodeRoutes", dependencies: ["Netlink", "Lease", "Addresses", "Linux"], swiftSettings: settings),
+      name: "NodeRules", dependencies: ["CNFTables", "Netlink", "Addresses", "Linux"], swiftSettings: settings),
+    .target(
+      name: "NodeRoutes", dependencies: ["NodeRules", "Netlink", "Lease", "Addresses", "Linux"],
+      swiftSettings: settings),
     .target(
       name: "NodeStores", dependencies: ["NodeRoutes", "Lease", "JSON", "Addresses", "Linux"],
       swiftSettings: settings),
     .executableTarget(
       name: "causeway-hostgw",
       dependencies: [
-        "NodeStores", "NodeRoutes", "Netlink", "Lease", "JSON", "Addresses", "Linux",
+        "NodeStores", "NodeRoutes", "NodeRules", "PodNetwork", "Netlink", "Lease", "JSON", "Addresses", "Linux",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
