@@ -69,9 +69,10 @@ let package = Package(
     .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: settings),
     .testTarget(name: "LinuxTests", dependencies: ["Linux", "TestSupport"], swiftSettings: settings),
     .testTarget(name: "NetlinkTests", dependencies: ["Netlink"], swiftSettings: settings),
+    .testTarget(name: "NodeRulesTests", dependencies: ["NodeRules", "Addresses"], swiftSettings: settings),
     .testTarget(
       name: "KernelTests",
-      dependencies: ["NodeRoutes", "Lease", "Netlink", "Linux", "Addresses", "JSON", "TestSupport"],
+      dependencies: ["NodeRoutes", "NodeRules", "Lease", "Netlink", "Linux", "Addresses", "JSON", "TestSupport"],
       swiftSettings: settings),
     .testTarget(
       name: "IPAMTests", dependencies: ["IPAM", "Linux", "Addresses", "TestSupport"], swiftSettings: settings),

@@ -41,15 +41,21 @@ package struct NetfilterEvents: ~Copyable, Sendable {
   /// that come and go, ends no wait.
   package mutating func waitForChange(atMost limit: Duration) throws(NetlinkError) -> Bool {
     let deadline = MonotonicTime.now + limit
+    var hasLost = false
     while true {
       do throws(NetlinkError) {
-        for event in try netlink.notifications(waitingAtMost: max(.zero, deadline - MonotonicTime.now))
-        where try counts(event) { return true }
+        // Once it has lost something the kernel drops all that comes, unsaid, until everything before it was read: only
+        // who looks after that misses nothing.
+        let events = try netlink.notifications(waitingAtMost: hasLost ? .zero : max(.zero, deadline - MonotonicTime.now))
+        if hasLost && events.isEmpty { return true }
+        if !hasLost {
+          for event in events where try counts(event) { return true }
+        }
       } catch {
-        if error.errno == ENOBUFS { return true }
-        throw error
+        guard error.errno == ENOBUFS else { throw error }
+        hasLost = true
       }
-      if MonotonicTime.now >= deadline { return false }
+      if !hasLost && MonotonicTime.now >= deadline { return false }
     }
   }
 

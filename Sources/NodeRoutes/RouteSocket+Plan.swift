@@ -6,8 +6,8 @@ package struct PlanOutcome: Sendable {
   /// Every other node with the state that it is in now.
   package internal(set) var peers: [PeerRoute]
   package internal(set) var changes: [RouteChange] = []
-  /// What of ours could not be removed.
-  package internal(set) var leftovers: [NetlinkError] = []
+  /// What could not be done, beside the peers' routes.
+  package internal(set) var failures: [NetlinkError] = []
 }
 
 extension RouteSocket {
@@ -21,6 +21,8 @@ extension RouteSocket {
     try put(plan.changedNextHops, .moved, &outcome, NetlinkRequest.replaceNextHop)
     try put(plan.newRoutes, .added, &outcome, NetlinkRequest.addRoute)
     try put(plan.changedRoutes, .replaced, &outcome, NetlinkRequest.replaceRoute)
+    try putBlackholes(plan.newBlackholes, &outcome, NetlinkRequest.addRoute)
+    try putBlackholes(plan.changedBlackholes, &outcome, NetlinkRequest.replaceRoute)
     try remove(plan, &outcome)
     return outcome
   }
@@ -41,21 +43,32 @@ extension RouteSocket {
     }
   }
 
+  private mutating func putBlackholes(
+    _ routes: [Route], _ outcome: inout PlanOutcome, _ request: (Route) -> NetlinkRequest
+  ) throws(NetlinkError) {
+    for (route, failure) in zip(routes, try perform(routes.map(request))) {
+      switch failure?.errno {
+      case nil: outcome.changes.append(RouteChange(verb: .shut, route))
+      // Somebody else's of this very metric serves as well.
+      case EEXIST: break
+      default: if let failure { outcome.failures.append(failure) }
+      }
+    }
+  }
+
   private mutating func remove(_ plan: RoutePlan, _ outcome: inout PlanOutcome) throws(NetlinkError) {
     let routes = plan.staleRoutes
     let removals = routes.map { NetlinkRequest.removeRoute($0.removable) }
     for (route, failure) in zip(routes, try perform(removals)) {
       switch failure?.errno {
       case nil:
-        outcome.changes.append(
-          RouteChange(verb: .removed, node: nil, subnet: route.destination, gateway: route.gateway, link: nil)
-        )
+        outcome.changes.append(RouteChange(verb: .removed, route))
       case ESRCH: break
-      default: if let failure { outcome.leftovers.append(failure) }
+      default: if let failure { outcome.failures.append(failure) }
       }
     }
     for failure in try perform(plan.staleNextHops.map(NetlinkRequest.removeNextHop)) {
-      if let failure, failure.errno != ENOENT { outcome.leftovers.append(failure) }
+      if let failure, failure.errno != ENOENT { outcome.failures.append(failure) }
     }
   }
 }

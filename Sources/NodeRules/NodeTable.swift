@@ -45,7 +45,7 @@ package struct NodeTable: Sendable {
     }
   }
 
-  private static func nodes(_ family: IPFamily) -> SetName { SetName(family.nodes, in: name) }
+  private static func nodes(_ family: IPFamily) -> SetName { SetName(FamilyWords(family).nodes, in: name) }
 
   /// Makes the table what it must be; says what was done for that.
   func ensure(_ wanted: Ruleset, _ netfilter: inout NetfilterSocket) throws(RulesError) -> RuleChange.Verb? {

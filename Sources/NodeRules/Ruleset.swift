@@ -32,79 +32,81 @@ package struct Ruleset: Sendable, Equatable {
   /// Whether the node needs no table at all.
   package var isEmpty: Bool { networks.isEmpty || masquerade == nil && !forwards }
 
-  /// What `nft -f` takes: the table that is there goes and this one comes in one transaction.
+  /// What `nft -f` takes: the table that is there goes and this one comes, in one transaction.
   package var text: String {
-    """
-    table inet causeway
-    delete table inet causeway
-    table inet causeway {
-    \(masquerade.map(masqueradeText) ?? "")\(forwards ? forwardText : "")}
-
-    """
+    var parts = ["table inet causeway\ndelete table inet causeway\n"]
+    for network in networks {
+      if let masquerade { parts.append(masqueradeText(network, FamilyWords(network.family), masquerade)) }
+      if forwards { parts.append(forwardText(network, FamilyWords(network.family))) }
+    }
+    return parts.joined(separator: "\n")
   }
 
-  private func masqueradeText(_ ports: MasqueradePorts) -> String {
-    let statement = ports == .none ? "masquerade" : "masquerade \(ports.rawValue)"
-    let sets = networks.map { network in
-      """
-      	# The nodes' own addresses: between pods and nodes nothing is changed.
-      	set \(network.family.nodes) {
-      		type \(network.family.addressType)
-      \(elements(network.family))	}
+  private func masqueradeText(_ network: IPPrefix, _ words: FamilyWords, _ ports: MasqueradePorts) -> String {
+    """
+    table inet causeway {
+    	# The nodes' own addresses: between pods and nodes nothing is changed.
+    	set \(words.nodes) {
+    		type \(words.addressType)\(elements(network.family))
+    	}
 
+    	chain postrouting {
+    		type nat hook postrouting priority srcnat; policy accept;
+    		\(words.ip) saddr \(network) goto \(words.leaving)
+    	}
 
-      """
+    	chain \(words.leaving) {
+    		# What bears kube-proxy's mark is masqueraded by kube-proxy's own chain.
+    		meta mark & 0x4000 == 0x4000 return
+    		\(words.ip) daddr \(network) return
+    		\(words.ip) daddr @\(words.nodes) return
+    		\(words.ip) daddr \(words.multicast) return
+    		\(ports.statement)
+    	}
     }
-    let leads = networks.map { "\t\t\($0.family.keyword) saddr \($0) goto \($0.family.leaving)\n" }
-    let exits = networks.map { network in
-      let keyword = network.family.keyword
-      return """
-        	chain \(network.family.leaving) {
-        		\(keyword) daddr \(network) return
-        		\(keyword) daddr @\(network.family.nodes) return
-        		\(keyword) daddr \(network.family.multicast) return
-        		\(statement)
-        	}
 
-
-        """
-    }
-    return sets.joined() + """
-      	chain postrouting {
-      		type nat hook postrouting priority srcnat; policy accept;
-      		# What bears kube-proxy's mark is masqueraded by a chain of kube-proxy's own.
-      		meta mark & 0x4000 == 0x4000 return
-      \(leads.joined())	}
-
-
-      """ + exits.joined()
+    """
   }
 
   /// An accept here is none in other tables, see `ForwardPath`.
-  private var forwardText: String {
-    let rules = networks.flatMap { network in
-      ["saddr", "daddr"].map { "\t\t\(network.family.keyword) \($0) \(network) accept\n" }
+  private func forwardText(_ network: IPPrefix, _ words: FamilyWords) -> String {
+    """
+    table inet causeway {
+    	chain forward {
+    		type filter hook forward priority filter; policy accept;
+    		\(words.ip) saddr \(network) accept
+    		\(words.ip) daddr \(network) accept
+    	}
     }
-    return """
-      	chain forward {
-      		type filter hook forward priority filter; policy accept;
-      \(rules.joined())	}
 
-      """
+    """
   }
 
+  /// One more line, since `nft` knows no empty list.
   private func elements(_ family: IPFamily) -> String {
     let addresses = Set(nodes.filter { $0.family == family }).sorted()
-    if addresses.isEmpty { return "" }
-    return "\t\telements = { \(addresses.map(\.description).joined(separator: ", ")) }\n"
+    return addresses.isEmpty ? "" : "\n\t\telements = { \(addresses.map(\.description).joined(separator: ", ")) }"
   }
 }
 
+extension MasqueradePorts {
+  fileprivate var statement: String { self == .none ? "masquerade" : "masquerade \(rawValue)" }
+}
+
 /// What `nft` calls things of a family, and what the table does.
-extension IPFamily {
-  var keyword: String { self == .v4 ? "ip" : "ip6" }
-  fileprivate var addressType: String { self == .v4 ? "ipv4_addr" : "ipv6_addr" }
-  fileprivate var multicast: String { self == .v4 ? "224.0.0.0/4" : "ff00::/8" }
-  fileprivate var leaving: String { self == .v4 ? "leaving4" : "leaving6" }
-  var nodes: String { self == .v4 ? "nodes4" : "nodes6" }
+struct FamilyWords {
+  let ip: String
+  let addressType: String
+  let multicast: String
+  let nodes: String
+  let leaving: String
+
+  init(_ family: IPFamily) {
+    switch family {
+    case .v4: (ip, addressType, multicast) = ("ip", "ipv4_addr", "224.0.0.0/4")
+    case .v6: (ip, addressType, multicast) = ("ip6", "ipv6_addr", "ff00::/8")
+    }
+    nodes = family == .v4 ? "nodes4" : "nodes6"
+    leaving = family == .v4 ? "leaving4" : "leaving6"
+  }
 }

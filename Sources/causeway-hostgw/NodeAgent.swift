@@ -24,7 +24,9 @@ struct NodeAgent: Sendable {
       name: NodeAgent.given(options.nodeName), hostName: try Sysctl.read("kernel/hostname") ?? "",
       publicAddresses: [options.publicIp, options.publicIPv6].compactMap { $0 },
       interface: NodeAgent.given(options.iface))
-    reconciler = Reconciler(selection: selection, files: files, masquerades: options.ipMasq)
+    reconciler = Reconciler(
+      selection: selection, files: files, switches: options.rules.ruleSwitches,
+      guardsSubnets: options.rules.blackholeRoute)
     log = PassLog(
       logger: Logger(label: "causeway-hostgw") { _ in
         LineLogHandler(options.logFormat, level: options.logLevel)

@@ -47,11 +47,7 @@ struct Options: ParsableArguments {
   @Option(help: ArgumentHelp("A copy of the lease that survives a reboot.", valueName: "file"))
   var leaseCopy = "/var/lib/causeway/lease.env"
 
-  @Option(
-    help:
-      "This node masquerades by rules of its own, so the plugin shall not (FLANNEL_IPMASQ); --ip-masq alone means true."
-  )
-  var ipMasq = false
+  @OptionGroup var rules: RuleOptions
 
   @Option(
     help: ArgumentHelp(
@@ -65,10 +61,10 @@ struct Options: ParsableArguments {
   /// The long names of all options but `config`, which names the other source itself.
   static let names = [
     "store", "nodes-file", "node-name", "iface", "public-ip", "public-ipv6", "subnet-file", "state-dir",
-    "lease-copy", "ip-masq", "log-level", "log-format",
-  ]
+    "lease-copy", "log-level", "log-format",
+  ] + RuleOptions.names
   /// Those that may stand without a value, which then is true.
-  static let switches: Set = ["ip-masq"]
+  static let switches = RuleOptions.switches
 
   private static func address(_ text: String, _ family: IPFamily) throws -> IPAddress {
     guard let address = IPAddress(text), address.family == family else {

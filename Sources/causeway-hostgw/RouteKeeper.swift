@@ -1,6 +1,7 @@
 internal import Linux
 internal import Logging
 internal import NodeRoutes
+internal import NodeRules
 internal import ServiceLifecycle
 
 /// Makes a pass whenever there is news.
@@ -20,24 +21,29 @@ struct RouteKeeper: Service {
     var previous: Reconciler.Report?
     var failure: String?
     var retry: Task<Void, any Error>?
+    var looksAtRules = true
     for await _ in news.wakeUps.cancelOnGracefulShutdown() {
       try await Task.sleep(for: RouteKeeper.burst)
       switch news.take() {
-      case .success(let nodes): snapshot = nodes
+      case .success(let nodes):
+        snapshot = nodes
+        looksAtRules = true
       case .failure(let error): agent.log.logger.error("the nodes can't be read, so all stays as it is: \(error)")
       case nil: break
       }
+      if news.takeRules() { looksAtRules = true }
       guard let snapshot else { continue }
       // This pass is the retry; two at a time would each call for the next.
       retry?.cancel()
       let start = MonotonicTime.now
       do {
-        let report = try await pass(snapshot)
+        let report = try await pass(snapshot, since: looksAtRules ? nil : previous)
+        looksAtRules = report.rules.hasFailed
         agent.log.tell(report, previous: previous)
         previous = report
         failure = nil
         // Pods that come and go bring notifications without end: in a large cluster they may take half a core's time.
-        if report.changes.isEmpty {
+        if report.changes.isEmpty && report.rules.changes.isEmpty {
           try await Task.sleep(for: min(MonotonicTime.now - start, RouteKeeper.longestRest))
         }
       } catch {
@@ -56,11 +62,11 @@ struct RouteKeeper: Service {
   }
 
   /// A pass waits for the kernel: it gets a thread of its own.
-  private func pass(_ snapshot: NodeSnapshot) async throws -> Reconciler.Report {
+  private func pass(_ snapshot: NodeSnapshot, since known: Reconciler.Report?) async throws -> Reconciler.Report {
     try await withCheckedThrowingContinuation { continuation in
       do {
         let reconciler = agent.reconciler
-        try startThread { continuation.resume(with: Result { try reconciler.reconcile(snapshot) }) }
+        try startThread { continuation.resume(with: Result { try reconciler.reconcile(snapshot, since: known) }) }
       } catch {
         continuation.resume(throwing: error)
       }

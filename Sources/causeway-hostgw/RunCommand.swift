@@ -8,8 +8,8 @@ internal import UnixSignals
 struct RunCommand: AsyncParsableCommand, CommandWithOptions {
   static let configuration = CommandConfiguration(
     commandName: "run",
-    abstract: "Keep routes and lease as they must be, until SIGTERM.",
-    discussion: "Follows the nodes and the kernel. The routes stay when it stops.")
+    abstract: "Keep rules, routes and lease as they must be, until SIGTERM.",
+    discussion: "Follows the nodes and the kernel. Rules and routes stay when it stops.")
 
   @OptionGroup var options: Options
 
@@ -24,13 +24,14 @@ struct RunCommand: AsyncParsableCommand, CommandWithOptions {
       services: [
         .init(service: StoreFollower(store: agent.store, news: news)),
         .init(service: KernelFollower(news: news)),
+        .init(service: RulesFollower(news: news, logger: agent.log.logger)),
         .init(service: RouteKeeper(agent: agent, news: news)),
       ], gracefulShutdownSignals: [.sigterm, .sigint], logger: groupLogger)
     configuration.maximumGracefulShutdownDuration = .seconds(5)
     let group = ServiceGroup(configuration: configuration)
     agent.log.logger.info("started", metadata: ["store": "\(agent.store.source)"])
     try await group.run()
-    agent.log.logger.info("stopped; the routes stay")
+    agent.log.logger.info("stopped; rules and routes stay")
     _ = consume lock
   }
 }

@@ -26,7 +26,8 @@ import Testing
     let values = [
       "store": "file", "nodes-file": "/n", "node-name": "a", "iface": "eth0", "public-ip": "192.0.2.1",
       "public-ipv6": "fd00::1", "subnet-file": "/s", "state-dir": "/d", "lease-copy": "/l", "ip-masq": "true",
-      "log-level": "debug", "log-format": "json",
+      "ip-masq-ports": "random", "forward-rules": "false", "forward-insert": "true", "blackhole-route": "false",
+      "take-over-flannel": "true", "log-level": "debug", "log-format": "json",
     ]
     #expect(Set(values.keys) == Set(Options.names))
     let unchanged = "\(try options([]))"
@@ -69,7 +70,7 @@ import Testing
       ([], ["CAUSEWAY_IP_MASQ": ""], nil, false),
     ] as [([String], [String: String], String?, Bool)])
   func switches(arguments: [String], environment: [String: String], file: String?, expected: Bool) throws {
-    #expect(try options(arguments, environment, file: file).ipMasq == expected)
+    #expect(try options(arguments, environment, file: file).rules.ipMasq == expected)
   }
 
   @Test func whatIsWrongIsNamedWithItsSource() throws {
