@@ -1,3 +1,4 @@
+internal import CLinux
 internal import Glibc
 
 /// This process: its environment, signals and end.
@@ -25,4 +26,7 @@ package enum CurrentProcess {
   package static func exit(_ status: Int32) -> Never {
     Glibc.exit(status)
   }
+
+  /// Gives the kernel back what was freed: for the end of something large that happens seldom (malloc_trim(3)).
+  package static func returnFreeMemory() { clinux_return_free_memory() }
 }

@@ -46,7 +46,8 @@ package struct NetfilterEvents: ~Copyable, Sendable {
       do throws(NetlinkError) {
         // Once it has lost something the kernel drops all that comes, unsaid, until everything before it was read: only
         // who looks after that misses nothing.
-        let events = try netlink.notifications(waitingAtMost: hasLost ? .zero : max(.zero, deadline - MonotonicTime.now))
+        let events = try netlink.notifications(
+          waitingAtMost: hasLost ? .zero : max(.zero, deadline - MonotonicTime.now))
         if hasLost && events.isEmpty { return true }
         if !hasLost {
           for event in events where try counts(event) { return true }

@@ -135,7 +135,8 @@ extension RoutePlan {
     guard let first = flannelsRoutes.first else { return [] }
     let via = first.gateway.map { " via \($0)" } ?? ""
     let count = flannelsRoutes.count
-    let routes = count == 1 ? "a route to \(first.destination)\(via)" : "\(count) routes, such as \(first.destination)\(via)"
+    let routes =
+      count == 1 ? "a route to \(first.destination)\(via)" : "\(count) routes, such as \(first.destination)\(via)"
     return ["flannel seems to have left \(routes): --take-over-flannel removes what nobody needs"]
   }
 }

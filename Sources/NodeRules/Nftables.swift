@@ -1,4 +1,5 @@
 internal import CNFTables
+internal import Linux
 
 /// What the program `nft` does, within this process (libnftables(3)).
 enum Nftables {
@@ -8,7 +9,11 @@ enum Nftables {
   static func apply(_ text: String) throws(RulesError) {
     // A context remembers what it has seen of the kernel: a new one is never out of date, and leaves nothing behind.
     guard let context = unsafe nft_ctx_new(UInt32(NFT_CTX_DEFAULT)) else { throw .libnftables("out of memory") }
-    defer { unsafe nft_ctx_free(context) }
+    defer {
+      unsafe nft_ctx_free(context)
+      // The addresses of thousands of nodes take megabytes while they are read; it may be a year until the next time.
+      CurrentProcess.returnFreeMemory()
+    }
     // Else they go to standard output and standard error.
     _ = unsafe nft_ctx_buffer_output(context)
     _ = unsafe nft_ctx_buffer_error(context)

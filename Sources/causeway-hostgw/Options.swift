@@ -59,10 +59,11 @@ struct Options: ParsableArguments {
   var logFormat = LogFormat.text
 
   /// The long names of all options but `config`, which names the other source itself.
-  static let names = [
-    "store", "nodes-file", "node-name", "iface", "public-ip", "public-ipv6", "subnet-file", "state-dir",
-    "lease-copy", "log-level", "log-format",
-  ] + RuleOptions.names
+  static let names =
+    [
+      "store", "nodes-file", "node-name", "iface", "public-ip", "public-ipv6", "subnet-file", "state-dir",
+      "lease-copy", "log-level", "log-format",
+    ] + RuleOptions.names
   /// Those that may stand without a value, which then is true.
   static let switches = RuleOptions.switches
 

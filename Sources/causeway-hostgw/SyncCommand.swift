@@ -5,7 +5,8 @@ struct SyncCommand: CommandWithOptions {
   static let configuration = CommandConfiguration(
     commandName: "sync",
     abstract: "Bring rules, routes and lease up to date once.",
-    discussion: "Exits with 0 only if all rules and every wanted route are in the kernel. Prints one line for each node.")
+    discussion:
+      "Exits with 0 only if all rules and every wanted route are in the kernel. Prints one line for each node.")
 
   @OptionGroup var options: Options
 

@@ -39,7 +39,9 @@ struct NodeRulesTests {
     #expect(agent.output.contains("table repaired") && agent.output.contains("inet causeway"), "\(agent.output)")
     // What is made in others' chains, and what they do later.
     try node.sh("iptables -P FORWARD DROP")
-    let accepts = { try node.sh("iptables -S FORWARD").split(separator: "\n").filter { $0.contains("causeway-hostgw") } }
+    let accepts = {
+      try node.sh("iptables -S FORWARD").split(separator: "\n").filter { $0.contains("causeway-hostgw") }
+    }
     #expect(try eventually { try accepts().count == 2 }, "\(agent.output)")
     try node.sh("iptables -F FORWARD")
     #expect(try eventually { try accepts().count == 2 }, "\(agent.output)")

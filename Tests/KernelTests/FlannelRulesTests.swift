@@ -41,7 +41,8 @@ struct FlannelRulesTests {
     let before = try ruleset()
     let report = try pass(RuleSwitches(forwards: false))
     #expect(report.problems == [] && report.changes == [])
-    #expect(report.warnings.count == 6 && report.warnings.allSatisfy { $0.contains("--take-over-flannel") }, "\(report)")
+    #expect(
+      report.warnings.count == 6 && report.warnings.allSatisfy { $0.contains("--take-over-flannel") }, "\(report)")
     #expect(try ruleset() == before)
   }
 

@@ -43,7 +43,7 @@ struct ForwardInsertTests {
       "iptables -P FORWARD DROP; iptables -A FORWARD -s 10.244.1.99 -j DROP; iptables -A FORWARD -i x -j ACCEPT",
       chain: "ip filter FORWARD", rules: "ip saddr 10.244.1.99 drop; iifname \"x\" accept; A"),
     Case(
-      "a rule that drops all, with nft", 
+      "a rule that drops all, with nft",
       "nft 'add table inet f; add chain inet f fw { type filter hook forward priority 10; }; add rule inet f fw ct state established accept; add rule inet f fw counter drop; add rule inet f fw accept'",
       chain: "inet f fw", rules: "ct state established accept; A; drop; accept"),
     Case(
@@ -63,7 +63,8 @@ struct ForwardInsertTests {
       END
       """, chain: "inet firewalld public", rules: "jump nothing; A; reject with icmpx admin-prohibited"),
     Case(
-      "an accept of one direction is not enough", "iptables -P FORWARD DROP; iptables -A FORWARD -s 10.244.0.0/16 -j ACCEPT",
+      "an accept of one direction is not enough",
+      "iptables -P FORWARD DROP; iptables -A FORWARD -s 10.244.0.0/16 -j ACCEPT",
       chain: "ip filter FORWARD", rules: "ip saddr 10.244.0.0/16 accept; A"),
     Case(
       "an accept of some pods is not enough",
@@ -81,7 +82,8 @@ struct ForwardInsertTests {
       $0.replacing(#/counter packets \d+ bytes \d+ /#, with: "").trimmingPrefix(#/\s+/#)
     }
     let rules = lines.dropFirst(2).filter { !$0.hasPrefix("type ") && $0 != "}" }.map { String($0) }
-    let accept = #/(ip6? saddr [0-9a-f.:\/]+ accept comment "causeway-hostgw"; ip6? daddr [0-9a-f.:\/]+ accept comment "causeway-hostgw"(; )?)+/#
+    let accept =
+      #/(ip6? saddr [0-9a-f.:\/]+ accept comment "causeway-hostgw"; ip6? daddr [0-9a-f.:\/]+ accept comment "causeway-hostgw"(; )?)+/#
     return rules.joined(separator: "; ").replacing(accept) { $0.output.2 == nil ? "A" : "A; " }
   }
 
@@ -161,7 +163,8 @@ struct ForwardInsertTests {
     _ = try pass(insert: true)
     // Nothing leads to this chain any more.
     try node.sh(
-      #"nft 'add chain ip filter OLD; add rule ip filter OLD accept comment "causeway-hostgw"; add rule ip filter OLD accept'"#)
+      #"nft 'add chain ip filter OLD; add rule ip filter OLD accept comment "causeway-hostgw"; add rule ip filter OLD accept'"#
+    )
     let changes = try node.rules(RuleSwitches(), state: state.path) { rules, _, _ in try? rules.clean() }
     #expect(changes?.map(\.verb) == [.removed, .acceptRemoved, .acceptRemoved])
     #expect(try rules("ip filter FORWARD") == "" && rules("ip filter OLD") == "accept")

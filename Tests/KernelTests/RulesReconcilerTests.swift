@@ -92,7 +92,8 @@ struct RulesReconcilerTests {
     #expect(eventually { monitor.output.contains("inet end") })
     let generations = monitor.output.split(separator: "\n").split { $0.hasPrefix("# new generation") }
     let change = generations.first { $0.contains { $0.contains("masquerade random") } } ?? []
-    #expect(change.contains("delete table inet causeway") && change.contains("add table inet causeway"), "\(generations)")
+    #expect(
+      change.contains("delete table inet causeway") && change.contains("add table inet causeway"), "\(generations)")
   }
 
   @Test func otherOptionsAreAnotherTable() throws {
