@@ -50,8 +50,9 @@ struct ForwardPath {
     switch walk.follow(chain.name, ignored) {
     case .accepted: return nil
     case .dropped(let rule):
-      return ForwardDrop(chain: rule.chain, rule: rule.handle, network: network)
-    case nil: return chain.dropsTheRest ? ForwardDrop(chain: chain.name, rule: nil, network: network) : nil
+      return ForwardDrop(chain: rule.chain, rule: rule.handle, isPolicy: false, network: network)
+    case .left(let place, let rule):
+      return chain.dropsTheRest ? ForwardDrop(chain: place, rule: rule, isPolicy: true, network: network) : nil
     }
   }
 
@@ -66,12 +67,13 @@ struct ForwardPath {
     enum End {
       case accepted
       case dropped(NetfilterRule)
+      /// The chain leaves it to whoever led here; at its end, or by the rule of this handle.
+      case left(ChainName, before: UInt64?)
     }
 
-    /// `nil` where the chain leaves it to whoever led here.
-    mutating func follow(_ chain: ChainName, _ ignored: (NetfilterRule) -> Bool) -> End? {
+    mutating func follow(_ chain: ChainName, _ ignored: (NetfilterRule) -> Bool) -> End {
       // The kernel goes no deeper either (NFT_JUMP_STACK_SIZE).
-      guard depth < 16 else { return nil }
+      guard depth < 16 else { return .left(chain, before: nil) }
       depth += 1
       defer { depth -= 1 }
       for rule in rules[chain] ?? []
@@ -80,26 +82,29 @@ struct ForwardPath {
         case (.everything, .accept): return .accepted
         case (.everything, .drop): return .dropped(rule.rule)
         case (.everything, .jump(let name)):
-          if let end = follow(ChainName(name, in: chain.table), ignored) { return end }
+          let end = follow(ChainName(name, in: chain.table), ignored)
+          if case .left = end { break }
+          return end
         case (.everything, .goto(let name)): return follow(ChainName(name, in: chain.table), ignored)
-        case (.everything, .return): return nil
+        case (.everything, .return): return .left(chain, before: rule.rule.handle)
         case (.source(let prefix), .accept) where prefix.contains(network): acceptsFrom = true
         case (.destination(let prefix), .accept) where prefix.contains(network): acceptsTo = true
         default: break
         }
         if acceptsFrom && acceptsTo { return .accepted }
       }
-      return nil
+      return .left(chain, before: nil)
     }
   }
 }
 
 /// Where a chain drops what pods send or get.
 struct ForwardDrop: Equatable {
-  /// The one whose rule or policy drops.
+  /// The one whose rule drops; or the last one that could have decided, before the policy does.
   let chain: ChainName
-  /// The handle of the rule that drops; `nil` for the policy.
+  /// The handle of the rule before which an accept would save the packet; `nil` for the end of the chain.
   let rule: UInt64?
+  let isPolicy: Bool
   let network: IPPrefix
 
   /// What is wrong, and what to do: a text for each chain.

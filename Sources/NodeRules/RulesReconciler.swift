@@ -127,12 +127,13 @@ extension RulesReconciler {
       report.warnings += flannel.pieces.map(leftover)
       return
     }
-    let jumps = flannel.jumps
-    let isDroppedWithout = !(try ForwardPath(&netfilter).drops(of: networks) { jumps.contains($0) }.isEmpty)
+    let path = try ForwardPath(&netfilter)
+    let drops = path.drops(of: networks)
     for piece in flannel.pieces {
+      let helps = !path.drops(of: networks) { piece.jumps.contains($0) }.allSatisfy(drops.contains)
       if piece.masquerades && switches.masquerade == nil {
         report.warnings.append("flannel's \(piece.name) stays, since pods may need it: --ip-masq takes its place")
-      } else if !piece.masquerades && isDroppedWithout {
+      } else if helps {
         report.warnings.append(
           "flannel's \(piece.name) stays, since pods' packets are dropped without it: --forward-insert takes its place")
       } else {

@@ -63,6 +63,20 @@ struct ForwardInsertTests {
       END
       """, chain: "inet firewalld public", rules: "jump nothing; A; reject with icmpx admin-prohibited"),
     Case(
+      "a policy that a chain goes to",
+      """
+      nft -f - <<'END'
+      table ip f {
+        chain last { ct mark 1 accept; }
+        chain fw { type filter hook forward priority 0; policy drop; goto last; }
+      }
+      END
+      """, chain: "ip f last", rules: "ct mark 0x00000001 accept; A"),
+    Case(
+      "a policy that a rule returns to",
+      "nft 'add table ip f; add chain ip f fw { type filter hook forward priority 0; policy drop; }; add rule ip f fw return; add rule ip f fw accept'",
+      chain: "ip f fw", rules: "A; return; accept"),
+    Case(
       "an accept of one direction is not enough",
       "iptables -P FORWARD DROP; iptables -A FORWARD -s 10.244.0.0/16 -j ACCEPT",
       chain: "ip filter FORWARD", rules: "ip saddr 10.244.0.0/16 accept; A"),
@@ -122,9 +136,8 @@ struct ForwardInsertTests {
     "iptables -A FORWARD -i x -j REJECT", "iptables -P INPUT DROP; iptables -P OUTPUT DROP",
     "nft 'add table inet f; add chain inet f i { type filter hook input priority 0; policy drop; }'",
     "nft 'add table inet f; add chain inet f fw { type filter hook forward priority 0; }; add rule inet f fw ct state invalid drop; add rule inet f fw ip protocol gre drop; add rule inet f fw meta nfproto ipv6 ip6 saddr fd01::/64 drop'",
+    "nft 'add table ip f; add chain ip f a; add chain ip f fw { type filter hook forward priority 0; policy drop; }; add rule ip f a return; add rule ip f a drop; add rule ip f fw jump a; add rule ip f fw accept'",
     "nft 'add table bridge f; add chain bridge f fw { type filter hook forward priority 0; policy drop; }'",
-    // A loop is none that a packet could go round in; the look ends all the same.
-    "nft 'add table ip f; add chain ip f a; add chain ip f fw { type filter hook forward priority 0; }; add rule ip f fw jump a'",
   ])
   func whatDropsNoPodsPacketIsNotBlamed(_ script: String) throws {
     try node.sh(script)
