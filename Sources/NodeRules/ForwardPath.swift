@@ -111,10 +111,9 @@ struct ForwardDrop: Equatable {
   static func problems(_ drops: [ForwardDrop]) -> [String] {
     Dictionary(grouping: drops, by: \.chain).sorted { "\($0.key)" < "\($1.key)" }.map { chain, drops in
       let networks = drops.map { "\($0.network)" }.joined(separator: " and ")
-      let culprit =
-        drops.contains { $0.rule != nil } ? "a rule of the chain \(chain)" : "the policy of the chain \(chain)"
+      let culprit = drops.allSatisfy(\.isPolicy) ? "the policy behind" : "a rule of"
       return
-        "\(culprit) drops what is forwarded for the pods of \(networks): give --forward-insert, or accept \(networks) "
+        "\(culprit) the chain \(chain) drops what is forwarded for the pods of \(networks): give --forward-insert, or accept \(networks) "
         + "there as source and as destination; if they do pass, --forward-rules=false turns this look off"
     }
   }

@@ -21,24 +21,27 @@ struct RouteKeeper: Service {
     var previous: Reconciler.Report?
     var failure: String?
     var retry: Task<Void, any Error>?
-    var looksAtRules = true
+    var rules = RulesLooks()
     for await _ in news.wakeUps.cancelOnGracefulShutdown() {
       try await Task.sleep(for: RouteKeeper.burst)
       switch news.take() {
       case .success(let nodes):
         snapshot = nodes
-        looksAtRules = true
+        rules.isDue = true
       case .failure(let error): agent.log.logger.error("the nodes can't be read, so all stays as it is: \(error)")
       case nil: break
       }
-      if news.takeRules() { looksAtRules = true }
+      if news.takeRules() { rules.isDue = true }
       guard let snapshot else { continue }
       // This pass is the retry; two at a time would each call for the next.
       retry?.cancel()
       let start = MonotonicTime.now
       do {
+        let looksAtRules = rules.mayLook
         let report = try await pass(snapshot, since: looksAtRules ? nil : previous)
-        looksAtRules = report.rules.hasFailed
+        if looksAtRules, let pause = rules.end(hasFailed: report.rules.hasFailed) {
+          _ = lookAgain(after: pause)
+        }
         agent.log.tell(report, previous: previous)
         previous = report
         failure = nil

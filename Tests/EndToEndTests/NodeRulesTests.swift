@@ -134,6 +134,20 @@ struct NodeRulesTests {
     #expect(try node.sh("iptables -S FORWARD").split(separator: "\n") == Array(chain.prefix(2)))
   }
 
+  /// Only the names of its tables can be read: that is told, and no failure.
+  @Test func theOldPacketFilterIsToldOf() throws {
+    let cluster = try Cluster(2)
+    let node = cluster.nodes[0]
+    // A kernel may have been built without it.
+    guard try node.run(["iptables-legacy", "-P", "FORWARD", "DROP"]).status == 0 else { return }
+    let sync = try node.hostgw("sync", "--take-over-flannel").succeeded()
+    #expect(sync.output.contains("iptables-legacy -S FORWARD") && !sync.output.contains("ip6tables-legacy"), "\(sync)")
+    #expect(!sync.output.contains("nat table"))
+    try node.sh("iptables-legacy -t nat -N FLANNEL-POSTRTG")
+    #expect(try node.hostgw("sync", "--take-over-flannel").succeeded().output.contains("iptables-legacy -t nat -S"))
+    #expect(try node.hostgw("sync", "--forward-rules=false").succeeded().output.contains("legacy") == false)
+  }
+
   @Test func cleanLeavesWhatIsNotOurs() throws {
     let (cluster, node, runtime) = try nodeWithPod("--ip-masq")
     try node.sh(
