@@ -29,6 +29,7 @@ let package = Package(
   ],
   targets: [
     .systemLibrary(name: "CJansson", pkgConfig: "jansson", providers: [.apt(["libjansson-dev"])]),
+    .systemLibrary(name: "CNFTables", pkgConfig: "libnftables", providers: [.apt(["libnftables-dev"])]),
     .target(name: "CLinux"),
     .target(name: "JSON", dependencies: ["CJansson"], swiftSettings: settings),
     .target(name: "Addresses", swiftSettings: settings),
@@ -47,7 +48,10 @@ let package = Package(
         .unsafeFlags(["-static-executable", "-Xlinker", "-s"], .when(configuration: .release))
       ]),
     .target(
-      name: "NodeRoutes", dependencies: ["Netlink", "Lease", "Addresses", "Linux"], swiftSettings: settings),
+      name: "NodeRules", dependencies: ["CNFTables", "Netlink", "Addresses", "Linux"], swiftSettings: settings),
+    .target(
+      name: "NodeRoutes", dependencies: ["NodeRules", "Netlink", "Lease", "Addresses", "Linux"],
+      swiftSettings: settings),
     .target(
       name: "NodeStores",
       dependencies: [
@@ -63,7 +67,7 @@ let package = Package(
     .executableTarget(
       name: "causeway-hostgw",
       dependencies: [
-        "NodeStores", "NodeRoutes", "Netlink", "Lease", "JSON", "Addresses", "Linux",
+        "NodeStores", "NodeRoutes", "NodeRules", "PodNetwork", "Netlink", "Lease", "JSON", "Addresses", "Linux",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -77,9 +81,10 @@ let package = Package(
     .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: settings),
     .testTarget(name: "LinuxTests", dependencies: ["Linux", "TestSupport"], swiftSettings: settings),
     .testTarget(name: "NetlinkTests", dependencies: ["Netlink"], swiftSettings: settings),
+    .testTarget(name: "NodeRulesTests", dependencies: ["NodeRules", "Addresses"], swiftSettings: settings),
     .testTarget(
       name: "KernelTests",
-      dependencies: ["NodeRoutes", "Lease", "Netlink", "Linux", "Addresses", "JSON", "TestSupport"],
+      dependencies: ["NodeRoutes", "NodeRules", "Lease", "Netlink", "Linux", "Addresses", "JSON", "TestSupport"],
       swiftSettings: settings),
     .testTarget(
       name: "IPAMTests", dependencies: ["IPAM", "Linux", "Addresses", "TestSupport"], swiftSettings: settings),

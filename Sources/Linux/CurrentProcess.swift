@@ -35,4 +35,7 @@ package enum CurrentProcess {
   package static func exit(_ status: Int32) -> Never {
     Glibc.exit(status)
   }
+
+  /// Gives the kernel back what was freed: for the end of something large that happens seldom (malloc_trim(3)).
+  package static func returnFreeMemory() { clinux_return_free_memory() }
 }

@@ -119,6 +119,8 @@ enum NeighbourAttribute {
 /// Message types of nf_tables, without the subsystem's part (linux/netfilter/nf_tables.h).
 enum NFTMessage {
   static let newTable = UInt16(NFT_MSG_NEWTABLE.rawValue)
+  static let getTable = UInt16(NFT_MSG_GETTABLE.rawValue)
+  static let deleteTable = UInt16(NFT_MSG_DELTABLE.rawValue)
   static let newChain = UInt16(NFT_MSG_NEWCHAIN.rawValue)
   static let getChain = UInt16(NFT_MSG_GETCHAIN.rawValue)
   static let deleteChain = UInt16(NFT_MSG_DELCHAIN.rawValue)
@@ -126,18 +128,23 @@ enum NFTMessage {
   static let getRule = UInt16(NFT_MSG_GETRULE.rawValue)
   static let deleteRule = UInt16(NFT_MSG_DELRULE.rawValue)
   static let newSet = UInt16(NFT_MSG_NEWSET.rawValue)
+  static let getSet = UInt16(NFT_MSG_GETSET.rawValue)
   static let newElement = UInt16(NFT_MSG_NEWSETELEM.rawValue)
   static let getElement = UInt16(NFT_MSG_GETSETELEM.rawValue)
   static let deleteElement = UInt16(NFT_MSG_DELSETELEM.rawValue)
+  static let newGeneration = UInt16(NFT_MSG_NEWGEN.rawValue)
 }
 
 /// Attributes of tables, chains, sets and rules.
 enum NFTAttribute {
   static let tableName = UInt16(NFTA_TABLE_NAME.rawValue)
+  static let tableFlags = UInt16(NFTA_TABLE_FLAGS.rawValue)
   static let chainTable = UInt16(NFTA_CHAIN_TABLE.rawValue)
   static let chainName = UInt16(NFTA_CHAIN_NAME.rawValue)
   static let chainHook = UInt16(NFTA_CHAIN_HOOK.rawValue)
   static let chainType = UInt16(NFTA_CHAIN_TYPE.rawValue)
+  static let chainPolicy = UInt16(NFTA_CHAIN_POLICY.rawValue)
+  static let chainFlags = UInt16(NFTA_CHAIN_FLAGS.rawValue)
   static let hookNumber = UInt16(NFTA_HOOK_HOOKNUM.rawValue)
   static let hookPriority = UInt16(NFTA_HOOK_PRIORITY.rawValue)
   static let setTable = UInt16(NFTA_SET_TABLE.rawValue)
@@ -152,6 +159,7 @@ enum NFTAttribute {
   static let ruleTable = UInt16(NFTA_RULE_TABLE.rawValue)
   static let ruleChain = UInt16(NFTA_RULE_CHAIN.rawValue)
   static let ruleHandle = UInt16(NFTA_RULE_HANDLE.rawValue)
+  static let rulePosition = UInt16(NFTA_RULE_POSITION.rawValue)
   static let ruleExpressions = UInt16(NFTA_RULE_EXPRESSIONS.rawValue)
   static let ruleUserData = UInt16(NFTA_RULE_USERDATA.rawValue)
   static let listEntry = UInt16(NFTA_LIST_ELEM.rawValue)

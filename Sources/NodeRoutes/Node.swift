@@ -79,6 +79,13 @@ package struct NodeSnapshot: Sendable, Equatable {
   }
 }
 
+extension NodeSnapshot {
+  /// The nodes' own addresses.
+  var addresses: [IPAddress] {
+    nodes.flatMap { node in IPFamily.allCases.compactMap(node.address) }
+  }
+}
+
 /// A way to learn the nodes: a file, etcd, Kubernetes.
 package protocol NodeStore: Sendable {
   /// What `--store` calls it.

@@ -7,8 +7,8 @@ package struct PlanOutcome: Sendable {
   /// Every other node with the state that it is in now.
   package internal(set) var peers: [PeerRoute]
   package internal(set) var changes: [RouteChange] = []
-  /// What of ours could not be removed.
-  package internal(set) var leftovers: [NetlinkError] = []
+  /// What could not be done, beside the peers' routes.
+  package internal(set) var failures: [NetlinkError] = []
 }
 
 extension RouteSocket {
@@ -23,6 +23,8 @@ extension RouteSocket {
     try put(plan.newRoutes, .added, &outcome, NetlinkRequest.addRoute)
     try put(plan.changedRoutes, .replaced, &outcome, NetlinkRequest.replaceRoute)
     for neighbour in plan.doubtfulNeighbours { try forget(neighbour) }
+    try putBlackholes(plan.newBlackholes, &outcome, NetlinkRequest.addRoute)
+    try putBlackholes(plan.changedBlackholes, &outcome, NetlinkRequest.replaceRoute)
     try remove(plan, &outcome)
     return outcome
   }
@@ -68,6 +70,19 @@ extension RouteSocket {
     }
   }
 
+  private mutating func putBlackholes(
+    _ routes: [Route], _ outcome: inout PlanOutcome, _ request: (Route) -> NetlinkRequest
+  ) throws(NetlinkError) {
+    for (route, failure) in zip(routes, try perform(routes.map(request))) {
+      switch failure?.errno {
+      case nil: outcome.changes.append(RouteChange(verb: .shut, route))
+      // Somebody else's of this very metric serves as well.
+      case EEXIST: break
+      default: if let failure { outcome.failures.append(failure) }
+      }
+    }
+  }
+
   private mutating func remove(_ plan: RoutePlan, _ outcome: inout PlanOutcome) throws(NetlinkError) {
     let routes = plan.staleRoutes
     var failures: [(route: Route, error: NetlinkError)] = []
@@ -76,16 +91,19 @@ extension RouteSocket {
         if failure.errno != ESRCH { failures.append((route, failure)) }
         continue
       }
-      outcome.changes.append(
-        RouteChange(verb: .removed, node: nil, subnet: route.destination, gateway: route.gateway, link: nil))
+      outcome.changes.append(RouteChange(verb: .removed, route))
     }
     if !failures.isEmpty {
       // A route that goes with its next hop, as when a link loses its carrier, is refused in other words (EINVAL).
-      let left = Set(try self.routes(owner: NetworkState.owner, table: Route.mainTable))
-      outcome.leftovers += failures.filter { left.contains($0.route) }.map(\.error)
+      var left: Set<Route> = []
+      // Ours, and those of flannel that are removed for it.
+      for owner in Set(failures.map(\.route.owner)) {
+        left.formUnion(try self.routes(owner: owner, table: Route.mainTable))
+      }
+      outcome.failures += failures.filter { left.contains($0.route) }.map(\.error)
     }
     for failure in try perform(plan.staleNextHops.map(NetlinkRequest.removeNextHop)) {
-      if let failure, failure.errno != ENOENT { outcome.leftovers.append(failure) }
+      if let failure, failure.errno != ENOENT { outcome.failures.append(failure) }
     }
   }
 }

@@ -1,6 +1,8 @@
 internal import Linux
+internal import Logging
 internal import Netlink
 internal import NodeRoutes
+internal import NodeRules
 internal import NodeStores
 internal import ServiceLifecycle
 
@@ -21,7 +23,10 @@ struct KernelFollower: Service {
   let listeners: [@Sendable () -> Void]
 
   func run() async throws {
-    let changes = try AsyncStream<Result<Void, any Error>>.kernelChanges()
+    let changes = try AsyncStream<Result<Void, any Error>>.words { (say) throws(NetlinkError) in
+      var events = try RouteEvents()
+      while say() { _ = try events.waitForChange(atMost: .seconds(30)) }
+    }
     for await change in changes.cancelOnGracefulShutdown() {
       try change.get()
       for listener in listeners { listener() }
@@ -38,16 +43,41 @@ struct LeaseService: Service {
   }
 }
 
+/// The same as `KernelFollower` for the rules: the helper's own table, its rules in chains of others, and chains that
+/// see forwarded packets.
+struct RulesFollower: Service {
+  let news: News
+  let logger: Logger
+
+  func run() async throws {
+    let changes = try AsyncStream<Result<Void, any Error>>.words { (say) throws(NetlinkError) in
+      var events = try NetfilterEvents(
+        table: RulesReconciler.tableName, comment: RulesReconciler.acceptComment)
+      while say() { _ = try events.waitForChange(atMost: .seconds(30)) }
+    }
+    for await change in changes.cancelOnGracefulShutdown() {
+      if case .failure(let error) = change {
+        // A kernel without nf_tables: the routes are kept all the same.
+        logger.warning("changes of the rules are not seen: \(error)")
+        break
+      }
+      news.lookAtRules()
+    }
+    try await gracefulShutdown()
+  }
+}
+
 extension AsyncStream where Element == Result<Void, any Error> {
-  /// From a thread of its own in this process's namespace; it lives as long as the process.
-  fileprivate static func kernelChanges() throws -> Self {
+  /// From a thread of its own in this process's namespace, which lives as long as the process. `body` calls what it is
+  /// given to say a word, and ends when that says that nobody listens.
+  fileprivate static func words(
+    _ body: @escaping @Sendable (_ say: () -> Bool) throws(NetlinkError) -> Void
+  ) throws -> Self {
     let (stream, continuation) = makeStream(bufferingPolicy: .bufferingNewest(1))
     try startThread {
       do throws(NetlinkError) {
-        var events = try RouteEvents()
-        while true {
-          if case .terminated = continuation.yield(.success(())) { return }
-          _ = try events.waitForChange(atMost: .seconds(30))
+        try body {
+          if case .terminated = continuation.yield(.success(())) { false } else { true }
         }
       } catch {
         continuation.yield(.failure(error))

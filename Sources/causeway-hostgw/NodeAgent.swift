@@ -26,7 +26,9 @@ struct NodeAgent: Sendable {
     let selection = NodeSelection(
       name: NodeAgent.given(options.nodeName), hostName: try Sysctl.read("kernel/hostname") ?? "",
       interface: options.interfaceSelection)
-    reconciler = Reconciler(selection: selection, files: files, masquerades: options.ipMasq)
+    reconciler = Reconciler(
+      selection: selection, files: files, switches: options.rules.ruleSwitches,
+      guardsSubnets: options.rules.blackholeRoute)
     switch options.store {
     case .file:
       store = FileNodeStore(path: options.nodesFile)

@@ -65,11 +65,7 @@ struct Options: ParsableArguments {
   @Option(help: ArgumentHelp("A copy of the lease that survives a reboot.", valueName: "file"))
   var leaseCopy = "/var/lib/causeway/lease.env"
 
-  @Option(
-    help:
-      "This node masquerades by rules of its own, so the plugin shall not (FLANNEL_IPMASQ); --ip-masq alone means true."
-  )
-  var ipMasq = false
+  @OptionGroup(title: "Options of rules and blackhole routes") var rules: RuleOptions
 
   @Option(
     help: ArgumentHelp(
@@ -84,10 +80,10 @@ struct Options: ParsableArguments {
   static let names =
     [
       "store", "nodes-file", "node-name", "iface", "iface-regex", "iface-can-reach", "public-ip", "public-ipv6",
-      "subnet-file", "state-dir", "lease-copy", "ip-masq", "log-level", "log-format",
-    ] + EtcdOptions.names
+      "subnet-file", "state-dir", "lease-copy", "log-level", "log-format",
+    ] + EtcdOptions.names + RuleOptions.names
   /// Those that may stand without a value, which then is true.
-  static let switches: Set = ["ip-masq"]
+  static let switches = RuleOptions.switches
   /// Those that may be given more than once; all values come from one source.
   static let lists: Set = ["iface", "iface-regex", "iface-can-reach"]
 

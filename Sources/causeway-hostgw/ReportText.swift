@@ -1,6 +1,7 @@
 internal import Addresses
 internal import Lease
 internal import NodeRoutes
+internal import NodeRules
 
 /// A report for people.
 enum ReportText {
@@ -17,7 +18,7 @@ enum ReportText {
         current = peer.node
       }
     }
-    return lines + report.problems
+    return lines + report.problems + report.warnings
   }
 
   private static func phrase(_ peer: PeerRoute) -> String {
@@ -26,6 +27,14 @@ enum ReportText {
     if let link = peer.link { words.append("dev \(link)") }
     words.append(peer.stateName)
     return words.joined(separator: " ") + (peer.reason.map { " (\($0))" } ?? "")
+  }
+
+  /// The rules on one line.
+  static func rules(_ report: RulesReport, _ switches: RuleSwitches) -> String {
+    let masquerade = switches.masquerade.map { "masquerade with \($0.rawValue) ports" } ?? "no masquerade"
+    let forward = switches.forwards ? "forwarding accepted" : "forwarding left to others"
+    let state = report.mayNotLook ? "can't be seen (try as root)" : report.table.rawValue
+    return "\(masquerade), \(forward); table \(RulesReconciler.tableName) \(state)"
   }
 
   /// A table with a heading, its columns as wide as they must be.

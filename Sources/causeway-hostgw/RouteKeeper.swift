@@ -1,6 +1,7 @@
 internal import Linux
 internal import Logging
 internal import NodeRoutes
+internal import NodeRules
 internal import ServiceLifecycle
 
 /// Makes a pass whenever there is news.
@@ -20,12 +21,14 @@ struct RouteKeeper: Service {
     var unreadable: String?
     var retry: Task<Void, any Error>?
     var pauses = RetryPauses()
+    var rules = RulesLooks()
     for await _ in news.wakeUps.cancelOnGracefulShutdown() {
       try await Task.sleep(for: RouteKeeper.burst)
       switch news.take() {
       case .success(let nodes):
         if unreadable != nil { agent.log.logger.info("the nodes can be read again") }
         (snapshot, unreadable) = (nodes, nil)
+        rules.isDue = true
       case .failure(let error):
         if unreadable != "\(error)" {
           agent.log.logger.error("the nodes can't be read, so all stays as it is: \(error)")
@@ -33,20 +36,23 @@ struct RouteKeeper: Service {
         unreadable = "\(error)"
       case nil: break
       }
+      if news.takeRules() { rules.isDue = true }
       guard let snapshot else { continue }
       // This pass is the retry; two at a time would each call for the next.
       retry?.cancel()
       let start = MonotonicTime.now
       do {
-        let reconciler = agent.reconciler
-        let nodes = snapshot
-        let report = try await onThread { try reconciler.reconcile(nodes) }
+        let looksAtRules = rules.mayLook
+        let report = try await pass(snapshot, since: looksAtRules ? nil : previous)
+        if looksAtRules, let pause = rules.end(hasFailed: report.rules.hasFailed) {
+          _ = lookAgain(after: pause)
+        }
         agent.log.tell(report, previous: previous)
         previous = report
         failure = nil
         pauses = RetryPauses()
         // Pods that come and go bring notifications without end: in a large cluster they may take half a core's time.
-        if report.changes.isEmpty {
+        if report.changes.isEmpty && report.rules.changes.isEmpty {
           try await Task.sleep(for: min(MonotonicTime.now - start, RouteKeeper.longestRest))
         }
       } catch {
@@ -56,6 +62,11 @@ struct RouteKeeper: Service {
         if !(error is OwnNodeError) { retry = lookAgain(after: pauses.next()) }
       }
     }
+  }
+
+  private func pass(_ snapshot: NodeSnapshot, since known: Reconciler.Report?) async throws -> Reconciler.Report {
+    let reconciler = agent.reconciler
+    return try await onThread { try reconciler.reconcile(snapshot, since: known) }
   }
 
   private func lookAgain(after pause: Duration) -> Task<Void, any Error> {

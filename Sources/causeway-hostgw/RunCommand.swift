@@ -9,8 +9,8 @@ internal import UnixSignals
 struct RunCommand: AsyncParsableCommand, CommandWithOptions {
   static let configuration = CommandConfiguration(
     commandName: "run",
-    abstract: "Keep routes and lease as they must be, until SIGTERM.",
-    discussion: "Follows the nodes and the kernel. The routes stay when it stops.")
+    abstract: "Keep rules, routes and lease as they must be, until SIGTERM.",
+    discussion: "Follows the nodes and the kernel. Rules and routes stay when it stops.")
 
   @OptionGroup var options: Options
 
@@ -29,7 +29,7 @@ struct RunCommand: AsyncParsableCommand, CommandWithOptions {
       services.append(LeaseService(keeper: keeper))
       listeners.append { keeper.look() }
     }
-    services.append(KernelFollower(listeners: listeners))
+    services += [KernelFollower(listeners: listeners), RulesFollower(news: news, logger: agent.log.logger)]
     var configuration = ServiceGroupConfiguration(
       services: services.map { .init(service: $0) }, gracefulShutdownSignals: [.sigterm, .sigint],
       logger: groupLogger)
@@ -37,7 +37,7 @@ struct RunCommand: AsyncParsableCommand, CommandWithOptions {
     let group = ServiceGroup(configuration: configuration)
     agent.log.logger.info("started", metadata: ["store": "\(agent.store.source)"])
     try await group.run()
-    agent.log.logger.info("stopped; the routes stay")
+    agent.log.logger.info("stopped; rules and routes stay")
     _ = consume lock
   }
 }

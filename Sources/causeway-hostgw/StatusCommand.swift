@@ -4,6 +4,7 @@ internal import JSON
 internal import Lease
 internal import Linux
 internal import NodeRoutes
+internal import NodeRules
 
 struct StatusCommand: AsyncParsableCommand, CommandWithOptions {
   static let configuration = CommandConfiguration(
@@ -39,12 +40,14 @@ struct StatusView {
   let lease: SubnetLease?
   let report: Reconciler.Report?
   let failure: String?
+  private let switches: RuleSwitches
 
   init(_ agent: NodeAgent) async {
     kind = agent.store.kind
     source = agent.store.source
     isAgentRunning = try? FileLock.isHeldExclusively(AgentLock.agentPath(agent.options.stateDir))
     subnetFile = agent.files.subnetFile
+    switches = agent.options.rules.ruleSwitches
     lease = (try? SubnetLease.read(subnetFile)) ?? nil
     do {
       let nodes = try await agent.store.read()
@@ -69,8 +72,10 @@ struct StatusView {
     } else {
       lines.append("Lease:  none (\(subnetFile))")
     }
+    if let report { lines.append("Rules:  \(ReportText.rules(report.rules, switches))") }
     if let failure { lines.append("Error:  \(failure)") }
     for problem in report?.problems ?? [] { lines.append("Error:  \(problem)") }
+    for warning in report?.warnings ?? [] { lines.append("Note:   \(warning)") }
     if let report { lines += [""] + ReportText.table(report) }
     return lines
   }
@@ -82,8 +87,10 @@ struct StatusView {
       "store": ["kind": .string(kind), "source": .string(source)],
       "agentRunning": isAgentRunning.map { .bool($0) } ?? .null,
       "lease": lease.map(leaseValue) ?? .null,
+      "rules": report.map { rulesValue($0.rules) } ?? .null,
       "peers": .array(report?.peers.map(StatusView.value) ?? []),
       "errors": .array(([failure].compactMap { $0 } + (report?.problems ?? [])).map { .string($0) }),
+      "warnings": .array((report?.warnings ?? []).map { .string($0) }),
     ]
   }
 
@@ -92,6 +99,13 @@ struct StatusView {
       "file": .string(subnetFile), "networks": .array(lease.networks.map { .string("\($0)") }),
       "subnets": .array(lease.subnets.map { .string("\($0)") }), "mtu": .integer(Int64(lease.mtuBytes)),
       "ipMasq": .bool(lease.masquerades),
+    ]
+  }
+
+  private func rulesValue(_ rules: RulesReport) -> JSONValue {
+    [
+      "table": .string("\(RulesReconciler.tableName)"), "state": .string(rules.table.rawValue),
+      "masquerade": switches.masquerade.map { .string($0.rawValue) } ?? .null, "forward": .bool(switches.forwards),
     ]
   }
 

@@ -4,8 +4,9 @@ internal import NodeRoutes
 struct SyncCommand: AsyncParsableCommand, CommandWithOptions {
   static let configuration = CommandConfiguration(
     commandName: "sync",
-    abstract: "Bring routes and lease up to date once.",
-    discussion: "Exits with 0 only if every wanted route is in the kernel. Prints one line for each node.")
+    abstract: "Bring rules, routes and lease up to date once.",
+    discussion:
+      "Exits with 0 only if all rules and every wanted route are in the kernel. Prints one line for each node.")
 
   @OptionGroup var options: Options
 

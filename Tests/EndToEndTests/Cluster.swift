@@ -61,11 +61,11 @@ extension TestNode {
     try run([Binaries.hostgw] + arguments, input: input)
   }
 
-  /// The routes of the helper: destination and gateway, in the order of the text.
+  /// The helper's routes to other nodes' pods: destination and gateway, in the order of the text.
   func podRoutes() throws -> [String] {
     var routes: [String] = []
     for family in ["-4", "-6"] {
-      for route in try ip(json: family, "route", "show", "proto", "202") {
+      for route in try ip(json: family, "route", "show", "proto", "202") where route["type"]?.string != "blackhole" {
         guard let destination = route["dst"]?.string else { continue }
         // Through a next-hop object the gateway may stand on its own or in a list.
         let via = route["via"]?.object?["host"]?.string
@@ -73,6 +73,13 @@ extension TestNode {
       }
     }
     return routes.sorted()
+  }
+
+  /// The subnets that are shut by the helper for addresses that no pod has.
+  func blackholes() throws -> [String] {
+    try ["-4", "-6"].flatMap { family in
+      try ip(json: family, "route", "show", "proto", "202", "type", "blackhole").compactMap { $0["dst"]?.string }
+    }
   }
 }
 

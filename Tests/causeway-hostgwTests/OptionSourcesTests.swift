@@ -32,7 +32,8 @@ import Testing
       "store": "file", "nodes-file": "/n", "node-name": "a", "iface": "eth0",
       "iface-regex": "^eth[0-9]{1,3}$", "iface-can-reach": "192.0.2.1", "public-ip": "192.0.2.1",
       "public-ipv6": "fd00::1", "subnet-file": "/s", "state-dir": "/d", "lease-copy": "/l", "ip-masq": "true",
-      "log-level": "debug", "log-format": "json", "etcd-endpoints": "https://a:1,http://[fd00::1]:2",
+      "ip-masq-ports": "random", "forward-rules": "false", "forward-insert": "true", "blackhole-route": "false",
+      "take-over-flannel": "true", "log-level": "debug", "log-format": "json", "etcd-endpoints": "https://a:1,http://[fd00::1]:2",
       "etcd-prefix": "/p", "etcd-cafile": "/ca", "etcd-certfile": "/c", "etcd-keyfile": "/k", "etcd-username": "u",
       "etcd-password": "secret", "subnet-lease-ttl": "1h30m", "subnet-lease-renew-margin": "5",
     ]
@@ -101,7 +102,7 @@ import Testing
       ([], ["CAUSEWAY_IP_MASQ": ""], nil, false),
     ] as [([String], [String: String], String?, Bool)])
   func switches(arguments: [String], environment: [String: String], file: String?, expected: Bool) throws {
-    #expect(try options(arguments, environment, file: file).ipMasq == expected)
+    #expect(try options(arguments, environment, file: file).rules.ipMasq == expected)
   }
 
   @Test func whatIsWrongIsNamedWithItsSource() throws {

@@ -41,4 +41,7 @@ int clinux_open_nameless(const char *directory, unsigned int mode);
 /// pipe2(2) with O_CLOEXEC: no program that another thread starts meanwhile inherits an end and keeps the pipe open.
 int clinux_pipe(int ends[2]);
 
+/// malloc_trim(3): gives the kernel back what the program has freed.
+void clinux_return_free_memory(void);
+
 #endif
