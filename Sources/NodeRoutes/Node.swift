@@ -82,7 +82,7 @@ package struct NodeSnapshot: Sendable, Equatable {
 extension NodeSnapshot {
   /// The nodes' own addresses.
   var addresses: [IPAddress] {
-    nodes.flatMap { node in IPFamily.allCases.compactMap(node.address) }
+    (nodes + [own].compactMap { $0 }).flatMap { node in IPFamily.allCases.compactMap(node.address) }
   }
 }
 

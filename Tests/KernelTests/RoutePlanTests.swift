@@ -64,7 +64,7 @@ struct RoutePlanTests {
     #expect(plan.staleRoutes.count == 2)
     try node.sh("ip nexthop flush && ip route del 10.244.3.0/24")
     let outcome = try socket.apply(plan)
-    #expect(outcome.leftovers.isEmpty, "\(outcome.leftovers)")
+    #expect(outcome.failures.isEmpty, "\(outcome.failures)")
     #expect(outcome.changes.isEmpty)
   }
 

@@ -33,7 +33,8 @@ import Testing
       "iface-regex": "^eth[0-9]{1,3}$", "iface-can-reach": "192.0.2.1", "public-ip": "192.0.2.1",
       "public-ipv6": "fd00::1", "subnet-file": "/s", "state-dir": "/d", "lease-copy": "/l", "ip-masq": "true",
       "ip-masq-ports": "random", "forward-rules": "false", "forward-insert": "true", "blackhole-route": "false",
-      "take-over-flannel": "true", "log-level": "debug", "log-format": "json", "etcd-endpoints": "https://a:1,http://[fd00::1]:2",
+      "take-over-flannel": "true", "log-level": "debug", "log-format": "json",
+      "etcd-endpoints": "https://a:1,http://[fd00::1]:2",
       "etcd-prefix": "/p", "etcd-cafile": "/ca", "etcd-certfile": "/c", "etcd-keyfile": "/k", "etcd-username": "u",
       "etcd-password": "secret", "subnet-lease-ttl": "1h30m", "subnet-lease-renew-margin": "5",
     ]
