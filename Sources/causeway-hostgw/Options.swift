@@ -54,6 +54,21 @@ struct Options: ParsableArguments {
   var ipMasq = false
 
   @Option(
+    help: ArgumentHelp("The runtime's network configuration, to be put in --cni-conf-file.", valueName: "file"))
+  var cniConfSource: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Where the runtime reads it; it is put there last, when pods can be served.", valueName: "file"))
+  var cniConfFile: String?
+
+  @Option(help: ArgumentHelp("Where /healthz, /readyz and /metrics are served.", valueName: "address"))
+  var healthzIp = "127.0.0.1"
+
+  @Option(help: ArgumentHelp("The port for them; 0 for none.", valueName: "port"), transform: Options.port)
+  var healthzPort = 0
+
+  @Option(
     help: ArgumentHelp(
       "How much is told: trace, debug, info, notice, warning, error, critical.", valueName: "level"),
     transform: Options.level)
@@ -65,7 +80,8 @@ struct Options: ParsableArguments {
   /// The long names of all options but `config`, which names the other source itself.
   static let names = [
     "store", "nodes-file", "node-name", "iface", "public-ip", "public-ipv6", "subnet-file", "state-dir",
-    "lease-copy", "ip-masq", "log-level", "log-format",
+    "lease-copy", "ip-masq", "cni-conf-source", "cni-conf-file", "healthz-ip", "healthz-port", "log-level",
+    "log-format",
   ]
   /// Those that may stand without a value, which then is true.
   static let switches: Set = ["ip-masq"]
@@ -75,6 +91,13 @@ struct Options: ParsableArguments {
       throw ValidationError("'\(text)' is no \(family) address.")
     }
     return address
+  }
+
+  private static func port(_ text: String) throws -> Int {
+    guard let port = Int(text), (0...65535).contains(port) else {
+      throw ValidationError("'\(text)' is no port: give a number from 0 to 65535.")
+    }
+    return port
   }
 
   private static func store(_ text: String) throws -> StoreKind {

@@ -7,6 +7,7 @@ internal import ServiceLifecycle
 struct RouteKeeper: Service {
   let agent: NodeAgent
   let news: News
+  let state: AgentState
 
   /// How long the rest of a burst of notifications may take; one look then sees all of it.
   private static let burst = Duration.milliseconds(3)
@@ -33,6 +34,8 @@ struct RouteKeeper: Service {
       let start = MonotonicTime.now
       do {
         let report = try await pass(snapshot)
+        state.note(report, snapshot, took: MonotonicTime.now - start)
+        placeNetworkConfiguration()
         agent.log.tell(report, previous: previous)
         previous = report
         failure = nil
@@ -41,6 +44,7 @@ struct RouteKeeper: Service {
           try await Task.sleep(for: min(MonotonicTime.now - start, RouteKeeper.longestRest))
         }
       } catch {
+        state.note(failure: "\(error)", took: MonotonicTime.now - start)
         if failure != "\(error)" { agent.log.logger.error("\(error)") }
         failure = "\(error)"
         retry = lookAgain(after: RouteKeeper.retry)
@@ -55,15 +59,22 @@ struct RouteKeeper: Service {
     }
   }
 
-  /// A pass waits for the kernel: it gets a thread of its own.
   private func pass(_ snapshot: NodeSnapshot) async throws -> Reconciler.Report {
-    try await withCheckedThrowingContinuation { continuation in
-      do {
-        let reconciler = agent.reconciler
-        try startThread { continuation.resume(with: Result { try reconciler.reconcile(snapshot) }) }
-      } catch {
-        continuation.resume(throwing: error)
+    let reconciler = agent.reconciler
+    return try await blocking { try reconciler.reconcile(snapshot) }
+  }
+
+  /// The last step of each pass.
+  private func placeNetworkConfiguration() {
+    guard let file = agent.networkConfiguration else { return }
+    do throws(SystemError) {
+      if try file.place() {
+        agent.log.logger.info("network configuration put in place", metadata: ["file": "\(file.destination)"])
       }
+      state.note(configurationFailure: nil)
+    } catch {
+      if state.now.configurationFailure != "\(error)" { agent.log.logger.error("\(error)") }
+      state.note(configurationFailure: "\(error)")
     }
   }
 }

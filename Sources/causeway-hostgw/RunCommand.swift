@@ -17,15 +17,17 @@ struct RunCommand: AsyncParsableCommand, CommandWithOptions {
     let agent = try NodeAgent(options)
     let lock = try AgentLock.claim(options.stateDir)
     let news = News()
+    let state = AgentState()
     // Told apart from the agent's own words: what the group says about its services is for those who look for it.
     var groupLogger = agent.log.logger
     if options.logLevel > .debug { groupLogger.logLevel = .error }
     var configuration = ServiceGroupConfiguration(
       services: [
-        .init(service: StoreFollower(store: agent.store, news: news)),
+        .init(service: StoreFollower(store: agent.store, news: news, state: state)),
         .init(service: KernelFollower(news: news)),
-        .init(service: RouteKeeper(agent: agent, news: news)),
-      ], gracefulShutdownSignals: [.sigterm, .sigint], logger: groupLogger)
+        .init(service: RouteKeeper(agent: agent, news: news, state: state)),
+      ] + HealthServer(agent: agent, state: state).services(logger: groupLogger).map { .init(service: $0) },
+      gracefulShutdownSignals: [.sigterm, .sigint], logger: groupLogger)
     configuration.maximumGracefulShutdownDuration = .seconds(5)
     let group = ServiceGroup(configuration: configuration)
     agent.log.logger.info("started", metadata: ["store": "\(agent.store.source)"])
