@@ -27,7 +27,7 @@ extension AgentState.Facts {
       .gauge, "causeway_addresses_used", "Addresses of this node's subnet that pods hold.",
       use.map { ([("subnet", "\($0.subnet)")], $0.used) })
     text.add(
-      .gauge, "causeway_addresses_total", "Addresses of this node's subnet that pods may hold.",
+      .gauge, "causeway_addresses_capacity", "Addresses of this node's subnet that pods may hold.",
       use.map { ([("subnet", "\($0.subnet)")], $0.total) })
     return text.text
   }

@@ -1,4 +1,4 @@
-internal import ArgumentParser
+internal import Glibc
 internal import Hummingbird
 internal import JSON
 internal import Linux
@@ -46,9 +46,19 @@ struct HealthServer: Sendable {
       do {
         try await server.run()
       } catch let error as IOError {
-        throw ValidationError(
-          "nothing can be served on \(address): \(error): choose another --healthz-port or --healthz-ip.")
+        throw AddressRefused(address: address, reason: error)
       }
+    }
+  }
+
+  /// The kernel does not let us listen there.
+  private struct AddressRefused: Error, CustomStringConvertible {
+    let address: String
+    let reason: IOError
+
+    var description: String {
+      "nothing can be served on \(address): \(reason.errnoCode == EADDRINUSE ? "the port is taken" : reason.description): "
+        + "choose another --healthz-port or --healthz-ip"
     }
   }
 

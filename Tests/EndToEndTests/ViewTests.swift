@@ -57,7 +57,8 @@ struct ViewTests {
   }
 
   @Test func withoutItsSourceTheNodeIsNotReady() throws {
-    let node = try Cluster(2).nodes[0]
+    let cluster = try Cluster(2)
+    let node = cluster.nodes[0]
     let agent = try node.start(
       [Binaries.hostgw, "run", "--cni-conf-source", "/none", "--cni-conf-file", "/etc/cni/net.d/x"] + ViewTests.probes)
     defer { agent.stop() }
@@ -82,7 +83,7 @@ struct ViewTests {
     #expect(numbers["causeway_routes_installed"] == 4 && numbers["causeway_routes_failed"] == 0)
     #expect(numbers["causeway_peers_off_link"] == 1 && numbers["causeway_store_up"] == 1)
     #expect(numbers["causeway_addresses_used{subnet=\"10.244.1.0/24\"}"] == 1)
-    #expect(numbers["causeway_addresses_total{subnet=\"10.244.1.0/24\"}"] == 253)
+    #expect(numbers["causeway_addresses_capacity{subnet=\"10.244.1.0/24\"}"] == 253)
     #expect(numbers["causeway_repairs_total"] == 0)
     try node.sh("ip route del 10.244.2.0/24")
     #expect(try eventually { try metrics(node)["causeway_repairs_total"] == 1 })
@@ -98,7 +99,8 @@ struct ViewTests {
 
   /// The rules of `promtool check metrics`: each family is described before its numbers, once; counters end in _total.
   @Test func theFormatIsPrometheus() throws {
-    let node = try Cluster(2).nodes[0]
+    let cluster = try Cluster(2)
+    let node = cluster.nodes[0]
     let agent = try node.start([Binaries.hostgw, "run"] + ViewTests.probes)
     defer { agent.stop() }
     #expect(try eventually { try get("readyz", node).status == 200 }, "\(agent.output)")
@@ -132,7 +134,8 @@ struct ViewTests {
   }
 
   @Test func nobodyListensUnasked() throws {
-    let node = try Cluster(1).nodes[0]
+    let cluster = try Cluster(1)
+    let node = cluster.nodes[0]
     let agent = try node.start([Binaries.hostgw, "run"])
     defer { agent.stop() }
     #expect(try eventually { try node.run(["test", "-S", "/run/causeway/agent.sock"]).status == 0 })
@@ -140,8 +143,9 @@ struct ViewTests {
   }
 
   @Test func aPortThatIsTakenIsSaid() throws {
-    let node = try Cluster(1).nodes[0]
-    let first = try node.start(["busybox", "nc", "-l", "-p", ViewTests.port, "-s", "127.0.0.1"])
+    let cluster = try Cluster(1)
+    let node = cluster.nodes[0]
+    let first = try node.start([Binaries.hostgw, "run", "--state-dir", "/run/first"] + ViewTests.probes)
     defer { first.stop() }
     #expect(try eventually { try node.sh("ss -Htln").contains(ViewTests.port) })
     let agent = try node.hostgw("run", "--healthz-port", ViewTests.port)
@@ -183,7 +187,8 @@ struct ViewTests {
   }
 
   @Test func aTerminalHasColor() throws {
-    let node = try Cluster(2).nodes[0]
+    let cluster = try Cluster(2)
+    let node = cluster.nodes[0]
     try node.hostgw("sync").succeeded()
     func status(_ setting: String) throws -> String {
       try node.sh("\(setting) script -qec '\(Binaries.hostgw) status' /dev/null")
@@ -193,7 +198,8 @@ struct ViewTests {
   }
 
   @Test func thePluginSaysThatTheAgentIsGone() throws {
-    let node = try Cluster(1).nodes[0]
+    let cluster = try Cluster(1)
+    let node = cluster.nodes[0]
     let runtime = Runtime(node: node)
     let configuration = runtime.configuration(["ipam": .null])
     for pod in ["a", "b"] { try node.addPod(pod) }
