@@ -24,6 +24,8 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
     .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
     .package(url: "https://github.com/apple/swift-nio-ssl", exact: "2.37.6"),
+    // Without Foundation, which would double the helper.
+    .package(url: "https://github.com/hummingbird-project/hummingbird", exact: "2.28.1", traits: []),
     .package(url: "https://github.com/swift-server/async-http-client", exact: "1.37.0"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
   ],
@@ -67,9 +69,12 @@ let package = Package(
     .executableTarget(
       name: "causeway-hostgw",
       dependencies: [
-        "NodeStores", "NodeRoutes", "NodeRules", "PodNetwork", "Netlink", "Lease", "JSON", "Addresses", "Linux",
+        "NodeStores", "NodeRoutes", "NodeRules", "PodNetwork", "IPAM", "Netlink", "Lease", "JSON", "Addresses", "Linux",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "AsyncHTTPClient", package: "async-http-client"),
+        .product(name: "Hummingbird", package: "hummingbird"),
         .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ],

@@ -17,6 +17,9 @@ package enum CurrentProcess {
   /// The path that the program was started by, as its caller wrote it (argv[0]).
   package static var programPath: String { CommandLine.arguments.first ?? "" }
 
+  /// Whether standard output is a terminal.
+  package static var writesToTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
+
   /// Makes writing to a pipe without reader an error (EPIPE) instead of the end of this process.
   package static func ignoreBrokenPipes() {
     signal(SIGPIPE, SIG_IGN)

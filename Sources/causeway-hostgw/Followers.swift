@@ -10,9 +10,13 @@ internal import ServiceLifecycle
 struct StoreFollower: Service {
   let store: any NodeStore
   let news: News
+  let state: AgentState
 
   func run() async throws {
-    for await nodes in store.updates().cancelOnGracefulShutdown() { news.put(nodes) }
+    for await nodes in store.updates().cancelOnGracefulShutdown() {
+      state.note(nodes)
+      news.put(nodes)
+    }
   }
 }
 

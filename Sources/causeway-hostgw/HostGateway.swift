@@ -3,6 +3,8 @@ internal import Linux
 
 /// The command line.
 struct HostGateway: ParsableCommand {
+  static let version = "0.1.0"
+
   static let configuration = CommandConfiguration(
     commandName: "causeway-hostgw",
     abstract: "Keeps a plain kernel route to every other node's pods.",
@@ -10,7 +12,7 @@ struct HostGateway: ParsableCommand {
       Every option may also be given as an environment variable (CAUSEWAY_NODES_FILE for --nodes-file) and as a key \
       of the JSON file that --config names; flags win over the environment, the environment over the file.
       """,
-    version: "0.1.0",
+    version: version,
     subcommands: [RunCommand.self, SyncCommand.self, CleanCommand.self, StatusCommand.self])
 }
 

@@ -1,3 +1,4 @@
+internal import ArgumentParser
 internal import Lease
 internal import Linux
 internal import Logging
@@ -11,12 +12,15 @@ struct NodeAgent: Sendable {
   let reconciler: Reconciler
   let files: PublishedLease
   let log: PassLog
+  /// What is put in place for the runtime, where that was asked for.
+  let networkConfiguration: NetworkConfigurationFile?
   let conditions = AgentConditions()
   /// Where the store gives leases.
   let leaseKeeper: LeaseKeeper?
 
   init(_ options: Options) throws {
     self.options = options
+    networkConfiguration = try NodeAgent.networkConfiguration(options)
     log = PassLog(
       logger: Logger(label: "causeway-hostgw") { _ in
         LineLogHandler(options.logFormat, level: options.logLevel)
@@ -49,6 +53,15 @@ struct NodeAgent: Sendable {
         files: [options.subnetFile, options.leaseCopy], hasPods: PodAddresses.areIn)
       leaseKeeper = LeaseKeeper(
         client, view, settings, ownAddresses: addresses, conditions: conditions, logger: log.logger)
+    }
+  }
+
+  private static func networkConfiguration(_ options: Options) throws -> NetworkConfigurationFile? {
+    switch (given(options.cniConfSource), given(options.cniConfFile)) {
+    case (let source?, let file?): return NetworkConfigurationFile(source: source, destination: file)
+    case (nil, nil): return nil
+    case (_?, nil): throw ValidationError("--cni-conf-source needs --cni-conf-file, the place to put it.")
+    case (nil, _?): throw ValidationError("--cni-conf-file needs --cni-conf-source, the file to put there.")
     }
   }
 

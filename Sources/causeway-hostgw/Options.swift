@@ -68,6 +68,21 @@ struct Options: ParsableArguments {
   @OptionGroup(title: "Options of rules and blackhole routes") var rules: RuleOptions
 
   @Option(
+    help: ArgumentHelp("The runtime's network configuration, to be put in --cni-conf-file.", valueName: "file"))
+  var cniConfSource: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Where the runtime reads it; it is put there last, when pods can be served.", valueName: "file"))
+  var cniConfFile: String?
+
+  @Option(help: ArgumentHelp("Where /healthz, /readyz and /metrics are served.", valueName: "address"))
+  var healthzIp = "127.0.0.1"
+
+  @Option(help: ArgumentHelp("The port for them; 0 for none.", valueName: "port"), transform: Options.port)
+  var healthzPort = 0
+
+  @Option(
     help: ArgumentHelp(
       "How much is told: trace, debug, info, notice, warning, error, critical.", valueName: "level"),
     transform: Options.level)
@@ -80,7 +95,8 @@ struct Options: ParsableArguments {
   static let names =
     [
       "store", "nodes-file", "node-name", "iface", "iface-regex", "iface-can-reach", "public-ip", "public-ipv6",
-      "subnet-file", "state-dir", "lease-copy", "log-level", "log-format",
+      "subnet-file", "state-dir", "lease-copy", "cni-conf-source", "cni-conf-file", "healthz-ip", "healthz-port",
+      "log-level", "log-format",
     ] + EtcdOptions.names + RuleOptions.names
   /// Those that may stand without a value, which then is true.
   static let switches = RuleOptions.switches
@@ -107,6 +123,13 @@ struct Options: ParsableArguments {
       guard let address = IPAddress(String(part)) else { throw ValidationError("'\(part)' is no address.") }
       return address
     }
+  }
+
+  private static func port(_ text: String) throws -> Int {
+    guard let port = Int(text), (0...65535).contains(port) else {
+      throw ValidationError("'\(text)' is no port: give a number from 0 to 65535.")
+    }
+    return port
   }
 
   /// The pattern itself, where it is one.

@@ -28,32 +28,4 @@ enum ReportText {
     words.append(peer.stateName)
     return words.joined(separator: " ") + (peer.reason.map { " (\($0))" } ?? "")
   }
-
-  /// The rules on one line.
-  static func rules(_ report: RulesReport, _ switches: RuleSwitches) -> String {
-    let masquerade = switches.masquerade.map { "masquerade with \($0.rawValue) ports" } ?? "no masquerade"
-    let forward = switches.forwards ? "forwarding accepted" : "forwarding left to others"
-    let state = report.mayNotLook ? "can't be seen (try as root)" : report.table.rawValue
-    return "\(masquerade), \(forward); table \(RulesReconciler.tableName) \(state)"
-  }
-
-  /// A table with a heading, its columns as wide as they must be.
-  static func table(_ report: Reconciler.Report) -> [String] {
-    var rows = [["NODE", "SUBNET", "NEXT HOP", "DEVICE", "STATE", "REASON"]]
-    for peer in report.peers {
-      rows.append([
-        peer.node, peer.subnet.map(\.description) ?? "-", peer.gateway.map(\.description) ?? "-",
-        peer.link ?? "-",
-        peer.stateName, peer.reason ?? "",
-      ])
-    }
-    let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
-    return rows.map { row in
-      let cells = zip(row, widths).map { cell, width in
-        cell + String(repeating: " ", count: width - cell.count)
-      }
-      let line = cells.joined(separator: "  ")
-      return String(line[..<(line.lastIndex { $0 != " " }.map(line.index(after:)) ?? line.startIndex)])
-    }
-  }
 }

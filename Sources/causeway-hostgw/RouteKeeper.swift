@@ -8,6 +8,7 @@ internal import ServiceLifecycle
 struct RouteKeeper: Service {
   let agent: NodeAgent
   let news: News
+  let state: AgentState
 
   /// How long the rest of a burst of notifications may take; one look then sees all of it.
   private static let burst = Duration.milliseconds(3)
@@ -47,6 +48,8 @@ struct RouteKeeper: Service {
         if looksAtRules, let pause = rules.end(hasFailed: report.rules.hasFailed) {
           _ = lookAgain(after: pause)
         }
+        state.note(report, snapshot, took: MonotonicTime.now - start)
+        placeNetworkConfiguration()
         agent.log.tell(report, previous: previous)
         previous = report
         failure = nil
@@ -56,6 +59,7 @@ struct RouteKeeper: Service {
           try await Task.sleep(for: min(MonotonicTime.now - start, RouteKeeper.longestRest))
         }
       } catch {
+        state.note(failure: "\(error)", took: MonotonicTime.now - start)
         if failure != "\(error)" { agent.log.logger.error("\(error)") }
         failure = "\(error)"
         // Who this node is hangs on the nodes and on the kernel's links, and both tell of every change.
@@ -67,6 +71,20 @@ struct RouteKeeper: Service {
   private func pass(_ snapshot: NodeSnapshot, since known: Reconciler.Report?) async throws -> Reconciler.Report {
     let reconciler = agent.reconciler
     return try await onThread { try reconciler.reconcile(snapshot, since: known) }
+  }
+
+  /// The last step of each pass.
+  private func placeNetworkConfiguration() {
+    guard let file = agent.networkConfiguration else { return }
+    do throws(SystemError) {
+      if try file.place() {
+        agent.log.logger.info("network configuration put in place", metadata: ["file": "\(file.destination)"])
+      }
+      state.note(configurationFailure: nil)
+    } catch {
+      if state.now.configurationFailure != "\(error)" { agent.log.logger.error("\(error)") }
+      state.note(configurationFailure: "\(error)")
+    }
   }
 
   private func lookAgain(after pause: Duration) -> Task<Void, any Error> {

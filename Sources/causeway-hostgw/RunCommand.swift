@@ -18,11 +18,13 @@ struct RunCommand: AsyncParsableCommand, CommandWithOptions {
     let agent = try NodeAgent(options)
     let lock = try AgentLock.claim(options.stateDir)
     let news = News()
+    let state = AgentState(agent.leaseKeeper == nil ? nil : agent.conditions)
     // Told apart from the agent's own words: what the group says about its services is for those who look for it.
     var groupLogger = agent.log.logger
     if options.logLevel > .debug { groupLogger.logLevel = .error }
     var services: [any Service] = [
-      StoreFollower(store: agent.store, news: news), RouteKeeper(agent: agent, news: news),
+      StoreFollower(store: agent.store, news: news, state: state),
+      RouteKeeper(agent: agent, news: news, state: state),
     ]
     var listeners: [@Sendable () -> Void] = [{ news.look() }]
     if let keeper = agent.leaseKeeper {
@@ -30,6 +32,7 @@ struct RunCommand: AsyncParsableCommand, CommandWithOptions {
       listeners.append { keeper.look() }
     }
     services += [KernelFollower(listeners: listeners), RulesFollower(news: news, logger: agent.log.logger)]
+    services += HealthServer(agent: agent, state: state).services(logger: groupLogger)
     var configuration = ServiceGroupConfiguration(
       services: services.map { .init(service: $0) }, gracefulShutdownSignals: [.sigterm, .sigint],
       logger: groupLogger)
