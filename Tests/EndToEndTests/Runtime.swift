@@ -3,9 +3,12 @@ import Linux
 import Testing
 import TestSupport
 
+/// The runtime of a node of namespaces.
+typealias Runtime = HostRuntime<TestNode>
+
 /// What a container runtime is to the plugin: a network's configuration on standard input, the rest in the environment.
-struct Runtime {
-  let node: any TestHost
+struct HostRuntime<Host: TestHost> {
+  let node: Host
   var plugin = Binaries.causeway
   /// The `cniVersion` of the configurations.
   var version = "1.1.0"
@@ -13,7 +16,7 @@ struct Runtime {
   var searchPath = Binaries.directory
 
   /// Every `cniVersion` that a configuration may have, oldest first; as texts they are in order, too.
-  static let versions = ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"]
+  static var versions: [String] { ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"] }
 
   /// What the plugin answered.
   struct Answer: CustomStringConvertible {

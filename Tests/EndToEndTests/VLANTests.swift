@@ -6,7 +6,7 @@ extension VirtualMachineTests {
   /// What VLANs do for pods, and what an ADD does to a bridge and takes back, on a kernel whose bridges filter VLANs.
   @Suite struct VLANTests {
     /// A network on the bridge and the subnet that all have here; its pods' addresses begin at `first`.
-    private func network(_ runtime: Runtime, _ keys: JSONObject, from first: Int = 2) -> JSONObject {
+    private func network(_ runtime: HostRuntime<VirtualNode>, _ keys: JSONObject, from first: Int = 2) -> JSONObject {
       var configuration = runtime.configuration(keys, name: "net\(first)")
       configuration["ipam"] = [
         "ranges": [[["subnet": "10.9.0.0/24", "rangeStart": .string("10.9.0.\(first)"), "gateway": "10.9.0.1"]]]
@@ -18,7 +18,7 @@ extension VirtualMachineTests {
 
     @Test func podsReachThoseOfTheirVLANAndNobodyElse() throws {
       let node = try VirtualNode()
-      let runtime = Runtime(node: node)
+      let runtime = HostRuntime(node: node)
       for pod in ["a", "b", "other", "none"] { try node.addPod(pod) }
       // One subnet for all: only VLANs keep them apart. The node is in VLAN 100 alone.
       let hundred = network(runtime, ["vlan": 100])
@@ -44,7 +44,7 @@ extension VirtualMachineTests {
 
     @Test func aTrunkPassesTaggedFramesOfItsVLANsAndItsOwnWithout() throws {
       let node = try VirtualNode()
-      let runtime = Runtime(node: node)
+      let runtime = HostRuntime(node: node)
       for pod in ["trunk", "native", "tagged", "foreign"] { try node.addPod(pod) }
       let trunk = network(
         runtime, ["vlan": 100, "vlanTrunk": [["minID": 101, "maxID": 102]], "isGateway": false], from: 10)
@@ -69,7 +69,7 @@ extension VirtualMachineTests {
 
     @Test func checkIsContentWithWhatADDMade() throws {
       let node = try VirtualNode()
-      let runtime = Runtime(node: node)
+      let runtime = HostRuntime(node: node)
       try node.addPod("a")
       for keys in [
         ["vlan": 100, "vlanTrunk": [["id": 7], ["minID": 99, "maxID": 101]]], ["vlanTrunk": [["id": 7]]],
@@ -85,7 +85,7 @@ extension VirtualMachineTests {
 
     @Test func checkFindsWhatIsDifferent() throws {
       let node = try VirtualNode()
-      let runtime = Runtime(node: node)
+      let runtime = HostRuntime(node: node)
       try node.addPod("a")
       var configuration = runtime.configuration(["vlan": 100])
       let answer = try runtime.add("a", configuration)
@@ -137,7 +137,7 @@ extension VirtualMachineTests {
 
     @Test func aBridgeThatPodsShareBeginsToFilterAndTheyStayInTouch() throws {
       let node = try VirtualNode()
-      let runtime = Runtime(node: node)
+      let runtime = HostRuntime(node: node)
       for pod in ["a", "b", "c"] { try node.addPod(pod) }
       try runtime.add("a")
       try runtime.add("b")
@@ -159,7 +159,7 @@ extension VirtualMachineTests {
     ])
     func aBridgeWhosePortsCouldBeCutOffIsLeftAsItIs(_ preparation: String, _ reason: String) throws {
       let node = try VirtualNode()
-      let runtime = Runtime(node: node)
+      let runtime = HostRuntime(node: node)
       try node.addPod("a")
       try node.sh("ip link add name cni0 type bridge && ip link set cni0 up && \(preparation)")
       let answer = try runtime.call("ADD", "a", runtime.configuration(["vlan": 100]))
@@ -174,7 +174,7 @@ extension VirtualMachineTests {
 
     @Test func anotherDefaultVLANIsLeftToo() throws {
       let node = try VirtualNode()
-      let runtime = Runtime(node: node)
+      let runtime = HostRuntime(node: node)
       try node.addPod("a")
       try node.sh("ip link add name cni0 type bridge vlan_filtering 1 vlan_default_pvid 5 && ip link set cni0 up")
       let answer = try runtime.add("a", runtime.configuration(["vlanTrunk": [["id": 7]], "ipam": ["type": "none"]]))
@@ -186,7 +186,7 @@ extension VirtualMachineTests {
 
     @Test func manyFirstADDsShareOneGateway() throws {
       let node = try VirtualNode()
-      let runtime = Runtime(node: node)
+      let runtime = HostRuntime(node: node)
       let configuration = try JSONValue.object(runtime.configuration(["vlan": 100])).text()
       try node.sh(
         """
@@ -207,7 +207,7 @@ extension VirtualMachineTests {
     /// An ADD that is killed may leave any part of it.
     @Test func whatAKilledADDBeganIsCompleted() throws {
       let node = try VirtualNode()
-      let runtime = Runtime(node: node)
+      let runtime = HostRuntime(node: node)
       try node.addPod("a")
       try node.sh("ip link add cni0.100 type veth peer name half")
       let answer = try runtime.add("a", runtime.configuration(["vlan": 100]))
@@ -218,7 +218,7 @@ extension VirtualMachineTests {
 
     @Test func somebodyElsesLinkOfThatNameIsNotTaken() throws {
       let node = try VirtualNode()
-      let runtime = Runtime(node: node)
+      let runtime = HostRuntime(node: node)
       try node.addPod("a")
       try node.sh("ip link add cni0.100 type dummy")
       let answer = try runtime.call("ADD", "a", runtime.configuration(["vlan": 100]))
@@ -230,7 +230,7 @@ extension VirtualMachineTests {
 
     @Test func theGatewaysMTUFollowsThePods() throws {
       let node = try VirtualNode()
-      let runtime = Runtime(node: node)
+      let runtime = HostRuntime(node: node)
       for pod in ["a", "b"] { try node.addPod(pod) }
       try runtime.add("a", runtime.configuration(["vlan": 100]))
       let answer = try runtime.add("b", runtime.configuration(["vlan": 100, "mtu": 1400]))
@@ -239,7 +239,7 @@ extension VirtualMachineTests {
 
     // MARK: Failed ADDs, and what leases leave
 
-    private func failing(_ runtime: Runtime, _ keys: JSONObject) -> JSONObject {
+    private func failing(_ runtime: HostRuntime<VirtualNode>, _ keys: JSONObject) -> JSONObject {
       // No address of the pod reaches this gateway, so the kernel refuses the last step.
       var configuration = runtime.configuration(keys)
       configuration["ipam"] = [
@@ -250,7 +250,7 @@ extension VirtualMachineTests {
 
     @Test func aFailedADDTakesEverythingBack() throws {
       let node = try VirtualNode()
-      let runtime = Runtime(node: node)
+      let runtime = HostRuntime(node: node)
       try node.addPod("a")
       let answer = try runtime.call("ADD", "a", failing(runtime, ["vlan": 100]))
       #expect(answer.message.contains("10.50.0.0/16"), "\(answer)")
@@ -260,7 +260,7 @@ extension VirtualMachineTests {
 
     @Test func aFailedADDLeavesABridgeAsItWas() throws {
       let node = try VirtualNode()
-      let runtime = Runtime(node: node)
+      let runtime = HostRuntime(node: node)
       for pod in ["a", "b"] { try node.addPod(pod) }
       try runtime.add("a", runtime.configuration(["ipam": ["ranges": [[["subnet": "10.8.0.0/24"]]]]], name: "other"))
       let before = try node.ip(json: "link", "show").count
@@ -272,7 +272,7 @@ extension VirtualMachineTests {
 
     @Test func aFailedADDKeepsWhatAnotherUses() throws {
       let node = try VirtualNode()
-      let runtime = Runtime(node: node)
+      let runtime = HostRuntime(node: node)
       for pod in ["a", "b"] { try node.addPod(pod) }
       try runtime.add("a", runtime.configuration(["vlan": 100]))
       #expect(try runtime.call("ADD", "b", failing(runtime, ["vlan": 100])).process.status == 1)
@@ -282,7 +282,7 @@ extension VirtualMachineTests {
 
     @Test func theGatewayOfAFormerLeaseGoesWithItsLastPod() throws {
       let node = try VirtualNode()
-      let runtime = Runtime(node: node)
+      let runtime = HostRuntime(node: node)
       for pod in ["a", "b"] { try node.addPod(pod) }
       func lease(_ third: Int) throws {
         try node.sh(
