@@ -12,14 +12,7 @@ final class EtcdTransport: Sendable {
   private let files: [FileIdentity?]
   private let paths: [String]
 
-  /// One thread for all connections: there are two or three.
-  private static let setUp: Void = {
-    NIOSingletons.groupLoopCountSuggestion = 1
-    NIOSingletons.blockingPoolThreadCountSuggestion = 1
-  }()
-
   init(_ access: EtcdAccess) throws(EtcdError) {
-    _ = EtcdTransport.setUp
     paths = access.files
     files = EtcdTransport.identities(paths)
     var configuration = HTTPClient.Configuration()

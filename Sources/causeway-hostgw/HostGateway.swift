@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Linux
+internal import NIOCore
 
 /// The command line.
 struct HostGateway: ParsableCommand {
@@ -26,6 +27,10 @@ enum Main {
   static func main() async {
     CurrentProcess.ignoreBrokenPipes()
     CurrentProcess.keepMemorySmall()
+    // One thread for all connections, of etcd's client and of the servers: there are few. Once anything has used the
+    // threads their number can't be changed.
+    NIOSingletons.groupLoopCountSuggestion = 1
+    NIOSingletons.blockingPoolThreadCountSuggestion = 1
     do {
       let arguments = try OptionSources.arguments(
         Array(CommandLine.arguments.dropFirst()), environment: CurrentProcess.environment, readFile: readFile)
