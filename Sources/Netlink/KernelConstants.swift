@@ -28,6 +28,7 @@ enum NetlinkType {
 enum RouteMessage {
   static let newLink = UInt16(RTM_NEWLINK)
   static let deleteLink = UInt16(RTM_DELLINK)
+  static let setLink = UInt16(RTM_SETLINK)
   static let getLink = UInt16(RTM_GETLINK)
   static let newAddress = UInt16(RTM_NEWADDR)
   static let deleteAddress = UInt16(RTM_DELADDR)
@@ -62,6 +63,21 @@ enum LinkAttribute {
   static let portHairpin = UInt16(IFLA_BRPORT_MODE)
   static let portIsolated = UInt16(IFLA_BRPORT_ISOLATED)
   static let portState = UInt16(IFLA_BRPORT_STATE)
+  static let bridgeFiltersVLANs = UInt16(IFLA_BR_VLAN_FILTERING)
+  static let bridgeDefaultVLAN = UInt16(IFLA_BR_VLAN_DEFAULT_PVID)
+  static let familySpecific = UInt16(IFLA_AF_SPEC)
+  static let extensionMask = UInt16(IFLA_EXT_MASK)
+}
+
+/// The VLANs of a bridge's port, inside IFLA_AF_SPEC of AF_BRIDGE (linux/if_bridge.h).
+enum BridgeVLANInfo {
+  static let attribute = UInt16(IFLA_BRIDGE_VLAN_INFO)
+  static let native = UInt16(BRIDGE_VLAN_INFO_PVID)
+  static let untagged = UInt16(BRIDGE_VLAN_INFO_UNTAGGED)
+  static let rangeBegin = UInt16(BRIDGE_VLAN_INFO_RANGE_BEGIN)
+  static let rangeEnd = UInt16(BRIDGE_VLAN_INFO_RANGE_END)
+  /// Asks a list of links for the VLANs too, neighbouring ones as ranges.
+  static let compressedFilter = UInt32(RTEXT_FILTER_BRVLAN_COMPRESSED)
 }
 
 /// Attributes of addresses (linux/if_addr.h).

@@ -29,6 +29,8 @@ package struct Link: Sendable, Equatable {
   package let promiscuity: Int
   /// What the link is as a port of a bridge.
   package let port: BridgePort?
+  /// How a bridge treats VLANs; `nil` where the link is no bridge, or the kernel's bridges cannot filter.
+  package let vlanFilter: VLANFilter?
 
   /// Administratively up (IFF_UP).
   package var isUp: Bool { flags & UInt32(IFF_UP.rawValue) != 0 }
@@ -65,6 +67,7 @@ package struct Link: Sendable, Equatable {
     alias = nil
     promiscuity = 0
     port = nil
+    vlanFilter = nil
   }
 
   init(_ reply: NetlinkReply) throws(NetlinkError) {
@@ -85,6 +88,7 @@ package struct Link: Sendable, Equatable {
     port =
       info?.string(LinkAttribute.infoSlaveKind) == "bridge"
       ? try info?.nest(LinkAttribute.infoSlaveData).map(BridgePort.init) : nil
+    vlanFilter = kind == "bridge" ? try info?.nest(LinkAttribute.infoData).flatMap(VLANFilter.init) : nil
   }
 }
 
@@ -142,6 +146,8 @@ package struct LinkChange: Sendable {
   package var mac: MACAddress?
   package var mtuBytes: Int?
   package var alias: String?
+  /// The bridge that it becomes a port of.
+  package var masterIndex: Int32?
   /// Only for a port of a bridge.
   package var hairpin: Bool?
   /// Only for a port of a bridge.
@@ -149,13 +155,14 @@ package struct LinkChange: Sendable {
 
   package init(
     isUp: Bool? = nil, isPromiscuous: Bool? = nil, mac: MACAddress? = nil, mtuBytes: Int? = nil,
-    alias: String? = nil, hairpin: Bool? = nil, isolated: Bool? = nil
+    alias: String? = nil, masterIndex: Int32? = nil, hairpin: Bool? = nil, isolated: Bool? = nil
   ) {
     self.isUp = isUp
     self.isPromiscuous = isPromiscuous
     self.mac = mac
     self.mtuBytes = mtuBytes
     self.alias = alias
+    self.masterIndex = masterIndex
     self.hairpin = hairpin
     self.isolated = isolated
   }
@@ -210,6 +217,7 @@ extension NetlinkRequest {
     if let mtuBytes = change.mtuBytes { request.put(LinkAttribute.mtu, UInt32(clamping: mtuBytes)) }
     // The kernel wants an alias without its NUL (IFALIASZ 256).
     if let alias = change.alias { request.put(LinkAttribute.alias, bytes: alias.utf8.prefix(255)) }
+    if let masterIndex = change.masterIndex { request.put(LinkAttribute.master, masterIndex) }
     if change.hairpin != nil || change.isolated != nil {
       request.nest(LinkAttribute.info) { info in
         info.put(LinkAttribute.infoSlaveKind, cString: "bridge")

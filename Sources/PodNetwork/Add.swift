@@ -51,6 +51,7 @@ private func add(
 
   let use = try state.useBridge()
   let bridge = try Bridge.ensure(configuration, state, &host, &undo)
+  if let vlans = configuration.vlans { try bridge.ensureVLANFilter(vlans, state, &host, &undo) }
   let cable = try Cable.make(
     attachment, podMAC: podMAC, mtuBytes: plan.mtuBytes, bridge: bridge, namespace: namespace, &host)
   undo.push(.cable(attachment))
@@ -59,6 +60,7 @@ private func add(
     try state.records.store(record(attachment, configuration, plan, namespace, addresses, hostLink, podMAC))
   }
   try cable.finish(attachment, configuration, &host)
+  try configuration.vlans?.join(cable, to: bridge, &host)
   let link = try pod.setUp(leavesDown: configuration.leavesInterfaceDown)
 
   if let delegate = configuration.delegate {
@@ -70,10 +72,14 @@ private func add(
     if result.ips.contains(where: { $0.address.family == .v6 }) { try pod.enableIPv6(namespace) }
     try state.records.store(record(attachment, configuration, plan, namespace, addresses, hostLink, podMAC))
   }
+  let gatewayPort =
+    configuration.isGateway && !addresses.gateways.isEmpty
+    ? try bridge.ensureGatewayPort(configuration, mtuBytes: plan.mtuBytes, state, &host, &undo) : nil
   let mayHaveOldGateways =
     configuration.isGateway
     ? try bridge.ensureGateways(
-      addresses.gateways, fromLease: plan.isFromLease, configuration, state, &host, &undo) : false
+      addresses.gateways, on: gatewayPort ?? bridge.link, fromLease: plan.isFromLease, configuration, state, &host,
+      &undo) : false
   undo.push(.rules(attachment, addresses.hosts, cable))
   if configuration.checksMAC { try attachment.guardMAC(cable) }
   if plan.masquerades && !addresses.ips.isEmpty {
@@ -89,15 +95,17 @@ private func add(
   if plan.isFromLease && mayHaveOldGateways {
     removeOldGateways(Traces(configuration.network, configuration.type), state, &host)
   }
+  var interfaces = [
+    try host.interface(bridge.link),
+    .init(name: cable.hostName, mac: cable.hostMAC.description, mtuBytes: link.mtuBytes),
+    .init(
+      name: invocation.interfaceName, mac: cable.podMAC.description, mtuBytes: link.mtuBytes,
+      sandbox: invocation.namespacePath),
+  ]
+  if let gatewayPort { interfaces.append(try host.interface(gatewayPort)) }
   return AttachmentResult(
-    interfaces: [
-      try bridge.interface(&host),
-      .init(name: cable.hostName, mac: cable.hostMAC.description, mtuBytes: link.mtuBytes),
-      .init(
-        name: invocation.interfaceName, mac: cable.podMAC.description, mtuBytes: link.mtuBytes,
-        sandbox: invocation.namespacePath),
-    ],
-    ips: addresses.ips, routes: routes, dns: configuration.dns.isEmpty ? addresses.dns : configuration.dns)
+    interfaces: interfaces, ips: addresses.ips, routes: routes,
+    dns: configuration.dns.isEmpty ? addresses.dns : configuration.dns)
 }
 
 /// Takes an address of each range set, for as long as the attachment lives.
@@ -147,10 +155,10 @@ extension AttachmentResult {
   fileprivate static let podIndex = 2
 }
 
-extension Bridge {
-  /// The bridge as it is now: its MTU follows the ports.
-  fileprivate func interface(_ host: inout RouteSocket) throws -> AttachmentResult.Interface {
-    let now = try host.link(index: link.index) ?? link
+extension RouteSocket {
+  /// A link as it is now: a bridge's MTU follows its ports.
+  fileprivate mutating func interface(_ link: Link) throws -> AttachmentResult.Interface {
+    let now = try self.link(index: link.index) ?? link
     return .init(name: now.name, mac: now.mac?.description ?? "", mtuBytes: now.mtuBytes)
   }
 }

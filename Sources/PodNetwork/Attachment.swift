@@ -41,7 +41,8 @@ package struct Attachment: Sendable, Hashable {
   static let hostLinkAttempts = 10
 }
 
-private func hexadecimal(_ value: UInt64, digits: Int) -> String {
+/// The value in hexadecimal digits, zeros before it.
+func hexadecimal(_ value: UInt64, digits: Int) -> String {
   let text = String(value, radix: 16)
   return String(repeating: "0", count: max(0, digits - text.count)) + text
 }

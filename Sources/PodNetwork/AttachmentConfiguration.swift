@@ -15,6 +15,8 @@ package struct AttachmentConfiguration: Sendable {
   let hairpin: Bool
   let isPromiscuous: Bool
   let isIsolated: Bool
+  /// The port's VLANs; `nil` leaves it where the bridge puts it.
+  let vlans: VLANs?
   /// The pod may send from its own MAC only.
   let checksMAC: Bool
   /// `nil`: as the lease says, and not without one.
@@ -60,6 +62,7 @@ package struct AttachmentConfiguration: Sendable {
         details: "set hairpinMode or promiscMode to false")
     }
     isIsolated = try fields.bool("portIsolation") ?? false
+    vlans = try VLANs(fields)
     checksMAC = try fields.bool("macspoofchk") ?? false
     // The reference's default does not hang on a lease.
     masquerades = try AttachmentConfiguration.masquerades(fields) ?? (type == .bridge ? false : nil)
@@ -85,6 +88,7 @@ package struct AttachmentConfiguration: Sendable {
         .invalidConfiguration, "cannot use IPAM when DisableContainerInterface flag is set",
         details: "remove ipam.type or disableContainerInterface")
     }
+    if self.isGateway, hasAddresses { _ = try vlans?.gatewayLinkName(bridge: bridgeName) }
   }
 
   /// Whether the pod gets addresses at all.
@@ -140,16 +144,11 @@ package struct AttachmentConfiguration: Sendable {
     return mac
   }
 
-  /// Keys of the reference `bridge` that change what a pod gets and that are not served: better no pod than a pod
-  /// that lacks what its configuration says.
+  /// A way to cable pods that is not served: better no pod than one that lacks what its configuration says.
   private static func refuseUnsupported(_ fields: JSONFields) throws {
-    var refused: [(String, String)] = []
-    if let mode = try fields.text("mode"), mode != "bridge" { refused.append(("mode", "\"\(mode)\"")) }
-    if let vlan = try fields.number("vlan", Int.self), vlan != 0 { refused.append(("vlan", "\(vlan)")) }
-    if let trunk = try fields.array("vlanTrunk"), !trunk.isEmpty { refused.append(("vlanTrunk", "a list")) }
-    guard let (key, value) = refused.first else { return }
+    guard let mode = try fields.text("mode"), mode != "bridge" else { return }
     throw CNIError(
-      .unsupportedField, "\(key) = \(value) is not supported",
+      .unsupportedField, "mode = \"\(mode)\" is not supported",
       details: "remove the key from the configuration")
   }
 }

@@ -46,7 +46,7 @@ struct Bridge {
     return Bridge(link: link)
   }
 
-  /// Puts the gateways' addresses on the bridge and lets the node forward.
+  /// Puts the gateways' addresses on `link`, the bridge or the node's port in a VLAN, and lets the node forward.
   ///
   /// Where the addresses come from the node's lease, another address joins those that are there: a lease may change
   /// while pods of the old one still run. Where they come from the configuration, another address is an error as in
@@ -54,7 +54,8 @@ struct Bridge {
   ///
   /// - Returns: whether other addresses than these remain, which may be a former lease's.
   func ensureGateways(
-    _ gateways: [IPPrefix], fromLease: Bool, _ configuration: AttachmentConfiguration, _ state: StateDirectory,
+    _ gateways: [IPPrefix], on link: Link, fromLease: Bool, _ configuration: AttachmentConfiguration,
+    _ state: StateDirectory,
     _ host: inout RouteSocket, _ undo: inout Undo
   ) throws -> Bool {
     let present = try host.addresses(on: link.index).map(\.prefix)
@@ -72,7 +73,7 @@ struct Bridge {
         }
       }
       undo.push(.gateway(gateway, Traces(configuration.network, configuration.type), state))
-      try addGateway(gateway, owner: fromLease ? pluginOwner : nil, &host)
+      try addGateway(gateway, to: link, owner: fromLease ? pluginOwner : nil, &host)
     }
     // A pod must not become the node's router by advertising itself as one, as it could where the node does not forward
     // IPv6. A bridge without gateway may be the node's own uplink, and is left alone.
@@ -84,7 +85,7 @@ struct Bridge {
   }
 
   /// Only the gateway of a lease is marked as the plugin's, since only a lease's gateway goes again by itself.
-  private func addGateway(_ gateway: IPPrefix, owner: UInt8?, _ host: inout RouteSocket) throws {
+  private func addGateway(_ gateway: IPPrefix, to link: Link, owner: UInt8?, _ host: inout RouteSocket) throws {
     let request = NetlinkRequest.addAddress(gateway, to: link.index, owner: owner)
     do throws(NetlinkError) {
       // EEXIST: another ADD on the same new bridge was first.

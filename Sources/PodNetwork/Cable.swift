@@ -61,25 +61,7 @@ struct Cable {
   }
 
   /// Waits until frames pass from the pod's end to the bridge.
-  ///
-  /// The carrier is there when the pod's end is up, but the kernel's deferred work (net/core/link_watch.c) opens the
-  /// port, some microseconds later; what the pod says until then is lost.
-  func waitUntilForwarding(_ host: inout RouteSocket) throws {
-    let deadline = MonotonicTime.now + .seconds(2)
-    while let link = try host.link(named: hostName), !(link.isOperational && link.port?.state == 3) {
-      if link.isOperational, link.port?.isWaitingForSpanningTree == true {
-        StandardError.write("\(hostName) forwards when the bridge's spanning tree lets it, some seconds from now")
-        return
-      }
-      guard MonotonicTime.now < deadline else {
-        throw CNIError(
-          .failed, "the bridge's port \(hostName) does not forward within 2 seconds",
-          details: "operational state \(link.operationalState), port state \(link.port?.state ?? 0); "
-            + "see whether the bridge is up")
-      }
-      MonotonicTime.sleep(.microseconds(20))
-    }
-  }
+  func waitUntilForwarding(_ host: inout RouteSocket) throws { try host.waitUntilForwarding(port: hostName) }
 
   /// Removes the attachment's cable by its host's end; says whether there was one.
   ///
@@ -109,4 +91,27 @@ extension Attachment {
 
   /// How the alias of every link of the plugin begins.
   static let aliasPrefix = "causeway:"
+}
+
+extension RouteSocket {
+  /// Waits until frames pass from a veth pair's other end through its port to the bridge.
+  ///
+  /// The carrier is there when the other end is up, but the kernel's deferred work (net/core/link_watch.c) opens the
+  /// port, some microseconds later; what is said until then is lost.
+  mutating func waitUntilForwarding(port name: String) throws {
+    let deadline = MonotonicTime.now + .seconds(2)
+    while let link = try link(named: name), !(link.isOperational && link.port?.state == 3) {
+      if link.isOperational, link.port?.isWaitingForSpanningTree == true {
+        StandardError.write("\(name) forwards when the bridge's spanning tree lets it, some seconds from now")
+        return
+      }
+      guard MonotonicTime.now < deadline else {
+        throw CNIError(
+          .failed, "the bridge's port \(name) does not forward within 2 seconds",
+          details: "operational state \(link.operationalState), port state \(link.port?.state ?? 0); "
+            + "see whether the bridge is up")
+      }
+      MonotonicTime.sleep(.microseconds(20))
+    }
+  }
 }

@@ -28,7 +28,8 @@ package func checkAttachment(_ invocation: Invocation, _ configuration: Attachme
   if let record { try checkRules(record, port, link) }
 }
 
-private func fault(_ message: String) -> CNIError {
+/// What CHECK finds.
+func fault(_ message: String) -> CNIError {
   CNIError(.notAsMade, message, details: "remove the container and let it be made again")
 }
 
@@ -104,10 +105,13 @@ private func checkHostSide(
   {
     throw fault("the MAC of \(port.name) is \(now), not \(mac)")
   }
-  guard configuration.isGateway else { return port }
-  let present = Set(try host.addresses(on: bridge.index).map(\.prefix.address))
-  for gateway in result.ips.compactMap(\.gateway) where !present.contains(gateway) {
-    throw fault("the bridge \"\(bridge.name)\" has lost the gateway's address \(gateway)")
+  try configuration.vlans?.check(port, of: bridge, &host)
+  let gateways = configuration.isGateway ? result.ips.compactMap(\.gateway) : []
+  guard !gateways.isEmpty else { return port }
+  let gatewayLink = try configuration.vlans?.checkedGatewayPort(of: bridge, &host) ?? bridge
+  let present = Set(try host.addresses(on: gatewayLink.index).map(\.prefix.address))
+  for gateway in gateways where !present.contains(gateway) {
+    throw fault("\"\(gatewayLink.name)\" has lost the gateway's address \(gateway)")
   }
   return port
 }

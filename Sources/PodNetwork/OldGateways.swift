@@ -23,12 +23,12 @@ func removeOldGateways(_ traces: Traces, _ state: StateDirectory, _ host: inout 
   }
 }
 
-/// Removes those addresses of the bridge that are wanted gone and that no pod's subnet needs.
+/// Removes those addresses of the bridge, or of the node's port in a VLAN, that are wanted gone and that no pod's subnet needs.
 func removeGateways(
   _ traces: Traces, _ state: StateDirectory, _ host: inout RouteSocket, where isUnwanted: (LinkAddress) -> Bool
 ) throws {
-  guard let bridge = try host.link(named: traces.bridgeName) else { return }
-  let unwanted = try host.addresses(on: bridge.index).filter(isUnwanted)
+  guard let link = try host.link(named: traces.gatewayLinkName) else { return }
+  let unwanted = try host.addresses(on: link.index).filter(isUnwanted)
   // An ADD that is under way may need one: its lease may not be on disk yet.
   guard !unwanted.isEmpty, let claim = try? state.claimBridge() else { return }
   // Any network's pods may live on the bridge, whatever data directory their addresses are held in.
@@ -38,7 +38,7 @@ func removeGateways(
   where try !records.contains(where: { $0.addresses.contains(where: address.prefix.contains) })
     && !directories.contains(where: { try hasLease(in: address.prefix.network, $0) })
   {
-    try host.perform(.removeAddress(address.prefix, from: bridge.index), accepting: EADDRNOTAVAIL)
+    try host.perform(.removeAddress(address.prefix, from: link.index), accepting: EADDRNOTAVAIL)
   }
   _ = consume claim
 }

@@ -7,6 +7,8 @@ internal import JSON
 struct Traces {
   let network: NetworkConfiguration
   let bridgeName: String
+  /// Where the gateways' addresses are.
+  let gatewayLinkName: String
   let dataDirectory: String
   let leaseSource: LeaseSource
   /// The pods live on the node's lease.
@@ -21,6 +23,8 @@ struct Traces {
     let ipam = (try? fields.fields("ipam")) ?? nil
     self.network = network
     bridgeName = (try? fields.text("bridge")) ?? AttachmentConfiguration.defaultBridgeName
+    let vlans = (try? VLANs(fields)) ?? nil
+    gatewayLinkName = (try? vlans?.gatewayLinkName(bridge: bridgeName)) ?? bridgeName
     flannelDirectory =
       type == .flannel ? (try? network.fields.text("dataDir")) ?? "/var/lib/cni/flannel" : nil
     dataDirectory = AddressConfiguration.dataDirectory(ipam)

@@ -12,6 +12,10 @@ struct Undo {
     case record(RecordDirectory, Attachment)
     /// A bridge that this ADD made.
     case bridge(String, StateDirectory)
+    /// The VLAN filter of a bridge, which this ADD switched on.
+    case vlanFilter(Bridge, StateDirectory)
+    /// The node's port in a VLAN, which this ADD made.
+    case gatewayPort(GatewayPort, StateDirectory)
     /// An address that this ADD put on a bridge that was there; it stays where a pod needs it by now.
     case gateway(IPPrefix, Traces, StateDirectory)
     /// An address that `forceAddress` took off a bridge.
@@ -20,9 +24,10 @@ struct Undo {
     case delegate(IPAMDelegate, searchPath: [String])
     case rules(Attachment, [IPAddress], Cable)
 
-    var isGateway: Bool {
+    /// What other attachments may have begun to use.
+    var isShared: Bool {
       switch self {
-      case .gateway, .forcedAway: true
+      case .bridge, .vlanFilter, .gatewayPort, .gateway, .forcedAway: true
       default: false
       }
     }
@@ -36,10 +41,10 @@ struct Undo {
 
   /// Takes all changes back; what cannot be taken back is told on standard error, and the rest goes on.
   ///
-  /// Gateways come last: whether a pod needs one is told by the leases that remain.
+  /// The bridge and the gateways come last: whether a pod needs them is told by the leases and ports that remain.
   func unwind(_ host: inout RouteSocket) {
     let changes = changes.reversed()
-    for change in changes.filter({ !$0.isGateway }) + changes.filter(\.isGateway) {
+    for change in changes.filter({ !$0.isShared }) + changes.filter(\.isShared) {
       do {
         switch change {
         case .lease(let leases, let owner): _ = try leases.release(owner)
@@ -54,6 +59,8 @@ struct Undo {
           try attachment.removeRules(of: addresses, port: cable.hostName, mac: cable.podMAC, &netfilter)
         case .cable(let attachment): _ = try Cable.remove(attachment, &host)
         case .bridge(let name, let state): try Undo.removeBridge(name, state, &host)
+        case .vlanFilter(let bridge, let state): try bridge.removeVLANFilter(state, &host)
+        case .gatewayPort(let port, let state): try port.removeUnused(state, &host)
         }
       } catch {
         StandardError.write("after a failed ADD: \(error)")

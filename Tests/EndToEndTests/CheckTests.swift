@@ -59,10 +59,10 @@ struct CheckTests {
       "the bridge \"cni0\" is down", "ip link set cni0 down",
       "ip link set cni0 up && ip address replace fd00:9::1/64 dev cni0 nodad"),
     Fault(
-      "the bridge \"cni0\" has lost the gateway's address 10.9.0.1", "ip address del 10.9.0.1/24 dev cni0",
+      "\"cni0\" has lost the gateway's address 10.9.0.1", "ip address del 10.9.0.1/24 dev cni0",
       "ip address add 10.9.0.1/24 dev cni0"),
     Fault(
-      "the bridge \"cni0\" has lost the gateway's address fd00:9::1", "ip address del fd00:9::1/64 dev cni0",
+      "\"cni0\" has lost the gateway's address fd00:9::1", "ip address del fd00:9::1/64 dev cni0",
       "ip address add fd00:9::1/64 dev cni0 nodad"),
     Fault(
       "the rule that masquerades 10.9.0.2 is gone",

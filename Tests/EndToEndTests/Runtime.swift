@@ -3,9 +3,12 @@ import Linux
 import Testing
 import TestSupport
 
+/// The runtime of a node of namespaces.
+typealias Runtime = HostRuntime<TestNode>
+
 /// What a container runtime is to the plugin: a network's configuration on standard input, the rest in the environment.
-struct Runtime {
-  let node: TestNode
+struct HostRuntime<Host: TestHost> {
+  let node: Host
   var plugin = Binaries.causeway
   /// The `cniVersion` of the configurations.
   var version = "1.1.0"
@@ -13,7 +16,7 @@ struct Runtime {
   var searchPath = Binaries.directory
 
   /// Every `cniVersion` that a configuration may have, oldest first; as texts they are in order, too.
-  static let versions = ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"]
+  static var versions: [String] { ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"] }
 
   /// What the plugin answered.
   struct Answer: CustomStringConvertible {
@@ -120,7 +123,7 @@ struct Runtime {
 }
 
 /// What a node keeps of pods: nothing of it may be there when the pods are gone.
-extension TestNode {
+extension TestHost {
   /// The host's ends of cables.
   func cables() throws -> [String] {
     try ip(json: "link", "show", "type", "veth").compactMap { $0["ifname"]?.string }.filter { $0.hasPrefix("veth") }
@@ -142,13 +145,6 @@ extension TestNode {
     try sh(script).split(separator: "\n").map { String($0) }
   }
 
-  /// A plugin of a test in /opt/cni/bin: its `script` finds the configuration in $configuration, and says on standard
-  /// output what the plugin answers.
-  func install(plugin name: String, _ script: String) throws {
-    let text = "#!/bin/sh\nconfiguration=$(cat)\n\(script)\n"
-    try Files.replace(path("/opt/cni/bin/\(name)"), with: Array(text.utf8), mode: 0o755)
-  }
-
   /// The addresses of a link, with their prefix lengths, link-local ones left out.
   func addresses(_ link: String, inPod pod: String? = nil) throws -> [String] {
     let infos = try ip(json: "address", "show", "dev", link, inPod: pod).flatMap {
@@ -163,5 +159,14 @@ extension TestNode {
   /// Whether a pod gets an answer from an address.
   func ping(from pod: String, _ address: String) throws -> Bool {
     try run(inPod: pod, ["ping", "-nc", "1", "-W", "2", address]).status == 0
+  }
+}
+
+extension TestNode {
+  /// A plugin of a test in /opt/cni/bin: its `script` finds the configuration in $configuration, and says on standard
+  /// output what the plugin answers.
+  func install(plugin name: String, _ script: String) throws {
+    let text = "#!/bin/sh\nconfiguration=$(cat)\n\(script)\n"
+    try Files.replace(path("/opt/cni/bin/\(name)"), with: Array(text.utf8), mode: 0o755)
   }
 }

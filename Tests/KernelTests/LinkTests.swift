@@ -124,6 +124,16 @@ import Testing
     #expect(!link.isUp && link.promiscuity == 1)
   }
 
+  @Test func putsALinkIntoABridge() throws {
+    try node.sh("ip link add cni0 type bridge && ip link add p0 type veth peer name p1")
+    let (bridge, port) = try (node.index(of: "cni0"), node.index(of: "p0"))
+    var socket = try node.routeSocket()
+    // Twice is once.
+    for _ in 1...2 { try socket.perform(.changeLink(port, name: "p0", LinkChange(masterIndex: bridge))) }
+    #expect(try socket.link(index: port)?.masterIndex == bridge)
+    #expect(try socket.bridgeMembers().contains { $0.linkIndex == port && $0.bridgeIndex == bridge })
+  }
+
   @Test func findsTheLinkToChangeByName() throws {
     var socket = try node.routeSocket()
     try socket.perform(.changeLink(name: "lo", LinkChange(isUp: false)))

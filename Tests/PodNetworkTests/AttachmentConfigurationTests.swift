@@ -35,11 +35,12 @@ import Testing
   /// What Go's zero values mean in the reference: as if the key were not there.
   @Test func zeroValuesAreDefaults() throws {
     let configuration = try configuration([
-      "bridge": "", "mode": "", "mtu": 0, "vlan": 0, "vlanTrunk": [], "ipMasq": false, "macspoofchk": false,
+      "bridge": "", "mode": "", "mtu": 0, "vlan": 0, "vlanTrunk": .null, "ipMasq": false, "macspoofchk": false,
       "enabledad": false, "isGateway": .null, "dns": .null, "ipam": .null, "runtimeConfig": .null, "args": .null,
       "hostgw": .null, "subnetFile": "",
     ])
     #expect(configuration.bridgeName == "cni0" && configuration.isGateway && configuration.mtuBytes == nil)
+    #expect(configuration.vlans == nil)
     #expect(configuration.leaseSource.subnetFiles == LeaseSource.defaultSubnetFiles(for: .causeway))
   }
 
@@ -104,11 +105,10 @@ import Testing
 
   static let refused = [
     Case(["mode": "routed"], .unsupportedField, #"mode = "routed" is not supported"#),
-    Case(["vlan": 100], .unsupportedField, "vlan = 100 is not supported"),
-    Case(["vlan": -100], .unsupportedField, "vlan = -100 is not supported"),
-    Case(["vlanTrunk": [["id": 7]]], .unsupportedField, "vlanTrunk = a list is not supported"),
     Case(["ipMasq": "true"], .invalidConfiguration, #"ipMasq must be true or false, but is "true""#),
     Case(["vlan": "7"], .invalidConfiguration, #"vlan must be a whole number, but is "7""#),
+    Case(["vlanTrunk": [7]], .invalidConfiguration, "vlanTrunk[0] must be an object, but is 7"),
+    Case(["preserveDefaultVlan": 1], .invalidConfiguration, "preserveDefaultVlan must be true or false, but is 1"),
     Case(["isGateway": 1], .invalidConfiguration, "isGateway must be true or false, but is 1"),
     Case(["ipMasqBackend": "pf"], .invalidConfiguration, #"unknown ipmasq backend "pf""#),
     Case(["ipam": ["type": "../dhcp"]], .invalidConfiguration, #"invalid plugin name: ipam.type "../dhcp""#),

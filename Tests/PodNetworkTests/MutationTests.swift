@@ -10,7 +10,8 @@ import Testing
 struct MutationTests {
   private static let good = #"""
     {"cniVersion": "1.1.0", "name": "net", "type": "causeway", "bridge": "br0", "isGateway": true, "mtu": 1500,
-     "isDefaultGateway": true, "hairpinMode": false, "promiscMode": false, "vlan": 0, "vlanTrunk": [],
+     "isDefaultGateway": true, "hairpinMode": false, "promiscMode": false, "vlan": 7,
+     "vlanTrunk": [{"id": 9}, {"minID": 20, "maxID": 30}], "preserveDefaultVlan": false,
      "dns": {"nameservers": ["10.96.0.10"], "search": ["a"]}, "subnetFile": "/nowhere/subnet.env",
      "ipam": {"type": "host-local", "dataDir": "/nowhere", "subnet": "10.1.0.0/24", "rangeStart": "10.1.0.9",
        "rangeEnd": "10.1.0.20", "gateway": "10.1.0.1", "ranges": [[{"subnet": "10.2.0.0/24"}, {"subnet": "10.3.0.0/24"}],
@@ -95,6 +96,7 @@ struct MutationTests {
       _ = Traces(network, type)
       _ = try validAttachments(network)
       let configuration = try AttachmentConfiguration(network, arguments: Arguments("", known: []), as: type)
+      _ = configuration.vlans?.joined(defaultID: 1)
       let plan = try AddressPlan(configuration, lease)
       let ips = plan.rangeSets.compactMap { set in
         set.ranges.first.flatMap { range in

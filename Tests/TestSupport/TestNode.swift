@@ -1,10 +1,9 @@
-package import JSON
 package import Linux
 package import Netlink
 
 /// A machine for a test: a network and a mount namespace of its own, with fresh directories wherever the programs
 /// keep something. Nothing that happens in it is seen outside, and it goes when its owner or the test process goes.
-package final class TestNode: Sendable {
+package final class TestNode: TestHost {
   private let holder: RunningProgram
 
   /// The process that holds the namespaces.
@@ -23,7 +22,7 @@ package final class TestNode: Sendable {
   package func close() { holder.stop() }
 
   /// Overlays make the directories that the machine may lack without making them on the machine.
-  private static let script = """
+  static let script = """
     set -e
     mount -t tmpfs -o mode=0755 tmpfs /mnt
     for directory in /etc /var/lib /opt; do
@@ -53,21 +52,16 @@ package struct TestNodeFailed: Error {
 }
 
 extension TestNode {
-  /// Runs a command in the node with nothing but PATH and `environment` around it.
-  package func run(
-    _ command: [String], environment: [String: String] = [:], input: String = "", limit: Duration = .seconds(30)
+  package func execute(
+    _ command: [String], environment: [String: String], input: String, limit: Duration
   ) throws -> CommandResult {
     try TestSupport.run(enter + command, environment: environment, input: input, limit: limit)
   }
 
-  /// Runs a command that must succeed and returns what it wrote.
-  @discardableResult
-  package func sh(_ script: String, limit: Duration = .seconds(30)) throws -> String {
-    try run(["/bin/sh", "-ec", script], limit: limit).succeeded().output
-  }
-
   /// What to put before a command to run it here.
-  package var enter: [String] {
+  package var enter: [String] { TestNode.enter(processID) }
+
+  static func enter(_ processID: Int32) -> [String] {
     ["nsenter", "--net=/proc/\(processID)/ns/net", "--mount=/proc/\(processID)/ns/mnt", "--"]
   }
 
@@ -80,41 +74,5 @@ extension TestNode {
   /// A netlink socket in the node, or in one of its pods.
   package func routeSocket(inPod pod: String? = nil) throws -> RouteSocket {
     try RouteSocket(in: pod.map { try NetworkNamespace(path(podPath($0))) } ?? namespace())
-  }
-}
-
-extension TestNode {
-  /// Makes an empty pod, a network namespace, and returns its path inside the node: what a runtime puts in CNI_NETNS.
-  @discardableResult
-  package func addPod(_ name: String) throws -> String {
-    try ip("netns", "add", name)
-    return podPath(name)
-  }
-
-  /// Removes a pod, as a runtime does after DEL.
-  package func removePod(_ name: String) throws { try ip("netns", "delete", name) }
-
-  private func podPath(_ name: String) -> String { "/run/netns/\(name)" }
-
-  /// Runs a command in a pod of the node.
-  package func run(
-    inPod pod: String, _ command: [String], limit: Duration = .seconds(30)
-  ) throws -> CommandResult {
-    try run(["ip", "netns", "exec", pod] + command, limit: limit)
-  }
-}
-
-extension TestNode {
-  /// `ip` with these arguments, which must succeed.
-  package func ip(_ arguments: String...) throws { try run(["ip"] + arguments).succeeded() }
-
-  /// What `ip -json` tells in the node or in one of its pods: an object for each line of its plain answer.
-  package func ip(json arguments: String..., inPod pod: String? = nil) throws -> [JSONObject] {
-    let place = pod.map { ["-netns", $0] } ?? []
-    let result = try run(["ip", "-json", "-details"] + place + arguments).succeeded()
-    // Some of its lists are no text at all where they are empty.
-    guard result.output.contains(where: { !$0.isWhitespace }) else { return [] }
-    return try JSONValue(parsing: Array(result.output.utf8)).array?.compactMap(\.object).filter { !$0.members.isEmpty }
-      ?? []
   }
 }

@@ -1,0 +1,30 @@
+/// A node as `TestNode` is one, in the virtual machine: for what this machine's kernel lacks.
+package final class VirtualNode: TestHost {
+  private let machine: VirtualMachine
+  /// The process that holds the namespaces, by its number in the virtual machine.
+  private let processID: Int32
+
+  package init() throws {
+    machine = try VirtualMachine.shared.get()
+    let started = try machine.run(["/bin/sh", "-c", VirtualNode.starter, TestNode.script])
+    guard let processID = Int32(started.output.dropLast()) else { throw TestNodeFailed(output: started.description) }
+    self.processID = processID
+  }
+
+  deinit { _ = try? machine.run(["kill", "-KILL", String(processID)]) }
+
+  /// Writes the number of the process when the node is ready, or else what it has written.
+  private static let starter = """
+    scratch=$(mktemp -d)
+    unshare --net --mount --propagation private /bin/sh -c "$0" "$scratch/ready" >"$scratch/log" 2>&1 &
+    while [ ! -e "$scratch/ready" ] && kill -0 $!; do sleep 0.01; done
+    if [ -e "$scratch/ready" ]; then echo $!; else cat "$scratch/log"; fi
+    rm -r "$scratch"
+    """
+
+  package func execute(
+    _ command: [String], environment: [String: String], input: String, limit: Duration
+  ) throws -> CommandResult {
+    try machine.run(TestNode.enter(processID) + command, environment: environment, input: input, limit: limit)
+  }
+}
