@@ -52,6 +52,34 @@ struct DropInTests {
     #expect(try node.remains() == [])
   }
 
+  /// The commands of README, on a node whose pods go on.
+  @Test func aNodeIsSwitchedOverAndBackUnderItsPods() throws {
+    let node = try TestNode()
+    try node.sh("cp -a /usr/lib/cni/. /opt/cni/bin/")
+    let bridge = runtime(node, "bridge")
+    let configuration = bridge.configuration([
+      "type": "bridge", "isDefaultGateway": true, "ipMasq": true,
+      "ipam": ["type": "host-local", "subnet": "10.9.0.0/24"],
+    ])
+    for pod in ["a", "b", "c"] { try node.addPod(pod) }
+    try bridge.add("a", configuration)
+    try node.sh("\(Binaries.packageRoot)/hack/install --drop-in")
+    #expect(try bridge.add("b", configuration).hosts == ["10.9.0.3"])
+    #expect(try node.ping(from: "a", "10.9.0.3") && node.ping(from: "b", "10.9.0.1"))
+    // The reference's pod goes with its rules.
+    #expect(try node.sh("iptables-save -t nat").contains("10.9.0.2/32"))
+    try bridge.delete("a", configuration)
+    #expect(try !node.sh("iptables-save -t nat").contains("CNI-"))
+    let back = try node.run([Binaries.packageRoot + "/hack/install", "--drop-out"])
+    #expect(back.status == 0 && back.errors.contains("1 pods of causeway run on this node"), "\(back)")
+    #expect(try node.ping(from: "b", "10.9.0.1"))
+    #expect(try bridge.add("c", configuration).hosts == ["10.9.0.4"])
+    // The reference looks for an iptables chain that our pod never had, and fails over it, when all else is done.
+    _ = try bridge.call("DEL", "b", configuration)
+    for pod in ["b", "c"] { try bridge.delete(pod, configuration) }
+    #expect(try node.leases() == [] && node.cables() == [])
+  }
+
   // MARK: host-local
 
   @Test func hostLocalServesTheReferencePtp() throws {
