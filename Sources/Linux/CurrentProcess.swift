@@ -20,6 +20,15 @@ package enum CurrentProcess {
   /// Whether standard output is a terminal.
   package static var writesToTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
 
+  /// Puts something in the place of standard descriptors that are closed, so that no file or socket opened later is taken
+  /// for one of them. Writing there fails.
+  package static func fillStandardDescriptors() {
+    for number in STDIN_FILENO...STDERR_FILENO where fcntl(number, F_GETFD) == -1 {
+      // The lowest free number is this one.
+      _ = (try? OwnedDescriptor.open("/dev/null", O_RDONLY))?.release()
+    }
+  }
+
   /// Makes writing to a pipe without reader an error (EPIPE) instead of the end of this process.
   package static func ignoreBrokenPipes() {
     signal(SIGPIPE, SIG_IGN)

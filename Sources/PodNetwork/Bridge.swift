@@ -25,6 +25,8 @@ struct Bridge {
         // The bridge's link-local address comes into being with the first port. It must be usable at once: until it
         // is, the node finds no neighbour over IPv6.
         try Sysctl.ensureIfPresent("net/ipv6/conf/\(name)/accept_dad", "0")
+        // No pod becomes the node's router by advertising itself as one, as it could where the node forwards no IPv6.
+        try Sysctl.ensureIfPresent("net/ipv6/conf/\(name)/accept_ra", "0")
       }
       found = try host.link(named: name)
     }
@@ -75,8 +77,7 @@ struct Bridge {
       undo.push(.gateway(gateway, Traces(configuration.network, configuration.type), state))
       try addGateway(gateway, to: link, owner: fromLease ? pluginOwner : nil, &host)
     }
-    // A pod must not become the node's router by advertising itself as one, as it could where the node does not forward
-    // IPv6. A bridge without gateway may be the node's own uplink, and is left alone.
+    // As for a new bridge. One that was there and is no gateway may be the node's own uplink, and is left alone.
     if !gateways.isEmpty { try Sysctl.ensureIfPresent("net/ipv6/conf/\(link.name)/accept_ra", "0") }
     for family in IPFamily.allCases where gateways.contains(where: { $0.family == family }) {
       try Bridge.enableForwarding(family)

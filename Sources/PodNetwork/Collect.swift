@@ -24,6 +24,9 @@ package func collectAttachments(
     try Attachment.collectRules(network: network.name, keeping: Set(valid.map(\.key)))
   }
   let strays = failures.attempt { try collectCablesAndLeases(traces, valid, state, &host) }
+  for stray in strays ?? [] where !valid.contains(where: { $0.containerID == stray.containerID }) {
+    traces.removeFlannelFile(of: stray)
+  }
   failures.attempt {
     try Attachment.collectReferenceRules(
       network: network.name, keeping: valid, strays: strays ?? [], &host)

@@ -36,7 +36,7 @@ package func deleteAttachment(
   }
   for directory in leases { _ = try directory.release(owner) }
   try state.records.remove(attachment.key)
-  if let directory = traces.flannelDirectory { try Files.remove("\(directory)/\(attachment.containerID)") }
+  traces.removeFlannelFile(of: attachment)
   removeOldGateways(traces, state, &host)
   // Its close waits until the kernel has freed the rules, some 10 ms; the cable's end has waited for the same.
   _ = consume netfilter

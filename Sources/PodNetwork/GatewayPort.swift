@@ -28,8 +28,12 @@ extension Bridge {
       undo.push(.gatewayPort(gateway, state))
     }
     let (own, port) = try gateway.find(bridge: self, vlan, &host)
+    // The reference leaves its gateway's port in the default VLAN, too.
+    let isInOthers =
+      try host.bridgeMembers().first { $0.linkIndex == port.index }?.vlans
+      != vlan.joined(defaultID: link.vlanFilter?.defaultID ?? 0)
     let isTooLong = mtuBytes.map { $0 < own.mtuBytes || $0 < port.mtuBytes } ?? false
-    if !own.isUp || !port.isUp || port.masterIndex != link.index || isTooLong {
+    if !own.isUp || !port.isUp || port.masterIndex != link.index || isInOthers || isTooLong {
       // What the node sends must be no longer than what pods take, as the kernel sees to it for the bridge itself.
       let mtuBytes = isTooLong ? mtuBytes : nil
       // The link-local address must be usable at once, as the bridge's must.

@@ -1,6 +1,7 @@
 internal import Addresses
 internal import CNI
 internal import JSON
+internal import Linux
 
 /// What DEL and GC need of a configuration to find what ADD made: whatever cannot be read has its default, since an
 /// error would keep a pod for ever.
@@ -17,6 +18,16 @@ struct Traces {
   let delegate: IPAMDelegate?
   /// Where flannel's own plugin keeps what it made of the configuration, for each container; `nil` for other plugins.
   let flannelDirectory: String?
+
+  /// Nobody needs the file any more, and nothing depends on its going.
+  func removeFlannelFile(of attachment: Attachment) {
+    guard let flannelDirectory else { return }
+    do throws(SystemError) {
+      try Files.remove("\(flannelDirectory)/\(attachment.containerID)")
+    } catch {
+      StandardError.write("a file of flannel's plugin stays: \(error)")
+    }
+  }
 
   init(_ network: NetworkConfiguration, _ type: PluginType) {
     let fields = (try? type.fields(of: network)) ?? network.fields

@@ -23,6 +23,8 @@ extension Bridge {
     }
     guard !filter.isOn else { return }
     if let obstacle = try obstacleToVLANFilter(&host) {
+      // Another ADD may have switched it on, and put its port into its VLAN, since the bridge was looked at.
+      if try host.link(index: link.index)?.vlanFilter?.isOn == true { return }
       throw CNIError(
         .invalidConfiguration, "the bridge \"\(link.name)\" does not filter VLANs, as \(vlans.key) needs it to",
         details: "it is left as it is, because \(obstacle): put its ports into their VLANs and run "

@@ -8,6 +8,7 @@ enum Plugin {
   static func main() {
     // Whoever reads the answer may be gone; that is no reason to die in the middle of cleaning up.
     CurrentProcess.ignoreBrokenPipes()
+    CurrentProcess.fillStandardDescriptors()
     guard let command = CurrentProcess.environment("CNI_COMMAND"), !command.isEmpty else {
       StandardError.write(about)
       CurrentProcess.exit(0)

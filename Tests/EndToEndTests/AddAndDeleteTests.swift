@@ -147,6 +147,10 @@ struct AddAndDeleteTests {
     try node.addPod("a")
     try runtime.add("a", runtime.configuration(["ipam": ["ranges": runtime.ranges(.v4)]]))
     #expect(try node.sh("cat /proc/sys/net/ipv6/conf/cni0/accept_ra") == "0\n")
+    // One that ADD makes is nobody's uplink, also where it is no gateway.
+    try node.addPod("c")
+    try runtime.add("c", runtime.configuration(["bridge": "br1", "ipam": ["type": "none"]]))
+    #expect(try node.sh("cat /proc/sys/net/ipv6/conf/br1/accept_ra") == "0\n")
     // A bridge that is no gateway may be the node's own way out.
     try node.sh("ip link add br0 type bridge && ip link set br0 up && echo 2 >/proc/sys/net/ipv6/conf/br0/accept_ra")
     try node.addPod("b")

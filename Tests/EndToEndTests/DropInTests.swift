@@ -222,6 +222,26 @@ struct DropInTests {
     #expect(try node.lines("ls /var/lib/cni/flannel") == ["b"])
   }
 
+  /// What was flannel's own goes with its pods, but keeps none of them.
+  @Test func flannelsFilesHoldUpNothing() throws {
+    let node = try node()
+    let flannel = runtime(node, "flannel", version: "1.1.0")
+    var configuration: JSONObject = ["name": "cbr0", "cniVersion": "1.1.0", "type": "flannel"]
+    try node.sh(
+      """
+      mkdir -p /var/lib/cni/flannel/a /var/lib/cni/networks/cbr0
+      printf 'c\\r\\neth0' >/var/lib/cni/networks/cbr0/10.9.0.2
+      printf 'b\\r\\neth0' >/var/lib/cni/networks/cbr0/10.9.0.3
+      touch /var/lib/cni/flannel/b /var/lib/cni/flannel/c
+      """)
+    // A directory cannot be removed as a file.
+    let answer = try flannel.call("DEL", nil, id: "a", configuration)
+    #expect(answer.process.status == 0 && answer.process.errors.contains("/var/lib/cni/flannel/a"), "\(answer)")
+    configuration["cni.dev/valid-attachments"] = [["containerID": "c", "ifname": "eth0"]]
+    try flannel.call("GC", nil, configuration).process.succeeded()
+    #expect(try node.lines("ls /var/lib/cni/flannel") == ["a", "c"])
+  }
+
   @Test func flannelRefusesWhatItSetsItself() throws {
     let node = try node()
     try node.addPod("a")

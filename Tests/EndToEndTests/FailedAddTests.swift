@@ -112,6 +112,18 @@ struct FailedAddTests {
     #expect(try node.remains() == [])
   }
 
+  /// Without standard output its number is that of the first socket: the answer must not go there.
+  @Test func withoutStandardOutputEverythingIsTakenBack() throws {
+    let node = try TestNode()
+    var runtime = Runtime(node: node)
+    let plugin = runtime.plugin
+    try node.sh("printf '#!/bin/sh\\nexec \(plugin) >&-\\n' >/run/closed && chmod +x /run/closed")
+    runtime.plugin = "/run/closed"
+    try node.addPod("a")
+    #expect(try runtime.call("ADD", "a", runtime.configuration()).process.status == 1)
+    #expect(try node.remains() == [])
+  }
+
   @Test func aBridgeWithASpanningTreeGetsItsPod() throws {
     let node = try TestNode()
     let runtime = Runtime(node: node)

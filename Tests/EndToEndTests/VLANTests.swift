@@ -216,6 +216,24 @@ extension VirtualMachineTests {
       #expect(try node.ping(from: "a", "10.9.0.1"))
     }
 
+    /// Older releases of the reference leave it in the bridge's default VLAN, where it hears everybody.
+    @Test func aGatewaysPortInAnotherVLANLeavesIt() throws {
+      let node = try VirtualNode()
+      let runtime = HostRuntime(node: node)
+      try node.addPod("a")
+      try node.sh(
+        """
+        ip link add cni0 type bridge vlan_filtering 1 && ip link set cni0 up
+        ip link add cni0.100 type veth peer name theirs && ip link set theirs master cni0
+        bridge vlan add dev theirs vid 100 pvid untagged && ip link set theirs up && ip link set cni0.100 up
+        """)
+      var configuration = runtime.configuration(["vlan": 100])
+      let answer = try runtime.add("a", configuration)
+      #expect(try node.vlans(of: "theirs") == ["100 native untagged"])
+      configuration["prevResult"] = .object(try #require(answer.json))
+      try runtime.call("CHECK", "a", configuration).process.succeeded()
+    }
+
     @Test func somebodyElsesLinkOfThatNameIsNotTaken() throws {
       let node = try VirtualNode()
       let runtime = HostRuntime(node: node)
