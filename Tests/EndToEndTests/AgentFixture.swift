@@ -27,7 +27,7 @@ final class AgentFixture {
 
   /// The links that the routes to pods go out by.
   func devices() throws -> Set<String> {
-    let routes = try ["-4", "-6"].flatMap { try node.ip(json: $0, "route", "show", "proto", "202") }
+    let routes = try ["-4", "-6"].flatMap { try node.ip(json: $0, "route", "show", "proto", "202", "type", "unicast") }
     return Set(routes.map { $0["dev"]?.string ?? "none" })
   }
 

@@ -10,7 +10,9 @@ struct EtcdScaleTests {
     let node = cluster.nodes[0]
     try node.sh("ip address add 198.18.0.1/15 dev eth0")
     let (agent, _) = try cluster.agentWithLease(0)
-    func routes(_ count: Int) throws -> Bool { try node.sh("ip route show proto 202 | wc -l") == "\(count)\n" }
+    func routes(_ count: Int) throws -> Bool {
+      try node.sh("ip route show proto 202 type unicast | wc -l") == "\(count)\n"
+    }
     for round in 0..<10 {
       try cluster.etcd.putRecords((0..<100).map { ("10.\(round).\($0).0-24", "198.18.\(round + 1).\($0 + 1)") })
     }
