@@ -22,10 +22,16 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
     .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-nio-ssl", exact: "2.37.6"),
+    // Without Foundation, which would double the helper.
+    .package(url: "https://github.com/hummingbird-project/hummingbird", exact: "2.28.1", traits: []),
+    .package(url: "https://github.com/swift-server/async-http-client", exact: "1.37.0"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
   ],
   targets: [
     .systemLibrary(name: "CJansson", pkgConfig: "jansson", providers: [.apt(["libjansson-dev"])]),
+    .systemLibrary(name: "CNFTables", pkgConfig: "libnftables", providers: [.apt(["libnftables-dev"])]),
     .target(name: "CLinux"),
     .target(name: "JSON", dependencies: ["CJansson"], swiftSettings: settings),
     .target(name: "Addresses", swiftSettings: settings),
@@ -44,16 +50,31 @@ let package = Package(
         .unsafeFlags(["-static-executable", "-Xlinker", "-s"], .when(configuration: .release))
       ]),
     .target(
-      name: "NodeRoutes", dependencies: ["Netlink", "Lease", "Addresses", "Linux"], swiftSettings: settings),
+      name: "NodeRules", dependencies: ["CNFTables", "Netlink", "Addresses", "Linux"], swiftSettings: settings),
     .target(
-      name: "NodeStores", dependencies: ["NodeRoutes", "Lease", "JSON", "Addresses", "Linux"],
+      name: "NodeRoutes", dependencies: ["NodeRules", "Netlink", "Lease", "Addresses", "Linux"],
+      swiftSettings: settings),
+    .target(
+      name: "NodeStores",
+      dependencies: [
+        "NodeRoutes", "Lease", "JSON", "Addresses", "Linux",
+        .product(name: "AsyncHTTPClient", package: "async-http-client"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOHTTP1", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+      ],
       swiftSettings: settings),
     .executableTarget(
       name: "causeway-hostgw",
       dependencies: [
-        "NodeStores", "NodeRoutes", "Netlink", "Lease", "JSON", "Addresses", "Linux",
+        "NodeStores", "NodeRoutes", "NodeRules", "PodNetwork", "IPAM", "Netlink", "Lease", "JSON", "Addresses", "Linux",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "AsyncHTTPClient", package: "async-http-client"),
+        .product(name: "Hummingbird", package: "hummingbird"),
         .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ],
@@ -65,9 +86,10 @@ let package = Package(
     .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: settings),
     .testTarget(name: "LinuxTests", dependencies: ["Linux", "TestSupport"], swiftSettings: settings),
     .testTarget(name: "NetlinkTests", dependencies: ["Netlink"], swiftSettings: settings),
+    .testTarget(name: "NodeRulesTests", dependencies: ["NodeRules", "Addresses"], swiftSettings: settings),
     .testTarget(
       name: "KernelTests",
-      dependencies: ["NodeRoutes", "Lease", "Netlink", "Linux", "Addresses", "JSON", "TestSupport"],
+      dependencies: ["NodeRoutes", "NodeRules", "Lease", "Netlink", "Linux", "Addresses", "JSON", "TestSupport"],
       swiftSettings: settings),
     .testTarget(
       name: "IPAMTests", dependencies: ["IPAM", "Linux", "Addresses", "TestSupport"], swiftSettings: settings),
@@ -87,7 +109,10 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "causeway-hostgwTests",
-      dependencies: ["causeway-hostgw", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      dependencies: [
+        "causeway-hostgw", "NodeStores", "NodeRoutes", "Addresses", "Linux", "TestSupport",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
       swiftSettings: settings),
     .testTarget(
       name: "EndToEndTests", dependencies: ["JSON", "Linux", "TestSupport"], exclude: ["libcni"],

@@ -144,6 +144,9 @@ extension LeaseDirectory {
     }
   }
 
+  /// Whether this program, and not only host-local, has worked on the directory.
+  package var isOurs: Bool { files.hasBeenLookedAt }
+
   /// Whether the network holds an address of the subnet.
   package func hasLease(in subnet: IPPrefix) throws(IPAMError) -> Bool {
     try addresses().contains { subnet.contains($0) }

@@ -39,6 +39,12 @@ struct LeaseFiles: Sendable {
     return last != Array(boot.utf8)
   }
 
+  /// Whether anybody but host-local, which keeps nothing in its lock, has ever looked.
+  var hasBeenLookedAt: Bool {
+    let last = (try? Files.read(lockPath, limit: LeaseFiles.bootIDLimitBytes)) ?? nil
+    return last.map { !$0.isEmpty } ?? false
+  }
+
   /// Notes that this boot's first look is over; the lock must be held.
   func endFirstLookOfBoot() throws(SystemError) {
     guard let boot = LeaseFiles.bootID.map({ Array($0.utf8) }),

@@ -91,7 +91,7 @@ extension NetConf {
     return known
   }
 
-  private static func reading<Value>(
+  static func reading<Value>(
     _ body: () throws(JSONError) -> Value
   ) throws(NetConfError) -> Value {
     do throws(JSONError) { return try body() } catch { throw .json(error) }

@@ -1,3 +1,4 @@
+internal import CLinux
 internal import Glibc
 
 /// This process: its environment, signals and end.
@@ -16,6 +17,9 @@ package enum CurrentProcess {
   /// The path that the program was started by, as its caller wrote it (argv[0]).
   package static var programPath: String { CommandLine.arguments.first ?? "" }
 
+  /// Whether standard output is a terminal.
+  package static var writesToTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
+
   /// Puts something in the place of standard descriptors that are closed, so that no file or socket opened later is taken
   /// for one of them. To read or write there fails.
   package static func fillStandardDescriptors() {
@@ -30,8 +34,20 @@ package enum CurrentProcess {
     signal(SIGPIPE, SIG_IGN)
   }
 
+  /// Gives memory that was needed for a moment back, for a program that runs for years (mallopt(3)): the threads share
+  /// one heap, where each would keep its own, and what is large is never kept. To be called before any thread starts.
+  package static func keepMemorySmall() {
+    _ = mallopt(M_ARENA_MAX, 1)
+    // Setting it at all is what matters: else it grows to the largest piece that was ever freed.
+    _ = mallopt(M_MMAP_THRESHOLD, 128 << 10)
+    _ = mallopt(M_TRIM_THRESHOLD, 512 << 10)
+  }
+
   /// Ends the process at once.
   package static func exit(_ status: Int32) -> Never {
     Glibc.exit(status)
   }
+
+  /// Gives the kernel back what was freed: for the end of something large that happens seldom (malloc_trim(3)).
+  package static func returnFreeMemory() { clinux_return_free_memory() }
 }

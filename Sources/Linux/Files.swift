@@ -65,6 +65,17 @@ package enum Files {
     }
   }
 
+  /// Puts `content` in the file's place where it differs, and makes the directory where it is missing; says whether it
+  /// was another.
+  package static func ensure(_ path: String, _ content: [UInt8]) throws(SystemError) -> Bool {
+    if let present = try? read(path, limit: content.count), present == content { return false }
+    if let slash = path.lastIndex(of: "/"), slash > path.startIndex {
+      try makeDirectory(String(path[..<slash]))
+    }
+    try replace(path, with: content)
+    return true
+  }
+
   /// Puts `content` in the file's place by rename: a reader sees the old file or the new one, whole.
   package static func replace(_ path: String, with content: [UInt8], mode: UInt32 = 0o644) throws(SystemError) {
     // One name for all: what a killed writer left is written over by the next. Writers of one file hold a lock.

@@ -39,6 +39,8 @@ enum RouteMessage {
   static let newNextHop = UInt16(RTM_NEWNEXTHOP)
   static let deleteNextHop = UInt16(RTM_DELNEXTHOP)
   static let getNextHop = UInt16(RTM_GETNEXTHOP)
+  static let deleteNeighbour = UInt16(RTM_DELNEIGH)
+  static let getNeighbour = UInt16(RTM_GETNEIGH)
 }
 
 /// Attributes of links (linux/if_link.h).
@@ -97,6 +99,7 @@ enum RouteAttribute {
   static let metrics = UInt16(RTA_METRICS.rawValue)
   static let table = UInt16(RTA_TABLE.rawValue)
   static let nextHop = UInt16(RTA_NH_ID.rawValue)
+  static let multipath = UInt16(RTA_MULTIPATH.rawValue)
   static let mtu = UInt16(RTAX_MTU)
   static let advertisedMSS = UInt16(RTAX_ADVMSS)
 }
@@ -108,9 +111,16 @@ enum NextHopAttribute {
   static let outputLink = UInt16(NHA_OIF)
 }
 
+/// Attributes of neighbours (linux/neighbour.h).
+enum NeighbourAttribute {
+  static let destination = UInt16(NDA_DST)
+}
+
 /// Message types of nf_tables, without the subsystem's part (linux/netfilter/nf_tables.h).
 enum NFTMessage {
   static let newTable = UInt16(NFT_MSG_NEWTABLE.rawValue)
+  static let getTable = UInt16(NFT_MSG_GETTABLE.rawValue)
+  static let deleteTable = UInt16(NFT_MSG_DELTABLE.rawValue)
   static let newChain = UInt16(NFT_MSG_NEWCHAIN.rawValue)
   static let getChain = UInt16(NFT_MSG_GETCHAIN.rawValue)
   static let deleteChain = UInt16(NFT_MSG_DELCHAIN.rawValue)
@@ -118,18 +128,23 @@ enum NFTMessage {
   static let getRule = UInt16(NFT_MSG_GETRULE.rawValue)
   static let deleteRule = UInt16(NFT_MSG_DELRULE.rawValue)
   static let newSet = UInt16(NFT_MSG_NEWSET.rawValue)
+  static let getSet = UInt16(NFT_MSG_GETSET.rawValue)
   static let newElement = UInt16(NFT_MSG_NEWSETELEM.rawValue)
   static let getElement = UInt16(NFT_MSG_GETSETELEM.rawValue)
   static let deleteElement = UInt16(NFT_MSG_DELSETELEM.rawValue)
+  static let newGeneration = UInt16(NFT_MSG_NEWGEN.rawValue)
 }
 
 /// Attributes of tables, chains, sets and rules.
 enum NFTAttribute {
   static let tableName = UInt16(NFTA_TABLE_NAME.rawValue)
+  static let tableFlags = UInt16(NFTA_TABLE_FLAGS.rawValue)
   static let chainTable = UInt16(NFTA_CHAIN_TABLE.rawValue)
   static let chainName = UInt16(NFTA_CHAIN_NAME.rawValue)
   static let chainHook = UInt16(NFTA_CHAIN_HOOK.rawValue)
   static let chainType = UInt16(NFTA_CHAIN_TYPE.rawValue)
+  static let chainPolicy = UInt16(NFTA_CHAIN_POLICY.rawValue)
+  static let chainFlags = UInt16(NFTA_CHAIN_FLAGS.rawValue)
   static let hookNumber = UInt16(NFTA_HOOK_HOOKNUM.rawValue)
   static let hookPriority = UInt16(NFTA_HOOK_PRIORITY.rawValue)
   static let setTable = UInt16(NFTA_SET_TABLE.rawValue)
@@ -144,6 +159,7 @@ enum NFTAttribute {
   static let ruleTable = UInt16(NFTA_RULE_TABLE.rawValue)
   static let ruleChain = UInt16(NFTA_RULE_CHAIN.rawValue)
   static let ruleHandle = UInt16(NFTA_RULE_HANDLE.rawValue)
+  static let rulePosition = UInt16(NFTA_RULE_POSITION.rawValue)
   static let ruleExpressions = UInt16(NFTA_RULE_EXPRESSIONS.rawValue)
   static let ruleUserData = UInt16(NFTA_RULE_USERDATA.rawValue)
   static let listEntry = UInt16(NFTA_LIST_ELEM.rawValue)

@@ -14,10 +14,15 @@ package struct LinkAddress: Sendable, Equatable {
   /// IFA_PROTO, who put it there; 0 where nobody said so or the kernel is older than 5.18.
   package let owner: UInt8
 
-  /// Neither temporary (RFC 8981) nor given for a time only.
-  package var isPermanent: Bool {
-    flags & UInt32(IFA_F_PERMANENT) != 0 && flags & UInt32(IFA_F_TEMPORARY) == 0
-  }
+  /// Given for good, not for a time (`valid_lft forever`).
+  package var isPermanent: Bool { flags & UInt32(IFA_F_PERMANENT) != 0 }
+  /// Made up for a day or so, to hide who speaks (RFC 8981).
+  package var isTemporary: Bool { prefix.family == .v6 && flags & UInt32(IFA_F_TEMPORARY) != 0 }
+  /// An IPv4 address beside another one of the same network; it goes with that one unless `promote_secondaries` is set.
+  /// IPv6 has the same bit for temporary addresses.
+  package var isSecondary: Bool { prefix.family == .v4 && flags & UInt32(IFA_F_SECONDARY) != 0 }
+  /// Its preferred lifetime is over: it works, and nothing new shall be built on it.
+  package var isDeprecated: Bool { flags & UInt32(IFA_F_DEPRECATED) != 0 }
   /// Detected on another host (IFA_F_DADFAILED).
   package var isDuplicate: Bool { flags & UInt32(IFA_F_DADFAILED) != 0 }
   /// Usable: not waiting for duplicate address detection, and not failed in it.

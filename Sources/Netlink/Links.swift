@@ -36,6 +36,9 @@ package struct Link: Sendable, Equatable {
   package var isUp: Bool { flags & UInt32(IFF_UP.rawValue) != 0 }
   /// Carrier found, frames pass (IF_OPER_UP; IF_OPER_UNKNOWN for links that cannot tell).
   package var isOperational: Bool { isUp && (operationalState == 6 || operationalState == 0) }
+  /// Something is at the other end (IFF_LOWER_UP): without it the kernel drops and refuses next-hop objects, but not
+  /// routes with a gateway of their own (net/ipv4/nexthop.c, `nh_netdev_event`).
+  package var hasCarrier: Bool { flags & UInt32(IFF_LOWER_UP.rawValue) != 0 }
   /// Set to take every frame by whoever administers it (IFF_PROMISC); listeners only count in `promiscuity`.
   package var isPromiscuous: Bool { flags & UInt32(IFF_PROMISC.rawValue) != 0 }
   package var isLoopback: Bool { flags & UInt32(IFF_LOOPBACK.rawValue) != 0 }

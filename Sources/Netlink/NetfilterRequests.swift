@@ -11,7 +11,7 @@ extension NetlinkRequest {
     return request
   }
 
-  private static func nft(
+  static func nft(
     _ operation: String, _ subject: String, _ table: TableName, _ type: UInt16, _ flags: UInt16 = 0
   ) -> NetlinkRequest {
     var request = NetlinkRequest(operation, subject, type: UInt16(NFNL_SUBSYS_NFTABLES) << 8 | type, flags: flags)
@@ -24,6 +24,13 @@ extension NetlinkRequest {
   package static func addTable(_ table: TableName) -> NetlinkRequest {
     var request = nft(
       "make the table", table.name, table, NFTMessage.newTable, NetlinkFlag.create | NetlinkFlag.exclusive)
+    request.put(NFTAttribute.tableName, cString: table.name)
+    return request
+  }
+
+  /// Removes a table with all that is in it. ENOENT where it is not there.
+  package static func removeTable(_ table: TableName) -> NetlinkRequest {
+    var request = nft("remove the table", table.name, table, NFTMessage.deleteTable)
     request.put(NFTAttribute.tableName, cString: table.name)
     return request
   }
@@ -86,13 +93,17 @@ extension NetlinkRequest {
     return request
   }
 
-  /// Appends a rule to a chain.
-  package static func addRule(_ expressions: [RuleExpression], to chain: ChainName) -> NetlinkRequest {
+  /// Appends a rule to a chain, or puts it before the rule of that handle. ENOENT where chain or handle is not there.
+  package static func addRule(
+    _ expressions: [RuleExpression], to chain: ChainName, before handle: UInt64? = nil, comment: String? = nil
+  ) -> NetlinkRequest {
     var request = nft(
       "add a rule to the chain", chain.name, chain.table, NFTMessage.newRule,
-      NetlinkFlag.create | NetlinkFlag.append)
+      NetlinkFlag.create | (handle == nil ? NetlinkFlag.append : 0))
     request.put(NFTAttribute.ruleTable, cString: chain.table.name)
     request.put(NFTAttribute.ruleChain, cString: chain.name)
+    if let handle { request.put(NFTAttribute.rulePosition, bigEndian: handle) }
+    if let comment { request.put(NFTAttribute.ruleUserData, bytes: UserDataComment.bytes(comment)) }
     request.nest(NFTAttribute.ruleExpressions) { list in
       for expression in expressions {
         list.nest(NFTAttribute.listEntry) { entry in
@@ -113,6 +124,14 @@ extension NetlinkRequest {
     return request
   }
 
+  /// Removes all rules of a chain. ENOENT where it is not there.
+  package static func flushChain(_ chain: ChainName) -> NetlinkRequest {
+    var request = nft("empty the chain", chain.name, chain.table, NFTMessage.deleteRule)
+    request.put(NFTAttribute.ruleTable, cString: chain.table.name)
+    request.put(NFTAttribute.ruleChain, cString: chain.name)
+    return request
+  }
+
   static func listRules(of chain: ChainName) -> NetlinkRequest {
     var request = nft("list the rules of the chain", chain.name, chain.table, NFTMessage.getRule)
     request.put(NFTAttribute.ruleTable, cString: chain.table.name)
@@ -120,16 +139,16 @@ extension NetlinkRequest {
     return request
   }
 
-  /// Adds an element with a comment; in a map its packets jump to a chain. EEXIST where the key is there, ENOENT where
-  /// table, set or chain is not.
+  /// Adds an element; in a map its packets jump to a chain. EEXIST where the key is there, ENOENT where table, set or
+  /// chain is not.
   package static func addElement(
-    _ key: [UInt8], to set: SetName, jump chain: ChainName? = nil, comment: String
+    _ key: [UInt8], to set: SetName, jump chain: ChainName? = nil, comment: String? = nil
   ) -> NetlinkRequest {
     element("add an element to the set", key, set, NFTMessage.newElement, NetlinkFlag.create | NetlinkFlag.exclusive) {
       if let chain {
         $0.nest(NFTElementAttribute.data) { $0.verdict(Int32(NFT_JUMP.rawValue), chain.name) }
       }
-      $0.put(NFTElementAttribute.userData, bytes: UserDataComment.bytes(comment))
+      if let comment { $0.put(NFTElementAttribute.userData, bytes: UserDataComment.bytes(comment)) }
     }
   }
 

@@ -1,13 +1,19 @@
 internal import CLinux
 internal import Glibc
+package import Linux
 
 /// A socket for nf_tables (linux/netfilter/nf_tables.h): what is asked in one transaction happens at once or not at all.
 package struct NetfilterSocket: ~Copyable, Sendable {
-  private var netlink: NetlinkSocket
+  var netlink: NetlinkSocket
 
   /// In the calling thread's network namespace.
   package init() throws(NetlinkError) {
     netlink = try NetlinkSocket(family: NETLINK_NETFILTER)
+  }
+
+  /// In another namespace; the caller's own stays as it is.
+  package init(in namespace: borrowing NetworkNamespace) throws(NetlinkError) {
+    netlink = try NetlinkSocket(family: NETLINK_NETFILTER, in: namespace)
   }
 
   /// Does all of it, or nothing and throws the first refusal.

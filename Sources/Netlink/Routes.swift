@@ -149,13 +149,7 @@ extension RouteSocket {
   ) throws(NetlinkError) -> [Route] {
     var routes: [Route] = []
     for family in families {
-      var request = NetlinkRequest("list", "the \(family) routes", type: RouteMessage.getRoute)
-      var header = rtmsg()
-      header.rtm_family = family.kernelValue
-      header.rtm_protocol = owner ?? 0
-      request.append(header)
-      if let table { request.put(RouteAttribute.table, table) }
-      for reply in try routeDump(request) where reply.type == RouteMessage.newRoute {
+      for reply in try routeDump(family, table: table, owner: owner) where reply.type == RouteMessage.newRoute {
         // A kernel without strict checking (before 4.20) sends all of them; a kernel without IPv6 sends IPv4's.
         guard let route = try Route(reply), route.destination.family == family,
           owner == nil || route.owner == owner, table == nil || route.table == table
@@ -166,7 +160,16 @@ extension RouteSocket {
     return routes
   }
 
-  private mutating func routeDump(_ request: NetlinkRequest) throws(NetlinkError) -> [NetlinkReply] {
+  /// What the kernel sends when it is asked for these routes; an older one sends others too.
+  mutating func routeDump(
+    _ family: IPFamily, table: UInt32?, owner: UInt8?
+  ) throws(NetlinkError) -> [NetlinkReply] {
+    var request = NetlinkRequest("list", "the \(family) routes", type: RouteMessage.getRoute)
+    var header = rtmsg()
+    header.rtm_family = family.kernelValue
+    header.rtm_protocol = owner ?? 0
+    request.append(header)
+    if let table { request.put(RouteAttribute.table, table) }
     do throws(NetlinkError) {
       return try netlink.dump(request)
     } catch {

@@ -35,9 +35,17 @@ package struct RuleExpression: Sendable {
 
   /// `ip daddr PREFIX`: the whole match, family included.
   package static func isDestined(to prefix: IPPrefix) -> [RuleExpression] {
-    family(prefix.family) + [
-      destinationAddress(prefix.family), mask(prefix.mask), isEqual(prefix.first.bytes),
-    ]
+    family(prefix.family) + destination(isIn: prefix)
+  }
+
+  /// The match without the family, for tables that see one only.
+  package static func destination(isIn prefix: IPPrefix) -> [RuleExpression] {
+    [destinationAddress(prefix.family), mask(prefix.mask), isEqual(prefix.first.bytes)]
+  }
+
+  /// The same for `ip saddr PREFIX`.
+  package static func source(isIn prefix: IPPrefix) -> [RuleExpression] {
+    [sourceAddress(prefix.family), mask(prefix.mask), isEqual(prefix.first.bytes)]
   }
 
   /// `iifname @set`: goes on where the link that the frame came in by is in the set.
@@ -52,6 +60,12 @@ package struct RuleExpression: Sendable {
 
   /// `drop`.
   package static let drop = immediate(Int32(NF_DROP))
+
+  /// `accept`.
+  package static let accept = immediate(Int32(NF_ACCEPT))
+
+  /// `counter`, from zero.
+  package static let counter = RuleExpression("counter") { _ in }
 
   private static let inputLinkName = meta(UInt32(NFT_META_IIFNAME.rawValue), into: register)
 

@@ -1,13 +1,15 @@
 internal import Addresses
 internal import Netlink
 
-/// Which of our links another node is a neighbour on, judged from our own addresses and links: the kernel would also
-/// take a gateway that it reaches through a router or a point-to-point link, and packets would vanish there.
+/// Which of our links another node is a neighbour on, judged from our own addresses and links, and where an address
+/// tells of no network, from the routes without gateway beside it: the kernel would also take a gateway that it reaches through a router or a point-to-point link, and packets would vanish there.
 struct Adjacency {
   private let own: Set<IPAddress>
   private let clusterNetworks: [IPPrefix]
   /// The networks that we are in, the best first.
   private let candidates: [(network: IPPrefix, link: Link)]
+  /// Whether a link without carrier can't be used.
+  private let needsCarrier: Bool
   /// For each family what a reason says was looked at.
   private let lookedAt: [IPFamily: String]
 
@@ -15,15 +17,15 @@ struct Adjacency {
   init(_ state: NetworkState, clusterNetworks: [IPPrefix], preferred: [Int32]) {
     own = Set(state.addresses.map(\.prefix.address))
     self.clusterNetworks = clusterNetworks
+    needsCarrier = state.nextHops != nil
     let links = Dictionary(state.links.map { ($0.index, $0) }) { first, _ in first }
-    let usable =
-      state.addresses.compactMap { address in
-        let isPods = clusterNetworks.contains { $0.contains(address.prefix.address) }
-        guard !isPods, address.isUsable, let link = links[address.linkIndex], !link.isLoopback else {
-          return nil
-        }
-        return (network: address.prefix, link: link)
-      } as [(network: IPPrefix, link: Link)]
+    let networks =
+      state.addresses.filter(\.isUsable).map { (network: $0.prefix, linkIndex: $0.linkIndex) } + state.onLinkNetworks
+    let usable = networks.compactMap { network, linkIndex -> (network: IPPrefix, link: Link)? in
+      let isPods = clusterNetworks.contains { $0.contains(network.address) }
+      guard !isPods, let link = links[linkIndex], !link.isLoopback else { return nil }
+      return (network, link)
+    }
     candidates = usable.sorted { left, right in
       let ranks = [left, right].map {
         (preferred.contains($0.link.index) ? 0 : 1, -$0.network.length, $0.link.index)
@@ -48,6 +50,8 @@ struct Adjacency {
     for (network, link) in candidates where network.contains(gateway) {
       if !link.isUp {
         obstacle = obstacle ?? "\(link.name), the link to \(network.network), is down"
+      } else if needsCarrier && !link.hasCarrier {
+        obstacle = obstacle ?? "\(link.name), the link to \(network.network), has no carrier"
       } else if !link.resolvesNeighbours {
         obstacle = obstacle ?? "\(link.name), the link to \(network.network), resolves no neighbours"
       } else {

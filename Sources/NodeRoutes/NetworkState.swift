@@ -1,4 +1,4 @@
-internal import Addresses
+package import Addresses
 package import Netlink
 
 /// What this node's kernel has: where it can send, and what the helper put there before.
@@ -9,6 +9,10 @@ package struct NetworkState: Sendable {
   package var routes: [Route]
   /// The helper's next hops; `nil` where the kernel has none (before 5.3).
   package var nextHops: NextHopTable?
+  /// Of the main table; read only where the choice of an interface depends on them.
+  package var defaultRoutes: [DefaultRoute] = []
+  /// The links by which the kernel would send to the addresses that the choice of an interface asks about.
+  package var linksToReach: [IPAddress: Int32] = [:]
 
   /// `rtm_protocol` and `nh_protocol` of everything that the helper makes.
   package static let owner: UInt8 = 202
@@ -26,6 +30,41 @@ package struct NetworkState: Sendable {
       links: try socket.links(), addresses: try socket.addresses(),
       routes: try socket.routes(owner: owner, table: Route.mainTable),
       nextHops: try socket.nextHops(owner: owner))
+  }
+
+  /// Networks that routes without a gateway lead to; read only where an own address has none.
+  package var onLinkNetworks: [(network: IPPrefix, linkIndex: Int32)] = []
+
+  /// Asks the kernel for what the choice of an interface depends on, but for the default routes: those stand somewhere
+  /// among all others.
+  package static func read(
+    for selection: InterfaceSelection, _ socket: inout RouteSocket
+  ) throws(NetlinkError) -> NetworkState {
+    var state = NetworkState(links: try socket.links(), addresses: try socket.addresses())
+    try state.ask(selection, &socket)
+    return state
+  }
+
+  /// Fills in `linksToReach`.
+  mutating func ask(_ selection: InterfaceSelection, _ socket: inout RouteSocket) throws(NetlinkError) {
+    for address in selection.reachable { linksToReach[address] = try socket.linkIndex(toReach: address) }
+  }
+
+  /// Fills in `onLinkNetworks` where one of these addresses tells of no network itself: DHCPv6 gives such ones (/128),
+  /// and a router tells the network beside it (RFC 8415, RFC 4861).
+  mutating func askForNetworks(of own: [IPAddress], _ socket: inout RouteSocket) throws(NetlinkError) {
+    let alone = addresses.filter { address in
+      own.contains(address.prefix.address) && address.prefix.length == address.prefix.family.bitCount
+    }
+    let families = IPFamily.allCases.filter { family in alone.contains { $0.prefix.family == family } }
+    guard !families.isEmpty else { return }
+    let links = Set(alone.map(\.linkIndex))
+    for route in try socket.routes(table: Route.mainTable, families: families) {
+      guard let link = route.linkIndex, links.contains(link), route.gateway == nil, route.nextHopID == nil,
+        route.type == 1, route.destination.length > 0, route.destination.length < route.destination.family.bitCount
+      else { continue }
+      onLinkNetworks.append((route.destination, link))
+    }
   }
 
   /// The link of an index.

@@ -6,14 +6,21 @@ struct NextHopNumbers {
   /// Where our numbers lie: far from the low ones that the kernel hands out itself, 2^24 of them.
   private static let first: UInt32 = 0xCA00_0000
 
-  private var byGateway: [IPAddress: [NextHop]]
+  private let table: [NextHop]
+  private var isTaken: [Bool]
+  /// The positions in the table; for almost every gateway there is one.
+  private var first: [IPAddress: Int] = [:]
+  private var others: [IPAddress: [Int]] = [:]
   private var taken: Set<UInt32>
 
   init(_ table: NextHopTable) {
-    byGateway = [:]
-    byGateway.reserveCapacity(table.owned.count)
-    for hop in table.owned { byGateway[hop.gateway, default: []].append(hop) }
+    self.table = table.owned
+    isTaken = Array(repeating: false, count: table.owned.count)
     taken = table.takenIDs
+    first.reserveCapacity(table.owned.count)
+    for (position, hop) in table.owned.enumerated() {
+      if let other = first.updateValue(position, forKey: hop.gateway) { others[hop.gateway, default: []].append(other) }
+    }
   }
 
   /// What a gateway needs.
@@ -32,23 +39,28 @@ struct NextHopNumbers {
 
   /// The next hop of a gateway: as it is, or on another link than it must be, or a new one. Each is given out once.
   mutating func take(_ gateway: IPAddress, on linkIndex: Int32) -> Found {
-    var own = byGateway[gateway] ?? []
-    if let position = own.firstIndex(where: { $0.linkIndex == linkIndex }) {
-      let hop = own.remove(at: position)
-      byGateway[gateway] = own
-      return .there(hop)
+    guard let position = position(gateway, linkIndex) else {
+      return .absent(
+        NextHop(id: number(gateway), gateway: gateway, linkIndex: linkIndex, owner: NetworkState.owner))
     }
-    if var hop = own.popLast() {
-      byGateway[gateway] = own
-      hop.linkIndex = linkIndex
-      return .elsewhere(hop)
-    }
-    return .absent(
-      NextHop(id: number(gateway), gateway: gateway, linkIndex: linkIndex, owner: NetworkState.owner))
+    isTaken[position] = true
+    var hop = table[position]
+    if hop.linkIndex == linkIndex { return .there(hop) }
+    hop.linkIndex = linkIndex
+    return .elsewhere(hop)
+  }
+
+  private func position(_ gateway: IPAddress, _ linkIndex: Int32) -> Int? {
+    guard let last = first[gateway] else { return nil }
+    guard let others = others[gateway] else { return isTaken[last] ? nil : last }
+    let free = ([last] + others).filter { !isTaken[$0] }
+    return free.first { table[$0].linkIndex == linkIndex } ?? free.first
   }
 
   /// Ours that nobody took.
-  var rest: [NextHop] { byGateway.values.joined().sorted { $0.id < $1.id } }
+  var rest: [NextHop] {
+    table.indices.filter { !isTaken[$0] }.map { table[$0] }.sorted { $0.id < $1.id }
+  }
 
   /// A free number, the same for the same gateway wherever that is free: its hash, then the next and the next.
   private mutating func number(_ gateway: IPAddress) -> UInt32 {

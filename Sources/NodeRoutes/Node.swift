@@ -11,16 +11,20 @@ package struct Node: Sendable, Equatable {
   /// What its pods live in.
   package var subnet: IPPrefix?
   package var ipv6Subnet: IPPrefix?
+  /// Why the node gets no route though the store names it, such as another backend than ours: it is passed over.
+  package var obstacle: String?
+  package var ipv6Obstacle: String?
 
   package init(
     name: String, publicIP: IPAddress? = nil, publicIPv6: IPAddress? = nil, subnet: IPPrefix? = nil,
-    ipv6Subnet: IPPrefix? = nil
+    ipv6Subnet: IPPrefix? = nil, obstacle: String? = nil
   ) {
     self.name = name
     self.publicIP = publicIP
     self.publicIPv6 = publicIPv6
     self.subnet = subnet
     self.ipv6Subnet = ipv6Subnet
+    self.obstacle = obstacle
   }
 
   /// The node's address of a family.
@@ -38,30 +42,59 @@ package struct Node: Sendable, Equatable {
     case .v6: ipv6Subnet
     }
   }
+
+  /// Why the node is passed over in a family.
+  package func obstacle(_ family: IPFamily) -> String? {
+    switch family {
+    case .v4: obstacle
+    case .v6: ipv6Obstacle
+    }
+  }
+
+  /// Sets what the node has in the subnet's family.
+  package mutating func setSubnet(_ subnet: IPPrefix, obstacle: String? = nil) {
+    switch subnet.family {
+    case .v4: (self.subnet, self.obstacle) = (subnet, obstacle)
+    case .v6: (ipv6Subnet, ipv6Obstacle) = (subnet, obstacle)
+    }
+  }
 }
 
 /// All nodes at one moment, with the network that they share: always the whole, never a difference.
 package struct NodeSnapshot: Sendable, Equatable {
   package var netConf: NetConf
-  /// Names and addresses are unique, subnets lie in the network and apart from each other.
+  /// Subnets lie in the network and apart from each other, but for those with an obstacle. A node that moves from one
+  /// subnet to another may be there twice.
   package var nodes: [Node]
+  /// This node, where the store knows it; else it is searched among the nodes.
+  package var own: Node?
   /// Which state of the nodes file this is, where it came from one.
   package var mark: NodesFileMark?
 
-  package init(netConf: NetConf, nodes: [Node], mark: NodesFileMark? = nil) {
+  package init(netConf: NetConf, nodes: [Node], own: Node? = nil, mark: NodesFileMark? = nil) {
     self.netConf = netConf
     self.nodes = nodes
+    self.own = own
     self.mark = mark
+  }
+}
+
+extension NodeSnapshot {
+  /// The nodes' own addresses.
+  var addresses: [IPAddress] {
+    (nodes + [own].compactMap { $0 }).flatMap { node in IPFamily.allCases.compactMap(node.address) }
   }
 }
 
 /// A way to learn the nodes: a file, etcd, Kubernetes.
 package protocol NodeStore: Sendable {
+  /// What `--store` calls it.
+  var kind: String { get }
   /// Where the nodes come from, for people: "/etc/causeway/nodes.json".
   var source: String { get }
 
-  /// Reads the nodes once; blocks the calling thread.
-  func read() throws -> NodeSnapshot
+  /// Reads the nodes once.
+  func read() async throws -> NodeSnapshot
 
   /// The nodes now and whenever they change, newest only, until the reader stops.
   ///

@@ -8,17 +8,12 @@ package struct NodeSelection: Sendable, Equatable {
   package var name: String?
   /// The host's name, which may be among them.
   package var hostName: String
-  /// Addresses that the node must have (`--public-ip`, `--public-ipv6`).
-  package var publicAddresses: [IPAddress]
-  /// The name or an address of the link that the node's addresses must be on (`--iface`).
-  package var interface: String?
+  /// What its links and addresses must be.
+  package var interface: InterfaceSelection
 
-  package init(
-    name: String? = nil, hostName: String, publicAddresses: [IPAddress] = [], interface: String? = nil
-  ) {
+  package init(name: String? = nil, hostName: String, interface: InterfaceSelection = InterfaceSelection()) {
     self.name = name
     self.hostName = hostName
-    self.publicAddresses = publicAddresses
     self.interface = interface
   }
 }
@@ -28,15 +23,24 @@ package struct OwnNode: Sendable, Equatable {
   package let node: Node
   /// The links that hold its public addresses, IPv4's first.
   package let links: [Link]
-  /// What is wrong in one family while the other works.
-  package let problem: String?
+  /// What is wrong in one family while the other works: its address is not there, or not usable yet. As long as that
+  /// is so, the routes of the family stay as they are: the address may be about to come back, and packets go on without.
+  package let problems: [IPFamily: String]
 
-  /// Finds this machine among the nodes: by its given name, a given address, the host's name, or any address that one
-  /// of our links holds; in this order.
+  /// The same in the order of the families.
+  package var problemList: [String] { problems.sorted { $0.key < $1.key }.map(\.value) }
+
+  /// The families that the node takes part in, of those of the cluster.
+  package func families(of network: NetConf) -> [IPFamily] {
+    network.families.filter { node.address($0) != nil || node.subnet($0) != nil }
+  }
+
+  /// Takes the node that the store knows as this one, else finds this machine among the nodes: by its given name, a
+  /// given address, the host's name, or any address that one of our links holds; in this order.
   package init(_ snapshot: NodeSnapshot, _ selection: NodeSelection, state: NetworkState) throws(OwnNodeError) {
     let search = OwnNodeSearch(snapshot: snapshot, selection: selection, state: state)
-    node = try search.node()
-    (links, problem) = try search.links(of: node)
+    if let own = snapshot.own { node = own } else { node = try search.node() }
+    (links, problems) = try search.links(of: node)
     guard node.subnet != nil || node.ipv6Subnet != nil else { throw .noSubnet(node: node.name) }
   }
 
@@ -63,6 +67,7 @@ package enum OwnNodeError: Error, Sendable, Equatable, CustomStringConvertible {
   case noInterface(String, links: String)
   case noAddress(node: String)
   case notOurs(node: String, wanted: String, addresses: String)
+  case unusable(String)
   case noSubnet(node: String)
 
   package var description: String {
@@ -79,12 +84,13 @@ package enum OwnNodeError: Error, Sendable, Equatable, CustomStringConvertible {
     case .otherAddress(let node, let given, let found):
       "--public-\(given.family == .v4 ? "ip" : "ipv6") is \(given), but node \(node) has \(found): correct one of them"
     case .noInterface(let interface, let links):
-      "no link has the name or address \(interface) (there are \(links)): correct --iface"
+      "no link is what \(interface) asks for (there are \(links)): correct it"
     case .noAddress(let node):
       "node \(node), this machine, has neither publicIP nor publicIPv6: add the address by which other nodes reach it"
     case .notOurs(let node, let wanted, let addresses):
       "node \(node), this machine, must have \(wanted), but its addresses are \(addresses): correct the node's "
         + "publicIP or publicIPv6, or say which node this is with --node-name"
+    case .unusable(let problem): problem
     case .noSubnet(let node):
       "node \(node), this machine, has neither subnet nor ipv6Subnet: add what its pods shall live in"
     }

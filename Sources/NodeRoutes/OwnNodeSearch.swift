@@ -1,4 +1,5 @@
 internal import Addresses
+internal import Lease
 internal import Netlink
 
 /// The steps by which a machine finds itself among the nodes.
@@ -12,11 +13,11 @@ struct OwnNodeSearch {
     let nodes = snapshot.nodes
     if let name = selection.name {
       guard let node = nodes.first(where: { $0.name == name }) else {
-        throw .unknownName(name, known: OwnNodeSearch.list(nodes.map(\.name)))
+        throw .unknownName(name, known: NetworkState.list(nodes.map(\.name)))
       }
       return node
     }
-    if let address = selection.publicAddresses.first {
+    if let address = selection.interface.publicAddresses.first {
       guard let node = nodes.first(where: { $0.address(address.family) == address }) else {
         throw .unknownAddress(address)
       }
@@ -27,7 +28,8 @@ struct OwnNodeSearch {
   }
 
   private func nodeByOwnAddress() throws(OwnNodeError) -> Node {
-    let own = Set(try addresses().map(\.prefix.address))
+    // What another machine has too says nothing about which of the two we are.
+    let own = Set(try addresses().filter { !$0.isDuplicate }.map(\.prefix.address))
     let matching = snapshot.nodes.filter { node in
       IPFamily.allCases.contains { node.address($0).map(own.contains) ?? false }
     }
@@ -38,9 +40,9 @@ struct OwnNodeSearch {
     return first
   }
 
-  /// The links that hold the node's public addresses, and what is wrong where only one of two is there.
-  func links(of node: Node) throws(OwnNodeError) -> ([Link], String?) {
-    for given in selection.publicAddresses where node.address(given.family) != given {
+  /// The links that hold the node's public addresses, and what is wrong with each address that none holds.
+  func links(of node: Node) throws(OwnNodeError) -> (links: [Link], problems: [IPFamily: String]) {
+    for given in selection.interface.publicAddresses where node.address(given.family) != given {
       let found = node.address(given.family).map(\.description) ?? "no \(given.family) address"
       throw .otherAddress(node: node.name, given: given, found: found)
     }
@@ -48,46 +50,46 @@ struct OwnNodeSearch {
     guard !wanted.isEmpty else { throw .noAddress(node: node.name) }
     let own = try addresses()
     var links: [Link] = []
-    var lacking: [IPAddress] = []
+    var problems: [IPFamily: String] = [:]
+    var unusable: String?
     for address in wanted {
-      if let found = own.first(where: { $0.prefix.address == address }),
-        let link = state.link(found.linkIndex)
-      {
-        links.append(link)
+      let held = own.first { $0.prefix.address == address }
+      guard let held, let link = state.link(held.linkIndex) else {
+        problems[address.family] = "\(address) of node \(node.name), this machine, is on none of its links"
+        continue
+      }
+      if let obstacle = held.obstacle(clusterNetworks: []) {
+        unusable = "\(address) of node \(node.name), this machine, \(obstacle) on \(link.name)"
+        problems[address.family] = unusable
       } else {
-        lacking.append(address)
+        links.append(link)
       }
     }
+    if links.isEmpty, let unusable { throw .unusable(unusable) }
     guard !links.isEmpty else {
       throw .notOurs(
-        node: node.name, wanted: lacking.map(\.description).joined(separator: " and "),
-        addresses: try addressList())
+        node: node.name, wanted: wanted.map(\.description).joined(separator: " and "), addresses: try addressList())
     }
-    let problem = lacking.first.map { "\($0) of node \(node.name), this machine, is on none of its links" }
-    return (links, problem)
+    return (links, problems)
   }
 
-  /// The addresses that count as ours: those of `--iface` where it was given, else all but the loopback's.
+  /// The addresses that count as ours: those of the links that were asked for, else all but the loopback's. The nodes
+  /// tell the address, so any of these links will do.
   private func addresses() throws(OwnNodeError) -> [LinkAddress] {
-    guard let interface = selection.interface else {
+    guard selection.interface.namesLinks else {
       let loopbacks = Set(state.links.filter(\.isLoopback).map(\.index))
       return state.addresses.filter { !loopbacks.contains($0.linkIndex) || !$0.prefix.address.isLoopback }
     }
-    let link =
-      IPAddress(interface).flatMap(state.link(holding:)) ?? state.links.first { $0.name == interface }
-    guard let link else { throw .noInterface(interface, links: OwnNodeSearch.list(state.links.map(\.name))) }
-    return state.addresses.filter { $0.linkIndex == link.index }
+    let search = InterfaceSearch(
+      selection: selection.interface, state: state, clusterNetworks: snapshot.netConf.networks, present: [])
+    let links = Set(search.selectedLinks().map(\.index))
+    guard !links.isEmpty else {
+      throw .noInterface(selection.interface.options, links: state.linkList)
+    }
+    return state.addresses.filter { links.contains($0.linkIndex) }
   }
 
   private func addressList() throws(OwnNodeError) -> String {
-    let texts = try addresses().filter { !$0.prefix.address.isLinkLocal }.map { address in
-      "\(address.prefix.address)" + (state.link(address.linkIndex).map { " on \($0.name)" } ?? "")
-    }
-    return texts.isEmpty ? "none" : OwnNodeSearch.list(texts)
-  }
-
-  /// The first few of many.
-  private static func list(_ items: [String]) -> String {
-    items.prefix(6).joined(separator: ", ") + (items.count > 6 ? ", …" : "")
+    NetworkState.list(of: try addresses(), in: state)
   }
 }

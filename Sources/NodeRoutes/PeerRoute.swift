@@ -17,6 +17,8 @@ package struct PeerRoute: Sendable, Equatable {
     case noAddress
     /// The node has no subnet of this family, so there is nothing to route.
     case noSubnet
+    /// The store names the node and says why it can have no route, as of another backend.
+    case skipped(String)
   }
 
   /// The node's name.
@@ -29,7 +31,12 @@ package struct PeerRoute: Sendable, Equatable {
   package internal(set) var state: State
 
   /// Whether all that is wanted is there.
-  package var isSettled: Bool { state == .installed || state == .noSubnet }
+  package var isSettled: Bool {
+    switch state {
+    case .installed, .noSubnet, .skipped: true
+    case .missing, .failed, .offLink, .blocked, .noAddress: false
+    }
+  }
 
   /// The state as a word, the same in every output.
   package var stateName: String {
@@ -41,13 +48,14 @@ package struct PeerRoute: Sendable, Equatable {
     case .blocked: "blocked"
     case .noAddress: "no-address"
     case .noSubnet: "no-subnet"
+    case .skipped: "skipped"
     }
   }
 
   /// Why there is no route, `nil` where the state says it all.
   package var reason: String? {
     switch state {
-    case .failed(let reason), .offLink(let reason), .blocked(let reason): reason
+    case .failed(let reason), .offLink(let reason), .blocked(let reason), .skipped(let reason): reason
     case .noAddress: "the node has \(subnet.map { "\($0)" } ?? "a subnet") and no public \(family) address"
     case .installed, .missing, .noSubnet: nil
     }

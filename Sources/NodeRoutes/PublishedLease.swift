@@ -20,19 +20,10 @@ package struct PublishedLease: Sendable, Equatable {
   /// lease was another.
   package func publish(_ lease: SubnetLease, mark: NodesFileMark?) throws(SystemError) -> Bool {
     let content = Array(lease.text.utf8)
-    let isNew = try write(content, to: subnetFile)
-    _ = try write(content, to: leaseCopy)
+    let isNew = try Files.ensure(subnetFile, content)
+    _ = try Files.ensure(leaseCopy, content)
     if let mark, try !mark.isStored(in: stateDirectory) { try mark.store(in: stateDirectory) }
     return isNew
-  }
-
-  private func write(_ content: [UInt8], to path: String) throws(SystemError) -> Bool {
-    if try Files.read(path, limit: 65536) == content { return false }
-    if let slash = path.lastIndex(of: "/"), slash > path.startIndex {
-      try Files.makeDirectory(String(path[..<slash]))
-    }
-    try Files.replace(path, with: content)
-    return true
   }
 
   /// Removes all that `publish` writes.

@@ -17,6 +17,27 @@ extension Route {
     return nextHopID != nil || (gateway == wanted.gateway && linkIndex == wanted.linkIndex)
   }
 
+  /// RTN_BLACKHOLE.
+  private static let blackholeType: UInt8 = 6
+  /// The worst there is: a better one would take away the pods' own packets while the bridge has no address yet.
+  private static let worstMetric = UInt32.max
+
+  /// The helper's route that swallows what is sent to an address of a subnet that no pod has: else it would go back by
+  /// the default route to where it came from.
+  static func blackhole(_ subnet: IPPrefix) -> Route {
+    Route(subnet, owner: NetworkState.owner, priority: worstMetric, type: blackholeType)
+  }
+
+  var isBlackhole: Bool { type == Route.blackholeType }
+
+  /// Whether it swallows only what nothing else takes.
+  var isLastBlackhole: Bool { isBlackhole && priority == Route.worstMetric }
+
+  /// Whether the kernel has room for only one of the two.
+  func isInPlace(of route: Route) -> Bool {
+    destination == route.destination && (priority ?? 0) == (route.priority ?? 0)
+  }
+
   /// The route as a request to remove it must name it: a next-hop object and its gateway together are refused
   /// (net/ipv4/fib_frontend.c, `rtm_to_fib_config`).
   var removable: Route {
@@ -33,14 +54,15 @@ extension Route {
 
 extension NetworkState {
   /// Somebody else's route that is in our way, in the words of `ip route`, and what to do about it.
-  func description(ofForeign route: Route) -> String {
+  func description(ofForeign route: Route, isFlannels: Bool) -> String {
     var words = [Protocols.name(route.owner)]
     if let gateway = route.gateway { words.append("via \(gateway)") }
     if let link = route.linkIndex.flatMap(link) { words.append("dev \(link.name)") }
     if route.gateway == nil && route.linkIndex == nil { words.append("of type \(route.type)") }
+    let remedy =
+      isFlannels ? "it may be flannel's: --take-over-flannel replaces it" : "remove it, or give the node another subnet"
     return
-      "another program's route to \(route.destination) (\(words.joined(separator: " "))) is in the way; remove it, "
-      + "or give the node another subnet"
+      "another program's route to \(route.destination) (\(words.joined(separator: " "))) is in the way; \(remedy)"
   }
 
   private enum Protocols {

@@ -1,4 +1,5 @@
 package import Addresses
+internal import Netlink
 
 /// One thing that was done to the kernel's routes, for the log.
 package struct RouteChange: Sendable, Equatable {
@@ -7,6 +8,7 @@ package struct RouteChange: Sendable, Equatable {
     case replaced = "route replaced"
     case moved = "next hop moved to another link"
     case removed = "route removed"
+    case shut = "blackhole route added"
   }
 
   package let verb: Verb
@@ -20,5 +22,10 @@ package struct RouteChange: Sendable, Equatable {
 extension RouteChange {
   init(_ verb: Verb, _ peer: PeerRoute) {
     self.init(verb: verb, node: peer.node, subnet: peer.subnet, gateway: peer.gateway, link: peer.link)
+  }
+
+  /// For a route that leads to no other node.
+  init(verb: Verb, _ route: Route) {
+    self.init(verb: verb, node: nil, subnet: route.destination, gateway: route.gateway, link: nil)
   }
 }

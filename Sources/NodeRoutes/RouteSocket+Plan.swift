@@ -1,3 +1,4 @@
+internal import Addresses
 internal import Glibc
 package import Netlink
 
@@ -6,8 +7,8 @@ package struct PlanOutcome: Sendable {
   /// Every other node with the state that it is in now.
   package internal(set) var peers: [PeerRoute]
   package internal(set) var changes: [RouteChange] = []
-  /// What of ours could not be removed.
-  package internal(set) var leftovers: [NetlinkError] = []
+  /// What could not be done, beside the peers' routes.
+  package internal(set) var failures: [NetlinkError] = []
 }
 
 extension RouteSocket {
@@ -21,8 +22,36 @@ extension RouteSocket {
     try put(plan.changedNextHops, .moved, &outcome, NetlinkRequest.replaceNextHop)
     try put(plan.newRoutes, .added, &outcome, NetlinkRequest.addRoute)
     try put(plan.changedRoutes, .replaced, &outcome, NetlinkRequest.replaceRoute)
+    for neighbour in plan.doubtfulNeighbours { try forget(neighbour) }
+    try putBlackholes(plan.newBlackholes, &outcome, NetlinkRequest.addRoute)
+    try putBlackholes(plan.changedBlackholes, &outcome, NetlinkRequest.replaceRoute)
     try remove(plan, &outcome)
     return outcome
+  }
+
+  /// The routes of others to the destinations of what is to be put in place. A few are looked up one by one: on a node
+  /// that is a router there may be a million routes, and in a large cluster the own ones would be listed once more.
+  mutating func routesInTheWay(of plan: RoutePlan) throws(NetlinkError) -> [Route] {
+    let wanted = plan.wantedDestinations
+    if wanted.isEmpty { return [] }
+    // Where one of ours is to be replaced, it would answer for one beside it.
+    if wanted.count <= 64, plan.changedRoutes.isEmpty, let found = try lookUp(wanted) { return found }
+    return try routes(table: Route.mainTable).filter { route in
+      route.owner != NetworkState.owner && wanted.contains(route.destination)
+    }
+  }
+
+  /// `nil` where the kernel's answers don't tell.
+  private mutating func lookUp(_ destinations: Set<IPPrefix>) throws(NetlinkError) -> [Route]? {
+    var found: [Route] = []
+    for destination in destinations {
+      switch try lookUp(destination) {
+      case .absent: break
+      case .present(let route) where route.owner != NetworkState.owner: found.append(route)
+      case .present, .hidden: return nil
+      }
+    }
+    return found
   }
 
   /// Puts things in place for the peers that nothing has failed for.
@@ -41,21 +70,40 @@ extension RouteSocket {
     }
   }
 
-  private mutating func remove(_ plan: RoutePlan, _ outcome: inout PlanOutcome) throws(NetlinkError) {
-    let routes = plan.staleRoutes
-    let removals = routes.map { NetlinkRequest.removeRoute($0.removable) }
-    for (route, failure) in zip(routes, try perform(removals)) {
+  private mutating func putBlackholes(
+    _ routes: [Route], _ outcome: inout PlanOutcome, _ request: (Route) -> NetlinkRequest
+  ) throws(NetlinkError) {
+    for (route, failure) in zip(routes, try perform(routes.map(request))) {
       switch failure?.errno {
-      case nil:
-        outcome.changes.append(
-          RouteChange(verb: .removed, node: nil, subnet: route.destination, gateway: route.gateway, link: nil)
-        )
-      case ESRCH: break
-      default: if let failure { outcome.leftovers.append(failure) }
+      case nil: outcome.changes.append(RouteChange(verb: .shut, route))
+      // Somebody else's of this very metric serves as well.
+      case EEXIST: break
+      default: if let failure { outcome.failures.append(failure) }
       }
     }
+  }
+
+  private mutating func remove(_ plan: RoutePlan, _ outcome: inout PlanOutcome) throws(NetlinkError) {
+    let routes = plan.staleRoutes
+    var failures: [(route: Route, error: NetlinkError)] = []
+    for (route, failure) in zip(routes, try perform(routes.map { NetlinkRequest.removeRoute($0.removable) })) {
+      if let failure {
+        if failure.errno != ESRCH { failures.append((route, failure)) }
+        continue
+      }
+      outcome.changes.append(RouteChange(verb: .removed, route))
+    }
+    if !failures.isEmpty {
+      // A route that goes with its next hop, as when a link loses its carrier, is refused in other words (EINVAL).
+      var left: Set<Route> = []
+      // Ours, and those of flannel that are removed for it.
+      for owner in Set(failures.map(\.route.owner)) {
+        left.formUnion(try self.routes(owner: owner, table: Route.mainTable))
+      }
+      outcome.failures += failures.filter { left.contains($0.route) }.map(\.error)
+    }
     for failure in try perform(plan.staleNextHops.map(NetlinkRequest.removeNextHop)) {
-      if let failure, failure.errno != ENOENT { outcome.leftovers.append(failure) }
+      if let failure, failure.errno != ENOENT { outcome.failures.append(failure) }
     }
   }
 }

@@ -5,6 +5,7 @@ internal import Synchronization
 
 /// The nodes of a `nodes.json`, read anew whenever the file changes.
 package struct FileNodeStore: NodeStore {
+  package var kind: String { "file" }
   /// The path of the file.
   package let source: String
 
@@ -12,7 +13,11 @@ package struct FileNodeStore: NodeStore {
     source = path
   }
 
-  package func read() throws(NodesFileError) -> NodeSnapshot {
+  package func read() async throws -> NodeSnapshot {
+    try await onThread { try readFile() }
+  }
+
+  private func readFile() throws(NodesFileError) -> NodeSnapshot {
     let identity: FileIdentity?
     let text: [UInt8]?
     do throws(SystemError) {
@@ -48,7 +53,7 @@ package struct FileNodeStore: NodeStore {
     do throws(SystemError) {
       var watch = try FileWatch(source)
       repeat {
-        continuation.yield(Result { try read() })
+        continuation.yield(Result { try readFile() })
         // The limit finds what no watched directory tells, such as a link changed half-way along the path.
         while try !watch.waitForChange(atMost: .seconds(30)) && !isOver.isRaised {}
       } while !isOver.isRaised

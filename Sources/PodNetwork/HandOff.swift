@@ -26,7 +26,17 @@ extension LeaseSource {
       throw CNIError(.tryAgainLater, "the node's lease cannot be used", details: error.description)
     }
     if let failure, lease == nil, isNeeded { throw CNIError(.tryAgainLater, remedy, details: failure) }
+    if lease != nil && helper == nil { tellOfDeadAgent() }
     return lease
+  }
+
+  /// Pods are served on the lease that is there, and the runtime's log says that nobody looks after it.
+  private func tellOfDeadAgent() {
+    guard (try? Files.identity(agentLock)) ?? nil != nil, (try? FileLock.isHeldExclusively(agentLock)) == false else {
+      return
+    }
+    StandardError.write(
+      "causeway-hostgw run is not at work on this node: its lease and its routes to other nodes stay as they are")
   }
 
   /// Says why the helper failed, where it was run and did.

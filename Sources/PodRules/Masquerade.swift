@@ -80,6 +80,11 @@ package enum Masquerade {
     }
   }
 
+  /// Removes the table with all rules of all pods; absence is success.
+  package static func removeTable(_ netfilter: inout NetfilterSocket) throws(NetlinkError) {
+    try netfilter.commit([.removeTable(table)], accepting: ENOENT)
+  }
+
   /// Whether the address is masqueraded for this owner.
   package static func holds(
     _ address: IPAddress, owner: String, _ netfilter: inout NetfilterSocket

@@ -73,6 +73,11 @@ package enum SpoofGuard {
     }
   }
 
+  /// Removes the table with all ports; absence is success.
+  package static func removeTable(_ netfilter: inout NetfilterSocket) throws(NetlinkError) {
+    try netfilter.commit([.removeTable(table)], accepting: ENOENT)
+  }
+
   /// Whether the port's pod is held to this MAC.
   package static func holds(
     port: String, mac: MACAddress, owner: String, _ netfilter: inout NetfilterSocket

@@ -28,12 +28,14 @@ enum AgentLock {
   }
 
   /// Runs one `sync`, when no agent runs and no other `sync`.
-  static func taking<Value>(turnIn stateDirectory: String, _ body: () throws -> Value) throws -> Value {
+  static func taking<Value>(
+    turnIn stateDirectory: String, _ body: () async throws -> Value
+  ) async throws -> Value {
     try Files.makeDirectory(stateDirectory)
     let deadline = MonotonicTime.now + limit
     let agent = try wait(agentPath(stateDirectory), .shared, deadline) { .agentRuns(path: $0) }
     let turn = try wait("\(stateDirectory)/sync.lock", .exclusive, deadline) { .syncTooLong(path: $0) }
-    let value = try body()
+    let value = try await body()
     _ = consume turn
     _ = consume agent
     return value

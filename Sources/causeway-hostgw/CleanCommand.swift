@@ -1,21 +1,46 @@
 internal import ArgumentParser
 internal import Linux
 internal import NodeRoutes
+internal import NodeRules
+internal import PodNetwork
 
 struct CleanCommand: CommandWithOptions {
   static let configuration = CommandConfiguration(
     commandName: "clean",
     abstract: "Remove what the helper made on this node.",
-    discussion: "Its routes and next hops, the lease and its copy. Refuses while an agent runs.")
+    discussion: """
+      Its rules, routes and next hops, the lease and its copy. Refuses while an agent runs. With --pods also the \
+      plugin's tables, leases and records; refuses while a pod's cable is here.
+      """)
 
   @OptionGroup var options: Options
+
+  @Flag(help: "Also what the plugin keeps of pods.")
+  var pods = false
 
   func run() throws {
     let agent = try NodeAgent(options)
     // The lock files stay: whoever waits for one of them would else hold the lock of a file that is no more.
     let lock = try AgentLock.claim(options.stateDir)
-    let routes = try agent.reconciler.clean()
+    let left = LeftByPods(stateDirectory: options.stateDir)
+    if pods {
+      let running = try left.runningPods()
+      guard running.isEmpty else { throw PodsRun(pods: running) }
+    }
+    let removal = try agent.reconciler.clean()
+    for change in removal.rules { print("\(change.verb.rawValue): \(change.subject)") }
+    print("routes removed: \(removal.routes); the lease is gone")
+    if pods { print("pods' tables are gone; addresses freed: \(try left.remove())") }
     _ = consume lock
-    print("routes removed: \(routes); the lease is gone")
+  }
+}
+
+/// `clean --pods` on a node that has pods.
+struct PodsRun: Error, CustomStringConvertible {
+  let pods: [String]
+
+  var description: String {
+    let names = pods.prefix(5).joined(separator: ", ") + (pods.count > 5 ? ", …" : "")
+    return "pods run on this node (\(names)): let the container runtime remove them first; nothing was touched"
   }
 }

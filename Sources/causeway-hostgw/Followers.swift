@@ -1,42 +1,87 @@
 internal import Linux
+internal import Logging
 internal import Netlink
 internal import NodeRoutes
+internal import NodeRules
+internal import NodeStores
 internal import ServiceLifecycle
 
 /// Hands every snapshot of the store on.
 struct StoreFollower: Service {
   let store: any NodeStore
   let news: News
+  let state: AgentState
 
   func run() async throws {
-    for await nodes in store.updates().cancelOnGracefulShutdown() { news.put(nodes) }
+    for await nodes in store.updates().cancelOnGracefulShutdown() {
+      state.note(nodes)
+      news.put(nodes)
+    }
   }
 }
 
 /// Says when links, addresses, routes or next hops change, and every 30 seconds in any case. The first word comes when
 /// it begins to listen: what changed before that is to be looked at.
 struct KernelFollower: Service {
-  let news: News
+  /// Told each time; they must be quick.
+  let listeners: [@Sendable () -> Void]
 
   func run() async throws {
-    let changes = try AsyncStream<Result<Void, any Error>>.kernelChanges()
+    let changes = try AsyncStream<Result<Void, any Error>>.words { (say) throws(NetlinkError) in
+      var events = try RouteEvents()
+      while say() { _ = try events.waitForChange(atMost: .seconds(30)) }
+    }
     for await change in changes.cancelOnGracefulShutdown() {
       try change.get()
-      news.look()
+      for listener in listeners { listener() }
     }
   }
 }
 
+/// Keeps this node's lease.
+struct LeaseService: Service {
+  let keeper: LeaseKeeper
+
+  func run() async throws {
+    await cancelWhenGracefulShutdown { await keeper.run() }
+  }
+}
+
+/// The same as `KernelFollower` for the rules: the helper's own table, its rules in chains of others, and chains that
+/// see forwarded packets.
+struct RulesFollower: Service {
+  let news: News
+  let logger: Logger
+
+  func run() async throws {
+    let changes = try AsyncStream<Result<Void, any Error>>.words { (say) throws(NetlinkError) in
+      var events = try NetfilterEvents(
+        table: RulesReconciler.tableName, comment: RulesReconciler.acceptComment)
+      while say() { _ = try events.waitForChange(atMost: .seconds(30)) }
+    }
+    for await change in changes.cancelOnGracefulShutdown() {
+      if case .failure(let error) = change {
+        // A kernel without nf_tables: the routes are kept all the same.
+        logger.warning("changes of the rules are not seen: \(error)")
+        break
+      }
+      news.lookAtRules()
+    }
+    try await gracefulShutdown()
+  }
+}
+
 extension AsyncStream where Element == Result<Void, any Error> {
-  /// From a thread of its own in this process's namespace; it lives as long as the process.
-  fileprivate static func kernelChanges() throws -> Self {
+  /// From a thread of its own in this process's namespace, which lives as long as the process. `body` calls what it is
+  /// given to say a word, and ends when that says that nobody listens.
+  fileprivate static func words(
+    _ body: @escaping @Sendable (_ say: () -> Bool) throws(NetlinkError) -> Void
+  ) throws -> Self {
     let (stream, continuation) = makeStream(bufferingPolicy: .bufferingNewest(1))
     try startThread {
       do throws(NetlinkError) {
-        var events = try RouteEvents()
-        while true {
-          if case .terminated = continuation.yield(.success(())) { return }
-          _ = try events.waitForChange(atMost: .seconds(30))
+        try body {
+          if case .terminated = continuation.yield(.success(())) { false } else { true }
         }
       } catch {
         continuation.yield(.failure(error))

@@ -1,8 +1,11 @@
 internal import ArgumentParser
 internal import Linux
+internal import NIOCore
 
 /// The command line.
 struct HostGateway: ParsableCommand {
+  static let version = "0.1.0"
+
   static let configuration = CommandConfiguration(
     commandName: "causeway-hostgw",
     abstract: "Keeps a plain kernel route to every other node's pods.",
@@ -10,7 +13,7 @@ struct HostGateway: ParsableCommand {
       Every option may also be given as an environment variable (CAUSEWAY_NODES_FILE for --nodes-file) and as a key \
       of the JSON file that --config names; flags win over the environment, the environment over the file.
       """,
-    version: "0.1.0",
+    version: version,
     subcommands: [RunCommand.self, SyncCommand.self, CleanCommand.self, StatusCommand.self])
 }
 
@@ -23,6 +26,11 @@ protocol CommandWithOptions: ParsableCommand {
 enum Main {
   static func main() async {
     CurrentProcess.ignoreBrokenPipes()
+    CurrentProcess.keepMemorySmall()
+    // One thread for all connections, of etcd's client and of the servers: there are few. Once anything has used the
+    // threads their number can't be changed.
+    NIOSingletons.groupLoopCountSuggestion = 1
+    NIOSingletons.blockingPoolThreadCountSuggestion = 1
     do {
       let arguments = try OptionSources.arguments(
         Array(CommandLine.arguments.dropFirst()), environment: CurrentProcess.environment, readFile: readFile)

@@ -1,3 +1,4 @@
+internal import ArgumentParser
 internal import Lease
 internal import Linux
 internal import Logging
@@ -11,24 +12,57 @@ struct NodeAgent: Sendable {
   let reconciler: Reconciler
   let files: PublishedLease
   let log: PassLog
+  /// What is put in place for the runtime, where that was asked for.
+  let networkConfiguration: NetworkConfigurationFile?
+  let conditions = AgentConditions()
+  /// Where the store gives leases.
+  let leaseKeeper: LeaseKeeper?
 
   init(_ options: Options) throws {
     self.options = options
-    store =
-      switch options.store {
-      case .file: FileNodeStore(path: options.nodesFile)
-      }
-    files = PublishedLease(
-      subnetFile: options.subnetFile, leaseCopy: options.leaseCopy, stateDirectory: options.stateDir)
-    let selection = NodeSelection(
-      name: NodeAgent.given(options.nodeName), hostName: try Sysctl.read("kernel/hostname") ?? "",
-      publicAddresses: [options.publicIp, options.publicIPv6].compactMap { $0 },
-      interface: NodeAgent.given(options.iface))
-    reconciler = Reconciler(selection: selection, files: files, masquerades: options.ipMasq)
+    networkConfiguration = try NodeAgent.networkConfiguration(options)
     log = PassLog(
       logger: Logger(label: "causeway-hostgw") { _ in
         LineLogHandler(options.logFormat, level: options.logLevel)
       })
+    files = PublishedLease(
+      subnetFile: options.subnetFile, leaseCopy: options.leaseCopy, stateDirectory: options.stateDir)
+    let selection = NodeSelection(
+      name: NodeAgent.given(options.nodeName), hostName: try Sysctl.read("kernel/hostname") ?? "",
+      interface: options.interfaceSelection)
+    reconciler = Reconciler(
+      selection: selection, files: files, switches: options.rules.ruleSwitches,
+      guardsSubnets: options.rules.blackholeRoute)
+    switch options.store {
+    case .file:
+      store = FileNodeStore(path: options.nodesFile)
+      leaseKeeper = nil
+    case .etcd:
+      try options.etcd.validateTogether()
+      let client = EtcdClient(options.etcd.access)
+      let view = EtcdView()
+      let addresses: EtcdNodeStore.OwnAddresses = { families, networks, present in
+        try await onThread {
+          try InterfaceChoice.addresses(
+            families, selection.interface, clusterNetworks: networks, present: present)
+        }
+      }
+      store = EtcdNodeStore(client, view, ownAddresses: addresses, conditions: conditions, logger: log.logger)
+      let settings = LeaseSettings(
+        ttl: options.etcd.subnetLeaseTTL, renewMargin: .seconds(options.etcd.subnetLeaseRenewMargin * 60),
+        files: [options.subnetFile, options.leaseCopy], hasPods: PodAddresses.areIn)
+      leaseKeeper = LeaseKeeper(
+        client, view, settings, ownAddresses: addresses, conditions: conditions, logger: log.logger)
+    }
+  }
+
+  private static func networkConfiguration(_ options: Options) throws -> NetworkConfigurationFile? {
+    switch (given(options.cniConfSource), given(options.cniConfFile)) {
+    case (let source?, let file?): return NetworkConfigurationFile(source: source, destination: file)
+    case (nil, nil): return nil
+    case (_?, nil): throw ValidationError("--cni-conf-source needs --cni-conf-file, the place to put it.")
+    case (nil, _?): throw ValidationError("--cni-conf-file needs --cni-conf-source, the file to put there.")
+    }
   }
 
   /// An empty value, such as a variable of a script that is not set, counts as none.

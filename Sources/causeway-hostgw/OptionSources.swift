@@ -11,7 +11,8 @@ enum OptionSources {
   static func arguments(
     _ arguments: [String], environment: (String) -> String?, readFile: (String) throws -> [UInt8]
   ) throws -> [String] {
-    let arguments = arguments.map(spelledOut)
+    // An empty value, such as a variable of a script that is not set, counts as none; an array can't have it.
+    let arguments = arguments.filter { !$0.hasSuffix("=") || list($0) == nil }.map(spelledOut)
     let given = try HostGateway.parseAsRoot(arguments)
     guard let options = (given as? any CommandWithOptions)?.options, let command = arguments.first else {
       return arguments
@@ -20,7 +21,22 @@ enum OptionSources {
     if let path = options.config ?? environment(variable("config")).flatMap({ $0.isEmpty ? nil : $0 }) {
       fromFile = try self.fromFile(readFile(path), name: path == "-" ? "standard input" : path)
     }
-    return [command] + fromFile + (try fromEnvironment(environment)) + arguments.dropFirst()
+    let fromEnvironment = try fromEnvironment(environment)
+    let flags = Array(arguments.dropFirst())
+    return [command] + without(lists: fromEnvironment + flags, fromFile) + without(lists: flags, fromEnvironment)
+      + flags
+  }
+
+  /// Of an option that is a list the last value would not win, all would count: a list has one source.
+  private static func without(lists higher: [String], _ lower: [String]) -> [String] {
+    let given = Set(higher.compactMap(list))
+    return lower.filter { argument in list(argument).map { !given.contains($0) } ?? true }
+  }
+
+  /// The name of the list that an argument is of: `--iface=eth0`, or `--iface` with a value behind it.
+  private static func list(_ argument: String) -> String? {
+    guard argument.hasPrefix("--"), let name = argument.dropFirst(2).split(separator: "=").first else { return nil }
+    return Options.lists.contains(String(name)) ? String(name) : nil
   }
 
   /// `--ip-masq` is `--ip-masq=true`, as Go's flags have it.
@@ -47,21 +63,33 @@ enum OptionSources {
     } catch {
       throw ValidationError("\(file): \(error)")
     }
-    return try fields.object.members.compactMap { member in
+    return try fields.object.members.flatMap { member in
       guard Options.names.contains(member.name) else {
         throw ValidationError(
           "\(file): unknown key \"\(member.name)\"; known are \(Options.names.joined(separator: ", "))")
       }
-      let value: String
-      switch member.value {
-      case .null: return nil
-      case .string(let string): value = string
-      case .bool(let bool): value = "\(bool)"
-      case .integer(let integer): value = "\(integer)"
-      case .real, .array, .object:
-        throw ValidationError("\(file): \(member.name) must be a string, a whole number, true or false")
+      return try texts(member.value, of: member.name, file).map { text in
+        try checked("--\(member.name)=\(text)", source: "\(file), key \"\(member.name)\"")
       }
-      return try checked("--\(member.name)=\(value)", source: "\(file), key \"\(member.name)\"")
+    }
+  }
+
+  /// The values of a key, as they would be written on the command line.
+  private static func texts(_ value: JSONValue, of name: String, _ file: String) throws -> [String] {
+    switch value {
+    case .null: return []
+    case .string(let string): return string.isEmpty && Options.lists.contains(name) ? [] : [string]
+    case .bool(let bool): return ["\(bool)"]
+    case .integer(let integer): return ["\(integer)"]
+    case .array(let values) where Options.lists.contains(name):
+      return try values.map { value in
+        guard case .string(let string) = value else {
+          throw ValidationError("\(file): \(name) must be a string or a list of strings")
+        }
+        return string
+      }
+    case .real, .array, .object:
+      throw ValidationError("\(file): \(name) must be a string, a whole number, true or false")
     }
   }
 

@@ -6,6 +6,7 @@ internal import NodeRoutes
 /// Where the nodes come from.
 enum StoreKind: String, CaseIterable {
   case file
+  case etcd
 }
 
 /// The options of every command. Each may also stand in the environment and in a configuration file, see `OptionSources`.
@@ -15,17 +16,34 @@ struct Options: ParsableArguments {
       "Read options from a JSON file, - for standard input; its keys are the long names.", valueName: "file"))
   var config: String?
 
-  @Option(help: ArgumentHelp("Where the nodes come from: file.", valueName: "store"), transform: Options.store)
+  @Option(help: ArgumentHelp("Where the nodes come from: file or etcd.", valueName: "store"), transform: Options.store)
   var store = StoreKind.file
 
   @Option(help: ArgumentHelp("The nodes and the cluster's network, as JSON.", valueName: "file"))
   var nodesFile = "/etc/causeway/nodes.json"
 
+  @OptionGroup(title: "Options of etcd") var etcd: EtcdOptions
+
   @Option(help: "Which node this is. (default: the host name, else by address)")
   var nodeName: String?
 
-  @Option(help: ArgumentHelp("The link that holds this node's addresses.", valueName: "name or address"))
-  var iface: String?
+  @Option(
+    help: ArgumentHelp(
+      "The link that holds this node's addresses; of several (repeated, or with commas) the first that does. (default: that of the default route)",
+      valueName: "name or address"))
+  var iface: [String] = []
+
+  @Option(
+    help: ArgumentHelp(
+      "The same by a pattern that is looked for in names and addresses, after --iface; may be repeated.",
+      valueName: "regular expression"), transform: Options.pattern)
+  var ifaceRegex: [String] = []
+
+  @Option(
+    help: ArgumentHelp(
+      "The same by an address that the kernel sends to by that link, after the others; may be repeated, or with commas.",
+      valueName: "address"), transform: Options.addresses)
+  var ifaceCanReach: [[IPAddress]] = []
 
   @Option(
     help: ArgumentHelp("The IPv4 address by which other nodes reach this one.", valueName: "address"),
@@ -47,11 +65,22 @@ struct Options: ParsableArguments {
   @Option(help: ArgumentHelp("A copy of the lease that survives a reboot.", valueName: "file"))
   var leaseCopy = "/var/lib/causeway/lease.env"
 
+  @OptionGroup(title: "Options of rules and blackhole routes") var rules: RuleOptions
+
   @Option(
-    help:
-      "This node masquerades by rules of its own, so the plugin shall not (FLANNEL_IPMASQ); --ip-masq alone means true."
-  )
-  var ipMasq = false
+    help: ArgumentHelp("The runtime's network configuration, to be put in --cni-conf-file.", valueName: "file"))
+  var cniConfSource: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Where the runtime reads it; it is put there last, when pods can be served.", valueName: "file"))
+  var cniConfFile: String?
+
+  @Option(help: ArgumentHelp("Where /healthz, /readyz and /metrics are served.", valueName: "address"))
+  var healthzIp = "127.0.0.1"
+
+  @Option(help: ArgumentHelp("The port for them; 0 for none.", valueName: "port"), transform: Options.port)
+  var healthzPort = 0
 
   @Option(
     help: ArgumentHelp(
@@ -63,18 +92,54 @@ struct Options: ParsableArguments {
   var logFormat = LogFormat.text
 
   /// The long names of all options but `config`, which names the other source itself.
-  static let names = [
-    "store", "nodes-file", "node-name", "iface", "public-ip", "public-ipv6", "subnet-file", "state-dir",
-    "lease-copy", "ip-masq", "log-level", "log-format",
-  ]
+  static let names =
+    [
+      "store", "nodes-file", "node-name", "iface", "iface-regex", "iface-can-reach", "public-ip", "public-ipv6",
+      "subnet-file", "state-dir", "lease-copy", "cni-conf-source", "cni-conf-file", "healthz-ip", "healthz-port",
+      "log-level", "log-format",
+    ] + EtcdOptions.names + RuleOptions.names
   /// Those that may stand without a value, which then is true.
-  static let switches: Set = ["ip-masq"]
+  static let switches = RuleOptions.switches
+  /// Those that may be given more than once; all values come from one source.
+  static let lists: Set = ["iface", "iface-regex", "iface-can-reach"]
+
+  /// Which links and addresses are this node's. An empty value, such as a variable of a script that is not set, counts
+  /// as none.
+  var interfaceSelection: InterfaceSelection {
+    InterfaceSelection(
+      names: iface.flatMap { $0.split(separator: ",").map { String($0) } }, patterns: ifaceRegex.filter { !$0.isEmpty },
+      reachable: ifaceCanReach.flatMap { $0 }, publicAddresses: [publicIp, publicIPv6].compactMap { $0 })
+  }
 
   private static func address(_ text: String, _ family: IPFamily) throws -> IPAddress {
     guard let address = IPAddress(text), address.family == family else {
       throw ValidationError("'\(text)' is no \(family) address.")
     }
     return address
+  }
+
+  private static func addresses(_ text: String) throws -> [IPAddress] {
+    try text.split(separator: ",").map { part in
+      guard let address = IPAddress(String(part)) else { throw ValidationError("'\(part)' is no address.") }
+      return address
+    }
+  }
+
+  private static func port(_ text: String) throws -> Int {
+    guard let port = Int(text), (0...65535).contains(port) else {
+      throw ValidationError("'\(text)' is no port: give a number from 0 to 65535.")
+    }
+    return port
+  }
+
+  /// The pattern itself, where it is one.
+  private static func pattern(_ text: String) throws -> String {
+    do {
+      _ = try InterfacePattern(text)
+    } catch {
+      throw ValidationError("'\(text)' is no regular expression: \(error)")
+    }
+    return text
   }
 
   private static func store(_ text: String) throws -> StoreKind {

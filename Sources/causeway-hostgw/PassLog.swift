@@ -2,6 +2,7 @@ internal import Addresses
 internal import Lease
 internal import Logging
 internal import NodeRoutes
+internal import NodeRules
 
 /// Tells what a pass did and what stands in the way: at `info` and above only where something has changed.
 struct PassLog: Sendable {
@@ -15,6 +16,9 @@ struct PassLog: Sendable {
 
   /// - Parameter previous: the pass before, whose troubles are known.
   func tell(_ report: Reconciler.Report, previous: Reconciler.Report? = nil) {
+    for change in report.rules.changes {
+      logger.info("\(change.verb.rawValue)", metadata: ["rules": "\(change.subject)"])
+    }
     tell(report.changes)
     let known = Set(previous?.peers.compactMap(Trouble.init) ?? [])
     let troubles = report.peers.compactMap(Trouble.init).filter { !known.contains($0) }
@@ -25,7 +29,12 @@ struct PassLog: Sendable {
         metadata: ["node": "\(trouble.node)", "subnet": "\(trouble.subnet)"])
     }
     if level == .debug { logger.warning("no route to \(troubles.count) subnets; see causeway-hostgw status") }
-    for problem in report.problems where previous?.problems.contains(problem) != true { logger.warning("\(problem)") }
+    let told = Set((previous?.problems ?? []) + (previous?.warnings ?? []))
+    let problems = (report.problems + report.warnings).filter { !told.contains($0) }
+    for problem in problems.prefix(PassLog.readable) { logger.warning("\(problem)") }
+    if problems.count > PassLog.readable {
+      logger.warning("and \(problems.count - PassLog.readable) more of that kind")
+    }
     if report.isNewLease {
       logger.info(
         "lease written",

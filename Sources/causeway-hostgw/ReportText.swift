@@ -1,6 +1,7 @@
 internal import Addresses
 internal import Lease
 internal import NodeRoutes
+internal import NodeRules
 
 /// A report for people.
 enum ReportText {
@@ -17,7 +18,7 @@ enum ReportText {
         current = peer.node
       }
     }
-    return lines + report.problems
+    return lines + report.problems + report.warnings
   }
 
   private static func phrase(_ peer: PeerRoute) -> String {
@@ -26,25 +27,5 @@ enum ReportText {
     if let link = peer.link { words.append("dev \(link)") }
     words.append(peer.stateName)
     return words.joined(separator: " ") + (peer.reason.map { " (\($0))" } ?? "")
-  }
-
-  /// A table with a heading, its columns as wide as they must be.
-  static func table(_ report: Reconciler.Report) -> [String] {
-    var rows = [["NODE", "SUBNET", "NEXT HOP", "DEVICE", "STATE", "REASON"]]
-    for peer in report.peers {
-      rows.append([
-        peer.node, peer.subnet.map(\.description) ?? "-", peer.gateway.map(\.description) ?? "-",
-        peer.link ?? "-",
-        peer.stateName, peer.reason ?? "",
-      ])
-    }
-    let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
-    return rows.map { row in
-      let cells = zip(row, widths).map { cell, width in
-        cell + String(repeating: " ", count: width - cell.count)
-      }
-      let line = cells.joined(separator: "  ")
-      return String(line[..<(line.lastIndex { $0 != " " }.map(line.index(after:)) ?? line.startIndex)])
-    }
   }
 }

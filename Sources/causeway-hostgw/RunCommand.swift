@@ -2,14 +2,15 @@ internal import ArgumentParser
 internal import Linux
 internal import Logging
 internal import NodeRoutes
+internal import NodeStores
 internal import ServiceLifecycle
 internal import UnixSignals
 
 struct RunCommand: AsyncParsableCommand, CommandWithOptions {
   static let configuration = CommandConfiguration(
     commandName: "run",
-    abstract: "Keep routes and lease as they must be, until SIGTERM.",
-    discussion: "Follows the nodes and the kernel. The routes stay when it stops.")
+    abstract: "Keep rules, routes and lease as they must be, until SIGTERM.",
+    discussion: "Follows the nodes and the kernel. Rules and routes stay when it stops.")
 
   @OptionGroup var options: Options
 
@@ -17,20 +18,29 @@ struct RunCommand: AsyncParsableCommand, CommandWithOptions {
     let agent = try NodeAgent(options)
     let lock = try AgentLock.claim(options.stateDir)
     let news = News()
+    let state = AgentState(agent.leaseKeeper == nil ? nil : agent.conditions)
     // Told apart from the agent's own words: what the group says about its services is for those who look for it.
     var groupLogger = agent.log.logger
     if options.logLevel > .debug { groupLogger.logLevel = .error }
+    var services: [any Service] = [
+      StoreFollower(store: agent.store, news: news, state: state),
+      RouteKeeper(agent: agent, news: news, state: state),
+    ]
+    var listeners: [@Sendable () -> Void] = [{ news.look() }]
+    if let keeper = agent.leaseKeeper {
+      services.append(LeaseService(keeper: keeper))
+      listeners.append { keeper.look() }
+    }
+    services += [KernelFollower(listeners: listeners), RulesFollower(news: news, logger: agent.log.logger)]
+    services += HealthServer(agent: agent, state: state).services(logger: groupLogger)
     var configuration = ServiceGroupConfiguration(
-      services: [
-        .init(service: StoreFollower(store: agent.store, news: news)),
-        .init(service: KernelFollower(news: news)),
-        .init(service: RouteKeeper(agent: agent, news: news)),
-      ], gracefulShutdownSignals: [.sigterm, .sigint], logger: groupLogger)
+      services: services.map { .init(service: $0) }, gracefulShutdownSignals: [.sigterm, .sigint],
+      logger: groupLogger)
     configuration.maximumGracefulShutdownDuration = .seconds(5)
     let group = ServiceGroup(configuration: configuration)
     agent.log.logger.info("started", metadata: ["store": "\(agent.store.source)"])
     try await group.run()
-    agent.log.logger.info("stopped; the routes stay")
+    agent.log.logger.info("stopped; rules and routes stay")
     _ = consume lock
   }
 }

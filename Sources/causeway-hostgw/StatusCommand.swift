@@ -1,104 +1,56 @@
-internal import Addresses
 internal import ArgumentParser
+internal import AsyncHTTPClient
 internal import JSON
-internal import Lease
 internal import Linux
-internal import NodeRoutes
+internal import NIOCore
 
-struct StatusCommand: CommandWithOptions {
+struct StatusCommand: AsyncParsableCommand, CommandWithOptions {
   static let configuration = CommandConfiguration(
     commandName: "status",
     abstract: "Show this node's view: lease, nodes, next hops, state and reason.",
-    discussion: "Exits with 1 where the nodes can't be read or this machine is none of them. Touches nothing."
-  )
+    discussion: """
+      Asks the agent where one runs, else the store and the kernel. Exits with 1 where the nodes can't be read or this \
+      machine is none of them. Touches nothing.
+      """)
 
   @OptionGroup var options: Options
 
   @Flag(help: "For programs.")
   var json = false
 
-  func run() throws {
-    let view = try StatusView(NodeAgent(options))
+  func run() async throws {
+    let object: JSONObject
+    if let told = await StatusCommand.askAgent(options.stateDir) {
+      object = told
+    } else {
+      object = try await StatusView(NodeAgent(options)).object
+    }
     if json {
-      print(try JSONValue.object(view.object).text(.indented(2)))
+      print(try JSONValue.object(object).text(.indented(2)))
     } else {
-      print(view.lines.joined(separator: "\n"))
+      let isColored = CurrentProcess.writesToTerminal && CurrentProcess.environment("NO_COLOR") == nil
+      print(StatusText(object, isColored: isColored).lines.joined(separator: "\n"))
     }
-    if view.failure != nil { throw ExitCode.failure }
-  }
-}
-
-/// What `status` shows.
-struct StatusView {
-  let source: String
-  /// `nil` where that can't be told, for want of the right to look.
-  let isAgentRunning: Bool?
-  let subnetFile: String
-  /// What the plugin is told now.
-  let lease: SubnetLease?
-  let report: Reconciler.Report?
-  let failure: String?
-
-  init(_ agent: NodeAgent) {
-    source = agent.store.source
-    isAgentRunning = try? FileLock.isHeldExclusively(AgentLock.agentPath(agent.options.stateDir))
-    subnetFile = agent.files.subnetFile
-    lease = (try? SubnetLease.read(subnetFile)) ?? nil
-    do {
-      report = try agent.reconciler.inspect(agent.store.read())
-      failure = nil
-    } catch {
-      report = nil
-      let consolation = isAgentRunning == true ? "; the agent keeps the routes of the last nodes that it could use" : ""
-      failure = "\(error)\(consolation)"
-    }
+    if object["node"] == .null { throw ExitCode.failure }
   }
 
-  var lines: [String] {
-    let agent = isAgentRunning.map { $0 ? "runs" : "does not run" } ?? "can't be seen (try as root)"
-    var lines = [
-      "Node:   \(report?.own.node.name ?? "unknown")", "Store:  file \(source)", "Agent:  \(agent)",
-    ]
-    if let lease {
-      let subnets = lease.subnets.map { "\($0.network)" }.joined(separator: ", ")
-      lines.append(
-        "Lease:  \(subnets), MTU \(lease.mtuBytes), masquerade \(lease.masquerades) (\(subnetFile))")
-    } else {
-      lines.append("Lease:  none (\(subnetFile))")
-    }
-    if let failure { lines.append("Error:  \(failure)") }
-    for problem in report?.problems ?? [] { lines.append("Error:  \(problem)") }
-    if let report { lines += [""] + ReportText.table(report) }
-    return lines
-  }
-
-  /// The same for programs; keys stay, new ones may join.
-  var object: JSONObject {
-    [
-      "node": report.map { .string($0.own.node.name) } ?? .null,
-      "store": ["kind": "file", "source": .string(source)],
-      "agentRunning": isAgentRunning.map { .bool($0) } ?? .null,
-      "lease": lease.map(leaseValue) ?? .null,
-      "peers": .array(report?.peers.map(StatusView.value) ?? []),
-      "errors": .array(([failure].compactMap { $0 } + (report?.problems ?? [])).map { .string($0) }),
-    ]
-  }
-
-  private func leaseValue(_ lease: SubnetLease) -> JSONValue {
-    [
-      "file": .string(subnetFile), "networks": .array(lease.networks.map { .string("\($0)") }),
-      "subnets": .array(lease.subnets.map { .string("\($0)") }), "mtu": .integer(Int64(lease.mtuBytes)),
-      "ipMasq": .bool(lease.masquerades),
-    ]
-  }
-
-  private static func value(_ peer: PeerRoute) -> JSONValue {
-    [
-      "node": .string(peer.node), "family": .string("\(peer.family)"),
-      "subnet": peer.subnet.map { .string("\($0)") } ?? .null,
-      "nextHop": peer.gateway.map { .string("\($0)") } ?? .null,
-      "device": peer.link.map { .string($0) } ?? .null, "state": .string(peer.stateName),
-      "reason": peer.reason.map { .string($0) } ?? .null,
-    ]
+  /// What the agent says; `nil` where none answers.
+  private static func askAgent(_ stateDirectory: String) async -> JSONObject? {
+    let path = HealthServer.socketPath(stateDirectory)
+    guard (try? Files.identity(path)) ?? nil != nil else { return nil }
+    let host = path.utf8.map { byte in
+      let isPlain = (byte >= 0x30 && byte <= 0x39) || (byte | 0x20 >= 0x61 && byte | 0x20 <= 0x7A)
+      return isPlain ? String(UnicodeScalar(byte)) : "%" + (byte < 16 ? "0" : "") + String(byte, radix: 16)
+    }.joined()
+    let limit = 64 << 20
+    guard
+      let response = try? await HTTPClient.shared.execute(
+        HTTPClientRequest(url: "http+unix://\(host)/status"), timeout: .seconds(10)),
+      let body = try? await response.body.collect(upTo: limit),
+      let view = (try? JSONValue(parsing: Array(body.readableBytesView)))?.object,
+      // Not an error in JSON.
+      view["agentRunning"] == true
+    else { return nil }
+    return view
   }
 }

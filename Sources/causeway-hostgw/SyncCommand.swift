@@ -1,18 +1,25 @@
 internal import ArgumentParser
 internal import NodeRoutes
 
-struct SyncCommand: CommandWithOptions {
+struct SyncCommand: AsyncParsableCommand, CommandWithOptions {
   static let configuration = CommandConfiguration(
     commandName: "sync",
-    abstract: "Bring routes and lease up to date once.",
-    discussion: "Exits with 0 only if every wanted route is in the kernel. Prints one line for each node.")
+    abstract: "Bring rules, routes and lease up to date once.",
+    discussion:
+      "Exits with 0 only if all rules and every wanted route are in the kernel. Prints one line for each node.")
 
   @OptionGroup var options: Options
 
-  func run() throws {
+  func run() async throws {
+    guard options.store == .file else {
+      throw ValidationError(
+        "sync works with --store file only: a lease of \(options.store.rawValue) must be renewed, which an agent does; "
+          + "use causeway-hostgw run.")
+    }
     let agent = try NodeAgent(options)
-    let report = try AgentLock.taking(turnIn: options.stateDir) {
-      try agent.reconciler.reconcile(agent.store.read())
+    let report = try await AgentLock.taking(turnIn: options.stateDir) {
+      let nodes = try await agent.store.read()
+      return try agent.reconciler.reconcile(nodes)
     }
     agent.log.tell(report)
     print(ReportText.lines(report).joined(separator: "\n"))

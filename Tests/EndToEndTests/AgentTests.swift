@@ -6,37 +6,14 @@ import TestSupport
 /// `causeway-hostgw run`: the agent keeps what `sync` makes.
 @Suite(.requiresRoot, .timeLimit(.minutes(1)))
 struct AgentTests {
-  private static let routes = [
-    "10.244.2.0/24 via 192.0.2.12", "10.244.3.0/24 via 192.0.2.13",
-    "fd00:10:244:2::/64 via 2001:db8::12", "fd00:10:244:3::/64 via 2001:db8::13",
-  ]
-
-  /// A node of three whose agent has made its routes.
-  private final class Fixture {
-    let cluster: Cluster
-    let node: TestNode
-    let agent: RunningProgram
-
-    init() throws {
-      cluster = try Cluster(3)
-      node = cluster.nodes[0]
-      agent = try node.start([Binaries.hostgw, "run"])
-      try expectRoutes(AgentTests.routes)
-    }
-
-    func expectRoutes(_ routes: [String], within limit: Duration = .seconds(5)) throws {
-      let came = try eventually(within: limit) { try node.podRoutes() == routes }
-      let now = try node.podRoutes()
-      #expect(came, "\(now)\n\(agent.output)")
-    }
-  }
+  private typealias Fixture = AgentFixture
 
   @Test func followsTheFileThroughRename() throws {
     let fixture = try Fixture()
     try Cluster.write(Cluster.nodesFile([0, 2]), to: fixture.node)
-    try fixture.expectRoutes([AgentTests.routes[1], AgentTests.routes[3]])
+    try fixture.expectRoutes([AgentFixture.routes[1], AgentFixture.routes[3]])
     try Cluster.write(Cluster.nodesFile(0..<3), to: fixture.node)
-    try fixture.expectRoutes(AgentTests.routes)
+    try fixture.expectRoutes(AgentFixture.routes)
   }
 
   /// A ConfigMap is a link to a link to a directory; an update swaps the one in the middle.
@@ -60,10 +37,10 @@ struct AgentTests {
     let fixture = try Fixture()
     try Cluster.write("broken", to: fixture.node)
     #expect(eventually { fixture.agent.output.contains("nodes.json") }, "\(fixture.agent.output)")
-    #expect(try fixture.node.podRoutes() == AgentTests.routes)
+    #expect(try fixture.node.podRoutes() == AgentFixture.routes)
     #expect(fixture.agent.isRunning)
     try Cluster.write(Cluster.nodesFile([0, 1]), to: fixture.node)
-    try fixture.expectRoutes([AgentTests.routes[0], AgentTests.routes[2]])
+    try fixture.expectRoutes([AgentFixture.routes[0], AgentFixture.routes[2]])
   }
 
   @Test func aFileThatCannotBeLookedAtEndsNoAgent() throws {
@@ -71,7 +48,7 @@ struct AgentTests {
     try fixture.node.sh("ln -sfn nodes.json /etc/causeway/nodes.json")
     #expect(eventually { fixture.agent.output.contains("symbolic links") }, "\(fixture.agent.output)")
     try Cluster.write(Cluster.nodesFile([0, 2]), to: fixture.node)
-    try fixture.expectRoutes([AgentTests.routes[1], AgentTests.routes[3]])
+    try fixture.expectRoutes([AgentFixture.routes[1], AgentFixture.routes[3]])
   }
 
   @Test(arguments: [
@@ -81,7 +58,7 @@ struct AgentTests {
   func bringsBack(_ damage: String) throws {
     let fixture = try Fixture()
     try fixture.node.sh(damage)
-    try fixture.expectRoutes(AgentTests.routes)
+    try fixture.expectRoutes(AgentFixture.routes)
   }
 
   @Test func aLinkThatWentDownAndUpHasItsRoutesAgain() throws {
@@ -90,7 +67,21 @@ struct AgentTests {
     #expect(try eventually { try fixture.node.podRoutes().isEmpty })
     // The kernel forgets IPv6 addresses on the way; who manages the link puts them back.
     try fixture.node.sh("ip link set eth0 up && ip address add 2001:db8::11/64 dev eth0 nodad")
-    try fixture.expectRoutes(AgentTests.routes)
+    try fixture.expectRoutes(AgentFixture.routes)
+  }
+
+  /// So many notifications that the kernel drops some, among them that of the route.
+  @Test func whatIsLostWithoutNoticeComesBack() throws {
+    let fixture = try Fixture()
+    fixture.agent.signal(19)
+    try fixture.node.sh(
+      """
+      for n in $(seq 0 255); do for m in $(seq 0 255); do echo "route add 100.$n.$m.0/24 dev eth0"; done; done |
+        ip -batch -
+      ip route del 10.244.2.0/24
+      """)
+    fixture.agent.signal(18)
+    try fixture.expectRoutes(AgentFixture.routes)
   }
 
   @Test func pingsGoOnWhileRoutesAreRepaired() throws {
@@ -100,7 +91,7 @@ struct AgentTests {
     try peer.sh("ip link add pods type bridge && ip address add 10.244.2.1/24 dev pods && ip link set pods up")
     // The agent may be so quick that `ip` gives up.
     try fixture.node.sh("ip route flush proto 202 || true")
-    try fixture.expectRoutes(AgentTests.routes)
+    try fixture.expectRoutes(AgentFixture.routes)
     #expect(try fixture.node.run(["ping", "-nc", "1", "-W", "2", "10.244.2.1"]).status == 0)
   }
 
@@ -108,7 +99,7 @@ struct AgentTests {
     let fixture = try Fixture()
     fixture.agent.signal(15)
     #expect(try fixture.agent.exitStatus(within: .seconds(5)) == 0, "\(fixture.agent.output)")
-    #expect(try fixture.node.podRoutes() == AgentTests.routes)
+    #expect(try fixture.node.podRoutes() == AgentFixture.routes)
     #expect(try fixture.node.run(["test", "-e", "/run/causeway/subnet.env"]).status == 0)
   }
 

@@ -48,4 +48,46 @@ struct RoutePlanTests {
     #expect(try node.ip(json: "route", "show", "proto", "202").isEmpty)
     #expect(try node.ip(json: "nexthop", "show").isEmpty)
   }
+
+  /// As a link that loses its carrier takes its next hops between the look and the deed.
+  @Test func whatGoesMeanwhileIsNotLeftOver() throws {
+    let node = try TestNode()
+    try node.addUplink(addresses: "192.0.2.1/24")
+    let own = (name: "a", ip: "192.0.2.1", subnet: "10.244.1.0/24")
+    try pass(node, snapshot([own, ("b", "192.0.2.2", "10.244.2.0/24")]), hasNextHops: true)
+    try node.sh("ip route add 10.244.3.0/24 via 192.0.2.3 proto 202")
+    var socket = try node.routeSocket()
+    let state = try NetworkState.read(&socket)
+    let alone = try snapshot([own])
+    let plan = try RoutePlan(
+      alone, own: OwnNode(alone, NodeSelection(hostName: "a"), state: state), state: state)
+    #expect(plan.staleRoutes.count == 2)
+    try node.sh("ip nexthop flush && ip route del 10.244.3.0/24")
+    let outcome = try socket.apply(plan)
+    #expect(outcome.failures.isEmpty, "\(outcome.failures)")
+    #expect(outcome.changes.isEmpty)
+  }
+
+  /// Two nodes swap their addresses: what is known of their hardware addresses is the other's, unless set by hand.
+  @Test(arguments: [true, false])
+  func aGatewayThatAnotherNodeTookIsAskedForAnew(_ hasNextHops: Bool) throws {
+    let node = try TestNode()
+    try node.addUplink(addresses: "192.0.2.1/24")
+    let own = (name: "a", ip: "192.0.2.1", subnet: "10.244.1.0/24")
+    func nodes(_ gateways: [String]) throws -> NodeSnapshot {
+      try snapshot(
+        [own] + gateways.enumerated().map { ("n\($0)", $1, "10.244.\($0 + 2).0/24") })
+    }
+    try pass(node, nodes(["192.0.2.2", "192.0.2.3", "192.0.2.4", "192.0.2.5"]), hasNextHops: hasNextHops)
+    try node.sh(
+      """
+      for n in 2 3 5; do ip neighbour replace 192.0.2.$n lladdr 02:00:00:00:00:0$n dev eth0 nud reachable; done
+      ip neighbour replace 192.0.2.4 lladdr 02:00:00:00:00:04 dev eth0 nud permanent
+      """)
+    try pass(node, nodes(["192.0.2.3", "192.0.2.4", "192.0.2.2", "192.0.2.5"]), hasNextHops: hasNextHops)
+    let known = try node.ip(json: "neighbour", "show", "dev", "eth0").compactMap { entry in
+      entry["lladdr"] == nil ? nil : entry["dst"]?.string
+    }
+    #expect(known.sorted() == ["192.0.2.4", "192.0.2.5"])
+  }
 }

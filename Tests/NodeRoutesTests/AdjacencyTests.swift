@@ -32,10 +32,28 @@ import Testing
     #expect(peer.reason == "eth0, the link to 192.0.2.0/24, is down")
   }
 
+  /// Only next-hop objects need one: routes with gateways stay without.
+  @Test func aLinkWithoutCarrierIsNamedAndAnotherOneTaken() throws {
+    let pulled = Scenario.link(2, "eth0", flags: 0x3)
+    let peer = try fate("192.0.2.7") { $0.state.links[1] = pulled }
+    #expect(peer.reason == "eth0, the link to 192.0.2.0/24, has no carrier")
+    let inline = try fate("192.0.2.7") {
+      $0.state.links[1] = pulled
+      $0.state.nextHops = nil
+    }
+    #expect(inline.link == "eth0")
+    let second = try fate("192.0.2.7") {
+      $0.state.links[1] = pulled
+      $0.state.links.append(Scenario.link(3, "eth1"))
+      $0.state.addresses.append(LinkAddress(prefix("192.0.2.50/24"), linkIndex: 3))
+    }
+    #expect(second.link == "eth1")
+  }
+
   /// IFF_POINTOPOINT, IFF_NOARP, and no IFF_BROADCAST.
   @Test(arguments: [0x1 | 0x10, 0x1 | 0x2 | 0x80, 0x1] as [UInt32])
   func aLinkThatResolvesNoNeighboursIsNone(flags: UInt32) throws {
-    let peer = try fate("192.0.2.7") { $0.state.links[1] = Scenario.link(2, "eth0", flags: flags) }
+    let peer = try fate("192.0.2.7") { $0.state.links[1] = Scenario.link(2, "eth0", flags: flags | 0x10000) }
     #expect(peer.reason == "eth0, the link to 192.0.2.0/24, resolves no neighbours")
   }
 
@@ -77,6 +95,16 @@ import Testing
       ]
     }
     #expect(peer.link == "narrow")
+  }
+
+  @Test func aRouteWithoutGatewayTellsOfANetworkToo() throws {
+    let change: (inout Scenario) -> Void = {
+      $0.state.addresses[1] = LinkAddress(prefix("192.0.2.1/32"), linkIndex: 2)
+      $0.state.onLinkNetworks = [(prefix("192.0.2.0/25"), 2)]
+    }
+    #expect(try fate("192.0.2.7", change).link == "eth0")
+    let reason = try #require(try fate("192.0.2.200", change).reason)
+    #expect(reason.contains("192.0.2.1/32 on eth0, 192.0.2.0/25 on eth0"), "\(reason)")
   }
 
   @Test func aGoodLinkIsTakenWhereABetterOneIsDown() throws {

@@ -18,17 +18,19 @@ import Testing
 
   @Test func byNameByAddressByHostNameByAnyAddressOfOurs() throws {
     #expect(try name(NodeSelection(name: "a", hostName: "b")) == "a")
-    #expect(try name(NodeSelection(hostName: "b", publicAddresses: [address("192.0.2.1")])) == "a")
+    #expect(
+      try name(NodeSelection(hostName: "b", interface: InterfaceSelection(publicAddresses: [address("192.0.2.1")])))
+        == "a")
     #expect(try name(NodeSelection(hostName: "a")) == "a")
     #expect(try name(NodeSelection(hostName: "elsewhere")) == "a")
-    #expect(try name(NodeSelection(hostName: "elsewhere", interface: "eth0")) == "a")
-    #expect(try name(NodeSelection(hostName: "elsewhere", interface: "192.0.2.1")) == "a")
+    #expect(try name(NodeSelection(hostName: "elsewhere", interface: InterfaceSelection(names: ["eth0"]))) == "a")
+    #expect(try name(NodeSelection(hostName: "elsewhere", interface: InterfaceSelection(names: ["192.0.2.1"]))) == "a")
   }
 
   @Test func whatWasLookedForIsNamed() throws {
     #expect(try error(NodeSelection(name: "x", hostName: "a")) == .unknownName("x", known: "a, b, c"))
     #expect(
-      try error(NodeSelection(hostName: "a", publicAddresses: [address("192.0.2.9")]))
+      try error(NodeSelection(hostName: "a", interface: InterfaceSelection(publicAddresses: [address("192.0.2.9")])))
         == .unknownAddress(address("192.0.2.9")))
     #expect(
       try error(NodeSelection(hostName: "x")) { $0.snapshot.nodes.removeFirst() }
@@ -37,7 +39,9 @@ import Testing
       try error(NodeSelection(hostName: "x")) {
         $0.state.addresses.append(LinkAddress(prefix("192.0.2.2/24"), linkIndex: 2))
       } == .ambiguous(first: "a", second: "b"))
-    #expect(try error(NodeSelection(hostName: "a", interface: "eth7")) == .noInterface("eth7", links: "lo, eth0"))
+    #expect(
+      try error(NodeSelection(hostName: "a", interface: InterfaceSelection(names: ["eth7"])))
+        == .noInterface("--iface eth7", links: "lo, eth0"))
   }
 
   @Test func ourAddressMustBeOnOneOfOurLinks() throws {
@@ -45,17 +49,41 @@ import Testing
       try error(NodeSelection(hostName: "b"))
         == .notOurs(node: "b", wanted: "192.0.2.2", addresses: "192.0.2.1 on eth0, fd00:2::1 on eth0"))
     #expect(
-      try error(NodeSelection(name: "a", hostName: "", publicAddresses: [address("192.0.2.9")]))
+      try error(
+        NodeSelection(name: "a", hostName: "", interface: InterfaceSelection(publicAddresses: [address("192.0.2.9")])))
         == .otherAddress(node: "a", given: address("192.0.2.9"), found: "192.0.2.1"))
     #expect(
       try error(NodeSelection(hostName: "a")) { $0.snapshot.nodes[0].publicIP = nil } == .noAddress(node: "a"))
     #expect(try error(NodeSelection(hostName: "a")) { $0.snapshot.nodes[0].subnet = nil } == .noSubnet(node: "a"))
     // On a link, but not on the one that was given.
     #expect(throws: OwnNodeError.self) {
-      try name(NodeSelection(hostName: "a", interface: "eth1")) {
+      try name(NodeSelection(hostName: "a", interface: InterfaceSelection(names: ["eth1"]))) {
         $0.state.links.append(Scenario.link(3, "eth1"))
       }
     }
+  }
+
+  /// The nodes tell the address: any link that the selectors ask for may hold it.
+  @Test func theSelectorsSayWhichAddressesAreOurs() throws {
+    func selecting(_ interface: InterfaceSelection) throws -> String {
+      try name(NodeSelection(hostName: "elsewhere", interface: interface)) {
+        $0.state.links.append(Scenario.link(3, "eth1"))
+        // Node b's address is ours too.
+        $0.state.addresses.append(LinkAddress(prefix("192.0.2.2/24"), linkIndex: 3))
+        $0.state.linksToReach[address("198.51.100.1")] = 3
+      }
+    }
+    #expect(try selecting(InterfaceSelection(names: ["eth1"])) == "b")
+    #expect(try selecting(InterfaceSelection(patterns: ["^eth1"])) == "b")
+    #expect(try selecting(InterfaceSelection(reachable: [address("198.51.100.1")])) == "b")
+    #expect(throws: OwnNodeError.ambiguous(first: "a", second: "b")) {
+      try selecting(InterfaceSelection(names: ["eth7"], patterns: ["eth"]))
+    }
+    let absent = InterfaceSelection(patterns: ["wlan"], reachable: [address("203.0.113.1")])
+    #expect(
+      throws: OwnNodeError.noInterface(
+        "--iface-regex wlan, --iface-can-reach 203.0.113.1", links: "lo, eth0, eth1")
+    ) { try selecting(absent) }
   }
 
   @Test func oneFamilyIsEnough() throws {
@@ -63,7 +91,28 @@ import Testing
     scenario.state.addresses.removeLast()
     let own = try scenario.own()
     #expect(own.links.map(\.name) == ["eth0"])
-    #expect(own.problem == "fd00:2::1 of node a, this machine, is on none of its links")
+    #expect(own.problems == [.v6: "fd00:2::1 of node a, this machine, is on none of its links"])
+  }
+
+  /// IFA_F_DADFAILED and IFA_F_TENTATIVE, IFA_F_TENTATIVE alone.
+  @Test(arguments: [(0x48, "is in use by another machine too"), (0x40, "waits for")] as [(UInt32, String)])
+  func anAddressThatIsNotUsableIsToldAsSuch(flags: UInt32, words: String) throws {
+    var scenario = Scenario(nodes: 2, dual: true)
+    scenario.state.addresses[2] = LinkAddress(prefix("fd00:2::1/64"), linkIndex: 2, flags: flags)
+    let problem = try #require(try scenario.own().problems[.v6])
+    #expect(problem.contains("fd00:2::1 of node a, this machine, \(words)"), "\(problem)")
+    scenario.state.addresses.remove(at: 1)
+    let error = try #require(throws: OwnNodeError.self) { try scenario.own() }
+    #expect(error.description.contains("fd00:2::1 of node a, this machine, \(words)"), "\(error)")
+  }
+
+  /// Node b's address is on our link, but b has it too.
+  @Test func aDuplicateSaysNothingAboutWhoWeAre() throws {
+    let name = try name(NodeSelection(hostName: "elsewhere")) {
+      $0.snapshot.nodes[1].publicIPv6 = address("fd00:2::1")
+      $0.state.addresses[2] = LinkAddress(prefix("fd00:2::1/64"), linkIndex: 2, flags: 0x48)
+    }
+    #expect(name == "a")
   }
 
   @Test func theLeaseIsFlannels() throws {

@@ -137,6 +137,75 @@ import Testing
       ])
   }
 
+  /// The kernel lists each destination's routes together, but nothing hangs on it.
+  @Test func theOrderOfTheRoutesIsNothing() throws {
+    var scenario = Scenario(nodes: 4)
+    scenario.apply(try scenario.plan())
+    let others = [20, 30].flatMap { metric in
+      [2, 3].map { number in
+        Route(
+          prefix("10.244.\(number).0/24"), via: address("192.0.2.9"), linkIndex: 2, owner: 202, priority: metric)
+      }
+    }
+    scenario.state.routes = (scenario.state.routes + others).shuffled()
+    let plan = try scenario.plan()
+    #expect(plan.newRoutes.isEmpty && plan.changedRoutes.isEmpty)
+    #expect(Set(plan.staleRoutes) == Set(others) && plan.staleRoutes.count == 4)
+  }
+
+  /// Two next hops of one gateway: the one of the right link is used, the other is left over.
+  @Test func ofSeveralNextHopsTheOneThatFitsIsUsed() throws {
+    var scenario = Scenario(nodes: 2)
+    scenario.apply(try scenario.plan())
+    let good = try #require(scenario.state.nextHops?.owned.first)
+    let others = (1...2).map { number in
+      NextHop(id: UInt32(number), gateway: good.gateway, linkIndex: 7, owner: 202)
+    }
+    for hops in [[good] + others, others + [good], [others[0], good, others[1]]] {
+      scenario.state.nextHops?.owned = hops
+      let plan = try scenario.plan()
+      #expect(plan.newNextHops.isEmpty && plan.changedNextHops.isEmpty)
+      #expect(plan.staleNextHops == others)
+    }
+    scenario.state.nextHops?.owned = others
+    let plan = try scenario.plan()
+    #expect(plan.changedNextHops.map(\.noun.linkIndex) == [2])
+    #expect(plan.staleNextHops.count == 1)
+  }
+
+  /// An address that went may come back in a moment; the routes work without it.
+  @Test(arguments: [true, false]) func aFamilyWhoseAddressIsGoneStaysAsItIs(hasNextHops: Bool) throws {
+    var scenario = Scenario(nodes: 4, dual: true, hasNextHops: hasNextHops)
+    scenario.apply(try scenario.plan())
+    scenario.state.addresses.removeLast()
+    // One node leaves meanwhile and one comes.
+    scenario.snapshot.nodes.removeLast()
+    scenario.snapshot.nodes.append(Scenario.node(5, dual: true))
+    let plan = try scenario.plan()
+    #expect(plan.staleRoutes.map(\.destination) == [prefix("10.244.4.0/24")])
+    #expect(plan.staleNextHops.map(\.gateway) == (hasNextHops ? [address("192.0.2.4")] : []))
+    #expect(plan.newRoutes.map(\.noun.destination) == [prefix("10.244.5.0/24")])
+    let reasons = plan.peers.filter { $0.family == .v6 }.map { $0.reason?.contains("stays for now") }
+    #expect(reasons == [true, true, false])
+    scenario.apply(plan)
+    scenario.state.addresses.append(LinkAddress(prefix("fd00:2::1/64"), linkIndex: 2))
+    scenario.apply(try scenario.plan())
+    #expect(try scenario.plan().isEmpty)
+    #expect(scenario.state.routes.count == 6)
+  }
+
+  /// A cluster of two families, a node of one: the other is nothing to it.
+  @Test func aNodeOfOneFamilyWantsNoRouteOfTheOther() throws {
+    var scenario = Scenario(nodes: 3, dual: true)
+    scenario.apply(try scenario.plan())
+    scenario.snapshot.nodes[0].publicIPv6 = nil
+    scenario.snapshot.nodes[0].ipv6Subnet = nil
+    let plan = try scenario.plan()
+    #expect(plan.peers.map(\.family) == [.v4, .v4])
+    #expect(plan.peers.map(\.isSettled) == [true, true])
+    #expect(plan.staleRoutes.map(\.destination.family) == [.v6, .v6])
+  }
+
   @Test func numbersAvoidThoseThatOthersUse() throws {
     var scenario = Scenario(nodes: 2)
     let first = try #require(try scenario.plan().newNextHops.first?.noun.id)

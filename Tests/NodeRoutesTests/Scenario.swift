@@ -7,14 +7,16 @@ import NodeRoutes
 /// `eth0`.
 struct Scenario {
   static let loopback = Link(index: 1, name: "lo", mtuBytes: 65536, flags: 0x1 | 0x8, hardwareType: 772)
-  /// IFF_UP and IFF_BROADCAST.
-  static func link(_ index: Int32, _ name: String, flags: UInt32 = 0x1 | 0x2, mtuBytes: Int = 1500) -> Link {
+  /// IFF_UP, IFF_BROADCAST and IFF_LOWER_UP.
+  static func link(_ index: Int32, _ name: String, flags: UInt32 = 0x1 | 0x2 | 0x10000, mtuBytes: Int = 1500) -> Link {
     Link(index: index, name: name, mtuBytes: mtuBytes, flags: flags)
   }
 
   var snapshot: NodeSnapshot
   var state: NetworkState
   var selection = NodeSelection(hostName: "a")
+  var guardsSubnets = false
+  var takesOverFlannel = false
 
   /// - Parameter hasNextHops: whether the kernel knows next-hop objects.
   init(nodes count: Int = 3, dual: Bool = false, hasNextHops: Bool = true) {
@@ -42,7 +44,9 @@ struct Scenario {
   func own() throws -> OwnNode { try OwnNode(snapshot, selection, state: state) }
 
   func plan(foreign: [Route] = []) throws -> RoutePlan {
-    RoutePlan(snapshot, own: try own(), state: state, foreign: foreign)
+    RoutePlan(
+      snapshot, own: try own(), state: state, foreign: foreign, guardsSubnets: guardsSubnets,
+      takesOverFlannel: takesOverFlannel)
   }
 
   /// Does to the state what the kernel would, next-hop objects told with their gateway.
@@ -62,6 +66,7 @@ struct Scenario {
       }
       state.routes.append(told(route))
     }
+    state.routes += plan.newBlackholes
     for route in plan.staleRoutes {
       if let position = state.routes.firstIndex(of: route) { state.routes.remove(at: position) }
     }

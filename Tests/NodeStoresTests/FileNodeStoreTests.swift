@@ -24,16 +24,16 @@ private func nodes(_ count: Int) -> String {
     try run(["/bin/sh", "-ec", "cd \(directory.path); \(script)"]).succeeded()
   }
 
-  @Test func aReadBearsTheMarkOfTheFile() throws {
+  @Test func aReadBearsTheMarkOfTheFile() async throws {
     try Files.replace(file, with: Array(nodes(2).utf8))
-    let snapshot = try FileNodeStore(path: file).read()
+    let snapshot = try await FileNodeStore(path: file).read()
     let identity = try #require(try Files.identity(file))
     #expect(snapshot.nodes.count == 2)
     #expect(snapshot.mark == NodesFileMark(identity))
   }
 
-  @Test func anAbsentFileIsAnErrorThatSaysWhatToDo() throws {
-    let error = try #require(throws: NodesFileError.self) { try FileNodeStore(path: file).read() }
+  @Test func anAbsentFileIsAnErrorThatSaysWhatToDo() async throws {
+    let error = try await #require(throws: NodesFileError.self) { try await FileNodeStore(path: file).read() }
     #expect(error == .absent(file: file))
     #expect("\(error)".contains("--nodes-file"))
   }

@@ -6,6 +6,8 @@
 // First: <linux/if_bridge.h> and <linux/netfilter.h> then leave sockaddr_in and its kin to libc (linux/libc-compat.h).
 #include <netinet/in.h>
 
+#include <malloc.h>
+
 #include <linux/if_addr.h>
 #include <linux/if_arp.h>
 #include <linux/if_bridge.h>
@@ -38,5 +40,8 @@ int clinux_open_nameless(const char *directory, unsigned int mode);
 
 /// pipe2(2) with O_CLOEXEC: no program that another thread starts meanwhile inherits an end and keeps the pipe open.
 int clinux_pipe(int ends[2]);
+
+/// malloc_trim(3): gives the kernel back what the program has freed.
+void clinux_return_free_memory(void);
 
 #endif

@@ -1,0 +1,41 @@
+internal import Addresses
+internal import Netlink
+
+/// How well an address serves as the one by which other nodes reach this one; more is better.
+struct AddressQuality: Comparable {
+  private let points: Int
+
+  init(_ address: LinkAddress) {
+    // In the order of their weight. An address without a network (/32, /128) is mostly one that wanders from node to
+    // node, and no other node is a neighbour by it.
+    let virtues = [
+      !address.prefix.address.isLinkLocal, !address.isDeprecated, !address.isTemporary,
+      address.prefix.length < address.prefix.family.bitCount, address.isPermanent,
+    ]
+    points = virtues.reduce(0) { $0 << 1 | ($1 ? 1 : 0) }
+  }
+
+  static func < (left: AddressQuality, right: AddressQuality) -> Bool { left.points < right.points }
+}
+
+extension LinkAddress {
+  /// Why no other node can reach this one by the address, as what follows "it"; `nil` where one can.
+  func obstacle(clusterNetworks: [IPPrefix]) -> String? {
+    let address = prefix.address
+    if address.isLoopback || address.isMulticast || address.isUnspecified { return "is no address of a node" }
+    if address.family == .v6 && address.isLinkLocal { return "is link-local" }
+    if let network = clusterNetworks.first(where: { $0.contains(address) }) {
+      return "lies inside the cluster's own network \(network)"
+    }
+    if isDuplicate { return "is in use by another machine too (duplicate address detection)" }
+    if !isUsable { return "waits for duplicate address detection" }
+    return nil
+  }
+
+  /// Why the address is not chosen unasked though other nodes could reach this one by it.
+  var weakness: String? {
+    if isTemporary { return "is temporary (RFC 8981)" }
+    if isDeprecated { return "is deprecated" }
+    return nil
+  }
+}

@@ -1,0 +1,81 @@
+package import Addresses
+internal import Linux
+internal import Synchronization
+
+/// How it stands with the agent's store and with its lease: what it tells whoever asks, at any time.
+package final class AgentConditions: Sendable {
+  /// The store of the nodes.
+  package struct Store: Sendable, Equatable {
+    /// Whether the last reading succeeded.
+    package internal(set) var isConnected = false
+    /// Where it was read last.
+    package internal(set) var endpoint: String?
+    /// The revision that is known.
+    package internal(set) var revision: Int64?
+    /// The last thing that went wrong, also after it went well again.
+    package internal(set) var lastFailure: String?
+    /// When `isConnected` became what it is, since the epoch.
+    package internal(set) var since: Duration
+  }
+
+  /// This node's own subnet.
+  package struct Lease: Sendable, Equatable {
+    package enum State: Sendable, Equatable {
+      /// None was asked for yet, or the store gives none (a nodes file says which are whose).
+      case none
+      case held
+      /// What was held is held no more, or for all that can be known; why.
+      case lost(String)
+      /// There is none to have; why.
+      case refused(String)
+    }
+
+    package internal(set) var state = State.none
+    /// What this node's pods may use, also while it is lost; first what new pods get, then what old ones are in.
+    package internal(set) var subnets: [IPPrefix] = []
+    /// When the lease ends unless it is renewed, since the epoch; `nil` for one that stays for ever.
+    package internal(set) var expiry: Duration?
+    /// When `state` became what it is, since the epoch.
+    package internal(set) var since: Duration
+  }
+
+  private let values: Mutex<(store: Store, lease: Lease)>
+
+  package init() {
+    let now = MonotonicTime.sinceEpoch
+    values = Mutex((Store(since: now), Lease(since: now)))
+  }
+
+  package var store: Store { values.withLock { $0.store } }
+  package var lease: Lease { values.withLock { $0.lease } }
+
+  package func storeIsRead(endpoint: String, revision: Int64) {
+    values.withLock { values in
+      if !values.store.isConnected { values.store.since = MonotonicTime.sinceEpoch }
+      values.store.isConnected = true
+      values.store.endpoint = endpoint
+      values.store.revision = revision
+    }
+  }
+
+  package func storeFailed(_ reason: String) {
+    values.withLock { values in
+      if values.store.isConnected { values.store.since = MonotonicTime.sinceEpoch }
+      values.store.isConnected = false
+      values.store.lastFailure = reason
+    }
+  }
+
+  /// Says whether the state is another than before.
+  @discardableResult
+  package func leaseIs(_ state: Lease.State, subnets: [IPPrefix], expiry: Duration?) -> Bool {
+    values.withLock { values in
+      let isNew = values.lease.state != state
+      if isNew { values.lease.since = MonotonicTime.sinceEpoch }
+      values.lease.state = state
+      values.lease.subnets = subnets
+      values.lease.expiry = expiry
+      return isNew
+    }
+  }
+}

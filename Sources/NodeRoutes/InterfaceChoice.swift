@@ -1,0 +1,67 @@
+package import Addresses
+package import Netlink
+
+/// By which link and address other nodes reach this one, for each family on its own; where there is none, why.
+package struct InterfaceChoice: Sendable, Equatable {
+  /// A link and an address that it holds.
+  package struct Interface: Sendable, Equatable {
+    package let link: Link
+    package let address: IPAddress
+  }
+
+  /// In the order of the wanted families.
+  package private(set) var interfaces: [Interface] = []
+  /// One for each wanted family that has none.
+  package private(set) var problems: [InterfaceProblem] = []
+
+  /// Chooses anew, or stays with the present addresses: one of them is left only where no link holds it any more, for a
+  /// better one of the same link (permanent over dynamic, say), or for what an earlier selector asks for.
+  ///
+  /// - Parameters:
+  ///   - present: the addresses that other nodes know.
+  ///   - state: with the default routes and the links to reach, where the selection or their lack asks for them.
+  package init(
+    _ families: [IPFamily], _ selection: InterfaceSelection, state: NetworkState, clusterNetworks: [IPPrefix],
+    present: [IPAddress] = []
+  ) {
+    let search = InterfaceSearch(
+      selection: selection, state: state, clusterNetworks: clusterNetworks, present: present)
+    let found = families.map { search.interface($0) }
+    let link = found.lazy.compactMap { try? $0.get().link }.first
+    for (family, result) in zip(families, found) {
+      // A family without a default route follows the other one to its link.
+      let followed = link.flatMap { search.lacksDefaultRoute(family) ? search.interface(family, beside: $0) : nil }
+      switch followed ?? result {
+      case .success(let interface): interfaces.append(interface)
+      case .failure(let problem): problems.append(problem)
+      }
+    }
+  }
+
+  /// Asks the kernel and chooses.
+  package static func read(
+    _ families: [IPFamily], _ selection: InterfaceSelection, clusterNetworks: [IPPrefix],
+    present: [IPAddress] = [], _ socket: inout RouteSocket
+  ) throws(NetlinkError) -> InterfaceChoice {
+    var state = try NetworkState.read(for: selection, &socket)
+    let search = InterfaceSearch(
+      selection: selection, state: state, clusterNetworks: clusterNetworks, present: present)
+    if families.contains(where: search.needsDefaultRoutes) { state.defaultRoutes = try socket.defaultRoutes() }
+    return InterfaceChoice(
+      families, selection, state: state, clusterNetworks: clusterNetworks, present: present)
+  }
+
+  /// What was chosen for a family.
+  package func interface(_ family: IPFamily) -> Interface? {
+    interfaces.first { $0.address.family == family }
+  }
+}
+
+/// Why a family has no link or address by which other nodes reach this one: what was looked for, what was found, and the
+/// remedy.
+package struct InterfaceProblem: Error, Sendable, Equatable, CustomStringConvertible {
+  package let family: IPFamily
+  package let reason: String
+
+  package var description: String { "no \(family) address by which other nodes reach this one: \(reason)" }
+}

@@ -1,0 +1,24 @@
+internal import Glibc
+package import Linux
+package import Netlink
+
+/// Why the node's rules are not as they must be.
+package enum RulesError: Error, Sendable, Equatable, CustomStringConvertible {
+  /// libnftables could not carry out the ruleset; its own words.
+  case libnftables(String)
+  case netlink(NetlinkError)
+  case system(SystemError)
+
+  /// Whether the right to ask the kernel is missing (CAP_NET_ADMIN).
+  var isForbidden: Bool {
+    if case .netlink(let error) = self { error.errno == EPERM } else { false }
+  }
+
+  package var description: String {
+    switch self {
+    case .libnftables(let words): "libnftables: \(words)"
+    case .netlink(let error): error.description
+    case .system(let error): error.description
+    }
+  }
+}

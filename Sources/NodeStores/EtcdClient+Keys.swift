@@ -1,0 +1,85 @@
+internal import JSON
+
+/// The cluster's keys at one revision.
+struct EtcdList: Sendable {
+  var header: EtcdHeader
+  /// The value of `config`, `nil` where there is none.
+  var config: EtcdKeyValue?
+  var subnets: [EtcdKeyValue]
+}
+
+extension EtcdClient {
+  /// What one answer carries: some hundred kilobytes, so that neither end has to hold a large cluster's JSON at once.
+  private static let pageSize = 1000
+
+  /// `config` and all of `subnets/`, both of one revision; a linearizable read.
+  func list() async throws -> EtcdList {
+    let range = EtcdRange(prefix: layout.subnets)
+    let first: JSONValue = [
+      "success": [
+        ["request_range": ["key": .string(Base64.encode(layout.config))]],
+        ["request_range": EtcdClient.page(range, revision: nil)],
+      ]
+    ]
+    let answer = try await call("/v3/kv/txn", first)
+    let ranges = answer.objects("responses").map { $0["response_range"]?.object ?? JSONObject() }
+    guard ranges.count == 2 else {
+      throw EtcdError.badAnswer(endpoint: endpoint, reason: "a transaction without answers")
+    }
+    var list = EtcdList(
+      header: EtcdHeader(answer), config: ranges[0].objects("kvs").first.map(EtcdKeyValue.init), subnets: [])
+    var page = ranges[1]
+    while true {
+      list.subnets += page.objects("kvs").map(EtcdKeyValue.init)
+      guard page["more"] == true, let last = list.subnets.last else { return list }
+      let rest = EtcdRange(start: Array(last.key.utf8) + [0], end: range.end)
+      page = try await call("/v3/kv/range", EtcdClient.page(rest, revision: list.header.revision))
+    }
+  }
+
+  private static func page(_ range: EtcdRange, revision: Int64?) -> JSONValue {
+    var object: JSONObject = [
+      "key": .string(Base64.encode(range.start)), "range_end": .string(Base64.encode(range.end)),
+      "limit": .integer(Int64(pageSize)),
+    ]
+    if let revision { object["revision"] = .string("\(revision)") }
+    return .object(object)
+  }
+
+  /// A small linearizable read at one endpoint, which shows whether it is alive and has a leader.
+  func probe(_ endpoint: String) async throws -> EtcdHeader {
+    EtcdHeader(
+      try await call(
+        "/v3/kv/range", ["key": .string(Base64.encode(layout.config)), "keys_only": true], at: endpoint))
+  }
+
+  /// One answer of a watch.
+  struct WatchAnswer: Sendable {
+    var header: EtcdHeader
+    var events: [EtcdEvent]
+  }
+
+  /// Hands on everything that changes under the prefix from `revision` on; returns only by an error, as when the
+  /// revision has been compacted.
+  func watch(
+    from revision: Int64, at endpoint: String, onAnswer: @Sendable (WatchAnswer) throws -> Void
+  ) async throws {
+    let range = layout.all
+    let request: JSONValue = [
+      "create_request": [
+        "key": .string(Base64.encode(range.start)), "range_end": .string(Base64.encode(range.end)),
+        "start_revision": .string("\(revision)"), "progress_notify": true,
+      ]
+    ]
+    try await stream("/v3/watch", request, at: endpoint) { answer in
+      if answer["canceled"] == true {
+        let compacted = answer.number("compact_revision")
+        let reason = compacted > 0 ? "revision \(revision) has been compacted (\(compacted))" : nil
+        throw EtcdError.watchEnded(
+          endpoint: endpoint, reason: reason ?? answer["cancel_reason"]?.string ?? "it was cancelled")
+      }
+      try onAnswer(WatchAnswer(header: EtcdHeader(answer), events: answer.objects("events").map(EtcdEvent.init)))
+    }
+    throw EtcdError.watchEnded(endpoint: endpoint, reason: "etcd closed the connection")
+  }
+}

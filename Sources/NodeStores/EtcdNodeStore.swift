@@ -1,0 +1,74 @@
+package import Addresses
+internal import Lease
+package import Logging
+package import NodeRoutes
+
+/// The nodes of flannel's layout in etcd, followed by a watch.
+package struct EtcdNodeStore: NodeStore {
+  /// Finds the addresses by which other nodes reach this one, given those that are in use.
+  package typealias OwnAddresses =
+    @Sendable (_ families: [IPFamily], _ networks: [IPPrefix], _ present: [IPAddress])
+    async throws -> [IPAddress]
+
+  private let client: EtcdClient
+  private let view: EtcdView
+  private let ownAddresses: OwnAddresses
+  private let conditions: AgentConditions
+  private let logger: Logger
+
+  package init(
+    _ client: EtcdClient, _ view: EtcdView, ownAddresses: @escaping OwnAddresses, conditions: AgentConditions,
+    logger: Logger
+  ) {
+    self.client = client
+    self.view = view
+    self.ownAddresses = ownAddresses
+    self.conditions = conditions
+    self.logger = logger
+  }
+
+  package var kind: String { "etcd" }
+  package var source: String { client.source }
+
+  package func read() async throws -> NodeSnapshot {
+    let state = EtcdState(try await client.list(), client.layout)
+    let config = try state.config.get()
+    let networks = config.netConf.networks
+    let addresses = try await ownAddresses(config.netConf.families, networks, [])
+    var own = Node(name: addresses.first?.description ?? "", addresses: addresses)
+    for record in state.records.sorted where record.belongs(to: addresses) && record.problem == nil {
+      for subnet in IPFamily.allCases.compactMap(record.subnet) { own.setSubnet(subnet) }
+    }
+    guard own.subnet != nil else {
+      throw EtcdError.noSubnet(addresses: addresses.map { "\($0)" }.joined(separator: ", "))
+    }
+    return state.snapshot(config, own: own)
+  }
+
+  package func updates() -> AsyncStream<Result<NodeSnapshot, any Error>> {
+    AsyncStream(bufferingPolicy: .bufferingNewest(1)) { continuation in
+      let (changes, change) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+      view.listen { change.yield() }
+      let feed = EtcdFeed(client: client, view: view, conditions: conditions, logger: logger)
+      let following = Task {
+        await withTaskGroup { group in
+          group.addTask { await feed.run() }
+          group.addTask {
+            for await _ in changes {
+              if let snapshot = view.snapshot() { continuation.yield(snapshot) }
+            }
+          }
+        }
+      }
+      continuation.onTermination = { _ in following.cancel() }
+    }
+  }
+}
+
+extension Node {
+  /// A node that is known by its addresses only.
+  init(name: String, addresses: [IPAddress]) {
+    self.init(
+      name: name, publicIP: addresses.first { $0.family == .v4 }, publicIPv6: addresses.first { $0.family == .v6 })
+  }
+}

@@ -1,0 +1,118 @@
+internal import Addresses
+internal import JSON
+internal import NodeRoutes
+
+/// A node's lease as it stands under `subnets/`, flannel's or ours.
+struct EtcdRecord: Sendable, Equatable {
+  static let hostGateway = "host-gw"
+
+  /// The key behind `subnets/`, as it stands there.
+  let name: String
+  /// `nil` where the name is none that flannel would write.
+  let key: EtcdSubnetKey?
+  let publicIP: IPAddress?
+  let publicIPv6: IPAddress?
+  /// The backend as the record names it, "" for none.
+  let backend: String
+  /// Why there can be no route to it, whatever else holds: one bad record harms nobody else.
+  let problem: String?
+  /// What the node is called, since the record has no name: its address.
+  let nodeName: String
+  let createRevision: Int64
+  let modRevision: Int64
+  /// 0: a reservation, which stays for ever.
+  let leaseID: Int64
+
+  init(_ keyValue: EtcdKeyValue, name: String) {
+    self.name = name
+    key = EtcdSubnetKey(parsing: name)
+    createRevision = keyValue.createRevision
+    modRevision = keyValue.modRevision
+    leaseID = keyValue.leaseID
+    var reader = EtcdValue(keyValue.value)
+    publicIP = reader.address("PublicIP", .v4)
+    publicIPv6 = reader.address("PublicIPv6", .v6)
+    backend = reader.string("BackendType") ?? ""
+    nodeName = (publicIP ?? publicIPv6)?.description ?? name
+    if let key {
+      problem = key.problem ?? reader.problem ?? EtcdRecord.problem(ofBackend: backend)
+    } else {
+      problem = "its key is not like 10.244.1.0-24 or 10.244.1.0-24&fd00:10:244:1::-64"
+    }
+  }
+
+  private static func problem(ofBackend backend: String) -> String? {
+    switch backend.lowercased() {
+    case hostGateway: nil
+    case "": "its record names no backend, as flannel's udp backend has it; only host-gw can be reached"
+    case let other: "its backend is \(other), only host-gw can be reached"
+    }
+  }
+
+  func subnet(_ family: IPFamily) -> IPPrefix? {
+    switch family {
+    case .v4: key?.subnet
+    case .v6: key?.ipv6Subnet
+    }
+  }
+
+  /// The value of a node's record as flannel's host-gw backend writes it.
+  static func value(_ addresses: [IPAddress]) throws -> String {
+    let publicIP = addresses.first { $0.family == .v4 }?.description
+    let publicIPv6 = addresses.first { $0.family == .v6 }?.description
+    return try JSONValue.object([
+      // Flannel's decoder wants an address there in any case.
+      "PublicIP": .string(publicIP ?? "0.0.0.0"), "PublicIPv6": publicIPv6.map { .string($0) } ?? .null,
+      "BackendType": .string(hostGateway),
+    ]).text()
+  }
+
+  /// Whether the record says what `value` would write.
+  func tells(_ addresses: [IPAddress]) -> Bool {
+    backend == EtcdRecord.hostGateway && publicIP == addresses.first { $0.family == .v4 }
+      && publicIPv6 == addresses.first { $0.family == .v6 }
+  }
+
+  /// Whether it is the record of the node with these addresses.
+  func belongs(to addresses: [IPAddress]) -> Bool {
+    // A node is known by its IPv4 address where it has one, as flannel has it.
+    if let address = addresses.first(where: { $0.family == .v4 }) { return publicIP == address }
+    return publicIPv6 != nil && publicIP == nil && addresses.contains { $0 == publicIPv6 }
+  }
+}
+
+/// Reads a record's value; the first thing that is wrong is kept.
+private struct EtcdValue {
+  private let object: JSONObject
+  private(set) var problem: String?
+
+  init(_ text: [UInt8]) {
+    do throws(JSONError) {
+      object = try JSONFields(document: JSONValue(parsing: text), name: "its record").object
+    } catch {
+      object = JSONObject()
+      problem = "its record is no JSON object: \(error)"
+    }
+  }
+
+  mutating func string(_ name: String) -> String? {
+    switch object[name] {
+    case nil, .null: return nil
+    case .string(let text): return text
+    case .some(let other):
+      problem = problem ?? "\(name) in its record is \(other.kind), but must be a string"
+      return nil
+    }
+  }
+
+  mutating func address(_ name: String, _ family: IPFamily) -> IPAddress? {
+    guard let text = string(name), !text.isEmpty else { return nil }
+    guard let address = IPAddress(text), address.family == family, !address.isLoopback, !address.isMulticast,
+      family == .v4 || !address.isLinkLocal
+    else {
+      problem = problem ?? "\(name) in its record is \"\(text)\", but must be a node's \(family) address"
+      return nil
+    }
+    return address.isUnspecified ? nil : address
+  }
+}

@@ -1,0 +1,44 @@
+internal import Addresses
+internal import Linux
+
+/// The record that this node holds, and how long it lasts.
+struct HeldLease: Sendable {
+  let key: EtcdSubnetKey
+  /// As it stands in etcd.
+  let name: String
+  /// 0 for a reservation.
+  let leaseID: Int64
+  /// By the monotonic clock; `nil` for a reservation.
+  private(set) var expiry: Duration?
+  /// When to begin the time anew, by the monotonic clock.
+  private(set) var renewal: Duration?
+
+  /// - Parameter start: when the lease's time began at the latest.
+  init(_ key: EtcdSubnetKey, name: String, leaseID: Int64, ttl: Duration?, start: Duration, margin: Duration) {
+    self.key = key
+    self.name = name
+    self.leaseID = leaseID
+    if let ttl { renewed(ttl, start: start, margin: margin) }
+  }
+
+  /// After a third of its time: so a lease outlives two thirds of it without etcd, whatever the moment. The margin
+  /// before its end counts where that is sooner.
+  mutating func renewed(_ ttl: Duration, start: Duration, margin: Duration) {
+    expiry = start + ttl
+    let pause = ttl > margin ? min(ttl / 3, ttl - margin) : ttl / 3
+    renewal = start + pause * Double.random(in: 0.9...1)
+  }
+
+  mutating func tryAgain(after pause: Duration) {
+    renewal = MonotonicTime.now + pause
+  }
+
+  var hasExpired: Bool { expiry.map { $0 <= MonotonicTime.now } ?? false }
+  var isDue: Bool { renewal.map { $0 <= MonotonicTime.now } ?? false }
+  var subnets: [IPPrefix] { [key.subnet, key.ipv6Subnet].compactMap { $0 } }
+
+  /// When it ends, since the epoch.
+  var expirySinceEpoch: Duration? {
+    expiry.map { MonotonicTime.sinceEpoch + ($0 - MonotonicTime.now) }
+  }
+}

@@ -1,0 +1,202 @@
+package import Addresses
+internal import Lease
+internal import Linux
+package import Logging
+package import NodeRoutes
+internal import Synchronization
+
+/// How a node's lease is kept.
+package struct LeaseSettings: Sendable {
+  /// How long a lease outlives its node.
+  package var ttl: Duration
+  /// How long before its end a lease is renewed at the latest.
+  package var renewMargin: Duration
+  /// Where earlier subnets of the node are written: `subnet.env`, then the copy that survives a reboot.
+  package var files: [String]
+  /// Whether pods on this node live in a subnet.
+  package var hasPods: @Sendable (IPPrefix) -> Bool
+
+  package init(
+    ttl: Duration, renewMargin: Duration, files: [String], hasPods: @escaping @Sendable (IPPrefix) -> Bool
+  ) {
+    self.ttl = ttl
+    self.renewMargin = renewMargin
+    self.files = files
+    self.hasPods = hasPods
+  }
+}
+
+/// Finds or claims this node's subnet in etcd and keeps it: it never writes over what somebody else has written, and
+/// never ends because of what it finds.
+package actor LeaseKeeper {
+  let client: EtcdClient
+  let view: EtcdView
+  let settings: LeaseSettings
+  let conditions: AgentConditions
+  let logger: Logger
+  private let ownAddresses: EtcdNodeStore.OwnAddresses
+  private let wakeUps: AsyncStream<Void>
+  nonisolated private let wakeUp: AsyncStream<Void>.Continuation
+  nonisolated private let mayHaveMoved = Atomic(true)
+
+  var held: HeldLease?
+  /// Subnets that this node has besides, because pods still live in them, and when their leases are renewed.
+  var retiring: [String: HeldLease] = [:]
+  var addresses: [IPAddress] = []
+  /// A lease that was granted and not used.
+  var spare: (lease: EtcdClient.Lease, start: Duration)?
+  /// What the view must show before it can be built on again, after we have written.
+  var written: (generation: Int, revision: Int64)?
+  /// Subnets that others have got since the view's revision.
+  var refused: (revision: Int64, subnets: Set<IPPrefix>) = (0, [])
+  /// When the addresses may be looked at again.
+  private var nextLook = Duration.zero
+  private var backOff = BackOff()
+  private var failure: String?
+  private var timer: Task<Void, any Error>?
+
+  package init(
+    _ client: EtcdClient, _ view: EtcdView, _ settings: LeaseSettings,
+    ownAddresses: @escaping EtcdNodeStore.OwnAddresses, conditions: AgentConditions, logger: Logger
+  ) {
+    self.client = client
+    self.view = view
+    self.settings = settings
+    self.ownAddresses = ownAddresses
+    self.conditions = conditions
+    self.logger = logger
+    (wakeUps, wakeUp) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+    view.listen { [wakeUp] in wakeUp.yield() }
+  }
+
+  /// This node's addresses may have changed.
+  package nonisolated func look() {
+    mayHaveMoved.store(true, ordering: .relaxed)
+    wakeUp.yield()
+  }
+
+  /// Until the task is cancelled.
+  package func run() async {
+    wakeUp.yield()
+    for await _ in wakeUps {
+      if Task.isCancelled { return }
+      var pause: Duration?
+      do {
+        try await pass()
+        if failure != nil { logger.info("the lease can be kept again") }
+        failure = nil
+        backOff.reset()
+      } catch {
+        if Task.isCancelled { return }
+        tell("\(error)")
+        pause = backOff.next()
+      }
+      if let held, held.hasExpired {
+        lost("the lease of \(held.key.text) has run out, since etcd could not be reached in time to renew it")
+      }
+      setTimer(pause)
+    }
+  }
+
+  private func tell(_ reason: String) {
+    if held == nil { conditions.leaseIs(.refused(reason), subnets: publishEarlier(), expiry: nil) }
+    guard failure != reason else { return }
+    failure = reason
+    logger.error("the lease can't be kept as it should: \(reason)")
+  }
+
+  /// Wakes at the next thing to do, 30 seconds from now at the latest where something waits for pods to go.
+  private func setTimer(_ pause: Duration?) {
+    timer?.cancel()
+    let now = MonotonicTime.now
+    var times = ([held].compactMap { $0 } + retiring.values).flatMap { [$0.renewal, $0.expiry] }.compactMap { $0 }
+    if mayHaveMoved.load(ordering: .relaxed), !addresses.isEmpty { times.append(max(nextLook, now + .milliseconds(1))) }
+    times =
+      times.filter { $0 > now } + (pause.map { [now + $0] } ?? []) + (retiring.isEmpty ? [] : [now + .seconds(30)])
+    guard let next = times.min() else { return }
+    timer = Task { [wakeUp] in
+      try await Task.sleep(for: next - now + .milliseconds(1))
+      wakeUp.yield()
+    }
+  }
+
+  /// Looks at what is, and does what must be done.
+  private func pass() async throws {
+    try await renew()
+    switch view.content.usable {
+    case .success(let (state, config)):
+      if let written, written.generation == view.content.generation, state.revision < written.revision { return }
+      try await findAddresses(config)
+      if refused.revision != state.revision { refused = (state.revision, []) }
+      try await settle(state, config)
+    case .failure(let error):
+      if held == nil { conditions.leaseIs(.refused("\(error)"), subnets: publishEarlier(), expiry: nil) }
+    case nil: break
+    }
+  }
+
+  private func findAddresses(_ config: EtcdConfig) async throws {
+    // Pods that come and go bring notifications without end.
+    let now = MonotonicTime.now
+    guard addresses.isEmpty || now >= nextLook, mayHaveMoved.exchange(false, ordering: .relaxed) || addresses.isEmpty
+    else { return }
+    nextLook = now + .milliseconds(50)
+    do {
+      let netConf = config.netConf
+      let found = try await ownAddresses(netConf.families, netConf.networks, addresses)
+      // A family that is gone for the moment keeps the address that others know.
+      let kept = addresses.filter { address in !found.contains { $0.family == address.family } }
+      let present = (found + kept).sorted()
+      if !addresses.isEmpty, present != addresses { client.reconnect() }
+      addresses = present
+    } catch {
+      // Who has known addresses keeps them; the kernel tells when there is something to find again.
+      if addresses.isEmpty { throw error }
+    }
+  }
+
+  /// Does one step after the other until the lease is as it must be, or the view must be waited for.
+  private func settle(_ state: EtcdState, _ config: EtcdConfig) async throws {
+    var generator = SystemRandomNumberGenerator()
+    for attempt in 0..<32 {
+      let plan = LeasePlan(
+        records: state.records, network: config, addresses: addresses,
+        held: held.map { ($0.name, $0.leaseID) }, prior: priorSubnets(), refused: refused.subnets)
+      switch plan.next(&generator) {
+      case .hold(let record):
+        if try await hold(record, lasting: plan) { try await tendOthers(plan.own.dropFirst()) }
+        return
+      case .update(let record):
+        try await update(record)
+        return
+      case .replace(let record, let key):
+        if try await replace(record, by: key) { return }
+      case .create(let key):
+        if let held { lost("etcd no longer has \(held.key.text) as this node's") }
+        if try await create(key) { return }
+      case .give(let record, let other):
+        try await giveUp(record, to: other)
+        return
+      case .exhausted(let family):
+        exhausted(family, config)
+        return
+      }
+      // Somebody was faster; the watch tells soon who.
+      try await Task.sleep(for: .milliseconds(Int.random(in: 5...40) * (1 + attempt / 4)))
+    }
+    throw LeaseContention()
+  }
+
+  /// What the node had, the latest first.
+  func priorSubnets() -> [IPPrefix] {
+    let earlier = settings.files.flatMap { file in
+      ((try? SubnetLease.read(file)) ?? nil)?.subnets.map(\.network) ?? []
+    }
+    return (held?.subnets ?? []) + earlier
+  }
+}
+
+/// Others were faster again and again.
+struct LeaseContention: Error, CustomStringConvertible {
+  var description: String { "every subnet that was tried has just gone to another node" }
+}

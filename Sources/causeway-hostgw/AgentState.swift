@@ -1,0 +1,176 @@
+internal import Linux
+internal import NodeRoutes
+internal import NodeRules
+internal import Synchronization
+
+/// What the agent knows and has done: its services write it, `status`, metrics and readiness read it.
+final class AgentState: Sendable {
+  struct Facts: Sendable {
+    /// Since the epoch.
+    let start: Duration
+    /// The last pass that came to its end, and the nodes that it was made of.
+    var report: Reconciler.Report?
+    var snapshot: NodeSnapshot?
+    /// Why the last pass failed as a whole; `nil` where it came to its end.
+    var failure: String?
+    /// Why the nodes can't be read; `nil` where they can.
+    var storeFailure: String?
+    /// Why the runtime's network configuration is not in its place; `nil` where it is, or where none was asked for.
+    var configurationFailure: String?
+    /// How it stands with a store that is spoken to, and with the lease in it; `nil` for other stores.
+    var store: AgentConditions.Store?
+    var lease: AgentConditions.Lease?
+    var failedPasses = 0
+    var passDurations = DurationHistogram()
+    /// How many things were put right that somebody or something had changed.
+    var repairs = 0
+    /// How many of the rules.
+    var ruleRepairs = 0
+    /// The last of them, the newest first.
+    var lastRepairs: [Repair] = []
+  }
+
+  /// Something that was put right: a route, or rules.
+  struct Repair: Sendable {
+    /// Since the epoch.
+    let time: Duration
+    let what: String
+    let route: RouteChange?
+    /// The table or chain, in the words of `nft`.
+    let rules: String?
+
+    init(time: Duration, _ change: RouteChange) {
+      self.time = time
+      what = change.verb.rawValue
+      route = change
+      rules = nil
+    }
+
+    init(time: Duration, _ change: RuleChange) {
+      self.time = time
+      what = change.verb.rawValue
+      route = nil
+      rules = change.subject
+    }
+  }
+
+  /// How many repairs are remembered.
+  private static let remembered = 20
+
+  private let facts = Mutex(Facts(start: MonotonicTime.sinceEpoch))
+
+  private let conditions: AgentConditions?
+
+  /// - Parameter conditions: of a store that is spoken to and gives leases.
+  init(_ conditions: AgentConditions?) {
+    self.conditions = conditions
+  }
+
+  var now: Facts {
+    var facts = facts.withLock { $0 }
+    facts.store = conditions?.store
+    facts.lease = conditions?.lease
+    return facts
+  }
+
+  /// The nodes were read, or can't be.
+  func note(_ nodes: Result<NodeSnapshot, any Error>) {
+    let failure: String? = if case .failure(let error) = nodes { "\(error)" } else { nil }
+    facts.withLock { $0.storeFailure = failure }
+  }
+
+  /// A pass came to its end. What it changed for the nodes that it had before was a repair.
+  func note(_ report: Reconciler.Report, _ snapshot: NodeSnapshot, took duration: Duration) {
+    facts.withLock { facts in
+      facts.passDurations.observe(duration)
+      let isSame = facts.snapshot?.nodes == snapshot.nodes
+      let rules = report.rules.changes.filter { $0.verb == .repaired || (isSame && $0.verb == .acceptInserted) }
+      let routes = isSame ? report.changes : []
+      facts.repairs += routes.count
+      facts.ruleRepairs += rules.count
+      let time = MonotonicTime.sinceEpoch
+      let repairs =
+        rules.map { Repair(time: time, $0) } + routes.prefix(AgentState.remembered).map { Repair(time: time, $0) }
+      if !repairs.isEmpty {
+        facts.lastRepairs = Array((repairs + facts.lastRepairs).prefix(AgentState.remembered))
+      }
+      facts.report = report
+      facts.snapshot = snapshot
+      facts.failure = nil
+    }
+  }
+
+  /// A pass failed as a whole.
+  func note(failure: String, took duration: Duration) {
+    facts.withLock { facts in
+      facts.passDurations.observe(duration)
+      facts.failedPasses += 1
+      facts.failure = failure
+    }
+  }
+
+  /// Whether the runtime's network configuration is in its place.
+  func note(configurationFailure: String?) {
+    facts.withLock { $0.configurationFailure = configurationFailure }
+  }
+}
+
+extension AgentState.Facts {
+  /// What must come before pods can be served, in the order in which it comes; empty: the node is ready.
+  ///
+  /// A node that can't be reached is told by its state and keeps nobody else waiting.
+  var obstacles: [String] {
+    guard report != nil else { return [failure ?? storeFailure ?? "the first pass is under way"] }
+    return [leaseObstacle, configurationFailure].compactMap { $0 }
+  }
+
+  private var leaseObstacle: String? {
+    switch lease?.state {
+    case nil, .held: nil
+    case .some(.none): "the store has not given this node a lease yet"
+    case .lost(let reason), .refused(let reason): reason
+    }
+  }
+}
+
+extension AgentConditions.Lease.State {
+  /// One word.
+  var name: String {
+    switch self {
+    case .none: "none"
+    case .held: "held"
+    case .lost: "lost"
+    case .refused: "refused"
+    }
+  }
+
+  var reason: String? {
+    switch self {
+    case .none, .held: nil
+    case .lost(let reason), .refused(let reason): reason
+    }
+  }
+}
+
+/// How often something took how long, as Prometheus counts it.
+struct DurationHistogram: Sendable {
+  /// The buckets' upper bounds, in seconds.
+  static let bounds = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5]
+  /// How many were at most as long as the bound of the same place.
+  private(set) var counts = Array(repeating: 0, count: DurationHistogram.bounds.count)
+  private(set) var count = 0
+  /// In seconds.
+  private(set) var sum = 0.0
+
+  mutating func observe(_ duration: Duration) {
+    let seconds = duration.seconds
+    for (index, bound) in DurationHistogram.bounds.enumerated() where seconds <= bound { counts[index] += 1 }
+    count += 1
+    sum += seconds
+  }
+}
+
+extension Duration {
+  /// In seconds.
+  var seconds: Double { Double(components.seconds) + Double(components.attoseconds) / 1e18 }
+}

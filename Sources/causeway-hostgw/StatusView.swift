@@ -1,0 +1,126 @@
+internal import Addresses
+internal import JSON
+internal import Lease
+internal import Linux
+internal import NodeRoutes
+internal import NodeRules
+
+/// What `status` shows, as it is told to programs: keys stay, new ones may join.
+struct StatusView {
+  private let kind: String
+  private let source: String
+  /// `nil` where that can't be told, for want of the right to look.
+  private let isAgentRunning: Bool?
+  private let subnetFile: String
+  /// What the plugin is told now.
+  private let lease: SubnetLease?
+  private let report: Reconciler.Report?
+  private let failure: String?
+  private let facts: AgentState.Facts?
+  private let switches: RuleSwitches
+
+  /// - Parameter facts: what the running agent knows; without them the store is read.
+  init(_ agent: NodeAgent, _ facts: AgentState.Facts? = nil) async {
+    kind = agent.store.kind
+    source = agent.store.source
+    isAgentRunning =
+      facts != nil ? true : try? FileLock.isHeldExclusively(AgentLock.agentPath(agent.options.stateDir))
+    subnetFile = agent.files.subnetFile
+    lease = (try? SubnetLease.read(subnetFile)) ?? nil
+    switches = agent.options.rules.ruleSwitches
+    self.facts = facts
+    do {
+      let nodes: NodeSnapshot?
+      if let facts { nodes = facts.snapshot } else { nodes = try await agent.store.read() }
+      if let nodes {
+        let reconciler = agent.reconciler
+        report = try await onThread { try reconciler.inspect(nodes) }
+      } else {
+        report = nil
+      }
+      failure = facts?.storeFailure.map { "\($0); the routes of the last nodes stay" } ?? facts?.failure
+    } catch {
+      report = nil
+      failure = "\(error)"
+    }
+  }
+
+  var object: JSONObject {
+    var object: JSONObject = [
+      "node": report.map { .string($0.own.node.name) } ?? .null,
+      "store": .object(storeValue),
+      "agentRunning": isAgentRunning.map { .bool($0) } ?? .null,
+      "lease": lease.map { .object(leaseValue($0)) } ?? .null,
+      "rules": report.map { rulesValue($0.rules) } ?? .null,
+      "peers": .array(report?.peers.map(StatusView.value) ?? []),
+      "errors": .array(([failure].compactMap { $0 } + (report?.problems ?? [])).map { .string($0) }),
+      "warnings": .array((report?.warnings ?? []).map { .string($0) }),
+    ]
+    if let facts { object["agent"] = StatusView.value(facts) }
+    return object
+  }
+
+  /// A store that is spoken to has a state of its own.
+  private var storeValue: JSONObject {
+    var object: JSONObject = ["kind": .string(kind), "source": .string(source)]
+    guard let store = facts?.store else { return object }
+    object["connected"] = .bool(store.isConnected)
+    object["endpoint"] = store.endpoint.map { .string($0) } ?? .null
+    object["revision"] = store.revision.map { .integer($0) } ?? .null
+    object["lastError"] = store.lastFailure.map { .string($0) } ?? .null
+    object["since"] = .string(Timestamp.text(store.since))
+    return object
+  }
+
+  private func leaseValue(_ lease: SubnetLease) -> JSONObject {
+    var object: JSONObject = [
+      "file": .string(subnetFile), "networks": .array(lease.networks.map { .string("\($0)") }),
+      "subnets": .array(lease.subnets.map { .string("\($0)") }), "mtu": .integer(Int64(lease.mtuBytes)),
+      "ipMasq": .bool(lease.masquerades),
+    ]
+    guard let held = facts?.lease else { return object }
+    object["state"] = .string(held.state.name)
+    object["reason"] = held.state.reason.map { .string($0) } ?? .null
+    object["expiry"] = held.expiry.map { .string(Timestamp.text($0)) } ?? .null
+    return object
+  }
+
+  /// The state of rules that this user may not look at.
+  static let hidden = "hidden"
+
+  private func rulesValue(_ rules: RulesReport) -> JSONValue {
+    [
+      "table": .string("\(RulesReconciler.tableName)"),
+      "state": .string(rules.mayNotLook ? StatusView.hidden : rules.table.rawValue),
+      "masquerade": switches.masquerade.map { .string($0.rawValue) } ?? .null, "forward": .bool(switches.forwards),
+    ]
+  }
+
+  private static func value(_ peer: PeerRoute) -> JSONValue {
+    [
+      "node": .string(peer.node), "family": .string("\(peer.family)"),
+      "subnet": peer.subnet.map { .string("\($0)") } ?? .null,
+      "nextHop": peer.gateway.map { .string("\($0)") } ?? .null,
+      "device": peer.link.map { .string($0) } ?? .null, "state": .string(peer.stateName),
+      "reason": peer.reason.map { .string($0) } ?? .null,
+    ]
+  }
+
+  private static func value(_ facts: AgentState.Facts) -> JSONValue {
+    [
+      "since": .string(Timestamp.text(facts.start)), "ready": .bool(facts.obstacles.isEmpty),
+      "waitingFor": .array(facts.obstacles.map { .string($0) }), "repairs": .integer(Int64(facts.repairs)),
+      "ruleRepairs": .integer(Int64(facts.ruleRepairs)),
+      "lastRepairs": .array(
+        facts.lastRepairs.map { repair in
+          [
+            "time": .string(Timestamp.text(repair.time)), "what": .string(repair.what),
+            "rules": repair.rules.map { .string($0) } ?? .null, "node": repair.route?.node.map { .string($0) } ?? .null,
+            "subnet": repair.route?.subnet.map { .string("\($0)") } ?? .null,
+            "nextHop": repair.route?.gateway.map { .string("\($0)") } ?? .null,
+            "device": repair.route?.link.map { .string($0) } ?? .null,
+          ]
+        }),
+    ]
+  }
+}
