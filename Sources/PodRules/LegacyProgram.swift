@@ -20,8 +20,10 @@ struct LegacyProgram {
     if let path = path(of: "\(name)-legacy") { return LegacyProgram(path: path) }
     guard let path = path(of: name) else { return nil }
     let program = LegacyProgram(path: path)
-    // "iptables v1.8.9 (legacy)"; older ones know no other tables and say nothing.
-    return try program.run(path, ["--version"]).contains("nf_tables") ? nil : program
+    // "iptables v1.8.9 (legacy)"; older ones know no other tables and say nothing. Word by word: to look for a text within
+    // a text would bring the library of regular expressions, a fifth of the plugin.
+    let words = try program.run(path, ["--version"]).split(whereSeparator: \.isWhitespace)
+    return words.contains { $0 == "(nf_tables)" } ? nil : program
   }
 
   private static func path(of name: String) -> String? {
