@@ -52,7 +52,7 @@ let package = Package(
     .target(
       name: "NodeRules", dependencies: ["CNFTables", "Netlink", "Addresses", "Linux"], swiftSettings: settings),
     .target(
-      name: "NodeRoutes", dependencies: ["NodeRules", "Netlink", "Lease", "Addresses", "Linux"],
+      name: "NodeRoutes", dependencies: ["Netlink", "Lease", "Addresses", "Linux"],
       swiftSettings: settings),
     .target(
       name: "NodeStores",

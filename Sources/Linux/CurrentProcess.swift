@@ -17,6 +17,9 @@ package enum CurrentProcess {
   /// The path that the program was started by, as its caller wrote it (argv[0]).
   package static var programPath: String { CommandLine.arguments.first ?? "" }
 
+  /// Its number among the processes of its PID namespace.
+  package static var identifier: Int32 { getpid() }
+
   /// Whether standard output is a terminal.
   package static var writesToTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
 

@@ -7,6 +7,8 @@ package struct NetlinkReply: Sendable {
   package let type: UInt16
   let flags: UInt16
   let sequence: UInt32
+  /// Of a notification: the port of the socket whose request it comes from, 0 where the kernel itself is the cause.
+  let port: UInt32
   /// What follows `nlmsghdr`.
   let payload: ArraySlice<UInt8>
 
@@ -21,7 +23,7 @@ package struct NetlinkReply: Sendable {
       replies.append(
         NetlinkReply(
           type: header.nlmsg_type, flags: header.nlmsg_flags, sequence: header.nlmsg_seq,
-          payload: rest.prefix(length).dropFirst(MemoryLayout<nlmsghdr>.size)))
+          port: header.nlmsg_pid, payload: rest.prefix(length).dropFirst(MemoryLayout<nlmsghdr>.size)))
       rest = rest.dropFirst((length + 3) & ~3)
     }
     return replies

@@ -14,8 +14,11 @@ package struct NetlinkSocket: ~Copyable, Sendable {
   /// Opens a socket of `family` (NETLINK_ROUTE, NETLINK_NETFILTER) in the thread's namespace or in `namespace`.
   ///
   /// A request without an answer fails with EAGAIN after 10 seconds.
-  package init(family: Int32) throws(NetlinkError) {
-    self.init(try NetlinkSocket.catching { () throws(SystemError) in try NetlinkSocket.open(family) })
+  ///
+  /// - Parameter port: what the kernel's notifications shall call the socket; where another one of the namespace has it,
+  ///   and for 0, the kernel chooses one.
+  package init(family: Int32, port: UInt32 = 0) throws(NetlinkError) {
+    self.init(try NetlinkSocket.catching { () throws(SystemError) in try NetlinkSocket.open(family, port: port) })
   }
 
   package init(
@@ -46,20 +49,16 @@ package struct NetlinkSocket: ~Copyable, Sendable {
     do throws(SystemError) { return try body() } catch { throw .socket(error) }
   }
 
-  private static func open(_ family: Int32) throws(SystemError) -> OwnedDescriptor {
+  private static func open(_ family: Int32, port: UInt32 = 0) throws(SystemError) -> OwnedDescriptor {
     let descriptor = OwnedDescriptor(
       owning: try retryingOnInterrupt("open", "a netlink socket") {
         socket(AF_NETLINK, Int32(SOCK_RAW.rawValue) | Int32(SOCK_CLOEXEC.rawValue), family)
       })
-    // Port 0 lets the kernel choose: a second socket of this process must not clash.
-    var address = sockaddr_nl()
-    address.nl_family = UInt16(AF_NETLINK)
-    _ = try retryingOnInterrupt("bind", "a netlink socket") {
-      unsafe withUnsafePointer(to: &address) {
-        unsafe $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-          unsafe bind(descriptor.number, $0, socklen_t(MemoryLayout<sockaddr_nl>.size))
-        }
-      }
+    do throws(SystemError) {
+      try bind(descriptor.number, port: port)
+    } catch {
+      guard port != 0, error.errno == EADDRINUSE else { throw error }
+      try bind(descriptor.number, port: 0)
     }
     // Extended acknowledgements bring the kernel's own words and CAP_ACK keeps them short; strict checking lets the
     // kernel filter dumps. Kernels that lack one of them work without it.
@@ -68,6 +67,19 @@ package struct NetlinkSocket: ~Copyable, Sendable {
     }
     NetlinkSocket.set(descriptor.number, SOL_SOCKET, SO_RCVTIMEO, timeval(tv_sec: 10, tv_usec: 0))
     return descriptor
+  }
+
+  private static func bind(_ number: Int32, port: UInt32) throws(SystemError) {
+    var address = sockaddr_nl()
+    address.nl_family = UInt16(AF_NETLINK)
+    address.nl_pid = port
+    _ = try retryingOnInterrupt("bind", "a netlink socket") {
+      unsafe withUnsafePointer(to: &address) {
+        unsafe $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+          unsafe Glibc.bind(number, $0, socklen_t(MemoryLayout<sockaddr_nl>.size))
+        }
+      }
+    }
   }
 
   private static func set<Value: BitwiseCopyable>(

@@ -28,12 +28,19 @@ package struct RouteEvents: ~Copyable, Sendable {
   /// Waits at most `limit` for a change and says whether one came.
   ///
   /// Notifications that were lost (ENOBUFS) count as a change: the remedy is to look at everything again.
-  package mutating func waitForChange(atMost limit: Duration) throws(NetlinkError) -> Bool {
-    do throws(NetlinkError) {
-      return try !netlink.notifications(waitingAtMost: limit).isEmpty
-    } catch {
-      if error.errno == ENOBUFS { return true }
-      throw error
-    }
+  ///
+  /// - Parameter port: changes asked for by the sockets of this port don't count; whoever asked knows.
+  package mutating func waitForChange(atMost limit: Duration, but port: UInt32? = nil) throws(NetlinkError) -> Bool {
+    let deadline = MonotonicTime.now + limit
+    repeat {
+      do throws(NetlinkError) {
+        let events = try netlink.notifications(waitingAtMost: max(.zero, deadline - MonotonicTime.now))
+        if events.contains(where: { $0.port != port }) { return true }
+      } catch {
+        if error.errno == ENOBUFS { return true }
+        throw error
+      }
+    } while MonotonicTime.now < deadline
+    return false
   }
 }

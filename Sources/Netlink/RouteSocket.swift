@@ -10,8 +10,10 @@ package struct RouteSocket: ~Copyable, Sendable {
   var netlink: NetlinkSocket
 
   /// In the calling thread's network namespace.
-  package init() throws(NetlinkError) {
-    netlink = try NetlinkSocket(family: NETLINK_ROUTE)
+  ///
+  /// - Parameter port: what notifications of this socket's changes bear (`nlmsg_pid`), where it is free.
+  package init(port: UInt32 = 0) throws(NetlinkError) {
+    netlink = try NetlinkSocket(family: NETLINK_ROUTE, port: port)
   }
 
   /// In another namespace; the caller's own stays as it is. `body` runs there first, on the same visit.

@@ -1,9 +1,10 @@
 internal import Addresses
+internal import Lease
 internal import Netlink
 
 /// Which of our links another node is a neighbour on, judged from our own addresses and links, and where an address
 /// tells of no network, from the routes without gateway beside it: the kernel would also take a gateway that it reaches through a router or a point-to-point link, and packets would vanish there.
-struct Adjacency {
+struct Adjacency: Sendable {
   private let own: Set<IPAddress>
   private let clusterNetworks: [IPPrefix]
   /// The networks that we are in, the best first.
@@ -38,6 +39,11 @@ struct Adjacency {
         let texts = own.prefix(4).map { "\($0.network) on \($0.link.name)" } + (own.count > 4 ? ["…"] : [])
         return (family, texts.isEmpty ? "this node has no \(family) address" : texts.joined(separator: ", "))
       })
+  }
+
+  /// Of this node in its cluster.
+  init(_ snapshot: NodeSnapshot, _ own: OwnNode, _ state: NetworkState) {
+    self.init(state, clusterNetworks: snapshot.netConf.networks, preferred: own.links.map(\.index))
   }
 
   /// The link to send to `gateway` on, or why there is none.

@@ -12,12 +12,17 @@ struct NextHopNumbers {
   private var first: [IPAddress: Int] = [:]
   private var others: [IPAddress: [Int]] = [:]
   private var taken: Set<UInt32>
+  /// Where the routes lead that name them now.
+  private var users: [UInt32: IPPrefix] = [:]
 
-  init(_ table: NextHopTable) {
+  /// - Parameter routes: ours.
+  init(_ table: NextHopTable, usedBy routes: [Route]) {
     self.table = table.owned
     isTaken = Array(repeating: false, count: table.owned.count)
     taken = table.takenIDs
     first.reserveCapacity(table.owned.count)
+    users.reserveCapacity(routes.count)
+    for route in routes { if let id = route.nextHopID { users[id] = route.destination } }
     for (position, hop) in table.owned.enumerated() {
       if let other = first.updateValue(position, forKey: hop.gateway) { others[hop.gateway, default: []].append(other) }
     }
@@ -37,9 +42,10 @@ struct NextHopNumbers {
     }
   }
 
-  /// The next hop of a gateway: as it is, or on another link than it must be, or a new one. Each is given out once.
-  mutating func take(_ gateway: IPAddress, on linkIndex: Int32) -> Found {
-    guard let position = position(gateway, linkIndex) else {
+  /// The next hop of a gateway: as it is, or on another link than it must be, or a new one. Each is given out once, and
+  /// none that another route names: two nodes may share a gateway for a while.
+  mutating func take(_ gateway: IPAddress, on linkIndex: Int32, for subnet: IPPrefix) -> Found {
+    guard let position = position(gateway, linkIndex, subnet) else {
       return .absent(
         NextHop(id: number(gateway), gateway: gateway, linkIndex: linkIndex, owner: NetworkState.owner))
     }
@@ -50,11 +56,14 @@ struct NextHopNumbers {
     return .elsewhere(hop)
   }
 
-  private func position(_ gateway: IPAddress, _ linkIndex: Int32) -> Int? {
+  private func position(_ gateway: IPAddress, _ linkIndex: Int32, _ subnet: IPPrefix) -> Int? {
     guard let last = first[gateway] else { return nil }
-    guard let others = others[gateway] else { return isTaken[last] ? nil : last }
-    let free = ([last] + others).filter { !isTaken[$0] }
-    return free.first { table[$0].linkIndex == linkIndex } ?? free.first
+    func isFree(_ position: Int) -> Bool {
+      !isTaken[position] && users[table[position].id].map { $0 == subnet } ?? true
+    }
+    guard let others = others[gateway] else { return isFree(last) ? last : nil }
+    let free = ([last] + others).filter(isFree)
+    return free.first { users[table[$0].id] == subnet } ?? free.first { table[$0].linkIndex == linkIndex } ?? free.first
   }
 
   /// Ours that nobody took.

@@ -81,7 +81,7 @@ package struct NodeSnapshot: Sendable, Equatable {
 
 extension NodeSnapshot {
   /// The nodes' own addresses.
-  var addresses: [IPAddress] {
+  package var addresses: [IPAddress] {
     (nodes + [own].compactMap { $0 }).flatMap { node in IPFamily.allCases.compactMap(node.address) }
   }
 }

@@ -29,6 +29,9 @@ package struct PeerRoute: Sendable, Equatable {
   /// The name of the link to the gateway, where it has one.
   package internal(set) var link: String?
   package internal(set) var state: State
+  /// That link, and the next-hop object that stands for the gateway, where there is one.
+  var linkIndex: Int32?
+  var nextHopID: UInt32?
 
   /// Whether all that is wanted is there.
   package var isSettled: Bool {

@@ -2,129 +2,187 @@ internal import Addresses
 package import Lease
 internal import Linux
 internal import Netlink
-package import NodeRules
 
-/// Makes the kernel's rules and routes and the lease what the nodes ask for. Start, repair, a node's removal and restart
-/// are all this one pass: what is marked as ours in the kernel is the only state.
+/// Makes the kernel's routes and the lease what the nodes ask for. Start, repair, a node's removal and restart are all
+/// this one pass: what is marked as ours in the kernel is the only state.
 package struct Reconciler: Sendable {
   private let selection: NodeSelection
   private let files: PublishedLease
-  private let switches: RuleSwitches
-  private let guardsSubnets: Bool
-  private let rules: RulesReconciler
+  private let switches: RouteSwitches
 
-  /// - Parameter guardsSubnets: whether this node's own subnets get a blackhole route (`--blackhole-route`).
-  package init(
-    selection: NodeSelection, files: PublishedLease, switches: RuleSwitches, guardsSubnets: Bool
-  ) {
+  /// `nlmsg_pid` of the sockets by which the helper of this process changes routes: it need not look again for what it
+  /// has done itself. Far from the numbers that the kernel hands out, which are process numbers and negative ones.
+  package static let port = 0x4A00_0000 | UInt32(truncatingIfNeeded: CurrentProcess.identifier)
+
+  package init(selection: NodeSelection, files: PublishedLease, switches: RouteSwitches) {
     self.selection = selection
     self.files = files
     self.switches = switches
-    self.guardsSubnets = guardsSubnets
-    rules = RulesReconciler(switches: switches, stateDirectory: files.stateDirectory)
   }
 
   /// What a pass found and did.
   package struct Report: Sendable {
     package let own: OwnNode
-    package let rules: RulesReport
-    package let peers: [PeerRoute]
+    package fileprivate(set) var peers: [PeerRoute]
     package let lease: SubnetLease
     /// Whether the lease on disk was another.
-    package let isNewLease: Bool
-    package let changes: [RouteChange]
-    /// What went wrong with this node itself, beside the rules and the peers' own states.
-    fileprivate let failures: [String]
+    package fileprivate(set) var isNewLease: Bool
+    package fileprivate(set) var changes: [RouteChange]
+    /// What is wrong with this node itself, beside the peers' own states.
+    package let problems: [String]
     /// What is left of flannel's routes.
-    fileprivate let leftovers: [String]
+    package let warnings: [String]
+    /// What the pass went by.
+    var basis: Basis
 
-    /// What is wrong beside the peers' own states.
-    package var problems: [String] { failures + rules.problems }
-    /// What may be wrong, or could be tidied up.
-    package var warnings: [String] { rules.warnings + leftovers }
-
-    /// Whether all rules and every wanted route are in the kernel and nothing of ours is left over.
+    /// Whether every wanted route is in the kernel and nothing of ours is left over.
     package var isSettled: Bool { problems.isEmpty && peers.allSatisfy(\.isSettled) }
   }
 
-  /// One pass in the calling thread's network namespace; it blocks. The rules come first and the lease last, so that no
-  /// pod starts before its node's rules and routes are in; routes and lease come also where a rule is refused or some
-  /// node can't be reached.
+  /// The nodes of a pass, and what it knew of the kernel beside the peers' routes.
+  struct Basis: Sendable {
+    var snapshot: NodeSnapshot
+    let adjacency: Adjacency
+    /// The numbers of all next hops; `nil` where the kernel has none.
+    var takenNumbers: Set<UInt32>?
+  }
+
+  /// One pass in the calling thread's network namespace; it blocks. The lease comes last, so that no pod starts before
+  /// its node's routes are in; it comes also where some node can't be reached.
   ///
-  /// - Parameter known: the report of an earlier pass over the same nodes, where there is no sign that anybody has
-  ///   touched the rules since: then they are not looked at, and neither is what flannel left.
-  package func reconcile(_ snapshot: NodeSnapshot, since known: Report? = nil) throws -> Report {
-    var socket = try RouteSocket()
-    let (own, plan) = try look(snapshot, &socket, forFlannelsRoutes: known == nil)
-    let rules =
-      known?.rules.unchanged
-      ?? self.rules.reconcile(networks: snapshot.netConf.networks, nodes: snapshot.addresses)
-    let outcome = plan.isEmpty ? PlanOutcome(peers: plan.peers) : try socket.apply(plan)
-    let lease = own.lease(networks: snapshot.netConf.networks, masquerades: masquerades)
+  /// - Parameters:
+  ///   - known: the report of the pass before.
+  ///   - searchesLeftovers: whether to look for what flannel left; else what `known` says of it is still so.
+  package func reconcile(
+    _ snapshot: NodeSnapshot, since known: Report? = nil, searchesLeftovers: Bool = true
+  ) throws -> Report {
+    var socket = try RouteSocket(port: Reconciler.port)
+    let look = try look(snapshot, &socket, forFlannelsRoutes: known == nil || searchesLeftovers)
+    let outcome = look.plan.isEmpty ? PlanOutcome(peers: look.plan.peers) : try socket.apply(look.plan)
+    let lease = look.own.lease(networks: snapshot.netConf.networks, masquerades: switches.masquerades)
     let isNewLease = try files.publish(lease, mark: snapshot.mark)
     return Report(
-      own: own, rules: rules, peers: outcome.peers, lease: lease, isNewLease: isNewLease, changes: outcome.changes,
-      failures: own.problemList + outcome.failures.map(\.description),
-      leftovers: known?.leftovers ?? plan.leftovers)
+      own: look.own, peers: outcome.peers, lease: lease, isNewLease: isNewLease, changes: outcome.changes,
+      problems: look.own.problemList + outcome.failures.map(\.description),
+      warnings: searchesLeftovers ? look.plan.leftovers : known?.warnings ?? [],
+      basis: look.basis(look.plan))
+  }
+
+  /// The same where only nodes have changed since the last pass, and nothing in the kernel: what is looked at and done
+  /// grows with the change and not with the cluster. Where the change is none of some other nodes, or something is not
+  /// as it was, it is a whole pass.
+  package func follow(_ snapshot: NodeSnapshot, since known: Report) throws -> Report {
+    guard let part = known.part(changedIn: snapshot) else {
+      return try reconcile(snapshot, since: known, searchesLeftovers: false)
+    }
+    var socket = try RouteSocket(port: Reconciler.port)
+    let plan = RoutePlan(
+      part.snapshot, own: known.own, state: part.state, adjacency: known.basis.adjacency, foreign: [],
+      guardsSubnets: false, takesOverFlannel: false)
+    guard try socket.routesInTheWay(of: plan).isEmpty else {
+      return try reconcile(snapshot, since: known, searchesLeftovers: false)
+    }
+    let outcome = try socket.apply(plan)
+    guard outcome.isComplete else { return try reconcile(snapshot, since: known, searchesLeftovers: false) }
+    var report = known
+    report.peers.replaceSubrange(part.peers, with: outcome.peers)
+    report.changes = outcome.changes
+    report.isNewLease = false
+    report.basis.snapshot = snapshot
+    report.basis.takenNumbers?.formUnion(plan.newNextHops.map(\.noun.id))
+    report.basis.takenNumbers?.subtract(plan.staleNextHops.map(\.id))
+    return report
   }
 
   /// What a pass would find, touching nothing.
   package func inspect(_ snapshot: NodeSnapshot) throws -> Report {
     var socket = try RouteSocket()
-    let (own, plan) = try look(snapshot, &socket, forFlannelsRoutes: true)
-    let lease = own.lease(networks: snapshot.netConf.networks, masquerades: masquerades)
+    let look = try look(snapshot, &socket, forFlannelsRoutes: true)
+    let lease = look.own.lease(networks: snapshot.netConf.networks, masquerades: switches.masquerades)
     return Report(
-      own: own, rules: rules.inspect(networks: snapshot.netConf.networks, nodes: snapshot.addresses),
-      peers: plan.peers, lease: lease, isNewLease: false, changes: [], failures: own.problemList,
-      leftovers: plan.leftovers)
+      own: look.own, peers: look.plan.peers, lease: lease, isNewLease: false, changes: [],
+      problems: look.own.problemList, warnings: look.plan.leftovers, basis: look.basis(nil))
   }
 
-  private var masquerades: Bool { switches.masquerade != nil }
+  /// What was seen, and what follows from it.
+  private struct Look {
+    let snapshot: NodeSnapshot
+    let own: OwnNode
+    let adjacency: Adjacency
+    let plan: RoutePlan
+    let nextHops: NextHopTable?
+
+    /// - Parameter plan: what is carried out.
+    func basis(_ plan: RoutePlan?) -> Basis {
+      var numbers = nextHops?.takenIDs
+      numbers?.formUnion(plan?.newNextHops.map(\.noun.id) ?? [])
+      numbers?.subtract(plan?.staleNextHops.map(\.id) ?? [])
+      return Basis(snapshot: snapshot, adjacency: adjacency, takenNumbers: numbers)
+    }
+  }
 
   /// Only where something is to be put in place do the routes of others matter, but for flannel's.
   private func look(
     _ snapshot: NodeSnapshot, _ socket: inout RouteSocket, forFlannelsRoutes: Bool
-  ) throws -> (OwnNode, RoutePlan) {
+  ) throws -> Look {
     var state = try NetworkState.read(&socket)
     try state.ask(selection.interface, &socket)
     let own = try OwnNode(snapshot, selection, state: state)
     try state.askForNetworks(of: IPFamily.allCases.compactMap(own.node.address), &socket)
-    let plan = plan(snapshot, own, state, foreign: [])
-    var foreign = try socket.routesInTheWay(of: plan)
+    let adjacency = Adjacency(snapshot, own, state)
+    func plan(foreign: [Route]) -> RoutePlan {
+      RoutePlan(
+        snapshot, own: own, state: state, adjacency: adjacency, foreign: foreign,
+        guardsSubnets: switches.guardsSubnets, takesOverFlannel: switches.takesOverFlannel)
+    }
+    var first = plan(foreign: [])
+    var foreign = try socket.routesInTheWay(of: first)
     if forFlannelsRoutes {
       let networks = snapshot.netConf.networks
       foreign += try socket.routes(owner: Route.bootOwner, table: Route.mainTable).filter {
         FlannelRoutes.mayHold($0, networks: networks)
       }
     }
-    return (own, foreign.isEmpty ? plan : self.plan(snapshot, own, state, foreign: foreign))
+    if !foreign.isEmpty { first = plan(foreign: foreign) }
+    return Look(snapshot: snapshot, own: own, adjacency: adjacency, plan: first, nextHops: state.nextHops)
   }
 
-  private func plan(
-    _ snapshot: NodeSnapshot, _ own: OwnNode, _ state: NetworkState, foreign: [Route]
-  ) -> RoutePlan {
-    RoutePlan(
-      snapshot, own: own, state: state, foreign: foreign, guardsSubnets: guardsSubnets,
-      takesOverFlannel: switches.takesOverFlannel)
-  }
-
-  /// What `clean` removed.
-  package struct Removal: Sendable {
-    package let routes: Int
-    package let rules: [RuleChange]
-  }
-
-  /// Removes everything that the helper made in the kernel and on disk; nothing stays because something else could not
-  /// be removed.
-  package func clean() throws -> Removal {
+  /// Removes the routes and next hops that the helper made, and the lease, and says how many routes that were; nothing
+  /// stays because something else could not be removed.
+  package func clean() throws -> Int {
     var socket = try RouteSocket()
     let routes = try socket.routes(owner: NetworkState.owner, table: Route.mainTable)
     let hops = try socket.nextHops(owner: NetworkState.owner)?.owned ?? []
     let outcome = try socket.apply(RoutePlan(removing: routes, hops))
-    let removed = Result { () throws(RulesError) in try rules.clean() }
     try files.remove()
     if let failure = outcome.failures.first { throw failure }
-    return Removal(routes: routes.count, rules: try removed.get())
+    return routes.count
+  }
+}
+
+/// What the options say of routes and the lease.
+package struct RouteSwitches: Sendable, Equatable {
+  /// Whether this node's own subnets get a blackhole route (`--blackhole-route`).
+  package var guardsSubnets: Bool
+  /// Whether what flannel left is replaced or removed (`--take-over-flannel`).
+  package var takesOverFlannel: Bool
+  /// Whether the helper masquerades, which the lease tells.
+  package var masquerades: Bool
+
+  package init(guardsSubnets: Bool, takesOverFlannel: Bool, masquerades: Bool) {
+    self.guardsSubnets = guardsSubnets
+    self.takesOverFlannel = takesOverFlannel
+    self.masquerades = masquerades
+  }
+}
+
+extension PlanOutcome {
+  /// Whether all was done.
+  fileprivate var isComplete: Bool {
+    failures.isEmpty
+      && peers.allSatisfy { peer in
+        if case .failed = peer.state { false } else { true }
+      }
   }
 }
 

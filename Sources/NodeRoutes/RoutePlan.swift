@@ -53,14 +53,22 @@ package struct RoutePlan: Sendable, Equatable {
     _ snapshot: NodeSnapshot, own: OwnNode, state: NetworkState, foreign: [Route] = [],
     guardsSubnets: Bool = false, takesOverFlannel: Bool = false
   ) {
-    let adjacency = Adjacency(
-      state, clusterNetworks: snapshot.netConf.networks, preferred: own.links.map(\.index))
+    self.init(
+      snapshot, own: own, state: state, adjacency: Adjacency(snapshot, own, state), foreign: foreign,
+      guardsSubnets: guardsSubnets, takesOverFlannel: takesOverFlannel)
+  }
+
+  /// The same with what follows from the state for all plans.
+  init(
+    _ snapshot: NodeSnapshot, own: OwnNode, state: NetworkState, adjacency: Adjacency, foreign: [Route],
+    guardsSubnets: Bool, takesOverFlannel: Bool
+  ) {
     let inTheWay = Dictionary(
       foreign.filter(\.hasDefaultMetric).map { ($0.destination, $0) }, uniquingKeysWith: { first, _ in first }
     )
     let flannels = FlannelRoutes(foreign, snapshot)
     var inUse: Set<Route> = []
-    var numbers = state.nextHops.map(NextHopNumbers.init)
+    var numbers = state.nextHops.map { NextHopNumbers($0, usedBy: state.routes) }
     var actual = RoutesByDestination(state.routes)
     let families = own.families(of: snapshot.netConf)
     for node in snapshot.nodes where node.name != own.node.name {
@@ -80,6 +88,7 @@ package struct RoutePlan: Sendable, Equatable {
               peer.state = .offLink(offLink.reason + (stays ? "; the route that is there stays for now" : ""))
             case .success(let link):
               peer.link = link.name
+              peer.linkIndex = link.index
               var blocker: Blocker?
               if let route = inTheWay[subnet] {
                 let isFlannels = flannels.routes.contains(route)
@@ -88,7 +97,7 @@ package struct RoutePlan: Sendable, Equatable {
                   isFlannels && takesOverFlannel
                   ? .replaceable : .stays(state.description(ofForeign: route, isFlannels: isFlannels))
               }
-              peer.state = desire(
+              (peer.state, peer.nextHopID) = desire(
                 subnet, via: gateway, on: link.index, actual: actual.take(subnet), blocker: blocker, numbers: &numbers)
             }
           }
@@ -133,21 +142,21 @@ package struct RoutePlan: Sendable, Equatable {
     staleNextHops = nextHops
   }
 
-  /// Compares one wanted route with what is there of ours to the same destination.
+  /// Compares one wanted route with what is there of ours to the same destination; also says by which next hop it goes.
   private mutating func desire(
     _ subnet: IPPrefix, via gateway: IPAddress, on linkIndex: Int32, actual: ArraySlice<Route>, blocker: Blocker?,
     numbers: inout NextHopNumbers?
-  ) -> PeerRoute.State {
-    if case .stays(let reason) = blocker, actual.isEmpty { return .blocked(reason) }
+  ) -> (PeerRoute.State, nextHopID: UInt32?) {
+    if case .stays(let reason) = blocker, actual.isEmpty { return (.blocked(reason), nil) }
     let peer = peers.count
-    let found = numbers?.take(gateway, on: linkIndex)
+    let found = numbers?.take(gateway, on: linkIndex, for: subnet)
     let route =
       found.map { Route(subnet, nextHopID: $0.hop.id, owner: NetworkState.owner) }
       ?? Route(subnet, via: gateway, linkIndex: linkIndex, owner: NetworkState.owner)
     let fitting = actual.firstIndex { $0.stands(for: route) }
     if fitting == nil, case .stays(let reason) = blocker {
       staleRoutes += actual
-      return .blocked(reason)
+      return (.blocked(reason), nil)
     }
     switch found {
     case .absent(let hop): newNextHops.append(Step(noun: hop, peer: peer))
@@ -156,8 +165,8 @@ package struct RoutePlan: Sendable, Equatable {
     }
     if let fitting {
       staleRoutes += actual.indices.filter { $0 != fitting }.map { actual[$0] }
-      if case .elsewhere = found { return .missing }
-      return .installed
+      if case .elsewhere = found { return (.missing, route.nextHopID) }
+      return (.installed, route.nextHopID)
     }
     // The kernel replaces the one of the same metric; whatever else of ours goes there is left over.
     if let replaced = actual.firstIndex(where: \.hasDefaultMetric) {
@@ -171,6 +180,6 @@ package struct RoutePlan: Sendable, Equatable {
       newRoutes.append(Step(noun: route, peer: peer))
       staleRoutes += actual
     }
-    return .missing
+    return (.missing, route.nextHopID)
   }
 }

@@ -42,11 +42,4 @@ package struct RulesReport: Sendable, Equatable {
   package internal(set) var hasFailed = false
   /// Whether that was for want of CAP_NET_ADMIN.
   package internal(set) var mayNotLook = false
-
-  /// The same for a pass that has not looked again.
-  package var unchanged: RulesReport {
-    var report = self
-    report.changes = []
-    return report
-  }
 }

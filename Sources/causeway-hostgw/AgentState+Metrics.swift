@@ -56,7 +56,7 @@ extension AgentState.Facts {
     text.add(
       .counter, "causeway_rule_repairs_total", "Rules that were put right after somebody had changed them.",
       Double(ruleRepairs))
-    guard let rules = report?.rules else { return }
+    guard let rules else { return }
     let isRight = !rules.hasFailed && [.installed, .off].contains(rules.table)
     text.add(
       .gauge, "causeway_rule_drift", "Whether the rules are not as they must be and could not be put right.",
@@ -65,9 +65,11 @@ extension AgentState.Facts {
 
   private func addRoutes(_ text: inout MetricsText) {
     guard let report else { return }
-    let peers = report.peers.filter { $0.state != .noSubnet }
+    let peers = report.peers.filter(\.isWanted)
+    // A store that gives leases tells of this node apart from the others.
+    let nodes = (snapshot?.nodes.count ?? 0) + (snapshot?.own == nil ? 0 : 1)
     func count(_ names: String...) -> Double { Double(peers.count { names.contains($0.stateName) }) }
-    text.add(.gauge, "causeway_nodes", "Nodes of the cluster, this one among them.", Double(snapshot?.nodes.count ?? 0))
+    text.add(.gauge, "causeway_nodes", "Nodes of the cluster, this one among them.", Double(nodes))
     text.add(
       .gauge, "causeway_routes_wanted", "Routes to other nodes' subnets that there should be.", Double(peers.count))
     text.add(.gauge, "causeway_routes_installed", "Those that are in the kernel.", count("installed"))
@@ -76,6 +78,16 @@ extension AgentState.Facts {
       count("failed", "blocked", "missing"))
     text.add(
       .gauge, "causeway_peers_off_link", "Those whose node is not on this node's layer-2 network.", count("off-link"))
-    text.add(.gauge, "causeway_problems", "What else is wrong; status tells it.", Double(report.problems.count))
+    text.add(.gauge, "causeway_problems", "What else is wrong; status tells it.", Double(report.problems.count + (rules?.problems.count ?? 0)))
+  }
+}
+
+extension PeerRoute {
+  /// Whether there should be a route.
+  fileprivate var isWanted: Bool {
+    switch state {
+    case .noSubnet, .skipped: false
+    case .installed, .missing, .failed, .offLink, .blocked, .noAddress: true
+    }
   }
 }

@@ -11,6 +11,10 @@ final class AgentState: Sendable {
     /// The last pass that came to its end, and the nodes that it was made of.
     var report: Reconciler.Report?
     var snapshot: NodeSnapshot?
+    /// The last look at the rules.
+    var rules: RulesReport?
+    /// Whether the rules were once as they must be.
+    var wereRulesIn = false
     /// Why the last pass failed as a whole; `nil` where it came to its end.
     var failure: String?
     /// Why the nodes can't be read; `nil` where they can.
@@ -55,7 +59,7 @@ final class AgentState: Sendable {
   }
 
   /// How many repairs are remembered.
-  private static let remembered = 20
+  fileprivate static let remembered = 20
 
   private let facts = Mutex(Facts(start: MonotonicTime.sinceEpoch))
 
@@ -79,24 +83,34 @@ final class AgentState: Sendable {
     facts.withLock { $0.storeFailure = failure }
   }
 
-  /// A pass came to its end. What it changed for the nodes that it had before was a repair.
-  func note(_ report: Reconciler.Report, _ snapshot: NodeSnapshot, took duration: Duration) {
+  /// A pass came to its end.
+  ///
+  /// - Parameter isRepair: whether the nodes were the same as before, so that what it changed was a repair.
+  func note(_ report: Reconciler.Report, _ snapshot: NodeSnapshot, isRepair: Bool, took duration: Duration) {
     facts.withLock { facts in
       facts.passDurations.observe(duration)
-      let isSame = facts.snapshot?.nodes == snapshot.nodes
-      let rules = report.rules.changes.filter { $0.verb == .repaired || (isSame && $0.verb == .acceptInserted) }
-      let routes = isSame ? report.changes : []
-      facts.repairs += routes.count
-      facts.ruleRepairs += rules.count
-      let time = MonotonicTime.sinceEpoch
-      let repairs =
-        rules.map { Repair(time: time, $0) } + routes.prefix(AgentState.remembered).map { Repair(time: time, $0) }
-      if !repairs.isEmpty {
-        facts.lastRepairs = Array((repairs + facts.lastRepairs).prefix(AgentState.remembered))
+      if isRepair, facts.report != nil {
+        facts.repairs += report.changes.count
+        let time = MonotonicTime.sinceEpoch
+        facts.remember(report.changes.prefix(AgentState.remembered).map { Repair(time: time, $0) })
       }
       facts.report = report
       facts.snapshot = snapshot
       facts.failure = nil
+    }
+  }
+
+  /// The rules were looked at. What had to be put right after the first time was a repair.
+  func note(_ rules: RulesReport) {
+    facts.withLock { facts in
+      let repairs = rules.changes.filter {
+        $0.verb == .repaired || (facts.rules != nil && $0.verb == .acceptInserted)
+      }
+      facts.ruleRepairs += repairs.count
+      let time = MonotonicTime.sinceEpoch
+      facts.remember(repairs.map { Repair(time: time, $0) })
+      facts.rules = rules
+      if !rules.hasFailed { facts.wereRulesIn = true }
     }
   }
 
@@ -116,10 +130,16 @@ final class AgentState: Sendable {
 }
 
 extension AgentState.Facts {
+  fileprivate mutating func remember(_ repairs: [AgentState.Repair]) {
+    if !repairs.isEmpty { lastRepairs = Array((repairs + lastRepairs).prefix(AgentState.remembered)) }
+  }
+
   /// What must come before pods can be served, in the order in which it comes; empty: the node is ready.
   ///
-  /// A node that can't be reached is told by its state and keeps nobody else waiting.
+  /// A node that can't be reached is told by its state and keeps nobody else waiting; rules that were in once and can't be
+  /// put right now are told as a problem.
   var obstacles: [String] {
+    if let rules, !wereRulesIn { return ["the rules are not in: " + rules.problems.joined(separator: "; ")] }
     guard report != nil else { return [failure ?? storeFailure ?? "the first pass is under way"] }
     return [leaseObstacle, configurationFailure].compactMap { $0 }
   }

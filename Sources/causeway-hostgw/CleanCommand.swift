@@ -27,9 +27,10 @@ struct CleanCommand: CommandWithOptions {
       let running = try left.runningPods()
       guard running.isEmpty else { throw PodsRun(pods: running) }
     }
-    let removal = try agent.reconciler.clean()
-    for change in removal.rules { print("\(change.verb.rawValue): \(change.subject)") }
-    print("routes removed: \(removal.routes); the lease is gone")
+    // Nothing stays because something else could not be removed.
+    let routes = Result { try agent.reconciler.clean() }
+    for change in try agent.rules.clean() { print("\(change.verb.rawValue): \(change.subject)") }
+    print("routes removed: \(try routes.get()); the lease is gone")
     if pods { print("pods' tables are gone; addresses freed: \(try left.remove())") }
     _ = consume lock
   }

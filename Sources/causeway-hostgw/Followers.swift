@@ -9,19 +9,19 @@ internal import ServiceLifecycle
 /// Hands every snapshot of the store on.
 struct StoreFollower: Service {
   let store: any NodeStore
-  let news: News
+  let readers: [News]
   let state: AgentState
 
   func run() async throws {
     for await nodes in store.updates().cancelOnGracefulShutdown() {
       state.note(nodes)
-      news.put(nodes)
+      for reader in readers { reader.put(nodes) }
     }
   }
 }
 
-/// Says when links, addresses, routes or next hops change, and every 30 seconds in any case. The first word comes when
-/// it begins to listen: what changed before that is to be looked at.
+/// Says when somebody else changes links, addresses, routes or next hops, and every 30 seconds in any case. The first word
+/// comes when it begins to listen: what changed before that is to be looked at.
 struct KernelFollower: Service {
   /// Told each time; they must be quick.
   let listeners: [@Sendable () -> Void]
@@ -29,7 +29,7 @@ struct KernelFollower: Service {
   func run() async throws {
     let changes = try AsyncStream<Result<Void, any Error>>.words { (say) throws(NetlinkError) in
       var events = try RouteEvents()
-      while say() { _ = try events.waitForChange(atMost: .seconds(30)) }
+      while say() { _ = try events.waitForChange(atMost: .seconds(30), but: Reconciler.port) }
     }
     for await change in changes.cancelOnGracefulShutdown() {
       try change.get()
@@ -54,20 +54,32 @@ struct RulesFollower: Service {
   let logger: Logger
 
   func run() async throws {
+    await cancelWhenGracefulShutdown {
+      var failure: String?
+      while !Task.isCancelled {
+        do {
+          try await follow()
+        } catch {
+          // A kernel without nf_tables, perhaps: what is kept is kept all the same.
+          if failure != "\(error)" { logger.warning("changes of the rules are not seen: \(error)") }
+          failure = "\(error)"
+        }
+        try? await Task.sleep(for: .seconds(30))
+        news.look()
+      }
+    }
+  }
+
+  private func follow() async throws {
     let changes = try AsyncStream<Result<Void, any Error>>.words { (say) throws(NetlinkError) in
       var events = try NetfilterEvents(
         table: RulesReconciler.tableName, comment: RulesReconciler.acceptComment)
       while say() { _ = try events.waitForChange(atMost: .seconds(30)) }
     }
-    for await change in changes.cancelOnGracefulShutdown() {
-      if case .failure(let error) = change {
-        // A kernel without nf_tables: the routes are kept all the same.
-        logger.warning("changes of the rules are not seen: \(error)")
-        break
-      }
-      news.lookAtRules()
+    for await change in changes {
+      try change.get()
+      news.look()
     }
-    try await gracefulShutdown()
   }
 }
 

@@ -1,14 +1,21 @@
 internal import NodeRoutes
 internal import Synchronization
 
-/// What the followers tell the keeper: the newest nodes, and that it is time to look again, at the rules too or not. However much comes while
-/// the keeper is at work, one more look suffices.
+/// What the followers tell the keepers of routes and rules: the newest nodes, and that it is time to look at the kernel
+/// again. However much comes while a keeper is at work, one more look suffices.
 final class News: Sendable {
-  /// One element for any number of calls of `look` and `put` since the last one was taken.
+  /// What there is for one keeper since it last asked.
+  struct Content {
+    /// The newest nodes, or why they can't be read; `nil` where nothing has come.
+    var nodes: Result<NodeSnapshot, any Error>?
+    /// Whether the kernel may have changed.
+    var kernelMayDiffer = true
+  }
+
+  /// One element for any number of calls since the last one was taken.
   let wakeUps: AsyncStream<Void>
   private let wakeUp: AsyncStream<Void>.Continuation
-  private let newest = Mutex<Result<NodeSnapshot, any Error>?>(nil)
-  private let rulesMayDiffer = Mutex(true)
+  private let content = Mutex(Content())
 
   init() {
     (wakeUps, wakeUp) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
@@ -16,34 +23,25 @@ final class News: Sendable {
 
   /// The nodes have changed, or can't be read.
   func put(_ nodes: Result<NodeSnapshot, any Error>) {
-    newest.withLock { $0 = nodes }
-    look()
-  }
-
-  /// Something may have changed.
-  func look() {
+    content.withLock { $0.nodes = nodes }
     wakeUp.yield()
   }
 
-  /// Something may have changed, and it may be the rules.
-  func lookAtRules() {
-    rulesMayDiffer.withLock { $0 = true }
-    look()
+  /// The kernel may have changed.
+  func look() {
+    content.withLock { $0.kernelMayDiffer = true }
+    wakeUp.yield()
   }
 
-  /// Whether `lookAtRules` was called since the last call, or this is the first one.
-  func takeRules() -> Bool {
-    rulesMayDiffer.withLock { mayDiffer in
-      defer { mayDiffer = false }
-      return mayDiffer
-    }
+  /// Nothing is new, but it is time for what was put off.
+  func remind() {
+    wakeUp.yield()
   }
 
-  /// What `put` brought since the last call; `nil` for nothing.
-  func take() -> Result<NodeSnapshot, any Error>? {
-    newest.withLock { newest in
-      defer { newest = nil }
-      return newest
+  func take() -> Content {
+    content.withLock { content in
+      defer { content = Content(nodes: nil, kernelMayDiffer: false) }
+      return content
     }
   }
 }

@@ -3,12 +3,14 @@ internal import Lease
 internal import Linux
 internal import Logging
 internal import NodeRoutes
+internal import NodeRules
 internal import NodeStores
 
 /// What every command is made of: the store, the reconciler, the files and the log, as the options have them.
 struct NodeAgent: Sendable {
   let options: Options
   let store: any NodeStore
+  let rules: RulesReconciler
   let reconciler: Reconciler
   let files: PublishedLease
   let log: PassLog
@@ -30,9 +32,8 @@ struct NodeAgent: Sendable {
     let selection = NodeSelection(
       name: NodeAgent.given(options.nodeName), hostName: try Sysctl.read("kernel/hostname") ?? "",
       interface: options.interfaceSelection)
-    reconciler = Reconciler(
-      selection: selection, files: files, switches: options.rules.ruleSwitches,
-      guardsSubnets: options.rules.blackholeRoute)
+    rules = RulesReconciler(switches: options.rules.ruleSwitches, stateDirectory: options.stateDir)
+    reconciler = Reconciler(selection: selection, files: files, switches: options.rules.routeSwitches)
     switch options.store {
     case .file:
       store = FileNodeStore(path: options.nodesFile)
@@ -68,5 +69,15 @@ struct NodeAgent: Sendable {
   /// An empty value, such as a variable of a script that is not set, counts as none.
   private static func given(_ text: String?) -> String? {
     text.flatMap { $0.isEmpty ? nil : $0 }
+  }
+}
+
+extension RulesReconciler {
+  func reconcile(_ nodes: NodeSnapshot) -> RulesReport {
+    reconcile(networks: nodes.netConf.networks, nodes: nodes.addresses)
+  }
+
+  func inspect(_ nodes: NodeSnapshot) -> RulesReport {
+    inspect(networks: nodes.netConf.networks, nodes: nodes.addresses)
   }
 }

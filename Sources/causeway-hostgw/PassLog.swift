@@ -16,9 +16,6 @@ struct PassLog: Sendable {
 
   /// - Parameter previous: the pass before, whose troubles are known.
   func tell(_ report: Reconciler.Report, previous: Reconciler.Report? = nil) {
-    for change in report.rules.changes {
-      logger.info("\(change.verb.rawValue)", metadata: ["rules": "\(change.subject)"])
-    }
     tell(report.changes)
     let known = Set(previous?.peers.compactMap(Trouble.init) ?? [])
     let troubles = report.peers.compactMap(Trouble.init).filter { !known.contains($0) }
@@ -29,12 +26,7 @@ struct PassLog: Sendable {
         metadata: ["node": "\(trouble.node)", "subnet": "\(trouble.subnet)"])
     }
     if level == .debug { logger.warning("no route to \(troubles.count) subnets; see causeway-hostgw status") }
-    let told = Set((previous?.problems ?? []) + (previous?.warnings ?? []))
-    let problems = (report.problems + report.warnings).filter { !told.contains($0) }
-    for problem in problems.prefix(PassLog.readable) { logger.warning("\(problem)") }
-    if problems.count > PassLog.readable {
-      logger.warning("and \(problems.count - PassLog.readable) more of that kind")
-    }
+    tell(report.problems + report.warnings, since: previous.map { $0.problems + $0.warnings } ?? [])
     if report.isNewLease {
       logger.info(
         "lease written",
@@ -43,6 +35,22 @@ struct PassLog: Sendable {
           "subnet": "\(report.lease.subnets.map(\.description).joined(separator: ","))",
           "mtu": "\(report.lease.mtuBytes)",
         ])
+    }
+  }
+
+  /// The same of a look at the rules.
+  func tell(_ rules: RulesReport, previous: RulesReport? = nil) {
+    for change in rules.changes {
+      logger.info("\(change.verb.rawValue)", metadata: ["rules": "\(change.subject)"])
+    }
+    tell(rules.problems + rules.warnings, since: previous.map { $0.problems + $0.warnings } ?? [])
+  }
+
+  private func tell(_ problems: [String], since told: [String]) {
+    let problems = problems.filter { !told.contains($0) }
+    for problem in problems.prefix(PassLog.readable) { logger.warning("\(problem)") }
+    if problems.count > PassLog.readable {
+      logger.warning("and \(problems.count - PassLog.readable) more of that kind")
     }
   }
 

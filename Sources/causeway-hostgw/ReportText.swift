@@ -6,7 +6,7 @@ internal import NodeRules
 /// A report for people.
 enum ReportText {
   /// One line for each node, this one first; then what else is wrong.
-  static func lines(_ report: Reconciler.Report) -> [String] {
+  static func lines(_ report: Reconciler.Report, _ rules: RulesReport) -> [String] {
     let subnets = report.lease.subnets.map { "\($0.network)" }.joined(separator: ", ")
     var lines = ["\(report.own.node.name): this node, \(subnets)"]
     var current: String?
@@ -18,7 +18,7 @@ enum ReportText {
         current = peer.node
       }
     }
-    return lines + report.problems + report.warnings
+    return lines + report.problems + rules.problems + report.warnings + rules.warnings
   }
 
   private static func phrase(_ peer: PeerRoute) -> String {

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import NodeRoutes
 internal import NodeRules
 
 /// The options about packet filter and blackhole routes.
@@ -41,6 +42,10 @@ struct RuleOptions: ParsableArguments {
     RuleSwitches(
       masquerade: ipMasq ? ipMasqPorts : nil, forwards: forwardRules, insertsAccept: forwardInsert,
       takesOverFlannel: takeOverFlannel)
+  }
+
+  var routeSwitches: RouteSwitches {
+    RouteSwitches(guardsSubnets: blackholeRoute, takesOverFlannel: takeOverFlannel, masquerades: ipMasq)
   }
 
   private static func ports(_ text: String) throws -> MasqueradePorts {

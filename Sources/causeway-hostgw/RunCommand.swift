@@ -17,13 +17,14 @@ struct RunCommand: AsyncParsableCommand, CommandWithOptions {
   func run() async throws {
     let agent = try NodeAgent(options)
     let lock = try AgentLock.claim(options.stateDir)
-    let news = News()
+    let (news, rulesNews) = (News(), News())
     let state = AgentState(agent.leaseKeeper == nil ? nil : agent.conditions)
     // Told apart from the agent's own words: what the group says about its services is for those who look for it.
     var groupLogger = agent.log.logger
     if options.logLevel > .debug { groupLogger.logLevel = .error }
     var services: [any Service] = [
-      StoreFollower(store: agent.store, news: news, state: state),
+      StoreFollower(store: agent.store, readers: [news, rulesNews], state: state),
+      RulesKeeper(rules: agent.rules, news: rulesNews, log: agent.log, state: state, routes: news),
       RouteKeeper(agent: agent, news: news, state: state),
     ]
     var listeners: [@Sendable () -> Void] = [{ news.look() }]
@@ -31,7 +32,7 @@ struct RunCommand: AsyncParsableCommand, CommandWithOptions {
       services.append(LeaseService(keeper: keeper))
       listeners.append { keeper.look() }
     }
-    services += [KernelFollower(listeners: listeners), RulesFollower(news: news, logger: agent.log.logger)]
+    services += [KernelFollower(listeners: listeners), RulesFollower(news: rulesNews, logger: agent.log.logger)]
     services += HealthServer(agent: agent, state: state).services(logger: groupLogger)
     var configuration = ServiceGroupConfiguration(
       services: services.map { .init(service: $0) }, gracefulShutdownSignals: [.sigterm, .sigint],

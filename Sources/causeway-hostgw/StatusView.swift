@@ -15,6 +15,7 @@ struct StatusView {
   /// What the plugin is told now.
   private let lease: SubnetLease?
   private let report: Reconciler.Report?
+  private let rules: RulesReport?
   private let failure: String?
   private let facts: AgentState.Facts?
   private let switches: RuleSwitches
@@ -33,14 +34,13 @@ struct StatusView {
       let nodes: NodeSnapshot?
       if let facts { nodes = facts.snapshot } else { nodes = try await agent.store.read() }
       if let nodes {
-        let reconciler = agent.reconciler
-        report = try await onThread { try reconciler.inspect(nodes) }
+        (rules, report) = try await onThread { (agent.rules.inspect(nodes), try agent.reconciler.inspect(nodes)) }
       } else {
-        report = nil
+        (rules, report) = (nil, nil)
       }
       failure = facts?.storeFailure.map { "\($0); the routes of the last nodes stay" } ?? facts?.failure
     } catch {
-      report = nil
+      (rules, report) = (nil, nil)
       failure = "\(error)"
     }
   }
@@ -51,14 +51,16 @@ struct StatusView {
       "store": .object(storeValue),
       "agentRunning": isAgentRunning.map { .bool($0) } ?? .null,
       "lease": lease.map { .object(leaseValue($0)) } ?? .null,
-      "rules": report.map { rulesValue($0.rules) } ?? .null,
+      "rules": rules.map(rulesValue) ?? .null,
       "peers": .array(report?.peers.map(StatusView.value) ?? []),
-      "errors": .array(([failure].compactMap { $0 } + (report?.problems ?? [])).map { .string($0) }),
-      "warnings": .array((report?.warnings ?? []).map { .string($0) }),
+      "errors": .array(errors.map { .string($0) }), "warnings": .array(warnings.map { .string($0) }),
     ]
     if let facts { object["agent"] = StatusView.value(facts) }
     return object
   }
+
+  private var errors: [String] { [failure].compactMap { $0 } + (report?.problems ?? []) + (rules?.problems ?? []) }
+  private var warnings: [String] { (report?.warnings ?? []) + (rules?.warnings ?? []) }
 
   /// A store that is spoken to has a state of its own.
   private var storeValue: JSONObject {

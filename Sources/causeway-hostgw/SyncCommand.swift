@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import NodeRoutes
+internal import NodeRules
 
 struct SyncCommand: AsyncParsableCommand, CommandWithOptions {
   static let configuration = CommandConfiguration(
@@ -17,12 +18,14 @@ struct SyncCommand: AsyncParsableCommand, CommandWithOptions {
           + "use causeway-hostgw run.")
     }
     let agent = try NodeAgent(options)
-    let report = try await AgentLock.taking(turnIn: options.stateDir) {
+    let (rules, report) = try await AgentLock.taking(turnIn: options.stateDir) {
       let nodes = try await agent.store.read()
-      return try agent.reconciler.reconcile(nodes)
+      let rules = agent.rules.reconcile(nodes)
+      agent.log.tell(rules)
+      return (rules, try agent.reconciler.reconcile(nodes))
     }
     agent.log.tell(report)
-    print(ReportText.lines(report).joined(separator: "\n"))
-    if !report.isSettled { throw ExitCode.failure }
+    print(ReportText.lines(report, rules).joined(separator: "\n"))
+    if !report.isSettled || !rules.problems.isEmpty { throw ExitCode.failure }
   }
 }

@@ -3,6 +3,7 @@ import CNI
 import IPAM
 import JSON
 @testable import PodNetwork
+import TestSupport
 import Testing
 
 /// Whatever a configuration becomes, it is understood or refused; a trap would end this process.
@@ -39,19 +40,6 @@ struct MutationTests {
     .string(String(repeating: "n", count: 300)), [], [[]], [[[]]], [[:]], [[[:]]], [:], ["subnet": "10.1.0.0/24"],
     [.null], [[.null]],
   ]
-
-  /// SplitMix64: the same numbers at every run.
-  private struct Seeded: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-      state &+= 0x9E37_79B9_7F4A_7C15
-      var z = state
-      z = (z ^ z >> 30) &* 0xBF58_476D_1CE4_E5B9
-      z = (z ^ z >> 27) &* 0x94D0_49BB_1331_11EB
-      return z ^ z >> 31
-    }
-  }
 
   @Test(arguments: 0..<4) func mutatedValues(seed: UInt64) throws {
     var generator = Seeded(state: seed)
