@@ -25,9 +25,10 @@ extension Reconciler.Report {
     guard peers.count == old.nodes.count * families else { return nil }
     let common = min(old.nodes.count, snapshot.nodes.count)
     let start = (0..<common).first { old.nodes[$0] != snapshot.nodes[$0] } ?? common
-    let end = (0..<(common - start)).first {
-      old.nodes[old.nodes.count - 1 - $0] != snapshot.nodes[snapshot.nodes.count - 1 - $0]
-    } ?? common - start
+    let end =
+      (0..<(common - start)).first {
+        old.nodes[old.nodes.count - 1 - $0] != snapshot.nodes[snapshot.nodes.count - 1 - $0]
+      } ?? common - start
     let changed = Array(snapshot.nodes[start..<(snapshot.nodes.count - end)])
     guard !changed.contains(where: { $0.name == own.node.name }) else { return nil }
     let before = (start * families)..<((old.nodes.count - end) * families)

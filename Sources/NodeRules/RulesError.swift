@@ -14,6 +14,13 @@ package enum RulesError: Error, Sendable, Equatable, CustomStringConvertible {
     if case .netlink(let error) = self { error.errno == EPERM } else { false }
   }
 
+  /// Whether the kernel has no nf_tables, or no netfilter at all: no such protocol, or nobody there to answer
+  /// (net/netfilter/nfnetlink.c).
+  var isForWantOfTables: Bool {
+    guard case .netlink(let error) = self else { return false }
+    return [EPROTONOSUPPORT, EOPNOTSUPP, EINVAL].contains(error.errno)
+  }
+
   package var description: String {
     switch self {
     case .libnftables(let words): "libnftables: \(words)"

@@ -30,14 +30,15 @@ package struct RulesReconciler: Sendable {
   package func reconcile(networks: [IPPrefix], nodes: [IPAddress]) -> RulesReport {
     var report = RulesReport()
     let ruleset = ruleset(networks, nodes)
-    report.attempt { (report) throws(RulesError) in
+    let needsNone = ruleset.isEmpty && !switches.takesOverFlannel
+    report.attempt(needsNone: needsNone) { (report) throws(RulesError) in
       var netfilter = try RulesReconciler.open()
       if let verb = try table.ensure(ruleset, &netfilter) {
         report.changes.append(RuleChange(verb: verb, subject: "\(NodeTable.name)"))
       }
       report.table = ruleset.isEmpty ? .off : .installed
     }
-    report.attempt { (report) throws(RulesError) in
+    report.attempt(needsNone: needsNone) { (report) throws(RulesError) in
       var netfilter = try RulesReconciler.open()
       let flannel = try FlannelRules(&netfilter)
       try ensureForwarding(networks, flannel, &netfilter, &report)
@@ -52,7 +53,7 @@ package struct RulesReconciler: Sendable {
   package func inspect(networks: [IPPrefix], nodes: [IPAddress]) -> RulesReport {
     var report = RulesReport()
     let ruleset = ruleset(networks, nodes)
-    report.attempt { (report) throws(RulesError) in
+    report.attempt(needsNone: ruleset.isEmpty) { (report) throws(RulesError) in
       var netfilter = try RulesReconciler.open()
       report.table = try state(ruleset, &netfilter)
       let path = try ForwardPath(&netfilter)
@@ -168,10 +169,16 @@ extension RulesReconciler {
 
 extension RulesReport {
   /// Does what it can; a failure is a problem.
-  fileprivate mutating func attempt(_ body: (inout RulesReport) throws(RulesError) -> Void) {
+  ///
+  /// - Parameter needsNone: whether a kernel without nf_tables serves as well.
+  fileprivate mutating func attempt(needsNone: Bool, _ body: (inout RulesReport) throws(RulesError) -> Void) {
     do throws(RulesError) {
       try body(&self)
     } catch {
+      if needsNone && error.isForWantOfTables {
+        table = .off
+        return
+      }
       hasFailed = true
       mayNotLook = error.isForbidden
       // Both halves of a look may fail for one reason.

@@ -78,7 +78,9 @@ extension AgentState.Facts {
       count("failed", "blocked", "missing"))
     text.add(
       .gauge, "causeway_peers_off_link", "Those whose node is not on this node's layer-2 network.", count("off-link"))
-    text.add(.gauge, "causeway_problems", "What else is wrong; status tells it.", Double(report.problems.count + (rules?.problems.count ?? 0)))
+    text.add(
+      .gauge, "causeway_problems", "What else is wrong; status tells it.",
+      Double(report.problems.count + (rules?.problems.count ?? 0)))
   }
 }
 

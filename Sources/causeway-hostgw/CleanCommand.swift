@@ -9,8 +9,9 @@ struct CleanCommand: CommandWithOptions {
     commandName: "clean",
     abstract: "Remove what the helper made on this node.",
     discussion: """
-      Its rules, routes and next hops, the lease and its copy. Refuses while an agent runs. With --pods also the \
-      plugin's tables, leases and records; refuses while a pod's cable is here.
+      Its rules, routes and next hops, subnet.env and its copy, and the --cni-conf-file that is as its source. Refuses \
+      while an agent runs. What a store holds of the node stays there. With --pods also the plugin's tables, leases and \
+      records; refuses while a pod's cable is here.
       """)
 
   @OptionGroup var options: Options
@@ -30,7 +31,11 @@ struct CleanCommand: CommandWithOptions {
     // Nothing stays because something else could not be removed.
     let routes = Result { try agent.reconciler.clean() }
     for change in try agent.rules.clean() { print("\(change.verb.rawValue): \(change.subject)") }
-    print("routes removed: \(try routes.get()); the lease is gone")
+    if let file = agent.networkConfiguration, try file.remove() { print("removed: \(file.destination)") }
+    print("routes removed: \(try routes.get()); the lease is gone from this node")
+    if agent.leaseKeeper != nil {
+      print("\(agent.store.kind) still holds it until it runs out, for the case that this node comes back")
+    }
     if pods { print("pods' tables are gone; addresses freed: \(try left.remove())") }
     _ = consume lock
   }

@@ -16,4 +16,13 @@ struct NetworkConfigurationFile: Sendable {
     }
     return try Files.ensure(destination, content)
   }
+
+  /// Removes what `place` put there, unless somebody has changed it since; says whether it was there.
+  func remove() throws(SystemError) -> Bool {
+    guard let content = try Files.read(destination, limit: 1 << 20),
+      content == (try Files.read(source, limit: 1 << 20))
+    else { return false }
+    try Files.remove(destination)
+    return true
+  }
 }
