@@ -8,7 +8,7 @@ struct NodeReadinessTests {
   /// Starts a program to which socket(2) of NETLINK_NETFILTER says EPROTONOSUPPORT, as a kernel without netfilter does: a
   /// seccomp filter of classic BPF (linux/seccomp.h), for the machine's own system call numbers.
   private static let withoutNetfilter = """
-    import ctypes, os, struct, sys
+    ctypes, os, struct, sys = map(__import__, ("ctypes", "os", "struct", "sys"))
     socket, = {"x86_64": (41,), "aarch64": (198,)}[os.uname().machine]
     load, equal, ret = 0x20, 0x15, 0x06
     program = [(load, 0, 0, 0), (equal, 0, 5, socket), (load, 0, 0, 16), (equal, 0, 3, 16), (load, 0, 0, 32),
