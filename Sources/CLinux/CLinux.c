@@ -20,4 +20,8 @@ int clinux_open_nameless(const char *directory, unsigned int mode) {
 
 int clinux_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
 
+int clinux_fork(void) { return fork(); }
+
+int clinux_close_range(unsigned int first, unsigned int last) { return close_range(first, last, 0); }
+
 void clinux_return_free_memory(void) { malloc_trim(0); }

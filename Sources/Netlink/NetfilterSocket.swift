@@ -16,6 +16,9 @@ package struct NetfilterSocket: ~Copyable, Sendable {
     netlink = try NetlinkSocket(family: NETLINK_NETFILTER, in: namespace)
   }
 
+  /// For whoever must keep the socket open.
+  package var descriptor: Int32 { netlink.number }
+
   /// Does all of it, or nothing and throws the first refusal.
   ///
   /// An errno in `accepting` as the first refusal is fine too; says whether the transaction took place.

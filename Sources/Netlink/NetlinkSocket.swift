@@ -35,6 +35,8 @@ package struct NetlinkSocket: ~Copyable, Sendable {
     }
   }
 
+  var number: Int32 { descriptor.number }
+
   private init(_ descriptor: consuming OwnedDescriptor) {
     self.descriptor = descriptor
   }
@@ -287,5 +289,16 @@ package struct NetlinkSocket: ~Copyable, Sendable {
       throw .socket(error)
     }
     return try receive("read netlink notifications")
+  }
+
+  /// Waits for notifications; `nil` where `other` can be read first. ENOBUFS says that some were lost.
+  mutating func notifications(orReadable other: Int32) throws(NetlinkError) -> [NetlinkReply]? {
+    var waits = [descriptor.number, other].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+    do throws(SystemError) {
+      _ = try retryingOnInterrupt("wait for", "netlink notifications") { unsafe poll(&waits, 2, -1) }
+    } catch {
+      throw .socket(error)
+    }
+    return waits[0].revents == 0 ? nil : try receive("read netlink notifications")
   }
 }

@@ -67,13 +67,15 @@ struct Cable {
   ///
   /// Without a record the names that ADD would choose are tried; the alias tells a cable of this attachment from
   /// somebody else's link. RTM_DELLINK takes both ends.
+  ///
+  /// - Parameter kept: a socket whose closing would hold us up.
   static func remove(
-    _ attachment: Attachment, recorded: String? = nil, _ host: inout RouteSocket
+    _ attachment: Attachment, recorded: String? = nil, keeping kept: Int32? = nil, _ host: inout RouteSocket
   ) throws(NetlinkError) -> Bool {
     let names = (0..<Attachment.hostLinkAttempts).map { attachment.hostLinkName(attempt: $0) }
     for name in recorded.map({ [$0] }) ?? names {
       guard let link = try host.link(named: name), attachment.owns(link) else { continue }
-      return try host.perform(.removeLink(link.index, name: name), accepting: ENODEV)
+      return try host.removeLinkAtOnce(link.index, name: name, keeping: kept.map { [$0] } ?? [])
     }
     return false
   }

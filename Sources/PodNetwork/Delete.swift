@@ -31,14 +31,19 @@ package func deleteAttachment(
   let netfilter = removeRules(attachment, record, of: addresses) {
     leases.flatMap { (try? $0.addresses(besides: owner)) ?? [] }
   }
-  if try !Cable.remove(attachment, recorded: record?.hostLink, &host), let namespace {
+  // The kernel frees rules in its own time, some 10 ms, which the close of the last socket sits out.
+  let kept: Int32? =
+    switch netfilter {
+    case .some(let socket): socket.descriptor
+    case .none: nil
+    }
+  if try !Cable.remove(attachment, recorded: record?.hostLink, keeping: kept, &host), let namespace {
     try removeInside(namespace, attachment, &host)
   }
   for directory in leases { _ = try directory.release(owner) }
   try state.records.remove(attachment.key)
   traces.removeFlannelFile(of: attachment)
   removeOldGateways(traces, state, &host)
-  // Its close waits until the kernel has freed the rules, some 10 ms; the cable's end has waited for the same.
   _ = consume netfilter
   if let refusal { throw refusal }
 }

@@ -13,6 +13,24 @@ struct DeleteTests {
     return (node, runtime)
   }
 
+  /// The kernel's grace period is sat out by a copy of the plugin, which ends after it and leaves nobody behind.
+  @Test func theAnswerWaitsForTheLinkAndNotForTheKernelsRest() throws {
+    var (node, runtime) = try nodeWithPod()
+    try node.sh(
+      """
+      printf '#!/bin/sh\\nexec strace -f -qq -tt -e trace=exit_group -o /run/trace \(runtime.plugin)\\n' >/run/traced
+      chmod +x /run/traced
+      """)
+    runtime.plugin = "/run/traced"
+    try runtime.delete("a")
+    #expect(try node.remains() == [])
+    // "PROCESS TIME exit_group(STATUS) = ?"
+    let ends = try node.sh("grep exit /run/trace").split(separator: "\n").map { $0.split(separator: " ") }
+    #expect(ends.count == 2 && ends.allSatisfy { $0.contains("exit_group(0)") }, "\(ends)")
+    let parent = try #require(ends.map { Int($0[0]) ?? 0 }.min())
+    #expect(Int(ends[0][0]) == parent, "\(ends)")
+  }
+
   @Test func twice() throws {
     let (node, runtime) = try nodeWithPod()
     for _ in 1...2 { try runtime.delete("a") }

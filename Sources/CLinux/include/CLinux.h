@@ -41,6 +41,12 @@ int clinux_open_nameless(const char *directory, unsigned int mode);
 /// pipe2(2) with O_CLOEXEC: no program that another thread starts meanwhile inherits an end and keeps the pipe open.
 int clinux_pipe(int ends[2]);
 
+/// fork(2), which Swift's Glibc module keeps back: only for a process of one thread.
+int clinux_fork(void);
+
+/// close_range(2): closes all descriptors from `first` to `last`; -1 with ENOSYS before Linux 5.9.
+int clinux_close_range(unsigned int first, unsigned int last);
+
 /// malloc_trim(3): gives the kernel back what the program has freed.
 void clinux_return_free_memory(void);
 
