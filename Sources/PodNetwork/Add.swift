@@ -52,9 +52,10 @@ private func add(
   let use = try state.useBridge()
   let bridge = try Bridge.ensure(configuration, state, &host, &undo)
   if let vlans = configuration.vlans { try bridge.ensureVLANFilter(vlans, state, &host, &undo) }
+  // The kernel may make it, and its answer be lost.
+  undo.push(.cable(attachment))
   let cable = try Cable.make(
     attachment, podMAC: podMAC, mtuBytes: plan.mtuBytes, bridge: bridge, namespace: namespace, &host)
-  undo.push(.cable(attachment))
   if cable.hostName != hostLink {
     hostLink = cable.hostName
     try state.records.store(record(attachment, configuration, plan, namespace, addresses, hostLink, podMAC))

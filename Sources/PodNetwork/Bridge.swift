@@ -20,8 +20,8 @@ struct Bridge {
     if found == nil {
       var generator = SystemRandomNumberGenerator()
       // Its MTU is left to the kernel, which keeps it at the least of the ports' (net/bridge/br_if.c).
+      undo.push(.bridge(name, state))
       if try host.perform(.addBridge(name: name, mac: .random(using: &generator)), accepting: EEXIST) {
-        undo.push(.bridge(name, state))
         // The bridge's link-local address comes into being with the first port. It must be usable at once: until it
         // is, the node finds no neighbour over IPv6.
         try Sysctl.ensureIfPresent("net/ipv6/conf/\(name)/accept_dad", "0")
@@ -69,9 +69,8 @@ struct Bridge {
               .invalidConfiguration, "\"\(link.name)\" already has an IP address different from \(gateway)",
               details: "it has \(other): remove it, use another bridge, or set forceAddress")
           }
-          if try host.perform(.removeAddress(other, from: link.index), accepting: EADDRNOTAVAIL) {
-            undo.push(.forcedAway(other, bridgeIndex: link.index))
-          }
+          undo.push(.forcedAway(other, bridgeIndex: link.index))
+          try host.perform(.removeAddress(other, from: link.index), accepting: EADDRNOTAVAIL)
         }
       }
       undo.push(.gateway(gateway, Traces(configuration.network, configuration.type), state))

@@ -58,21 +58,28 @@ private func removeRules(
   _ attachment: Attachment, _ record: AttachmentRecord?, of addresses: [IPAddress], others: () -> [IPAddress]
 ) -> NetfilterSocket? {
   func report(_ error: any Error) { StandardError.write("a rule of \(attachment.key) stays: \(error)") }
-  func attempt(_ step: () throws -> Void) { do { try step() } catch { report(error) } }
   // No program is run for a pod that causeway made: it would hold up every DEL on a node that uses the older tables.
-  if record == nil { attempt { try attachment.removeLegacyRules(others: others) } }
-  do {
-    var netfilter = try NetfilterSocket()
-    attempt {
-      try attachment.removeRules(
-        of: addresses, port: record?.hostLink ?? attachment.hostLinkName(attempt: 0), mac: record?.mac, &netfilter)
-    }
-    attempt { try attachment.removeReferenceRules(others: others, &netfilter) }
-    return netfilter
-  } catch {
-    report(error)
-    return nil
+  if record == nil { do { try attachment.removeLegacyRules(others: others) } catch { report(error) } }
+  let port = record?.hostLink ?? attachment.hostLinkName(attempt: 0)
+  func remove(_ netfilter: inout NetfilterSocket) -> [any Error] {
+    [
+      Result { try attachment.removeRules(of: addresses, port: port, mac: record?.mac, &netfilter) },
+      Result { try attachment.removeReferenceRules(others: others, &netfilter) },
+    ].compactMap { if case .failure(let error) = $0 { error } else { nil } }
   }
+  // What a busy kernel refuses once it may do the next time; nobody else would.
+  for isLast in [false, true] {
+    do {
+      var netfilter = try NetfilterSocket()
+      let errors = remove(&netfilter)
+      if !errors.isEmpty, !isLast { continue }
+      errors.forEach(report)
+      return netfilter
+    } catch {
+      if isLast { report(error) }
+    }
+  }
+  return nil
 }
 
 /// The pod's namespace where it still is; the node's own is refused as for ADD.

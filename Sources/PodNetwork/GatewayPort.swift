@@ -24,8 +24,9 @@ extension Bridge {
   ) throws -> Link? {
     guard let vlan = configuration.vlans?.id.map(VLANs.init(only:)) else { return nil }
     let gateway = GatewayPort(name: try vlan.gatewayLinkName(bridge: link.name))
-    if try host.link(named: gateway.name) == nil, try gateway.make(mtuBytes: mtuBytes, &host) {
+    if try host.link(named: gateway.name) == nil {
       undo.push(.gatewayPort(gateway, state))
+      try gateway.make(mtuBytes: mtuBytes, &host)
     }
     let (own, port) = try gateway.find(bridge: self, vlan, &host)
     // The reference leaves its gateway's port in the default VLAN, too.
