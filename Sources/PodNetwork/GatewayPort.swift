@@ -50,11 +50,11 @@ extension Bridge {
 }
 
 extension GatewayPort {
-  /// Says whether it was made; not where a name is taken. Both MACs are set, so that nobody makes others of them.
-  fileprivate func make(mtuBytes: Int?, _ host: inout RouteSocket) throws -> Bool {
+  /// Leaves it where a name is taken. Both MACs are set, so that nobody makes others of them.
+  fileprivate func make(mtuBytes: Int?, _ host: inout RouteSocket) throws {
     var generator = SystemRandomNumberGenerator()
     let here = try NetworkNamespace.current()
-    return try host.perform(
+    try host.perform(
       .addVethPair(
         host: VethEnd(name: name, mac: .random(using: &generator), mtuBytes: mtuBytes),
         pod: VethEnd(name: portName, mac: .random(using: &generator), mtuBytes: mtuBytes), in: here),
