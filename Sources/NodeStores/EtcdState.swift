@@ -37,10 +37,16 @@ struct EtcdState: Sendable {
         if event.isDeletion { records.remove(name) } else { records.set(EtcdRecord(keyValue, name: name)) }
       }
     }
-    let last = answer.events.map(\.keyValue.modRevision).max() ?? answer.header.revision
-    revision = max(revision, last)
+    revision = max(revision, EtcdState.revision(of: answer))
     raftTerm = max(raftTerm, answer.header.raftTerm)
   }
+
+  private static func revision(of answer: EtcdClient.WatchAnswer) -> Int64 {
+    answer.events.map(\.keyValue.modRevision).max() ?? answer.header.revision
+  }
+
+  /// Whether an answer tells what is not in here.
+  func isBehind(_ answer: EtcdClient.WatchAnswer) -> Bool { EtcdState.revision(of: answer) > revision }
 
   /// Whether this is known to be not the store, or not the past, that the state comes from.
   func isOfAnother(_ header: EtcdHeader) -> Bool {
