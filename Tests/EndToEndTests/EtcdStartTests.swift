@@ -63,7 +63,7 @@ struct EtcdStartTests {
     let (cluster, subnet) = try cluster()
     let node = cluster.nodes[0]
     try node.sh(
-      "rm -r /run/causeway; ip route flush proto 202; ip nexthop flush proto 202 || true; nft delete table inet causeway"
+      "rm -r /run/causeway; { ip nexthop flush proto 202; ip route flush proto 202; } || true; nft delete table inet causeway"
     )
     let agent = try start(cluster)
     try expectServed(cluster, subnet, agent)
