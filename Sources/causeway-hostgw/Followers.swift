@@ -29,7 +29,7 @@ struct StoreFollower: Service {
   }
 
   private func startWithoutStore() async throws {
-    while state.now.snapshot == nil {
+    while agent.leaseKeeper != nil, state.now.snapshot == nil {
       if let nodes = await agent.lastKnownNodes() {
         try Task.checkCancellation()
         for reader in readers { reader.start(with: nodes) }

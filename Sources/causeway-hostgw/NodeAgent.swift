@@ -64,7 +64,7 @@ struct NodeAgent: Sendable {
 
   /// What the agent starts with while a store that gives leases can't be read; `nil` where that is nothing.
   func lastKnownNodes() async -> NodeSnapshot? {
-    guard leaseKeeper != nil, let lease = files.read() else { return nil }
+    guard let lease = files.read() else { return nil }
     return try? await onThread { try NodeSnapshot(lastKnown: lease, interface) }
   }
 
