@@ -24,6 +24,8 @@ package final class AgentConditions: Sendable {
       /// None was asked for yet, or the store gives none (a nodes file says which are whose).
       case none
       case held
+      /// The store does not say that it is, but it was the last time, and the node goes on with it; why.
+      case unconfirmed(String)
       /// What was held is held no more, or for all that can be known; why.
       case lost(String)
       /// There is none to have; why.
@@ -35,6 +37,8 @@ package final class AgentConditions: Sendable {
     package internal(set) var subnets: [IPPrefix] = []
     /// When the lease ends unless it is renewed, since the epoch; `nil` for one that stays for ever.
     package internal(set) var expiry: Duration?
+    /// What it should have besides, and why that can't be had.
+    package internal(set) var shortage: String?
     /// When `state` became what it is, since the epoch.
     package internal(set) var since: Duration
   }
@@ -63,6 +67,14 @@ package final class AgentConditions: Sendable {
       if values.store.isConnected { values.store.since = MonotonicTime.sinceEpoch }
       values.store.isConnected = false
       values.store.lastFailure = reason
+    }
+  }
+
+  /// Says whether that is another than before.
+  package func leaseLacks(_ shortage: String?) -> Bool {
+    values.withLock { values in
+      defer { values.lease.shortage = shortage }
+      return values.lease.shortage != shortage
     }
   }
 

@@ -41,11 +41,15 @@ package struct OwnNode: Sendable, Equatable {
     let search = OwnNodeSearch(snapshot: snapshot, selection: selection, state: state)
     if let own = snapshot.own { node = own } else { node = try search.node() }
     (links, problems) = try search.links(of: node)
-    guard node.subnet != nil || node.ipv6Subnet != nil else { throw .noSubnet(node: node.name) }
+    // A store that gives leases may have none to give; who it is and its peers' routes are known all the same.
+    guard node.subnet != nil || node.ipv6Subnet != nil || snapshot.own != nil else {
+      throw .noSubnet(node: node.name)
+    }
   }
 
-  /// What this node's pods may use, once the routes are in.
-  package func lease(networks: [IPPrefix], masquerades: Bool) -> SubnetLease {
+  /// What this node's pods may use, once the routes are in; `nil` where it has no subnet.
+  package func lease(networks: [IPPrefix], masquerades: Bool) -> SubnetLease? {
+    guard node.subnet != nil || node.ipv6Subnet != nil else { return nil }
     let subnets = networks.compactMap { network in
       node.subnet(network.family).flatMap { subnet in
         subnet.address.advanced(by: 1).flatMap { IPPrefix($0, length: subnet.length) }

@@ -16,6 +16,23 @@ package struct PublishedLease: Sendable, Equatable {
     self.stateDirectory = stateDirectory
   }
 
+  /// Where the agent writes which leases it holds in a store that gives them.
+  package var leasesInStore: String { "\(leaseCopy).etcd" }
+
+  /// The last lease, after a reboot that of the copy; `nil` where there is none that can be used.
+  package func read() -> SubnetLease? {
+    for file in [subnetFile, leaseCopy] {
+      if let lease = (try? SubnetLease.read(file)) ?? nil { return lease }
+    }
+    return nil
+  }
+
+  /// Takes the lease away from new pods: its subnets are another node's.
+  package func withdraw() throws(SystemError) {
+    try Files.remove(subnetFile)
+    try Files.remove(leaseCopy)
+  }
+
   /// Writes the lease where it differs and then the mark, so that who sees the mark finds the lease. Says whether the
   /// lease was another.
   package func publish(_ lease: SubnetLease, mark: NodesFileMark?) throws(SystemError) -> Bool {
@@ -26,10 +43,10 @@ package struct PublishedLease: Sendable, Equatable {
     return isNew
   }
 
-  /// Removes all that `publish` writes.
+  /// Removes all that the agent writes.
   package func remove() throws(SystemError) {
-    try Files.remove(subnetFile)
-    try Files.remove(leaseCopy)
+    try withdraw()
+    try Files.remove(leasesInStore)
     try NodesFileMark.remove(from: stateDirectory)
   }
 }

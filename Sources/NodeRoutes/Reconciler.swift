@@ -24,7 +24,8 @@ package struct Reconciler: Sendable {
   package struct Report: Sendable {
     package let own: OwnNode
     package fileprivate(set) var peers: [PeerRoute]
-    package let lease: SubnetLease
+    /// `nil` where this node has no subnet.
+    package let lease: SubnetLease?
     /// Whether the lease on disk was another.
     package fileprivate(set) var isNewLease: Bool
     package fileprivate(set) var changes: [RouteChange]
@@ -60,7 +61,8 @@ package struct Reconciler: Sendable {
     let look = try look(snapshot, &socket, forFlannelsRoutes: known == nil || searchesLeftovers)
     let outcome = look.plan.isEmpty ? PlanOutcome(peers: look.plan.peers) : try socket.apply(look.plan)
     let lease = look.own.lease(networks: snapshot.netConf.networks, masquerades: switches.masquerades)
-    let isNewLease = try files.publish(lease, mark: snapshot.mark)
+    if lease == nil { try files.withdraw() }
+    let isNewLease = try lease.map { try files.publish($0, mark: snapshot.mark) } ?? false
     return Report(
       own: look.own, peers: outcome.peers, lease: lease, isNewLease: isNewLease, changes: outcome.changes,
       problems: look.own.problemList + outcome.failures.map(\.description),

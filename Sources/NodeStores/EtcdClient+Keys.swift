@@ -46,15 +46,20 @@ extension EtcdClient {
     return .object(object)
   }
 
-  /// A small linearizable read at one endpoint, which shows whether it is alive and has a leader.
-  func probe(_ endpoint: String) async throws -> EtcdHeader {
-    EtcdHeader(
-      try await call(
-        "/v3/kv/range", ["key": .string(Base64.encode(layout.config)), "keys_only": true], at: endpoint))
+  /// A small linearizable read, which shows whether an endpoint is alive and has a leader.
+  ///
+  /// - Parameter endpoint: `nil` tries one after the other.
+  func probe(_ endpoint: String? = nil) async throws -> EtcdHeader {
+    let path = "/v3/kv/range"
+    let body: JSONValue = ["key": .string(Base64.encode(layout.config)), "keys_only": true]
+    if let endpoint { return EtcdHeader(try await call(path, body, at: endpoint)) }
+    return EtcdHeader(try await call(path, body))
   }
 
   /// One answer of a watch.
   struct WatchAnswer: Sendable {
+    /// The first one, which says no more than that the watch begins.
+    var isBeginning = false
     var header: EtcdHeader
     var events: [EtcdEvent]
   }
@@ -75,10 +80,13 @@ extension EtcdClient {
       if answer["canceled"] == true {
         let compacted = answer.number("compact_revision")
         let reason = compacted > 0 ? "revision \(revision) has been compacted (\(compacted))" : nil
-        throw EtcdError.watchEnded(
+        throw EtcdError.watchCancelled(
           endpoint: endpoint, reason: reason ?? answer["cancel_reason"]?.string ?? "it was cancelled")
       }
-      try onAnswer(WatchAnswer(header: EtcdHeader(answer), events: answer.objects("events").map(EtcdEvent.init)))
+      try onAnswer(
+        WatchAnswer(
+          isBeginning: answer["created"] == true, header: EtcdHeader(answer),
+          events: answer.objects("events").map(EtcdEvent.init)))
     }
     throw EtcdError.watchEnded(endpoint: endpoint, reason: "etcd closed the connection")
   }

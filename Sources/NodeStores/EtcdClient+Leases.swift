@@ -61,19 +61,19 @@ extension EtcdClient {
       EtcdRange(single: layout.key(name)))
   }
 
-  /// Puts a record in another one's place where nobody has changed that since `revision`.
+  /// Puts a record in another one's place, or beside it where that stays, if nobody has changed that since `revision`.
   func replace(
-    _ old: String, since revision: Int64, by name: EtcdSubnetKey, _ value: String, leaseID: Int64
+    _ old: String, since revision: Int64, by name: EtcdSubnetKey, _ value: String, leaseID: Int64, staysToo: Bool
   ) async throws -> Change {
     let isFree: JSONValue = [
       "target": "CREATE", "result": "EQUAL", "key": .string(Base64.encode(layout.key(name.text))),
       "create_revision": "0",
     ]
+    let removal: [JSONValue] =
+      staysToo ? [] : [["request_delete_range": ["key": .string(Base64.encode(layout.key(old)))]]]
     return try await change(
-      [isUnchanged(old, revision), isFree],
-      [
-        ["request_delete_range": ["key": .string(Base64.encode(layout.key(old)))]], put(name.text, value, leaseID),
-      ], EtcdRange(prefix: layout.key(name.ipv4Part)))
+      [isUnchanged(old, revision), isFree], removal + [put(name.text, value, leaseID)],
+      EtcdRange(prefix: layout.key(name.ipv4Part)))
   }
 
   private func isUnchanged(_ name: String, _ revision: Int64) -> JSONValue {

@@ -8,8 +8,8 @@ package final class EtcdClient: Sendable {
 
   private struct Shared {
     var transport: EtcdTransport?
-    /// The endpoint that answered last.
-    var current = 0
+    /// The endpoint that answered last; at first any, so that many agents spread over all of them.
+    var current: Int
     var token: String?
   }
 
@@ -18,7 +18,7 @@ package final class EtcdClient: Sendable {
 
   package init(_ access: EtcdAccess) {
     self.access = access
-    shared = Mutex(Shared())
+    shared = Mutex(Shared(current: access.endpoints.indices.randomElement() ?? 0))
   }
 
   /// All endpoints, for people.

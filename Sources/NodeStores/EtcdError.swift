@@ -11,6 +11,8 @@ package enum EtcdError: Error, Sendable, Equatable, CustomStringConvertible {
   case otherCluster(known: String, found: String)
   case wentBack(known: Int64, found: Int64)
   case watchEnded(endpoint: String, reason: String)
+  /// It can't go on from where it was.
+  case watchCancelled(endpoint: String, reason: String)
 
   package var description: String {
     switch self {
@@ -30,7 +32,8 @@ package enum EtcdError: Error, Sendable, Equatable, CustomStringConvertible {
     case .wentBack(let known, let found):
       "etcd has lost what it knew (its revision is \(found), it was \(known)): nothing changes on this node; restore "
         + "it, or restart the agent to accept it as it is"
-    case .watchEnded(let endpoint, let reason): "the watch at \(endpoint) ended: \(reason)"
+    case .watchEnded(let endpoint, let reason), .watchCancelled(let endpoint, let reason):
+      "the watch at \(endpoint) ended: \(reason)"
     }
   }
 

@@ -25,11 +25,14 @@ struct EtcdHeader: Sendable, Equatable {
   let clusterID: String
   /// The store's revision at the time of the answer; 0 in some answers, which tell none.
   let revision: Int64
+  /// Which election the store has had last; a store that was set up anew begins again with the first.
+  let raftTerm: Int64
 
   init(_ answer: JSONObject) {
     let header = answer["header"]?.object ?? JSONObject()
     clusterID = header["cluster_id"]?.string ?? ""
     revision = header.number("revision")
+    raftTerm = header.number("raft_term")
   }
 }
 

@@ -56,6 +56,13 @@ struct EtcdRecord: Sendable, Equatable {
     }
   }
 
+  func address(_ family: IPFamily) -> IPAddress? {
+    switch family {
+    case .v4: publicIP
+    case .v6: publicIPv6
+    }
+  }
+
   /// The value of a node's record as flannel's host-gw backend writes it.
   static func value(_ addresses: [IPAddress]) throws -> String {
     let publicIP = addresses.first { $0.family == .v4 }?.description
@@ -75,9 +82,10 @@ struct EtcdRecord: Sendable, Equatable {
 
   /// Whether it is the record of the node with these addresses.
   func belongs(to addresses: [IPAddress]) -> Bool {
-    // A node is known by its IPv4 address where it has one, as flannel has it.
+    // A node is known by its IPv4 address where it has one, as flannel has it; else by the other one, also where its
+    // IPv4 address is gone for the moment only.
     if let address = addresses.first(where: { $0.family == .v4 }) { return publicIP == address }
-    return publicIPv6 != nil && publicIP == nil && addresses.contains { $0 == publicIPv6 }
+    return publicIPv6 != nil && addresses.contains { $0 == publicIPv6 }
   }
 }
 

@@ -6,7 +6,9 @@ internal import NodeRoutes
 /// What etcd holds of the cluster, at one revision.
 struct EtcdState: Sendable {
   let clusterID: String
+  /// Everything up to this revision is in here.
   private(set) var revision: Int64
+  private(set) var raftTerm: Int64
   /// The cluster's network, or why there is none.
   private(set) var config: Result<EtcdConfig, EtcdError>
   private(set) var records: EtcdRecords
@@ -16,6 +18,7 @@ struct EtcdState: Sendable {
     self.layout = layout
     clusterID = list.header.clusterID
     revision = list.header.revision
+    raftTerm = list.header.raftTerm
     config = EtcdConfig.read(list.config, key: layout.config)
     records = EtcdRecords(
       list.subnets.compactMap { keyValue in
@@ -23,7 +26,8 @@ struct EtcdState: Sendable {
       })
   }
 
-  /// Takes over what a watch tells.
+  /// Takes over what a watch tells. Who is behind is told a part at a time, under the header of the present: only the
+  /// changes themselves say how far they go. Without changes the header says that there were none up to it.
   mutating func apply(_ answer: EtcdClient.WatchAnswer) {
     for event in answer.events {
       let keyValue = event.keyValue
@@ -33,7 +37,20 @@ struct EtcdState: Sendable {
         if event.isDeletion { records.remove(name) } else { records.set(EtcdRecord(keyValue, name: name)) }
       }
     }
-    revision = max(revision, answer.header.revision)
+    revision = max(revision, EtcdState.revision(of: answer))
+    raftTerm = max(raftTerm, answer.header.raftTerm)
+  }
+
+  private static func revision(of answer: EtcdClient.WatchAnswer) -> Int64 {
+    answer.events.map(\.keyValue.modRevision).max() ?? answer.header.revision
+  }
+
+  /// Whether an answer tells what is not in here.
+  func isBehind(_ answer: EtcdClient.WatchAnswer) -> Bool { EtcdState.revision(of: answer) > revision }
+
+  /// Whether this is known to be not the store, or not the past, that the state comes from.
+  func isOfAnother(_ header: EtcdHeader) -> Bool {
+    header.clusterID != clusterID || header.revision < revision || header.raftTerm < raftTerm
   }
 }
 

@@ -8,16 +8,25 @@ struct HeldLease: Sendable {
   let name: String
   /// 0 for a reservation.
   let leaseID: Int64
+  /// The store's revision at which we wrote the record, or found it as it must be.
+  var modRevision: Int64
+  /// Which addresses of this node it tells.
+  var addresses: [IPAddress]
   /// By the monotonic clock; `nil` for a reservation.
   private(set) var expiry: Duration?
   /// When to begin the time anew, by the monotonic clock.
   private(set) var renewal: Duration?
 
   /// - Parameter start: when the lease's time began at the latest.
-  init(_ key: EtcdSubnetKey, name: String, leaseID: Int64, ttl: Duration?, start: Duration, margin: Duration) {
+  init(
+    _ key: EtcdSubnetKey, _ mark: RecordMark, telling addresses: [IPAddress], ttl: Duration?, start: Duration,
+    margin: Duration
+  ) {
     self.key = key
-    self.name = name
-    self.leaseID = leaseID
+    name = mark.name
+    leaseID = mark.leaseID
+    modRevision = mark.modRevision
+    self.addresses = addresses
     if let ttl { renewed(ttl, start: start, margin: margin) }
   }
 
@@ -33,6 +42,7 @@ struct HeldLease: Sendable {
     renewal = MonotonicTime.now + pause
   }
 
+  var mark: RecordMark { RecordMark(name: name, leaseID: leaseID, modRevision: modRevision) }
   var hasExpired: Bool { expiry.map { $0 <= MonotonicTime.now } ?? false }
   var isDue: Bool { renewal.map { $0 <= MonotonicTime.now } ?? false }
   var subnets: [IPPrefix] { [key.subnet, key.ipv6Subnet].compactMap { $0 } }

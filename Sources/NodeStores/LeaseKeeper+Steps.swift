@@ -6,7 +6,7 @@ internal import NodeRoutes
 
 extension LeaseKeeper {
   /// Takes over the record as it is; false where it must get another lease first, which is done.
-  func hold(_ record: EtcdRecord, lasting plan: LeasePlan) async throws -> Bool {
+  func hold(_ record: EtcdRecord, _ plan: LeasePlan) async throws -> Bool {
     guard let key = record.key else { return false }
     if held?.name != record.name || held?.leaseID != record.leaseID {
       var ttl: Duration?
@@ -15,22 +15,27 @@ extension LeaseKeeper {
         ttl = try await client.keepAlive(record.leaseID)
         let granted = try await client.timeToLive(record.leaseID)?.granted
         guard ttl != nil, granted == settings.ttl else {
-          try await update(record)
+          try await update(record, plan)
           return false
         }
       }
-      held = HeldLease(
-        key, name: record.name, leaseID: record.leaseID, ttl: ttl, start: start, margin: settings.renewMargin)
       logger.info("lease found", metadata: metadata(key))
+      take(key, record.mark, plan.addresses(toldBy: record), ttl, start)
+    } else if held?.modRevision != record.modRevision {
+      held?.modRevision = record.modRevision
+      remember()
     }
+    held?.addresses = plan.addresses(toldBy: record)
+    shortage = plan.shortage(key, isReservation: record.leaseID == 0)
     publish()
     return true
   }
 
   /// Writes the record anew where nobody has changed it since: with our addresses, and a lease that lasts as long as it
   /// should. A reservation stays one.
-  func update(_ record: EtcdRecord) async throws {
+  func update(_ record: EtcdRecord, _ plan: LeasePlan) async throws {
     guard let key = record.key else { return }
+    let addresses = plan.addresses(toldBy: record)
     let value = try EtcdRecord.value(addresses)
     var lease: (lease: EtcdClient.Lease, start: Duration)?
     var id = record.leaseID
@@ -39,36 +44,54 @@ extension LeaseKeeper {
       lease = try await granted()
       id = lease?.lease.id ?? 0
     }
-    switch try await client.update(record.name, value, leaseID: id, since: record.modRevision) {
-    case .done(let revision):
-      if held?.leaseID != id || held?.name != record.name {
-        held = HeldLease(
-          key, name: record.name, leaseID: id, ttl: lease?.lease.ttl, start: lease?.start ?? .zero,
-          margin: settings.renewMargin)
-        spare = nil
-      }
-      wrote(revision)
-      logger.info("lease renewed in etcd", metadata: metadata(key))
-    case .conflict(let found):
-      // Where it is our own writing that had no answer the watch tells it.
-      logger.info("\(record.name) has changed meanwhile", metadata: ["found": "\(found.count)"])
+    let change = try await using(lease) {
+      try await client.update(record.name, value, leaseID: id, since: record.modRevision)
     }
+    let revision: Int64
+    switch change {
+    case .done(let done): revision = done
+    case .conflict(let found):
+      guard let ours = found.first(where: { $0.leaseID == id && $0.value == Array(value.utf8) }) else {
+        logger.info("\(record.name) has changed meanwhile", metadata: ["found": "\(found.count)"])
+        return
+      }
+      // Our own writing, of which the answer was lost.
+      revision = ours.modRevision
+    }
+    if held?.leaseID == id, held?.name == record.name {
+      held?.modRevision = revision
+      held?.addresses = addresses
+    } else {
+      let mark = RecordMark(name: record.name, leaseID: id, modRevision: revision)
+      take(key, mark, addresses, lease?.lease.ttl, lease?.start ?? .zero)
+    }
+    wrote(revision)
+    logger.info("lease renewed in etcd", metadata: metadata(key))
   }
 
   /// Claims a subnet; false where somebody else has it.
-  func create(_ key: EtcdSubnetKey) async throws -> Bool {
+  func create(_ key: EtcdSubnetKey, _ plan: LeasePlan) async throws -> Bool {
     let before = priorSubnets()
-    let (lease, start) = try await granted()
-    switch try await client.create(key, try EtcdRecord.value(addresses), leaseID: lease.id) {
-    case .conflict(let found) where !found.contains(where: { $0.leaseID == lease.id }):
-      refused.subnets.insert(key.subnet)
-      return false
+    let lease = try await granted()
+    let addresses = plan.addresses(toldBy: nil)
+    let value = try EtcdRecord.value(addresses)
+    let change = try await using(lease) { try await client.create(key, value, leaseID: lease.lease.id) }
+    let revision: Int64
+    switch change {
+    case .done(let done): revision = done
     case .conflict(let found):
+      guard let ours = found.first(where: { $0.leaseID == lease.lease.id }) else {
+        refused.subnets.insert(key.subnet)
+        return false
+      }
       // Our own writing, of which the answer was lost.
-      took(key, lease, start, found.map(\.modRevision).max() ?? 0)
-    case .done(let revision):
-      took(key, lease, start, revision)
+      revision = ours.modRevision
     }
+    take(
+      key, RecordMark(name: key.text, leaseID: lease.lease.id, modRevision: revision), addresses, lease.lease.ttl,
+      lease.start)
+    shortage = plan.shortage(key, isReservation: false)
+    wrote(revision)
     if let old = before.first, !before.contains(key.subnet) {
       logger.warning("this node has another subnet now: \(key.subnet); it had \(old)", metadata: metadata(key))
     } else {
@@ -77,57 +100,87 @@ extension LeaseKeeper {
     return true
   }
 
-  /// Puts a record with both families in place of ours; false where somebody else has that.
-  func replace(_ record: EtcdRecord, by key: EtcdSubnetKey) async throws -> Bool {
+  /// Puts a record with another IPv6 part in place of ours, or beside it; false where somebody else has that.
+  func replace(
+    _ record: EtcdRecord, by key: EtcdSubnetKey, staysToo: Bool, _ plan: LeasePlan
+  ) async throws -> Bool {
     let isReservation = record.leaseID == 0
     let lease = isReservation ? nil : try await granted()
+    let id = lease?.lease.id ?? 0
+    let addresses = plan.addresses(toldBy: record)
     let value = try EtcdRecord.value(addresses)
-    switch try await client.replace(
-      record.name, since: record.modRevision, by: key, value, leaseID: lease?.lease.id ?? 0)
-    {
-    case .done(let revision):
-      if let lease {
-        took(key, lease.lease, lease.start, revision)
-      } else {
-        held = HeldLease(key, name: key.text, leaseID: 0, ttl: nil, start: .zero, margin: .zero)
-        wrote(revision)
-      }
-      logger.info("lease has IPv6 now", metadata: metadata(key))
-      return true
-    case .conflict:
-      return false
+    let change = try await using(lease) {
+      try await client.replace(
+        record.name, since: record.modRevision, by: key, value, leaseID: id, staysToo: staysToo)
     }
+    guard case .done(let revision) = change else { return false }
+    take(
+      key, RecordMark(name: key.text, leaseID: id, modRevision: revision), addresses, lease?.lease.ttl,
+      lease?.start ?? .zero)
+    shortage = plan.shortage(key, isReservation: isReservation)
+    wrote(revision)
+    logger.info("lease has another IPv6 subnet now", metadata: metadata(key))
+    return true
   }
 
   /// Two nodes claimed what overlaps, under different names; the later one steps back.
   func giveUp(_ record: EtcdRecord, to other: EtcdRecord) async throws {
     lost("\(record.name) overlaps \(other.name) of \(other.nodeName), which is older: this node takes another subnet")
     if case .done(let revision) = try await client.remove(record.name, since: record.modRevision) {
-      if held?.name == record.name { held = nil }
+      if let held, held.name == record.name { forget(held) }
       wrote(revision)
     }
   }
 
-  /// Our records beside the one that we hold: what pods still live in stays alive, the rest is given back.
-  func tendOthers(_ records: some Sequence<EtcdRecord>) async throws {
+  /// This node's records beside the one that it holds: what pods still live in stays alive, the rest is given back. Of a
+  /// record with our address that is not known as ours, another process may live on.
+  func tendOthers(_ main: EtcdRecord, _ plan: LeasePlan) async throws {
     var kept: [String: HeldLease] = [:]
-    for record in records where record.leaseID != 0 {
+    var left: [String: Duration] = [:]
+    let published = (try? SubnetLease.read(settings.files.subnetFile)) ?? nil
+    for record in plan.ownership.own + plan.ownership.strangers
+    where record.name != main.name && record.leaseID != 0 {
       guard let key = record.key else { continue }
-      if [key.subnet, key.ipv6Subnet].compactMap({ $0 }).contains(where: settings.hasPods) {
+      let subnets = [key.subnet, key.ipv6Subnet].compactMap { $0 }.filter { held?.subnets.contains($0) == false }
+      // Until `subnet.env` names another one, pods come to live there.
+      let isPublished = subnets.contains { subnet in published?.subnets.contains { $0.network == subnet } ?? false }
+      if isPublished || subnets.contains(where: settings.hasPods) {
         let start = MonotonicTime.now
         if let old = retiring[record.name], !old.isDue {
           kept[record.name] = old
         } else if let ttl = try await client.keepAlive(record.leaseID) {
           kept[record.name] = HeldLease(
-            key, name: record.name, leaseID: record.leaseID, ttl: ttl, start: start, margin: settings.renewMargin)
+            key, record.mark, telling: plan.addresses(toldBy: record), ttl: ttl, start: start,
+            margin: settings.renewMargin)
         }
-      } else if case .done = try await client.remove(record.name, since: record.modRevision) {
-        logger.info("an earlier subnet of this node is given back", metadata: ["subnet": "\(key.text)"])
+        kept[record.name]?.modRevision = record.modRevision
+      } else if !plan.ownership.isOwn(record) {
+        if leftAlone.insert(record.name).inserted {
+          logger.warning("\(record.name) in etcd tells this node's address and is not its own: it is left alone")
+        }
+      } else if let since = vacant[record.name], since + LeaseKeeper.vacancy <= MonotonicTime.now {
+        try await giveBack(record, key, main, plan)
+      } else {
+        left[record.name] = vacant[record.name] ?? MonotonicTime.now
+        kept[record.name] = retiring[record.name]
       }
     }
     let isNew = Set(kept.keys) != Set(retiring.keys)
-    retiring = kept
-    if isNew { publish() }
+    (retiring, vacant) = (kept, left)
+    guard isNew else { return }
+    remember()
+    publish()
+  }
+
+  private func giveBack(
+    _ record: EtcdRecord, _ key: EtcdSubnetKey, _ main: EtcdRecord, _ plan: LeasePlan
+  ) async throws {
+    guard case .done(let revision) = try await client.remove(record.name, since: record.modRevision) else { return }
+    wrote(revision)
+    logger.info("an earlier subnet of this node is given back", metadata: ["subnet": "\(key.text)"])
+    // Flannel's nodes take the IPv4 route away with either of two records of one IPv4 subnet, unless the other one comes
+    // anew.
+    if key.subnet == main.key?.subnet { try await update(main, plan) }
   }
 
   /// Begins the lease's time anew where it is due.
@@ -160,59 +213,46 @@ extension LeaseKeeper {
     return fresh
   }
 
-  private func took(_ key: EtcdSubnetKey, _ lease: EtcdClient.Lease, _ start: Duration, _ revision: Int64) {
+  /// Writes with a lease that was granted; one that etcd has dropped meanwhile is not tried again.
+  private func using(
+    _ lease: (lease: EtcdClient.Lease, start: Duration)?, _ body: () async throws -> EtcdClient.Change
+  ) async throws -> EtcdClient.Change {
+    do {
+      return try await body()
+    } catch {
+      if lease != nil, case EtcdError.refused = error { spare = nil }
+      throw error
+    }
+  }
+
+  /// Holds the record from now on.
+  private func take(
+    _ key: EtcdSubnetKey, _ mark: RecordMark, _ addresses: [IPAddress], _ ttl: Duration?, _ start: Duration
+  ) {
+    if let held { forget(held) }
     held = HeldLease(
-      key, name: key.text, leaseID: lease.id, ttl: lease.ttl, start: start, margin: settings.renewMargin)
-    spare = nil
-    wrote(revision)
+      key, mark, telling: addresses, ttl: ttl, start: start, margin: settings.renewMargin)
+    if spare?.lease.id == mark.leaseID { spare = nil }
+  }
+
+  /// After each writing: what is built on next must show it, and everybody else is told now.
+  private func wrote(_ revision: Int64) {
+    written = (view.content.generation, revision)
+    remember()
     publish()
   }
 
-  private func wrote(_ revision: Int64) {
-    written = (view.content.generation, revision)
+  /// For the next agent of this node.
+  private func remember() {
+    let marks = [held].compactMap { $0?.mark } + retiring.values.map(\.mark).sorted { $0.name < $1.name }
+    do {
+      try memory.write(marks)
+    } catch {
+      logger.warning("\(error); the next agent of this node may not know its lease again")
+    }
   }
 
   private func metadata(_ key: EtcdSubnetKey) -> Logger.Metadata {
     ["subnet": "\(key.text)", "node": "\(addresses.first.map { "\($0)" } ?? "")"]
-  }
-}
-
-extension LeaseKeeper {
-  /// Tells everybody that the lease is held, and this node's subnets to whoever makes routes.
-  func publish() {
-    guard let held else { return }
-    show(held.subnets)
-    conditions.leaseIs(
-      .held, subnets: held.subnets + retiring.values.flatMap(\.subnets), expiry: held.expirySinceEpoch)
-  }
-
-  /// What pods have now goes on as it is, where a file says so and no lease has been got.
-  func publishEarlier() -> [IPPrefix] {
-    if let own = view.content.own { return IPFamily.allCases.compactMap(own.subnet) }
-    guard !addresses.isEmpty, let file = settings.files.first,
-      let lease = (try? SubnetLease.read(file)) ?? nil
-    else { return [] }
-    let subnets = lease.subnets.map(\.network)
-    show(subnets)
-    return subnets
-  }
-
-  private func show(_ subnets: [IPPrefix]) {
-    var own = Node(name: addresses.first?.description ?? "", addresses: addresses)
-    for subnet in subnets { own.setSubnet(subnet) }
-    if view.content.own != own { view.update { $0.own = own } }
-  }
-
-  func lost(_ reason: String) {
-    if conditions.leaseIs(.lost(reason), subnets: held?.subnets ?? [], expiry: nil) {
-      logger.error("lease lost: \(reason); this node's pods and routes stay as they are")
-    }
-  }
-
-  func exhausted(_ family: IPFamily, _ config: EtcdConfig) {
-    let range = config.allocation.range(family).map { "\($0.first) to \($0.last)" } ?? "\(family)"
-    let reason =
-      "no subnet is free from \(range): remove leases of nodes that are no more, or widen the network; it is tried again"
-    if conditions.leaseIs(.refused(reason), subnets: publishEarlier(), expiry: nil) { logger.error("\(reason)") }
   }
 }

@@ -11,13 +11,13 @@ package struct LeaseSettings: Sendable {
   package var ttl: Duration
   /// How long before its end a lease is renewed at the latest.
   package var renewMargin: Duration
-  /// Where earlier subnets of the node are written: `subnet.env`, then the copy that survives a reboot.
-  package var files: [String]
+  /// Where the node's subnets are written: `subnet.env`, and the copy that survives a reboot.
+  package var files: PublishedLease
   /// Whether pods on this node live in a subnet.
   package var hasPods: @Sendable (IPPrefix) -> Bool
 
   package init(
-    ttl: Duration, renewMargin: Duration, files: [String], hasPods: @escaping @Sendable (IPPrefix) -> Bool
+    ttl: Duration, renewMargin: Duration, files: PublishedLease, hasPods: @escaping @Sendable (IPPrefix) -> Bool
   ) {
     self.ttl = ttl
     self.renewMargin = renewMargin
@@ -40,9 +40,20 @@ package actor LeaseKeeper {
   nonisolated private let mayHaveMoved = Atomic(true)
 
   var held: HeldLease?
-  /// Subnets that this node has besides, because pods still live in them, and when their leases are renewed.
+  /// Records that this node has besides, because pods still live in their subnets, and when their leases are renewed.
   var retiring: [String: HeldLease] = [:]
+  /// Since when nobody has needed one of those, by the monotonic clock.
+  var vacant: [String: Duration] = [:]
+  /// Records that this node's agent wrote or held at some time, this one or an earlier one.
+  var remembered: [RecordMark]
+  /// Subnets that this process held and holds no more.
+  var earlier: [IPPrefix] = []
+  /// Records of which it was told that they are left alone.
+  var leftAlone: Set<String> = []
+  let memory: LeaseMemory
   var addresses: [IPAddress] = []
+  /// Why the lease lacks IPv6.
+  var shortage: String?
   /// A lease that was granted and not used.
   var spare: (lease: EtcdClient.Lease, start: Duration)?
   /// What the view must show before it can be built on again, after we have written.
@@ -65,6 +76,8 @@ package actor LeaseKeeper {
     self.ownAddresses = ownAddresses
     self.conditions = conditions
     self.logger = logger
+    memory = LeaseMemory(settings.files.leasesInStore)
+    remembered = memory.read()
     (wakeUps, wakeUp) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     view.listen { [wakeUp] in wakeUp.yield() }
   }
@@ -99,17 +112,22 @@ package actor LeaseKeeper {
   }
 
   private func tell(_ reason: String) {
-    if held == nil { conditions.leaseIs(.refused(reason), subnets: publishEarlier(), expiry: nil) }
+    if held == nil { goOnWithEarlier(reason) }
     guard failure != reason else { return }
     failure = reason
     logger.error("the lease can't be kept as it should: \(reason)")
   }
+
+  /// How long nobody must have needed a subnet before it is given back: an ADD that read `subnet.env` before that named
+  /// another one is over by then.
+  static let vacancy = Duration.seconds(5)
 
   /// Wakes at the next thing to do, 30 seconds from now at the latest where something waits for pods to go.
   private func setTimer(_ pause: Duration?) {
     timer?.cancel()
     let now = MonotonicTime.now
     var times = ([held].compactMap { $0 } + retiring.values).flatMap { [$0.renewal, $0.expiry] }.compactMap { $0 }
+    times += vacant.values.map { $0 + LeaseKeeper.vacancy }
     if mayHaveMoved.load(ordering: .relaxed), !addresses.isEmpty { times.append(max(nextLook, now + .milliseconds(1))) }
     times =
       times.filter { $0 > now } + (pause.map { [now + $0] } ?? []) + (retiring.isEmpty ? [] : [now + .seconds(30)])
@@ -130,7 +148,7 @@ package actor LeaseKeeper {
       if refused.revision != state.revision { refused = (state.revision, []) }
       try await settle(state, config)
     case .failure(let error):
-      if held == nil { conditions.leaseIs(.refused("\(error)"), subnets: publishEarlier(), expiry: nil) }
+      if held == nil { goOnWithEarlier("\(error)") }
     case nil: break
     }
   }
@@ -159,26 +177,29 @@ package actor LeaseKeeper {
   private func settle(_ state: EtcdState, _ config: EtcdConfig) async throws {
     var generator = SystemRandomNumberGenerator()
     for attempt in 0..<32 {
-      let plan = LeasePlan(
-        records: state.records, network: config, addresses: addresses,
-        held: held.map { ($0.name, $0.leaseID) }, prior: priorSubnets(), refused: refused.subnets)
+      if let held, !ownership(state).own.contains(where: { $0.name == held.name }) {
+        lost("etcd no longer has \(held.key.text) as this node's")
+        forget(held)
+      }
+      let plan = LeasePlan(ownership: ownership(state), network: config, refused: refused.subnets)
       switch plan.next(&generator) {
       case .hold(let record):
-        if try await hold(record, lasting: plan) { try await tendOthers(plan.own.dropFirst()) }
+        if try await hold(record, plan) { try await tendOthers(record, plan) }
         return
       case .update(let record):
-        try await update(record)
+        try await update(record, plan)
         return
       case .replace(let record, let key):
-        if try await replace(record, by: key) { return }
+        if try await replace(record, by: key, staysToo: false, plan) { return }
+      case .add(let key, let record):
+        if try await replace(record, by: key, staysToo: true, plan) { return }
       case .create(let key):
-        if let held { lost("etcd no longer has \(held.key.text) as this node's") }
-        if try await create(key) { return }
+        if try await create(key, plan) { return }
       case .give(let record, let other):
         try await giveUp(record, to: other)
         return
-      case .exhausted(let family):
-        exhausted(family, config)
+      case .exhausted:
+        try await exhausted(plan)
         return
       }
       // Somebody was faster; the watch tells soon who.
@@ -187,12 +208,26 @@ package actor LeaseKeeper {
     throw LeaseContention()
   }
 
+  /// Which of the records are this node's.
+  func ownership(_ state: EtcdState) -> RecordOwnership {
+    RecordOwnership(
+      state.records, addresses: addresses, held: held?.mark,
+      remembered: retiring.values.map(\.mark) + remembered, prior: priorSubnets())
+  }
+
   /// What the node had, the latest first.
   func priorSubnets() -> [IPPrefix] {
-    let earlier = settings.files.flatMap { file in
-      ((try? SubnetLease.read(file)) ?? nil)?.subnets.map(\.network) ?? []
-    }
+    let files = [settings.files.subnetFile, settings.files.leaseCopy]
     return (held?.subnets ?? []) + earlier
+      + files.flatMap { file in ((try? SubnetLease.read(file)) ?? nil)?.subnets.map(\.network) ?? [] }
+  }
+
+  /// Holds it no more, but knows it again.
+  func forget(_ lease: HeldLease) {
+    remembered.removeAll { $0.name == lease.name }
+    remembered.append(lease.mark)
+    earlier = lease.subnets
+    held = nil
   }
 }
 

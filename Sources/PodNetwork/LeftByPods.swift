@@ -27,11 +27,8 @@ package struct LeftByPods: Sendable {
     var netfilter = try NetfilterSocket()
     try Masquerade.removeTable(&netfilter)
     try SpoofGuard.removeTable(&netfilter)
-    let records = try state.records.all()
-    let directories = Set(
-      [AddressConfiguration.defaultDataDirectory] + records.map(\.dataDirectory).filter { !$0.isEmpty })
     var count = 0
-    for directory in directories {
+    for directory in try state.dataDirectories() {
       for network in try Files.names(in: directory) where !network.hasPrefix(".") {
         let leases = LeaseDirectory(network, dataDirectory: directory, state.path, isFromLease: false)
         // What only host-local has worked on is not the plugin's.

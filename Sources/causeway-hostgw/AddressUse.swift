@@ -1,7 +1,6 @@
 internal import Addresses
-internal import IPAM
 internal import Lease
-internal import Linux
+internal import PodNetwork
 
 /// How full one of this node's subnets is.
 struct AddressUse {
@@ -12,14 +11,8 @@ struct AddressUse {
   let total: Double
 
   /// Of each of the lease's subnets.
-  static func of(_ lease: SubnetLease, dataDirectory: String = "/var/lib/cni/networks") -> [AddressUse] {
-    let networks = (try? Files.names(in: dataDirectory)) ?? []
-    let held = networks.flatMap { network in
-      let leases = LeaseDirectory(
-        dataDirectory: dataDirectory, network: network, stateDirectory: "", sharesAddressesAcrossNetworks: false
-      ) { _, _ in true }
-      return (try? leases.addresses()) ?? []
-    }
+  static func of(_ lease: SubnetLease, _ pods: HeldAddresses) -> [AddressUse] {
+    let held = (try? pods.all()) ?? []
     return lease.subnets.map(\.network).map { subnet in
       var all = 1.0
       for _ in subnet.length..<subnet.family.bitCount { all *= 2 }

@@ -146,7 +146,7 @@ extension AgentState.Facts {
 
   private var leaseObstacle: String? {
     switch lease?.state {
-    case nil, .held: nil
+    case nil, .held, .unconfirmed: nil
     case .some(.none): "the store has not given this node a lease yet"
     case .lost(let reason), .refused(let reason): reason
     }
@@ -159,6 +159,7 @@ extension AgentConditions.Lease.State {
     switch self {
     case .none: "none"
     case .held: "held"
+    case .unconfirmed: "unconfirmed"
     case .lost: "lost"
     case .refused: "refused"
     }
@@ -167,7 +168,7 @@ extension AgentConditions.Lease.State {
   var reason: String? {
     switch self {
     case .none, .held: nil
-    case .lost(let reason), .refused(let reason): reason
+    case .unconfirmed(let reason), .lost(let reason), .refused(let reason): reason
     }
   }
 }

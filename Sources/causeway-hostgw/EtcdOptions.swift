@@ -5,8 +5,8 @@ internal import NodeStores
 struct EtcdOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp("Where etcd answers, separated by commas. (default: http://127.0.0.1:2379)", valueName: "URLs"),
-    transform: EtcdOptions.endpoints)
-  var etcdEndpoints = ["http://127.0.0.1:2379"]
+    transform: { EtcdEndpoints($0) })
+  var etcdEndpoints = EtcdEndpoints("http://127.0.0.1:2379")
 
   @Option(
     help: ArgumentHelp("Above config and subnets/ in etcd. (default: /coreos.com/network)", valueName: "key"),
@@ -53,7 +53,8 @@ struct EtcdOptions: ParsableArguments {
   var access: EtcdAccess {
     func given(_ text: String?) -> String? { text.flatMap { $0.isEmpty ? nil : $0 } }
     return EtcdAccess(
-      endpoints: etcdEndpoints, prefix: etcdPrefix, caFile: given(etcdCafile), certificateFile: given(etcdCertfile),
+      endpoints: etcdEndpoints.list, prefix: etcdPrefix, caFile: given(etcdCafile),
+      certificateFile: given(etcdCertfile),
       keyFile: given(etcdKeyfile), username: given(etcdUsername),
       password: etcdPassword.flatMap { $0.isEmpty ? nil : $0 })
   }
@@ -70,6 +71,7 @@ struct EtcdOptions: ParsableArguments {
   }
 
   mutating func validate() throws {
+    if let problem = etcdEndpoints.problem { throw ValidationError(problem) }
     guard subnetLeaseTTL >= .seconds(1), subnetLeaseTTL <= .seconds(365 * 86400) else {
       throw ValidationError("--subnet-lease-ttl must be from 1s to 8760h.")
     }
@@ -79,17 +81,30 @@ struct EtcdOptions: ParsableArguments {
     }
   }
 
-  private static func endpoints(_ text: String) throws -> [String] {
-    guard let endpoints = EtcdAccess.endpoints(text) else {
-      throw ValidationError("'\(text)' is no list like http://192.0.2.1:2379,https://etcd.example:2379.")
-    }
-    return endpoints
-  }
-
   private static func prefix(_ text: String) throws -> String {
     var prefix = text[...]
     while prefix.last == "/" { prefix.removeLast() }
     guard prefix.hasPrefix("/") else { throw ValidationError("'\(text)' is no key like /coreos.com/network.") }
     return String(prefix)
+  }
+}
+
+/// The value of `--etcd-endpoints`, also one that can't be: the parser would show that as a whole, though a password may
+/// stand in it.
+struct EtcdEndpoints: Sendable {
+  let list: [String]
+  let problem: String?
+
+  init(_ text: String) {
+    list = EtcdAccess.endpoints(text) ?? []
+    if !list.isEmpty {
+      problem = nil
+    } else if text.contains("@") {
+      problem =
+        "--etcd-endpoints must hold neither user nor password: give --etcd-username, and CAUSEWAY_ETCD_PASSWORD in the "
+        + "environment."
+    } else {
+      problem = "--etcd-endpoints: '\(text)' is no list like http://192.0.2.1:2379,https://etcd.example:2379."
+    }
   }
 }

@@ -6,16 +6,36 @@ internal import NodeRules
 internal import NodeStores
 internal import ServiceLifecycle
 
-/// Hands every snapshot of the store on.
+/// Hands every snapshot of the store on; until the first one, where the store can't be read, what the node knows itself.
 struct StoreFollower: Service {
-  let store: any NodeStore
+  let agent: NodeAgent
   let readers: [News]
   let state: AgentState
 
+  /// How often the node is asked for an address of its own, while it has none.
+  private static let interval = Duration.seconds(1)
+
   func run() async throws {
-    for await nodes in store.updates().cancelOnGracefulShutdown() {
+    var start: Task<Void, any Error>?
+    defer { start?.cancel() }
+    for await nodes in agent.store.updates().cancelOnGracefulShutdown() {
       state.note(nodes)
       for reader in readers { reader.put(nodes) }
+      switch nodes {
+      case .success: start?.cancel()
+      case .failure: start = start ?? Task { try await startWithoutStore() }
+      }
+    }
+  }
+
+  private func startWithoutStore() async throws {
+    while agent.leaseKeeper != nil, state.now.snapshot == nil {
+      if let nodes = await agent.lastKnownNodes() {
+        try Task.checkCancellation()
+        for reader in readers { reader.start(with: nodes) }
+        return
+      }
+      try await Task.sleep(for: StoreFollower.interval)
     }
   }
 }

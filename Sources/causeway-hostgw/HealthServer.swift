@@ -74,7 +74,8 @@ struct HealthServer: Sendable {
     router.get("metrics") { [agent, state] _, _ in
       let facts = state.now
       let text = try await onThread {
-        facts.metrics(source: agent.store.source, use: facts.report.map { AddressUse.of($0.lease) } ?? [])
+        facts.metrics(
+          source: agent.store.source, use: facts.report?.lease.map { AddressUse.of($0, agent.pods) } ?? [])
       }
       return Response(
         status: .ok, headers: [.contentType: "text/plain; version=0.0.4; charset=utf-8"],

@@ -8,6 +8,8 @@ final class News: Sendable {
   struct Content {
     /// The newest nodes, or why they can't be read; `nil` where nothing has come.
     var nodes: Result<NodeSnapshot, any Error>?
+    /// The nodes for a keeper that knows none, as this node itself has them.
+    var lastKnown: NodeSnapshot?
     /// Whether the kernel may have changed.
     var kernelMayDiffer = true
   }
@@ -24,6 +26,12 @@ final class News: Sendable {
   /// The nodes have changed, or can't be read.
   func put(_ nodes: Result<NodeSnapshot, any Error>) {
     content.withLock { $0.nodes = nodes }
+    wakeUp.yield()
+  }
+
+  /// The nodes can't be read, but these are known.
+  func start(with nodes: NodeSnapshot) {
+    content.withLock { $0.lastKnown = nodes }
     wakeUp.yield()
   }
 

@@ -5,6 +5,7 @@ internal import Logging
 internal import NodeRoutes
 internal import NodeRules
 internal import NodeStores
+internal import PodNetwork
 
 /// What every command is made of: the store, the reconciler, the files and the log, as the options have them.
 struct NodeAgent: Sendable {
@@ -19,6 +20,8 @@ struct NodeAgent: Sendable {
   let conditions = AgentConditions()
   /// Where the store gives leases.
   let leaseKeeper: LeaseKeeper?
+  let pods: HeldAddresses
+  private let interface: InterfaceSelection
 
   init(_ options: Options) throws {
     self.options = options
@@ -34,6 +37,8 @@ struct NodeAgent: Sendable {
       interface: options.interfaceSelection)
     rules = RulesReconciler(switches: options.rules.ruleSwitches, stateDirectory: options.stateDir)
     reconciler = Reconciler(selection: selection, files: files, switches: options.rules.routeSwitches)
+    interface = selection.interface
+    pods = HeldAddresses(stateDirectory: options.stateDir)
     switch options.store {
     case .file:
       store = FileNodeStore(path: options.nodesFile)
@@ -51,10 +56,16 @@ struct NodeAgent: Sendable {
       store = EtcdNodeStore(client, view, ownAddresses: addresses, conditions: conditions, logger: log.logger)
       let settings = LeaseSettings(
         ttl: options.etcd.subnetLeaseTTL, renewMargin: .seconds(options.etcd.subnetLeaseRenewMargin * 60),
-        files: [options.subnetFile, options.leaseCopy], hasPods: PodAddresses.areIn)
+        files: files, hasPods: { [pods] in pods.areIn($0) })
       leaseKeeper = LeaseKeeper(
         client, view, settings, ownAddresses: addresses, conditions: conditions, logger: log.logger)
     }
+  }
+
+  /// What the agent starts with while a store that gives leases can't be read; `nil` where that is nothing.
+  func lastKnownNodes() async -> NodeSnapshot? {
+    guard let lease = files.read() else { return nil }
+    return try? await onThread { try NodeSnapshot(lastKnown: lease, interface) }
   }
 
   private static func networkConfiguration(_ options: Options) throws -> NetworkConfigurationFile? {

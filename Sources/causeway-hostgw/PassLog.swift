@@ -27,13 +27,13 @@ struct PassLog: Sendable {
     }
     if level == .debug { logger.warning("no route to \(troubles.count) subnets; see causeway-hostgw status") }
     tell(report.problems + report.warnings, since: previous.map { $0.problems + $0.warnings } ?? [])
-    if report.isNewLease {
+    if report.isNewLease, let lease = report.lease {
       logger.info(
         "lease written",
         metadata: [
           "node": "\(report.own.node.name)",
-          "subnet": "\(report.lease.subnets.map(\.description).joined(separator: ","))",
-          "mtu": "\(report.lease.mtuBytes)",
+          "subnet": "\(lease.subnets.map(\.description).joined(separator: ","))",
+          "mtu": "\(lease.mtuBytes)",
         ])
     }
   }

@@ -7,8 +7,8 @@ internal import NodeRules
 enum ReportText {
   /// One line for each node, this one first; then what else is wrong.
   static func lines(_ report: Reconciler.Report, _ rules: RulesReport) -> [String] {
-    let subnets = report.lease.subnets.map { "\($0.network)" }.joined(separator: ", ")
-    var lines = ["\(report.own.node.name): this node, \(subnets)"]
+    let subnets = report.lease?.subnets.map { "\($0.network)" }.joined(separator: ", ")
+    var lines = ["\(report.own.node.name): this node, \(subnets ?? "without a subnet")"]
     var current: String?
     for peer in report.peers {
       if peer.node == current, let last = lines.popLast() {

@@ -49,7 +49,7 @@ private struct RoutePasses {
 
   mutating func next() async throws {
     let fresh = news.take()
-    let hasNewNodes = takeOver(fresh.nodes)
+    let hasNewNodes = takeOver(fresh)
     kernelMayDiffer = kernelMayDiffer || fresh.kernelMayDiffer
     // Rules come before routes; the keeper of the rules says when they are in.
     guard let snapshot, state.now.rules != nil else { return }
@@ -85,8 +85,8 @@ private struct RoutePasses {
   }
 
   /// Says whether there are others now.
-  private mutating func takeOver(_ nodes: Result<NodeSnapshot, any Error>?) -> Bool {
-    switch nodes {
+  private mutating func takeOver(_ fresh: News.Content) -> Bool {
+    switch fresh.nodes {
     case .success(let nodes):
       if unreadable != nil { agent.log.logger.info("the nodes can be read again") }
       (snapshot, unreadable) = (nodes, nil)
@@ -96,9 +96,11 @@ private struct RoutePasses {
         agent.log.logger.error("the nodes can't be read, so all stays as it is: \(error)")
       }
       unreadable = "\(error)"
-      return false
-    case nil: return false
+    case nil: break
     }
+    guard snapshot == nil, let lastKnown = fresh.lastKnown else { return false }
+    snapshot = lastKnown
+    return true
   }
 
   /// - Parameter looks: whether the kernel is to be looked at; else it is taken to be as the last pass left it, which

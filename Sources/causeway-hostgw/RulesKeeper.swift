@@ -27,6 +27,7 @@ struct RulesKeeper: Service {
         snapshot = nodes
         looks.nodesHaveChanged()
       }
+      snapshot = snapshot ?? fresh.lastKnown
       if fresh.kernelMayDiffer { looks.kernelMayDiffer() }
       guard let snapshot else { continue }
       if looks.wait(at: MonotonicTime.now) == .zero {

@@ -23,7 +23,7 @@ struct RunCommand: AsyncParsableCommand, CommandWithOptions {
     var groupLogger = agent.log.logger
     if options.logLevel > .debug { groupLogger.logLevel = .error }
     var services: [any Service] = [
-      StoreFollower(store: agent.store, readers: [news, rulesNews], state: state),
+      StoreFollower(agent: agent, readers: [news, rulesNews], state: state),
       RulesKeeper(rules: agent.rules, news: rulesNews, log: agent.log, state: state, routes: news),
       RouteKeeper(agent: agent, news: news, state: state),
     ]

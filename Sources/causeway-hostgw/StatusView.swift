@@ -60,7 +60,9 @@ struct StatusView {
   }
 
   private var errors: [String] { [failure].compactMap { $0 } + (report?.problems ?? []) + (rules?.problems ?? []) }
-  private var warnings: [String] { (report?.warnings ?? []) + (rules?.warnings ?? []) }
+  private var warnings: [String] {
+    (report?.warnings ?? []) + (rules?.warnings ?? []) + [facts?.lease?.shortage].compactMap { $0 }
+  }
 
   /// A store that is spoken to has a state of its own.
   private var storeValue: JSONObject {

@@ -77,5 +77,24 @@ extension TestNode {
   }
 }
 
+extension EtcdCluster {
+  /// What a node's agent says of itself; empty where none answers.
+  func status(_ index: Int) throws -> JSONObject {
+    let told = try nodes[index].run([Binaries.hostgw, "status", "--json"] + storeOptions)
+    return (try? JSONValue(parsing: Array(told.output.utf8)).object) ?? JSONObject()
+  }
+
+  /// Which member of etcd a node's agent speaks to.
+  func member(_ index: Int) throws -> Int {
+    let endpoint = try status(index)["store"]?.object?["endpoint"]?.string ?? ""
+    return try #require(etcd.members.indices.first { endpoint.contains(EtcdServer.address($0)) }, "\(endpoint)")
+  }
+
+  /// How it stands with a node's lease, in one word.
+  func leaseState(_ index: Int) throws -> String? {
+    try status(index)["lease"]?.object?["state"]?.string
+  }
+}
+
 /// A subnet as a key under `subnets/`.
 func keyName(_ subnet: String) -> String { subnet.replacing("/", with: "-") }

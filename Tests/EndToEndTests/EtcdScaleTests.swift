@@ -1,3 +1,4 @@
+import Linux
 import TestSupport
 import Testing
 
@@ -42,4 +43,35 @@ struct EtcdScaleTests {
       try node.expectRoutes(others.map { "\(subnets[$0]) via \(EtcdCluster.address($0))" }, agents[index])
     }
   }
+
+  /// Minutes and gigabytes, so only where it is asked for.
+  @Test(
+    .enabled("CAUSEWAY_SCALE_TESTS=1 asks for it") { askedForScale() }, .timeLimit(.minutes(30)))
+  func twoHundredAgentsAtOnceBesideFiveThousandLeases() throws {
+    let count = 200
+    let cluster = try EtcdCluster(
+      0, config: #"{"Network": "10.0.0.0/8", "SubnetMin": "10.200.0.0", "SubnetMax": "10.200.255.0"}"#, hasIPv6: false)
+    for round in 0..<50 {
+      try cluster.etcd.putRecords(
+        (0..<100).map { ("10.\(round).\($0).0-24", "198.18.\(round + 1).\($0 + 1)") })
+    }
+    let nodes = try (0..<count).map { index in
+      let node = try TestNode()
+      try cluster.segment.connect(node, addresses: ["192.0.2.\(index + 1)/24", "198.19.0.\(index + 1)/15"])
+      return node
+    }
+    let agents = try nodes.map { try $0.start([Binaries.hostgw, "run"] + cluster.storeOptions) }
+    #expect(try eventually(within: .seconds(600)) { try nodes.allSatisfy { try $0.subnetOfLease() != nil } })
+    let subnets = try nodes.map { try $0.subnetOfLease() ?? "" }
+    #expect(Set(subnets).count == count)
+    #expect(try cluster.etcd.leases().count == 5000 + count)
+    for (index, node) in nodes.enumerated() {
+      #expect(
+        try eventually(within: .seconds(300)) {
+          try node.sh("ip route show proto 202 type unicast | wc -l") == "\(5000 + count - 1)\n"
+        }, "\(agents[index].output.suffix(2000))")
+    }
+  }
 }
+
+private func askedForScale() -> Bool { CurrentProcess.environment("CAUSEWAY_SCALE_TESTS") == "1" }

@@ -89,6 +89,14 @@ final class EtcdServer: Sendable {
     try ctl("compact", "\(revision)")
   }
 
+  /// How many calls of a kind a member has answered since it was started, such as "Txn".
+  func calls(_ method: String, at index: Int = 0) throws -> Int {
+    let metrics = try members[index].sh("curl -sf http://127.0.0.1:2379/metrics")
+    return metrics.split(separator: "\n").filter { line in
+      line.hasPrefix("grpc_server_handled_total{") && line.contains("grpc_method=\"\(method)\"")
+    }.compactMap { $0.split(separator: " ").last.flatMap { Int($0) } }.reduce(0, +)
+  }
+
   /// Which member leads.
   func leader() throws -> Int {
     var found: Int?

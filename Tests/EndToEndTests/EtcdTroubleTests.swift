@@ -23,6 +23,15 @@ struct EtcdTroubleTests {
       try expectRoutes()
     }
 
+    /// Which member the agent speaks to.
+    func member() throws -> Int { try cluster.member(0) }
+
+    /// Writes the record of one more node.
+    func putAnother(at member: Int) throws {
+      try etcd.waitUntilHealthy(member)
+      try etcd.ctl("put", "\(EtcdServer.prefix)/subnets/10.244.4.0-24", EtcdServer.value("192.0.2.14"), at: member)
+    }
+
     func expectRoutes(_ more: String..., within limit: Duration = .seconds(15)) throws {
       try node.expectRoutes(Fixture.routes + more, agent, within: limit)
     }
@@ -125,12 +134,12 @@ struct EtcdTroubleTests {
   @Test func anotherLeaderIsFollowed() throws {
     let fixture = try Fixture(.init(members: 3))
     // The member that the agent talks to, so that it must go to another one, and after that the leader.
-    fixture.etcd.stop(0)
-    try fixture.etcd.waitUntilHealthy(1)
-    try fixture.etcd.ctl("put", "\(EtcdServer.prefix)/subnets/10.244.4.0-24", EtcdServer.value("192.0.2.14"), at: 1)
+    let first = try fixture.member()
+    fixture.etcd.stop(first)
+    try fixture.putAnother(at: (first + 1) % 3)
     try fixture.expectRoutes("10.244.4.0/24 via 192.0.2.14", within: .seconds(40))
-    try fixture.etcd.start(0)
-    try fixture.etcd.waitUntilHealthy(0)
+    try fixture.etcd.start(first)
+    try fixture.etcd.waitUntilHealthy(first)
     let leader = try fixture.etcd.leader()
     fixture.etcd.stop(leader)
     let other = (leader + 1) % 3
@@ -142,32 +151,31 @@ struct EtcdTroubleTests {
   @Test func aMemberWithoutLeaderIsLeftAndNothingChangesMeanwhile() throws {
     let fixture = try Fixture(.init(members: 3))
     // The agent's own member stays up, without a leader.
-    fixture.etcd.halt(1, true)
-    fixture.etcd.halt(2, true)
+    let first = try fixture.member()
+    let others = [(first + 1) % 3, (first + 2) % 3]
+    for other in others { fixture.etcd.halt(other, true) }
     #expect(
       eventually(within: .seconds(40)) { fixture.agent.output.contains("can't be read") }, "\(fixture.agent.output)")
     try fixture.expectRoutes()
-    fixture.etcd.halt(1, false)
-    fixture.etcd.halt(2, false)
-    try fixture.etcd.waitUntilHealthy(1)
-    try fixture.etcd.ctl("put", "\(EtcdServer.prefix)/subnets/10.244.4.0-24", EtcdServer.value("192.0.2.14"), at: 1)
+    for other in others { fixture.etcd.halt(other, false) }
+    try fixture.putAnother(at: others[0])
     try fixture.expectRoutes("10.244.4.0/24 via 192.0.2.14", within: .seconds(40))
   }
 
   @Test func aMemberThatHangsIsLeft() throws {
     let fixture = try Fixture(.init(members: 3))
     // Its kernel goes on to answer, so only a question to the program itself shows it.
-    fixture.etcd.halt(0, true)
-    try fixture.etcd.waitUntilHealthy(1)
-    try fixture.etcd.ctl("put", "\(EtcdServer.prefix)/subnets/10.244.4.0-24", EtcdServer.value("192.0.2.14"), at: 1)
+    let first = try fixture.member()
+    fixture.etcd.halt(first, true)
+    try fixture.putAnother(at: (first + 1) % 3)
     try fixture.expectRoutes("10.244.4.0/24 via 192.0.2.14", within: .seconds(60))
   }
 
   @Test func aConnectionThatIsDeadWithoutAWordIsLeft() throws {
     let fixture = try Fixture(.init(members: 3))
-    try fixture.cluster.segment.setCarrier(false, of: fixture.etcd.members[0])
-    try fixture.etcd.waitUntilHealthy(1)
-    try fixture.etcd.ctl("put", "\(EtcdServer.prefix)/subnets/10.244.4.0-24", EtcdServer.value("192.0.2.14"), at: 1)
+    let first = try fixture.member()
+    try fixture.cluster.segment.setCarrier(false, of: fixture.etcd.members[first])
+    try fixture.putAnother(at: (first + 1) % 3)
     try fixture.expectRoutes("10.244.4.0/24 via 192.0.2.14", within: .seconds(60))
   }
 }

@@ -118,7 +118,8 @@ import Testing
   @Test func theLeaseIsFlannels() throws {
     var scenario = Scenario(nodes: 2, dual: true)
     scenario.state.links[1] = Scenario.link(2, "eth0", mtuBytes: 9000)
-    let lease = try scenario.own().lease(networks: scenario.snapshot.netConf.networks, masquerades: true)
+    let own = try scenario.own()
+    let lease = try #require(own.lease(networks: scenario.snapshot.netConf.networks, masquerades: true))
     #expect(
       lease.text == """
         FLANNEL_NETWORK=10.244.0.0/16
@@ -134,8 +135,20 @@ import Testing
   @Test func theLeaseHasOnlyTheFamiliesOfTheNode() throws {
     var scenario = Scenario(nodes: 2, dual: true)
     scenario.snapshot.nodes[0].ipv6Subnet = nil
-    let lease = try scenario.own().lease(networks: scenario.snapshot.netConf.networks, masquerades: false)
+    let own = try scenario.own()
+    let lease = try #require(own.lease(networks: scenario.snapshot.netConf.networks, masquerades: false))
     #expect(lease.networks == [prefix("10.244.0.0/16")])
     #expect(lease.subnets == [prefix("10.244.1.1/24")])
+  }
+
+  /// A store that gives leases may have none to give: a node that it knows is without subnet then.
+  @Test func aNodeOfAStoreThatGivesLeasesMayHaveNone() throws {
+    var scenario = Scenario(nodes: 2)
+    var own = scenario.snapshot.nodes[0]
+    own.subnet = nil
+    scenario.snapshot.own = own
+    let found = try scenario.own()
+    #expect(found.lease(networks: scenario.snapshot.netConf.networks, masquerades: false) == nil)
+    #expect(found.families(of: scenario.snapshot.netConf) == [.v4])
   }
 }

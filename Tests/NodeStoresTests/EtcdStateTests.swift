@@ -51,6 +51,26 @@ import Testing
     #expect(found.map(\.subnet) == found.map(\.subnet).sorted { ($0?.address.value ?? 0) < ($1?.address.value ?? 0) })
   }
 
+  /// Who is behind is told a part at a time, under the header of the present; a watch that goes on from a later revision
+  /// would miss the rest.
+  @Test func theRevisionIsThatOfWhatWasTold() throws {
+    var state = state([])
+    state.apply(answer(500, [["kv": keyValue("/p/subnets/10.244.2.0-24", value("192.0.2.2"), created: 101)]]))
+    #expect(state.revision == 101)
+    let old = answer(500, [["kv": keyValue("/p/subnets/10.244.2.0-24", value("192.0.2.2"), created: 101)]])
+    #expect(!state.isBehind(old) && state.isBehind(answer(500, [])))
+    state.apply(answer(500, []))
+    #expect(state.revision == 500)
+    func isOfAnother(_ header: JSONObject) -> Bool { state.isOfAnother(EtcdHeader(["header": .object(header)])) }
+    #expect(!isOfAnother(["cluster_id": "12", "revision": "500"]))
+    #expect(isOfAnother(["cluster_id": "12", "revision": "499"]))
+    #expect(isOfAnother(["cluster_id": "13", "revision": "501"]))
+    state.apply(
+      EtcdClient.WatchAnswer(
+        header: EtcdHeader(["header": ["cluster_id": "12", "revision": "501", "raft_term": "7"]]), events: []))
+    #expect(isOfAnother(["cluster_id": "12", "revision": "502", "raft_term": "2"]))
+  }
+
   /// The array in which changes are put in place is at all times what a fresh reading gives.
   @Test func changesLeadWhereAFreshReadingLeads() throws {
     var generator = Seeded(state: 3)

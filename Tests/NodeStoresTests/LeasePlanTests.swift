@@ -1,6 +1,8 @@
 import Addresses
 import JSON
 import Lease
+import Linux
+import TestSupport
 import Testing
 
 @testable import NodeStores
@@ -14,12 +16,13 @@ import Testing
 
   private func plan(
     _ records: [EtcdRecord], _ addresses: [String] = ["192.0.2.1"], prior: [String] = [],
-    held: (String, Int64)? = nil, conf: String = #""SubnetMax": "10.244.4.0""#
+    held: EtcdRecord? = nil, remembered: [EtcdRecord] = [], conf: String = #""SubnetMax": "10.244.4.0""#
   ) throws -> LeasePlan {
     LeasePlan(
-      records: EtcdRecords(records), network: try config(#"{"Network": "10.244.0.0/16", \#(conf)}"#),
-      addresses: addresses.compactMap { IPAddress($0) }, held: held.map { (name: $0.0, leaseID: $0.1) },
-      prior: prior.compactMap { IPPrefix($0) })
+      ownership: RecordOwnership(
+        EtcdRecords(records), addresses: addresses.compactMap { IPAddress($0) }, held: held?.mark,
+        remembered: remembered.map(\.mark), prior: prior.compactMap { IPPrefix($0) }),
+      network: try config(#"{"Network": "10.244.0.0/16", \#(conf)}"#))
   }
 
   private func next(_ plan: LeasePlan) -> LeasePlan.Step {
@@ -39,14 +42,96 @@ import Testing
     #expect(next(try plan([vxlan])) == .update(vxlan))
     // Our address has changed, the lease tells that it is ours.
     let old = record("10.244.2.0-24", of: "192.0.2.77", lease: 5)
-    #expect(next(try plan([old], held: ("10.244.2.0-24", 5))) == .update(old))
-    // Somebody has put his own in its place.
-    let theirs = record("10.244.2.0-24", of: "192.0.2.77", lease: 6)
-    guard case .create(let key) = next(try plan([theirs], held: ("10.244.2.0-24", 5))) else {
+    #expect(next(try plan([old], held: old)) == .update(old))
+    // Somebody has put his own in its place, with another lease or the same one.
+    for theirs in [
+      record("10.244.2.0-24", of: "192.0.2.78", created: 2, lease: 6),
+      record("10.244.2.0-24", of: "192.0.2.78", created: 2, lease: 5),
+    ] {
+      guard case .create(let key) = next(try plan([theirs], held: old)) else {
+        Issue.record("no claim")
+        return
+      }
+      #expect(key.text != "10.244.2.0-24")
+    }
+  }
+
+  @Test func aReservationThatIsGivenToAnotherNodeIsHis() throws {
+    let ours = record("10.244.2.0-24", of: "192.0.2.1", created: 3, lease: 0)
+    let theirs = record("10.244.2.0-24", #"{"PublicIP":"192.0.2.9"}"#, created: 3, modified: 8, lease: 0)
+    guard case .create(let key) = next(try plan([theirs], prior: ["10.244.2.0/24"], held: ours)) else {
       Issue.record("no claim")
       return
     }
     #expect(key.text != "10.244.2.0-24")
+    // As we left it, it is ours though our address has changed meanwhile.
+    #expect(next(try plan([ours], ["192.0.2.44"], held: ours)) == .update(ours))
+    #expect(next(try plan([ours], ["192.0.2.44"])) != .update(ours))
+  }
+
+  @Test func nodesThatSwapTheirAddressesKeepTheirSubnets() throws {
+    let ours = record("10.244.2.0-24", of: "192.0.2.1", lease: 5)
+    let others = record("10.244.3.0-24", of: "192.0.2.2", lease: 6)
+    // While the agent runs, and when it was started anew meanwhile.
+    for plan in [
+      try plan([ours, others], ["192.0.2.2"], prior: ["10.244.2.0/24"], held: ours),
+      try plan([ours, others], ["192.0.2.2"], prior: ["10.244.2.0/24"], remembered: [ours]),
+    ] {
+      #expect(next(plan) == .update(ours))
+      #expect(plan.own == [ours] && plan.ownership.strangers == [others])
+    }
+    // Where we do not know our record again, since the other node was faster, his old one is not ours for it.
+    let taken = record("10.244.2.0-24", of: "192.0.2.1", created: 9, lease: 8)
+    let late = try plan([taken, others], ["192.0.2.2"], prior: ["10.244.2.0/24"])
+    guard case .create = next(late) else {
+      Issue.record("no claim")
+      return
+    }
+    // A node that remembers nothing is known by its address alone.
+    #expect(next(try plan([others], ["192.0.2.2"])) == .hold(others))
+  }
+
+  @Test func anAddressThatIsGoneForTheMomentStaysInTheRecord() throws {
+    let both = record("10.244.2.0-24&fd00:10:244:2::-64", of: "192.0.2.1", ipv6: "2001:db8::1")
+    let withoutIPv6 = try plan([both], conf: LeasePlanTests.dual)
+    #expect(next(withoutIPv6) == .hold(both))
+    #expect(withoutIPv6.addresses(toldBy: both).map(\.description) == ["192.0.2.1", "2001:db8::1"])
+    #expect(next(try plan([both], ["2001:db8::1"], conf: LeasePlanTests.dual)) == .hold(both))
+    // Unless the network has no IPv6 any more, or the address is another node's now.
+    #expect(next(try plan([both])) == .update(both))
+    let other = record("10.244.3.0-24&fd00:10:244:3::-64", of: "192.0.2.9", ipv6: "2001:db8::1")
+    #expect(next(try plan([both, other], prior: ["10.244.2.0/24"], conf: LeasePlanTests.dual)) == .update(both))
+  }
+
+  @Test func whatIPv6LacksCostsNobodyIPv4() throws {
+    let conf = LeasePlanTests.dual + #", "IPv6SubnetMin": "fd00:10:244:1::", "IPv6SubnetMax": "fd00:10:244:1::""#
+    let addresses = ["192.0.2.1", "2001:db8::1"]
+    let full = record("10.244.9.0-24&fd00:10:244:1::-64", of: "192.0.2.9", ipv6: "2001:db8::9")
+    let fresh = try plan([full], addresses, prior: ["10.244.3.0/24"], conf: conf)
+    #expect(next(fresh) == .create(try key("10.244.3.0-24")))
+    #expect(fresh.shortage(try key("10.244.3.0-24"), isReservation: false)?.contains("fd00:10:244:1::/64") == true)
+    let mine = record("10.244.3.0-24", of: "192.0.2.1", ipv6: "2001:db8::1")
+    #expect(next(try plan([full, mine], addresses, conf: conf)) == .hold(mine))
+    // And as soon as there is one, it comes.
+    let freed = try plan([mine], addresses, conf: conf)
+    #expect(next(freed) == .replace(mine, by: try key("10.244.3.0-24&fd00:10:244:1::-64")))
+    #expect(fresh.shortage(try key("10.244.3.0-24&fd00:10:244:1::-64"), isReservation: false) == nil)
+  }
+
+  @Test func anotherIPv6RangeComesBesideTheOldOne() throws {
+    let addresses = ["192.0.2.1", "2001:db8::1"]
+    let old = record("10.244.3.0-24&fd99::-64", of: "192.0.2.1", ipv6: "2001:db8::1", created: 1)
+    let new = record("10.244.3.0-24&fd00:10:244:3::-64", of: "192.0.2.1", ipv6: "2001:db8::1", created: 2)
+    #expect(
+      next(try plan([old], addresses, held: old, conf: LeasePlanTests.dual))
+        == .add(try key(new.name), beside: old))
+    // The whole one is the one to keep, also for an agent that was started anew.
+    for plan in [
+      try plan([old, new], addresses, held: old, remembered: [new], conf: LeasePlanTests.dual),
+      try plan([old, new], addresses, prior: ["10.244.3.0/24"], conf: LeasePlanTests.dual),
+    ] {
+      #expect(next(plan) == .hold(new) && plan.own == [new, old])
+    }
   }
 
   @Test func whatTheNodeHadComesFirst() throws {
@@ -61,10 +146,10 @@ import Testing
   @Test func onlyTheLastFreeOneIsLeft() throws {
     let others = (1...3).map { record("10.244.\($0).0-24", of: "192.0.2.\(100 + $0)") }
     #expect(next(try plan(others)) == .create(try key("10.244.4.0-24")))
-    #expect(next(try plan(others + [record("10.244.4.0-24", of: "192.0.2.9")])) == .exhausted(.v4))
+    #expect(next(try plan(others + [record("10.244.4.0-24", of: "192.0.2.9")])) == .exhausted)
     var refused = try plan(others)
     refused.refused = [try #require(IPPrefix("10.244.4.0/24"))]
-    #expect(next(refused) == .exhausted(.v4))
+    #expect(next(refused) == .exhausted)
   }
 
   @Test func whateverOverlapsIsTaken() throws {
@@ -95,7 +180,7 @@ import Testing
     // Somebody else's is nobody's to claim.
     let other = record("10.244.1.0-24", #"{"PublicIP":"192.0.2.50"}"#, lease: 0)
     let rest = (2...4).map { record("10.244.\($0).0-24", of: "192.0.2.\(100 + $0)") }
-    #expect(next(try plan([other] + rest)) == .exhausted(.v4))
+    #expect(next(try plan([other] + rest)) == .exhausted)
   }
 
   @Test func aRecordThatTheConfigurationNoLongerAllowsIsLeft() throws {
@@ -112,7 +197,14 @@ import Testing
     let mine = record("10.244.2.0-24&fd00:10:244:2::-64", of: "192.0.2.1", ipv6: "2001:db8::1", created: 8)
     let other = record("10.244.3.0-24&fd00:10:244:2::-64", of: "192.0.2.9", created: 7)
     let addresses = ["192.0.2.1", "2001:db8::1"]
-    #expect(next(try plan([mine, other], addresses, conf: LeasePlanTests.dual)) == .give(up: mine, to: other))
+    let wide = record("10.244.0.0-22", of: "192.0.2.8", created: 7)
+    #expect(next(try plan([mine, wide], addresses, conf: LeasePlanTests.dual)) == .give(up: mine, to: wide))
+    // What overlaps in IPv6 only costs no IPv4.
+    guard case .replace(mine, by: let key) = next(try plan([mine, other], addresses, conf: LeasePlanTests.dual)) else {
+      Issue.record("no other IPv6 subnet")
+      return
+    }
+    #expect(key.subnet == IPPrefix("10.244.2.0/24") && key.ipv6Subnet != mine.key?.ipv6Subnet)
     let later = record("10.244.3.0-24&fd00:10:244:2::-64", of: "192.0.2.9", created: 9)
     #expect(next(try plan([mine, later], addresses, conf: LeasePlanTests.dual)) == .hold(mine))
   }
@@ -153,4 +245,20 @@ import Testing
   }
 
   private func key(_ text: String) throws -> EtcdSubnetKey { try #require(EtcdSubnetKey(parsing: text)) }
+}
+
+@Suite struct LeaseMemoryTests {
+  @Test func marksComeBackFromTheDiskButThoseOfReservations() throws {
+    let directory = try TemporaryDirectory()
+    let memory = LeaseMemory(directory.file("memory"))
+    #expect(memory.read().isEmpty)
+    let marks = [
+      RecordMark(name: "10.244.3.0-24&fd00:10:244:3::-64", leaseID: 7_587_862_094, modRevision: 12),
+      RecordMark(name: "10.244.4.0-24", leaseID: -3, modRevision: 13),
+    ]
+    try memory.write(marks + [RecordMark(name: "10.244.5.0-24", leaseID: 0, modRevision: 14)])
+    #expect(memory.read() == marks)
+    try Files.replace(directory.file("memory"), with: Array("x\n10.244.3.0-24 one 2\n\n10.244.3.0-24 1 2 3\n".utf8))
+    #expect(memory.read().isEmpty)
+  }
 }

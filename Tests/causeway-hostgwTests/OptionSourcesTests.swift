@@ -111,6 +111,14 @@ import Testing
     #expect(try message(["--log-level", "loud"]).contains("'loud' is none of"))
     #expect(try message(["--store", "cloud"]).contains("there is no store 'cloud', only file, etcd"))
     #expect(try message(["--etcd-endpoints", "192.0.2.1:2379"]).contains("no list like http://192.0.2.1:2379"))
+    for endpoint in ["http://flannel:canal@192.0.2.1:2379", "flannel:canal@a", "http://a:1,http://u:canal@b:2"] {
+      for told in [
+        try message(["--etcd-endpoints", endpoint]), try message([], ["CAUSEWAY_ETCD_ENDPOINTS": endpoint]),
+        try message([], file: #"{"etcd-endpoints": "\#(endpoint)"}"#),
+      ] {
+        #expect(!told.contains("canal") && told.contains("--etcd-username"), "\(told)")
+      }
+    }
     #expect(try message(["--etcd-prefix", "here"]).contains("'here' is no key like /coreos.com/network"))
     #expect(try message(["--subnet-lease-ttl", "soon"]).contains("'soon' is no time like 24h"))
     #expect(try message(["--subnet-lease-renew-margin", "0"]).contains("from 1 to 1439 minutes, not 0"))
