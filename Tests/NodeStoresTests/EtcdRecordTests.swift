@@ -1,5 +1,6 @@
 import Addresses
 import JSON
+import TestSupport
 import Testing
 
 @testable import NodeStores
@@ -117,14 +118,5 @@ func record(
   ])
   func subnetsThatCannotBeHaveAReason(name: String, word: String) throws {
     #expect(try #require(record(name, of: "192.0.2.9").problem).contains(word))
-  }
-}
-
-/// The same sequence in every run.
-struct Seeded: RandomNumberGenerator {
-  var state: UInt64
-  mutating func next() -> UInt64 {
-    state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-    return state ^ (state >> 29)
   }
 }

@@ -1,6 +1,7 @@
 import Addresses
 import JSON
 import NodeRoutes
+import TestSupport
 import Testing
 
 @testable import NodeStores
