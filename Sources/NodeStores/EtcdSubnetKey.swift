@@ -26,6 +26,8 @@ struct EtcdSubnetKey: Sendable, Equatable {
     return prefix.flatMap { $0.family == family ? $0 : nil }
   }
 
+  var subnets: [IPPrefix] { [subnet, ipv6Subnet].compactMap { $0 } }
+
   var text: String { ipv4Part + (ipv6Subnet.map { "&\(EtcdSubnetKey.part($0))" } ?? "") }
 
   /// What every key of this IPv4 subnet begins with.

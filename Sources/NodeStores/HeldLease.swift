@@ -45,7 +45,7 @@ struct HeldLease: Sendable {
   var mark: RecordMark { RecordMark(name: name, leaseID: leaseID, modRevision: modRevision) }
   var hasExpired: Bool { expiry.map { $0 <= MonotonicTime.now } ?? false }
   var isDue: Bool { renewal.map { $0 <= MonotonicTime.now } ?? false }
-  var subnets: [IPPrefix] { [key.subnet, key.ipv6Subnet].compactMap { $0 } }
+  var subnets: [IPPrefix] { key.subnets }
 
   /// When it ends, since the epoch.
   var expirySinceEpoch: Duration? {

@@ -75,7 +75,9 @@ extension LeaseKeeper {
     let lease = try await granted()
     let addresses = plan.addresses(toldBy: nil)
     let value = try EtcdRecord.value(addresses)
+    attempted = key
     let change = try await using(lease) { try await client.create(key, value, leaseID: lease.lease.id) }
+    attempted = nil
     let revision: Int64
     switch change {
     case .done(let done): revision = done
@@ -141,7 +143,7 @@ extension LeaseKeeper {
     for record in plan.ownership.own + plan.ownership.strangers
     where record.name != main.name && record.leaseID != 0 {
       guard let key = record.key else { continue }
-      let subnets = [key.subnet, key.ipv6Subnet].compactMap { $0 }.filter { held?.subnets.contains($0) == false }
+      let subnets = key.subnets.filter { held?.subnets.contains($0) == false }
       // Until `subnet.env` names another one, pods come to live there.
       let isPublished = subnets.contains { subnet in published?.subnets.contains { $0.network == subnet } ?? false }
       if isPublished || subnets.contains(where: settings.hasPods) {
@@ -220,7 +222,7 @@ extension LeaseKeeper {
     do {
       return try await body()
     } catch {
-      if lease != nil, case EtcdError.refused = error { spare = nil }
+      if lease != nil, case EtcdError.refused = error { (spare, attempted) = (nil, nil) }
       throw error
     }
   }

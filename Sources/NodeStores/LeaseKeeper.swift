@@ -48,6 +48,8 @@ package actor LeaseKeeper {
   var remembered: [RecordMark]
   /// Subnets that this process held and holds no more.
   var earlier: [IPPrefix] = []
+  /// What was written last, where no answer told whether it was: the same is tried again, and is ours where it is there.
+  var attempted: EtcdSubnetKey?
   /// Records of which it was told that they are left alone.
   var leftAlone: Set<String> = []
   let memory: LeaseMemory
@@ -212,7 +214,7 @@ package actor LeaseKeeper {
   func ownership(_ state: EtcdState) -> RecordOwnership {
     RecordOwnership(
       state.records, addresses: addresses, held: held?.mark,
-      remembered: retiring.values.map(\.mark) + remembered, prior: priorSubnets())
+      remembered: retiring.values.map(\.mark) + remembered, prior: (attempted?.subnets ?? []) + priorSubnets())
   }
 
   /// What the node had, the latest first.

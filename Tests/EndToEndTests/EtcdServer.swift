@@ -181,6 +181,14 @@ extension EtcdServer {
     }
   }
 
+  /// How many there are under `subnets/`.
+  func leaseCount() throws -> Int? {
+    let answer = try ctl("get", "--prefix", "\(EtcdServer.prefix)/subnets/", "--count-only", "-w", "fields")
+    return answer.split(separator: "\n").first { $0.hasPrefix("\"Count\"") }?.split(separator: " ").last.flatMap {
+      Int($0)
+    }
+  }
+
   private static func decoded(_ text: String) -> String {
     let result = try? TestSupport.run(["base64", "-d"], input: text)
     return result?.output ?? ""

@@ -167,4 +167,35 @@ struct EtcdStartTests {
       EtcdStartTests.routes + ["10.244.4.0/24 via 192.0.2.14"], late, within: .seconds(40))
     #expect(try cluster.etcd.leases().count == 4 && node.subnetOfLease() == subnet && proxy.isRunning)
   }
+
+  /// Swallows the answer to the next writing, once it is told to.
+  private static let losingProxy = """
+    cat >/run/losing <<'X'
+    #!/bin/sh
+    asked=$(mktemp -p /run)
+    piece=$(mktemp -p /run)
+    tee "$asked" | busybox nc 127.0.0.1 2379 | while dd bs=65536 count=1 of="$piece" 2>/dev/null && [ -s "$piece" ]; do
+      if [ -e /run/lose ] && grep -q request_put "$asked"; then
+        mv /run/lose /run/lost
+        continue
+      fi
+      cat "$piece"
+    done
+    X
+    chmod +x /run/losing
+    touch /run/lose
+    """
+
+  @Test func aClaimWhoseAnswerIsLostIsFoundAndNotMadeTwice() throws {
+    let cluster = try EtcdCluster(1, hasIPv6: false)
+    let member = cluster.etcd.members[0]
+    try member.sh(EtcdStartTests.losingProxy)
+    let proxy = try member.start(["busybox", "nc", "-ll", "-p", "2390", "-e", "/run/losing"])
+    let agent = try cluster.nodes[0].start([
+      Binaries.hostgw, "run", "--store", "etcd", "--etcd-endpoints", "http://192.0.2.201:2390", "--iface", "eth0",
+    ])
+    let subnet = try cluster.subnet(0, agent)
+    #expect(try member.run(["test", "-e", "/run/lost"]).status == 0 && proxy.isRunning, "\(agent.output)")
+    #expect(try cluster.etcd.leases().map(\.key) == [keyName(subnet)], "\(agent.output)")
+  }
 }
