@@ -38,9 +38,9 @@ struct KernelFollower: Service {
   }
 }
 
-/// Keeps this node's lease.
-struct LeaseService: Service {
-  let keeper: LeaseKeeper
+/// Keeps this node's lease, or what else its store holds of it.
+struct KeeperService: Service {
+  let keeper: any NodeKeeper
 
   func run() async throws {
     await cancelWhenGracefulShutdown { await keeper.run() }

@@ -7,6 +7,7 @@ internal import NodeRoutes
 enum StoreKind: String, CaseIterable {
   case file
   case etcd
+  case kubernetes
 }
 
 /// The options of every command. Each may also stand in the environment and in a configuration file, see `OptionSources`.
@@ -16,7 +17,9 @@ struct Options: ParsableArguments {
       "Read options from a JSON file, - for standard input; its keys are the long names.", valueName: "file"))
   var config: String?
 
-  @Option(help: ArgumentHelp("Where the nodes come from: file or etcd.", valueName: "store"), transform: Options.store)
+  @Option(
+    help: ArgumentHelp("Where the nodes come from: file, etcd or kubernetes.", valueName: "store"),
+    transform: Options.store)
   var store = StoreKind.file
 
   @Option(help: ArgumentHelp("The nodes and the cluster's network, as JSON.", valueName: "file"))
@@ -24,7 +27,11 @@ struct Options: ParsableArguments {
 
   @OptionGroup(title: "Options of etcd") var etcd: EtcdOptions
 
-  @Option(help: "Which node this is. (default: the host name, else by address)")
+  @OptionGroup(title: "Options of Kubernetes") var kubernetes: KubernetesOptions
+
+  @Option(
+    help: "Which node this is. (default: the host name, else by address; with kubernetes NODE_NAME, else the host name)"
+  )
   var nodeName: String?
 
   @Option(
@@ -97,9 +104,9 @@ struct Options: ParsableArguments {
       "store", "nodes-file", "node-name", "iface", "iface-regex", "iface-can-reach", "public-ip", "public-ipv6",
       "subnet-file", "state-dir", "lease-copy", "cni-conf-source", "cni-conf-file", "healthz-ip", "healthz-port",
       "log-level", "log-format",
-    ] + EtcdOptions.names + RuleOptions.names
+    ] + EtcdOptions.names + KubernetesOptions.names + RuleOptions.names
   /// Those that may stand without a value, which then is true.
-  static let switches = RuleOptions.switches
+  static let switches = RuleOptions.switches.union(KubernetesOptions.switches)
   /// Those that may be given more than once; all values come from one source.
   static let lists: Set = ["iface", "iface-regex", "iface-can-reach"]
 

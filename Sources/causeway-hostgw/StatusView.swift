@@ -59,7 +59,10 @@ struct StatusView {
     return object
   }
 
-  private var errors: [String] { [failure].compactMap { $0 } + (report?.problems ?? []) + (rules?.problems ?? []) }
+  private var errors: [String] {
+    let writing = facts?.store?.writeFailure.map { "the store can't be told of this node: \($0)" }
+    return [failure, writing].compactMap { $0 } + (report?.problems ?? []) + (rules?.problems ?? [])
+  }
   private var warnings: [String] { (report?.warnings ?? []) + (rules?.warnings ?? []) }
 
   /// A store that is spoken to has a state of its own.
