@@ -83,6 +83,17 @@ struct Options: ParsableArguments {
       "Where the runtime reads it; it is put there last, when pods can be served.", valueName: "file"))
   var cniConfFile: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "How often what is left of pods that are no more is deleted, for the network of --cni-conf-file; 0s for never. "
+        + "(default: 10m)",
+      valueName: "time"),
+    transform: TimeText.duration)
+  var gcInterval = Duration.seconds(600)
+
+  @Option(help: ArgumentHelp("Where the plugin is, which deletes it.", valueName: "directory"))
+  var cniBinDir = "/opt/cni/bin"
+
   @Option(help: ArgumentHelp("Where /healthz, /readyz and /metrics are served.", valueName: "address"))
   var healthzIp = "127.0.0.1"
 
@@ -102,7 +113,8 @@ struct Options: ParsableArguments {
   static let names =
     [
       "store", "nodes-file", "node-name", "iface", "iface-regex", "iface-can-reach", "public-ip", "public-ipv6",
-      "subnet-file", "state-dir", "lease-copy", "cni-conf-source", "cni-conf-file", "healthz-ip", "healthz-port",
+      "subnet-file", "state-dir", "lease-copy", "cni-conf-source", "cni-conf-file", "gc-interval",
+      "cni-bin-dir", "healthz-ip", "healthz-port",
       "log-level", "log-format",
     ] + EtcdOptions.names + KubernetesOptions.names + RuleOptions.names
   /// Those that may stand without a value, which then is true.

@@ -34,6 +34,7 @@ struct RunCommand: AsyncParsableCommand, CommandWithOptions {
     }
     if let report = agent.reportNetwork { services.append(NetworkReporter(state: state, report: report)) }
     services += [KernelFollower(listeners: listeners), RulesFollower(news: rulesNews, logger: agent.log.logger)]
+    if let collector = PodCollector(agent) { services.append(collector) }
     services += HealthServer(agent: agent, state: state).services(logger: groupLogger)
     var configuration = ServiceGroupConfiguration(
       services: services.map { .init(service: $0) }, gracefulShutdownSignals: [.sigterm, .sigint],
