@@ -114,19 +114,16 @@ package final class KubeClient: Sendable {
     }
   }
 
-  /// Changes this node's annotations and status, and returns the node as it then is.
-  func patchStatus(_ patch: JSONValue) async throws -> KubeNode? {
-    try await asking("patch", "nodes/status") { [reader] connection, headers in
+  /// Changes this node's annotations and status. The watch tells what came of it: an answer may be older than what the
+  /// watch has told meanwhile, as where the node was deleted.
+  func patchStatus(_ patch: JSONValue) async throws {
+    try await asking("patch", "nodes/status") { connection, headers in
       let request = HTTPTransport.Request(
         method: "PATCH", url: "\(connection.access.base)/api/v1/nodes/\(KubeClient.escaped(ownName))/status",
         headers: headers + [(name: "Content-Type", value: "application/strategic-merge-patch+json")],
         body: try patch.text())
-      return try await connection.transport.bounded(by: KubeClient.limit) {
-        var node: KubeNode?
-        try await KubeClient.read(connection.transport, request, .members(KubeReader.node), limit: KubeClient.limit) {
-          node = try reader.node($0.text)
-        }
-        return node
+      try await connection.transport.bounded(by: KubeClient.limit) {
+        try await KubeClient.read(connection.transport, request, .members([:]), limit: KubeClient.limit) { _ in }
       }
     }
   }

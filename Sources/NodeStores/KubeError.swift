@@ -8,6 +8,8 @@ package enum KubeError: Error, Sendable, Equatable, CustomStringConvertible {
   case badAnswer(endpoint: String, reason: String)
   /// What was asked for is too old to be told any more.
   case expired(endpoint: String)
+  /// An error that came as an event of a watch: what has happened since the one before is not known.
+  case watchFailed(endpoint: String, status: Int64, reason: String)
   case noNode(name: String)
   case noConfig(file: String)
   case badConfig(file: String, reason: String)
@@ -24,6 +26,8 @@ package enum KubeError: Error, Sendable, Equatable, CustomStringConvertible {
         + KubeError.remedy(status, verb, resource)
     case .badAnswer(let endpoint, let reason): "the Kubernetes API at \(endpoint): \(reason)"
     case .expired(let endpoint): "the Kubernetes API at \(endpoint) no longer tells what has changed since"
+    case .watchFailed(let endpoint, let status, let reason):
+      "the watch at \(endpoint) failed (\(status)): \(reason)"
     case .noNode(let name):
       "the cluster has no node \(name): nothing changes on this node; say which it is with --node-name or NODE_NAME, or "
         + "let kubelet register it"
@@ -36,6 +40,14 @@ package enum KubeError: Error, Sendable, Equatable, CustomStringConvertible {
     case .foreignSubnet(let node, let subnet, let network):
       "node \(node) has the podCIDR \(subnet), which is not in the cluster's network \(network): correct --net-config-path, "
         + "or kube-controller-manager's --cluster-cidr"
+    }
+  }
+
+  /// Whether a watch can't go on from where it was.
+  var needsNewList: Bool {
+    switch self {
+    case .expired, .watchFailed: true
+    default: false
     }
   }
 

@@ -55,7 +55,7 @@ struct KubeFeed: Sendable {
         refusals = 0
       } catch {
         if Task.isCancelled { return }
-        let isLost = if case .expired? = error as? KubeError { true } else { error is WatchFailed }
+        let isLost = (error as? KubeError)?.needsNewList ?? false
         if isLost || hasBegun.load(ordering: .relaxed) {
           logger.info("\(isLost ? "the nodes are listed anew" : "the watch is begun anew"): \(error)")
           mustList = mustList || isLost
@@ -94,19 +94,13 @@ struct KubeFeed: Sendable {
       onEvent: { event in
         switch event {
         case .expired: throw KubeError.expired(endpoint: client.source)
-        case .failure(let status, let reason): throw WatchFailed(status: status, reason: reason)
+        case .failure(let status, let reason):
+          throw KubeError.watchFailed(endpoint: client.source, status: status, reason: reason)
         case .present(_, let version), .gone(_, let version), .bookmark(let version):
           view.updateWhereNew { $0.state?.apply(event) ?? false }
           conditions.storeIsRead(endpoint: client.source, revision: Int64(version))
         }
       })
-  }
-
-  /// An error that came as an event: what has happened since the last one is not known.
-  private struct WatchFailed: Error, CustomStringConvertible {
-    let status: Int64
-    let reason: String
-    var description: String { "the watch failed (\(status)): \(reason)" }
   }
 
   private func fail(_ error: any Error) {

@@ -195,6 +195,7 @@ extension KubeNodeKeeper {
   /// There is no subnet to have; what pods have now goes on as it is.
   private func refuse(_ error: KubeError) {
     let subnets = publishEarlier()
+    if view.content.refusal != error { view.update { $0.refusal = error } }
     let state: AgentConditions.Lease.State =
       switch conditions.lease.state {
       case .held, .lost: .lost("\(error)")
@@ -220,7 +221,11 @@ extension KubeNodeKeeper {
   private func show(_ subnets: [IPPrefix]) {
     var own = Node(name: client.ownName, addresses: addresses)
     for subnet in subnets { own.setSubnet(subnet) }
-    if view.content.own != own { view.update { $0.own = own } }
+    guard view.content.own != own || view.content.refusal != nil else { return }
+    view.update { content in
+      content.own = own
+      content.refusal = nil
+    }
   }
 }
 
@@ -246,10 +251,8 @@ extension KubeNodeKeeper {
     }
     written = (text, now)
     do {
-      let node = try await client.patchStatus(patch.json(now: MonotonicTime.sinceEpoch))
+      try await client.patchStatus(patch.json(now: MonotonicTime.sinceEpoch))
       logger.info("node written", metadata: ["what": "\(text)"])
-      // The watch will say the same.
-      if let node { view.updateWhereNew { $0.state?.replace(node) ?? false } }
     } catch {
       written = nil
       throw error

@@ -33,12 +33,6 @@ struct KubeState: Sendable {
     }
   }
 
-  /// Takes over one node as it is now, and says whether it is another; a watch goes on from where it was.
-  mutating func replace(_ node: KubeNode) -> Bool {
-    defer { nodes[node.name] = node }
-    return nodes[node.name] != node
-  }
-
   /// All nodes but this one.
   ///
   /// - Parameter own: this node and what its pods live in, whatever the store says of it at the moment.
@@ -99,6 +93,8 @@ package struct KubeContent: Sendable {
   var config: Result<NetConf, KubeError>?
   /// This node with the subnets that its pods may use, once that is known.
   var own: Node?
+  /// Why it has no subnets; what it had before counts on.
+  var refusal: KubeError?
 
   /// The state, where it can be built on: a list without this node is none of its cluster.
   var usable: Result<(state: KubeState, node: KubeNode, netConf: NetConf), KubeError>? {
@@ -120,7 +116,7 @@ extension StoreView where Content == KubeContent {
     case nil: return nil
     case .failure(let error): return .failure(error)
     case .success(let (state, _, netConf)):
-      guard let own = content.own else { return nil }
+      guard let own = content.own else { return content.refusal.map { .failure($0) } }
       return .success(state.snapshot(netConf, own: own))
     }
   }

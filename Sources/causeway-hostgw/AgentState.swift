@@ -156,7 +156,9 @@ extension AgentState.Facts {
   /// put right now are told as a problem.
   var obstacles: [String] {
     if let rulesObstacle { return [rulesObstacle] }
-    guard report != nil else { return [failure ?? storeFailure ?? "the first pass is under way"] }
+    guard report != nil else {
+      return [failure ?? lease?.state.reason ?? storeFailure ?? "the first pass is under way"]
+    }
     return [leaseObstacle, configurationFailure].compactMap { $0 }
   }
 
