@@ -20,6 +20,13 @@ package enum CurrentProcess {
   /// Its number among the processes of its PID namespace.
   package static var identifier: Int32 { getpid() }
 
+  /// The file that this program was started from; `nil` where that can't be told.
+  package static var executablePath: String? {
+    guard let path = unsafe realpath("/proc/self/exe", nil) else { return nil }
+    defer { unsafe free(path) }
+    return unsafe String(cString: path)
+  }
+
   /// Whether standard output is a terminal.
   package static var writesToTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
 

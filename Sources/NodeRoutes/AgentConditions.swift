@@ -14,6 +14,8 @@ package final class AgentConditions: Sendable {
     package internal(set) var revision: Int64?
     /// The last thing that went wrong, also after it went well again.
     package internal(set) var lastFailure: String?
+    /// Why this node can't be kept there as it should; `nil` where it can.
+    package internal(set) var writeFailure: String?
     /// When `isConnected` became what it is, since the epoch.
     package internal(set) var since: Duration
   }
@@ -43,23 +45,39 @@ package final class AgentConditions: Sendable {
     package internal(set) var since: Duration
   }
 
-  private let values: Mutex<(store: Store, lease: Lease)>
+  private struct Values: Sendable {
+    var store: Store
+    var lease: Lease
+    var listeners: [@Sendable () -> Void] = []
+  }
+
+  private let values: Mutex<Values>
 
   package init() {
     let now = MonotonicTime.sinceEpoch
-    values = Mutex((Store(since: now), Lease(since: now)))
+    values = Mutex(Values(store: Store(since: now), lease: Lease(since: now)))
   }
 
   package var store: Store { values.withLock { $0.store } }
   package var lease: Lease { values.withLock { $0.lease } }
 
-  package func storeIsRead(endpoint: String, revision: Int64) {
+  package func storeIsRead(endpoint: String, revision: Int64?) {
     values.withLock { values in
       if !values.store.isConnected { values.store.since = MonotonicTime.sinceEpoch }
       values.store.isConnected = true
       values.store.endpoint = endpoint
       values.store.revision = revision
     }
+  }
+
+  /// Calls `listener` whenever the lease's state is another; it must be quick.
+  package func listen(_ listener: @escaping @Sendable () -> Void) {
+    values.withLock { $0.listeners.append(listener) }
+  }
+
+  /// - Parameter failure: why what must stand there of this node could not be written; `nil` where it stands there.
+  package func nodeIsWritten(failure: String?) {
+    values.withLock { $0.store.writeFailure = failure }
   }
 
   package func storeFailed(_ reason: String) {
@@ -81,13 +99,15 @@ package final class AgentConditions: Sendable {
   /// Says whether the state is another than before.
   @discardableResult
   package func leaseIs(_ state: Lease.State, subnets: [IPPrefix], expiry: Duration?) -> Bool {
-    values.withLock { values in
+    let listeners = values.withLock { values -> [@Sendable () -> Void]? in
       let isNew = values.lease.state != state
       if isNew { values.lease.since = MonotonicTime.sinceEpoch }
       values.lease.state = state
       values.lease.subnets = subnets
       values.lease.expiry = expiry
-      return isNew
+      return isNew ? values.listeners : nil
     }
+    for listener in listeners ?? [] { listener() }
+    return listeners != nil
   }
 }

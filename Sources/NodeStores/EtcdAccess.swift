@@ -40,8 +40,11 @@ package struct EtcdAccess: Sendable {
     return areGood && !endpoints.isEmpty ? endpoints : nil
   }
 
-  /// All files that a connection is made with.
-  var files: [String] { [caFile, certificateFile, keyFile].compactMap { $0 } }
+  var tls: TLSMaterial {
+    TLSMaterial(
+      authorities: caFile.map { .file($0) }, certificate: certificateFile.map { .file($0) },
+      key: keyFile.map { .file($0) })
+  }
 }
 
 /// The keys of flannel's layout.

@@ -7,7 +7,7 @@ package final class EtcdClient: Sendable {
   private let shared: Mutex<Shared>
 
   private struct Shared {
-    var transport: EtcdTransport?
+    var transport: HTTPTransport?
     /// The endpoint that answered last; at first any, so that many agents spread over all of them.
     var current: Int
     var token: String?
@@ -61,19 +61,34 @@ package final class EtcdClient: Sendable {
     _ path: String, _ body: JSONValue, at endpoint: String, onLine: @Sendable (JSONObject) throws -> Void
   ) async throws {
     let token = try await token(endpoint)
-    try await reaching(endpoint) { transport in
-      try await transport.stream(endpoint + path, try body.text(), token: token, limit: EtcdClient.limit) { line in
-        guard let object = try JSONValue(parsing: line).object else { return }
-        if let error = object["error"]?.object {
-          throw EtcdError.watchEnded(endpoint: endpoint, reason: error["message"]?.string ?? "an error without words")
-        }
-        // A refusal comes as on any other call, without `result`.
-        if let reason = object["error"]?.string {
-          throw EtcdError.refused(endpoint: endpoint, reason: reason, code: object.number("code"))
-        }
-        if let result = object["result"]?.object { try onLine(result) }
+    var request = try EtcdClient.request(endpoint + path, body, token)
+    // Makes a member that has lost its leader end the watch, instead of being silent.
+    request.headers.append((name: "Grpc-Metadata-hasleader", value: "true"))
+    func read(_ line: [UInt8]) throws {
+      guard let object = try JSONValue(parsing: line).object else { return }
+      if let error = object["error"]?.object {
+        throw EtcdError.watchEnded(endpoint: endpoint, reason: error["message"]?.string ?? "an error without words")
       }
+      // A refusal comes as on any other call, without `result`.
+      if let reason = object["error"]?.string {
+        throw EtcdError.refused(endpoint: endpoint, reason: reason, code: object.number("code"))
+      }
+      if let result = object["result"]?.object { try onLine(result) }
     }
+    try await reaching(endpoint) { transport in
+      var lines = LineSplitter(limit: HTTPTransport.limitBytes)
+      try await transport.stream(request, limit: EtcdClient.limit) { _, part in
+        for line in try lines.add(part) { try read(line) }
+      }
+      if let rest = lines.rest { try read(rest) }
+    }
+  }
+
+  private static func request(_ url: String, _ body: JSONValue, _ token: String?) throws -> HTTPTransport.Request {
+    HTTPTransport.Request(
+      method: "POST", url: url,
+      headers: [(name: "Content-Type", value: "application/json")]
+        + (token.map { [(name: "Authorization", value: $0)] } ?? []), body: try body.text())
   }
 
   /// Makes the next endpoint the current one, unless somebody else has done so.
@@ -93,7 +108,7 @@ package final class EtcdClient: Sendable {
     _ path: String, _ body: JSONValue, at endpoint: String, token: String?
   ) async throws -> JSONObject {
     let answer = try await reaching(endpoint) { transport in
-      try await transport.post(endpoint + path, try body.text(), token: token, limit: EtcdClient.limit)
+      try await transport.answer(to: EtcdClient.request(endpoint + path, body, token), limit: EtcdClient.limit)
     }
     guard let object = (try? JSONValue(parsing: answer.body))?.object else {
       let hint = answer.status == 404 ? "; is it an etcd, with --enable-grpc-gateway?" : ""
@@ -110,11 +125,16 @@ package final class EtcdClient: Sendable {
 
   /// Turns what goes wrong on the way into words that begin with the endpoint.
   private func reaching<Value>(
-    _ endpoint: String, _ body: (EtcdTransport) async throws -> Value
+    _ endpoint: String, _ body: (HTTPTransport) async throws -> Value
   ) async throws -> Value {
     let transport = try shared.withLock { shared throws(EtcdError) in
       if let transport = shared.transport, !transport.isOutdated { return transport }
-      let transport = try EtcdTransport(access)
+      let transport: HTTPTransport
+      do throws(TLSMaterialError) {
+        transport = try HTTPTransport(.init(tls: access.tls))
+      } catch {
+        throw .tls(file: error.name, reason: error.reason)
+      }
       shared.transport = transport
       return transport
     }

@@ -46,22 +46,8 @@ package struct EtcdNodeStore: NodeStore {
   }
 
   package func updates() -> AsyncStream<Result<NodeSnapshot, any Error>> {
-    AsyncStream(bufferingPolicy: .bufferingNewest(1)) { continuation in
-      let (changes, change) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
-      view.listen { change.yield() }
-      let feed = EtcdFeed(client: client, view: view, conditions: conditions, logger: logger)
-      let following = Task {
-        await withTaskGroup { group in
-          group.addTask { await feed.run() }
-          group.addTask {
-            for await _ in changes {
-              if let snapshot = view.snapshot() { continuation.yield(snapshot) }
-            }
-          }
-        }
-      }
-      continuation.onTermination = { _ in following.cancel() }
-    }
+    let feed = EtcdFeed(client: client, view: view, conditions: conditions, logger: logger)
+    return view.snapshots(while: { await feed.run() }) { $0.snapshot() }
   }
 }
 

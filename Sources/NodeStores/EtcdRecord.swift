@@ -4,8 +4,6 @@ internal import NodeRoutes
 
 /// A node's lease as it stands under `subnets/`, flannel's or ours.
 struct EtcdRecord: Sendable, Equatable {
-  static let hostGateway = "host-gw"
-
   /// The key behind `subnets/`, as it stands there.
   let name: String
   /// `nil` where the name is none that flannel would write.
@@ -35,17 +33,9 @@ struct EtcdRecord: Sendable, Equatable {
     backend = reader.string("BackendType") ?? ""
     nodeName = (publicIP ?? publicIPv6)?.description ?? name
     if let key {
-      problem = key.problem ?? reader.problem ?? EtcdRecord.problem(ofBackend: backend)
+      problem = key.problem ?? reader.problem ?? HostGatewayBackend.problem(of: backend)
     } else {
       problem = "its key is not like 10.244.1.0-24 or 10.244.1.0-24&fd00:10:244:1::-64"
-    }
-  }
-
-  private static func problem(ofBackend backend: String) -> String? {
-    switch backend.lowercased() {
-    case hostGateway: nil
-    case "": "its record names no backend, as flannel's udp backend has it; only host-gw can be reached"
-    case let other: "its backend is \(other), only host-gw can be reached"
     }
   }
 
@@ -70,13 +60,13 @@ struct EtcdRecord: Sendable, Equatable {
     return try JSONValue.object([
       // Flannel's decoder wants an address there in any case.
       "PublicIP": .string(publicIP ?? "0.0.0.0"), "PublicIPv6": publicIPv6.map { .string($0) } ?? .null,
-      "BackendType": .string(hostGateway),
+      "BackendType": .string(HostGatewayBackend.name),
     ]).text()
   }
 
   /// Whether the record says what `value` would write.
   func tells(_ addresses: [IPAddress]) -> Bool {
-    backend == EtcdRecord.hostGateway && publicIP == addresses.first { $0.family == .v4 }
+    backend == HostGatewayBackend.name && publicIP == addresses.first { $0.family == .v4 }
       && publicIPv6 == addresses.first { $0.family == .v6 }
   }
 

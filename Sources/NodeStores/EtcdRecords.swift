@@ -32,7 +32,7 @@ struct EtcdRecords: Sendable {
 
   private func find(_ name: String) -> Int? {
     guard let key = EtcdSubnetKey(parsing: name) else { return nil }
-    var position = position { ($0.key?.subnet).map { EtcdRecords.precedes($0, key.subnet) } ?? false }
+    var position = position { ($0.key?.subnet).map { SubnetOverlaps.precedes($0, key.subnet) } ?? false }
     // The same subnet may stand there in several spellings.
     while position < sorted.count, sorted[position].key?.subnet == key.subnet {
       if sorted[position].name == name { return position }
@@ -64,11 +64,7 @@ struct EtcdRecords: Sendable {
     guard let first = left.key?.subnet, let second = right.key?.subnet, first != second else {
       return left.key?.subnet == right.key?.subnet && left.name < right.name
     }
-    return precedes(first, second)
-  }
-
-  private static func precedes(_ left: IPPrefix, _ right: IPPrefix) -> Bool {
-    (left.address.value, left.length) < (right.address.value, right.length)
+    return SubnetOverlaps.precedes(first, second)
   }
 }
 
@@ -81,7 +77,7 @@ extension EtcdRecords {
     if !dual.isEmpty {
       dual.sort { left, right in
         guard let first = sorted[left].subnet(.v6), let second = sorted[right].subnet(.v6) else { return false }
-        return EtcdRecords.precedes(first, second)
+        return SubnetOverlaps.precedes(first, second)
       }
       found[.v6] = overlaps(dual, .v6)
     }
@@ -90,19 +86,8 @@ extension EtcdRecords {
 
   /// - Parameter order: positions in the order of the family's subnets.
   private func overlaps(_ order: [Int], _ family: IPFamily) -> [Int: Int] {
-    var losers: [Int: Int] = [:]
-    // The one that reaches furthest so far: what begins inside it overlaps it.
-    var reaching: Int?
-    for position in order {
-      guard let subnet = sorted[position].subnet(family), sorted[position].key?.problem == nil else { continue }
-      guard let other = reaching, let wider = sorted[other].subnet(family), wider.overlaps(subnet) else {
-        reaching = position
-        continue
-      }
-      let isOlder = sorted[position].createRevision < sorted[other].createRevision
-      losers[isOlder ? other : position] = isOlder ? position : other
-      if subnet.last > wider.last || isOlder { reaching = position }
-    }
-    return losers
+    SubnetOverlaps.losers(
+      order, { sorted[$0].key?.problem == nil ? sorted[$0].subnet(family) : nil },
+      isOlder: { sorted[$0].createRevision < sorted[$1].createRevision })
   }
 }

@@ -37,10 +37,6 @@ struct EtcdSubnetKey: Sendable, Equatable {
 
   /// Why no node can have these subnets, `nil` where one can.
   var problem: String? {
-    for subnet in [subnet, ipv6Subnet].compactMap({ $0 }) {
-      if !subnet.isNetwork { return "\(subnet) has host bits: \(subnet.network) would be right" }
-      if subnet.length > subnet.family.bitCount - 2 { return "\(subnet) is too small for a gateway and a pod" }
-    }
-    return nil
+    [subnet, ipv6Subnet].lazy.compactMap { $0?.problemAsSubnet }.first
   }
 }

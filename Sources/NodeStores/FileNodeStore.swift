@@ -1,7 +1,6 @@
 internal import Lease
 internal import Linux
 package import NodeRoutes
-internal import Synchronization
 
 /// The nodes of a `nodes.json`, read anew whenever the file changes.
 package struct FileNodeStore: NodeStore {
@@ -34,39 +33,6 @@ package struct FileNodeStore: NodeStore {
   }
 
   package func updates() -> AsyncStream<Result<NodeSnapshot, any Error>> {
-    AsyncStream(bufferingPolicy: .bufferingNewest(1)) { continuation in
-      let isOver = Flag()
-      continuation.onTermination = { _ in isOver.raise() }
-      do throws(SystemError) {
-        try startThread { follow(continuation, until: isOver) }
-      } catch {
-        continuation.yield(.failure(error))
-        continuation.finish()
-      }
-    }
+    FollowedFile(path: source).contents { try readFile() }
   }
-
-  /// Runs on a thread of its own, since it waits in the kernel.
-  private func follow(
-    _ continuation: AsyncStream<Result<NodeSnapshot, any Error>>.Continuation, until isOver: Flag
-  ) {
-    do throws(SystemError) {
-      var watch = try FileWatch(source)
-      repeat {
-        continuation.yield(Result { try readFile() })
-        // The limit finds what no watched directory tells, such as a link changed half-way along the path.
-        while try !watch.waitForChange(atMost: .seconds(30)) && !isOver.isRaised {}
-      } while !isOver.isRaised
-    } catch {
-      continuation.yield(.failure(error))
-      continuation.finish()
-    }
-  }
-}
-
-/// Raised once, by whoever no longer listens.
-private final class Flag: Sendable {
-  private let value = Atomic(false)
-  var isRaised: Bool { value.load(ordering: .relaxed) }
-  func raise() { value.store(true, ordering: .relaxed) }
 }

@@ -28,7 +28,7 @@ package struct LeaseSettings: Sendable {
 
 /// Finds or claims this node's subnet in etcd and keeps it: it never writes over what somebody else has written, and
 /// never ends because of what it finds.
-package actor LeaseKeeper {
+package actor LeaseKeeper: NodeKeeper {
   let client: EtcdClient
   let view: EtcdView
   let settings: LeaseSettings

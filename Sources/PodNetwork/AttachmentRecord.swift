@@ -95,6 +95,11 @@ struct RecordDirectory: Sendable {
     return AttachmentRecord(text)
   }
 
+  /// When a record was written, since the epoch; `nil` where there is none.
+  func written(_ key: String) -> Duration? {
+    ((try? Files.identity(path(key))) ?? nil)?.modified
+  }
+
   func contains(_ attachment: Attachment) -> Bool {
     (try? Files.identity(path(attachment.key))) ?? nil != nil
   }

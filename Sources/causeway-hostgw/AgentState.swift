@@ -64,6 +64,7 @@ final class AgentState: Sendable {
   private let facts = Mutex(Facts(start: MonotonicTime.sinceEpoch))
 
   private let conditions: AgentConditions?
+  private let listeners = Mutex<[@Sendable () -> Void]>([])
 
   /// - Parameter conditions: of a store that is spoken to and gives leases.
   init(_ conditions: AgentConditions?) {
@@ -75,6 +76,17 @@ final class AgentState: Sendable {
     facts.store = conditions?.store
     facts.lease = conditions?.lease
     return facts
+  }
+
+  /// Calls `listener` whenever the network may be up or down; it must be quick.
+  func listen(_ listener: @escaping @Sendable () -> Void) {
+    listeners.withLock { $0.append(listener) }
+    conditions?.listen(listener)
+    listener()
+  }
+
+  private func tellListeners() {
+    for listener in listeners.withLock({ $0 }) { listener() }
   }
 
   /// The nodes were read, or can't be.
@@ -98,6 +110,7 @@ final class AgentState: Sendable {
       facts.snapshot = snapshot
       facts.failure = nil
     }
+    tellListeners()
   }
 
   /// The rules were looked at. What had to be put right after the first time was a repair.
@@ -112,6 +125,7 @@ final class AgentState: Sendable {
       facts.rules = rules
       if !rules.hasFailed { facts.wereRulesIn = true }
     }
+    tellListeners()
   }
 
   /// A pass failed as a whole.
@@ -121,11 +135,13 @@ final class AgentState: Sendable {
       facts.failedPasses += 1
       facts.failure = failure
     }
+    tellListeners()
   }
 
   /// Whether the runtime's network configuration is in its place.
   func note(configurationFailure: String?) {
     facts.withLock { $0.configurationFailure = configurationFailure }
+    tellListeners()
   }
 }
 
@@ -139,9 +155,23 @@ extension AgentState.Facts {
   /// A node that can't be reached is told by its state and keeps nobody else waiting; rules that were in once and can't be
   /// put right now are told as a problem.
   var obstacles: [String] {
-    if let rules, !wereRulesIn { return ["the rules are not in: " + rules.problems.joined(separator: "; ")] }
-    guard report != nil else { return [failure ?? storeFailure ?? "the first pass is under way"] }
+    if let rulesObstacle { return [rulesObstacle] }
+    guard report != nil else {
+      return [failure ?? lease?.state.reason ?? storeFailure ?? "the first pass is under way"]
+    }
     return [leaseObstacle, configurationFailure].compactMap { $0 }
+  }
+
+  /// Why pods of this node have no network, as far as that is known; a store that can't be read says nothing about it.
+  var networkProblem: String? {
+    if let reason = lease?.state.reason { return reason }
+    if let failure { return failure }
+    return rulesObstacle
+  }
+
+  private var rulesObstacle: String? {
+    guard let rules, !wereRulesIn else { return nil }
+    return "the rules are not in: " + rules.problems.joined(separator: "; ")
   }
 
   private var leaseObstacle: String? {

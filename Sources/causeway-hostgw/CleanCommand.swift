@@ -33,8 +33,10 @@ struct CleanCommand: CommandWithOptions {
     for change in try agent.rules.clean() { print("\(change.verb.rawValue): \(change.subject)") }
     if let file = agent.networkConfiguration, try file.remove() { print("removed: \(file.destination)") }
     print("routes removed: \(try routes.get()); the lease is gone from this node")
-    if agent.leaseKeeper != nil {
-      print("\(agent.store.kind) still holds it until it runs out, for the case that this node comes back")
+    switch options.store {
+    case .file: break
+    case .etcd: print("etcd still holds it until it runs out, for the case that this node comes back")
+    case .kubernetes: print("the node's annotations in Kubernetes stay as they are")
     }
     if pods { print("pods' tables are gone; addresses freed: \(try left.remove())") }
     _ = consume lock

@@ -29,7 +29,7 @@ struct StoreFollower: Service {
   }
 
   private func startWithoutStore() async throws {
-    while agent.leaseKeeper != nil, state.now.snapshot == nil {
+    while agent.keeper != nil, state.now.snapshot == nil {
       if let nodes = await agent.lastKnownNodes() {
         try Task.checkCancellation()
         for reader in readers { reader.start(with: nodes) }
@@ -58,9 +58,9 @@ struct KernelFollower: Service {
   }
 }
 
-/// Keeps this node's lease.
-struct LeaseService: Service {
-  let keeper: LeaseKeeper
+/// Keeps this node's lease, or what else its store holds of it.
+struct KeeperService: Service {
+  let keeper: any NodeKeeper
 
   func run() async throws {
     await cancelWhenGracefulShutdown { await keeper.run() }

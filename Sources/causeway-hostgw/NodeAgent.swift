@@ -18,8 +18,10 @@ struct NodeAgent: Sendable {
   /// What is put in place for the runtime, where that was asked for.
   let networkConfiguration: NetworkConfigurationFile?
   let conditions = AgentConditions()
-  /// Where the store gives leases.
-  let leaseKeeper: LeaseKeeper?
+  /// Where the store gives leases, or is told of this node.
+  let keeper: (any NodeKeeper)?
+  /// Tells the store whether this node's network is up, where it wants to know.
+  let reportNetwork: (@Sendable (NetworkReport) -> Void)?
   let pods: HeldAddresses
   private let interface: InterfaceSelection
 
@@ -42,7 +44,8 @@ struct NodeAgent: Sendable {
     switch options.store {
     case .file:
       store = FileNodeStore(path: options.nodesFile)
-      leaseKeeper = nil
+      keeper = nil
+      reportNetwork = nil
     case .etcd:
       try options.etcd.validateTogether()
       let client = EtcdClient(options.etcd.access)
@@ -57,8 +60,33 @@ struct NodeAgent: Sendable {
       let settings = LeaseSettings(
         ttl: options.etcd.subnetLeaseTTL, renewMargin: .seconds(options.etcd.subnetLeaseRenewMargin * 60),
         files: files, hasPods: { [pods] in pods.areIn($0) })
-      leaseKeeper = LeaseKeeper(
+      keeper = LeaseKeeper(
         client, view, settings, ownAddresses: addresses, conditions: conditions, logger: log.logger)
+      reportNetwork = nil
+    case .kubernetes:
+      // Kubelet's names are in lower case.
+      let name = selection.name ?? NodeAgent.given(CurrentProcess.environment("NODE_NAME"))
+      let kubernetes = options.kubernetes
+      let client = KubeClient(
+        kubernetes.access, annotationPrefix: kubernetes.kubeAnnotationPrefix,
+        ownName: name ?? selection.hostName.lowercased())
+      let view = KubeView(ownName: name ?? selection.hostName.lowercased())
+      let addresses: KubeNodeKeeper.OwnAddresses = { wishes, families, networks, present in
+        try await onThread {
+          try InterfaceChoice.addresses(
+            families, selection.interface, wishes: wishes, clusterNetworks: networks, present: present)
+        }
+      }
+      store = KubeNodeStore(
+        client, view, configFile: kubernetes.netConfigPath, ownAddresses: addresses, conditions: conditions,
+        logger: log.logger)
+      let settings = KubeNodeSettings(
+        setsNetworkUnavailable: kubernetes.setNodeNetworkUnavailable,
+        files: files, hasPods: { [pods] in pods.areIn($0) })
+      let keeper = KubeNodeKeeper(
+        client, view, settings, ownAddresses: addresses, conditions: conditions, logger: log.logger)
+      self.keeper = keeper
+      reportNetwork = { keeper.networkIs($0) }
     }
   }
 

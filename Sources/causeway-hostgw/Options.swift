@@ -7,6 +7,7 @@ internal import NodeRoutes
 enum StoreKind: String, CaseIterable {
   case file
   case etcd
+  case kubernetes
 }
 
 /// The options of every command. Each may also stand in the environment and in a configuration file, see `OptionSources`.
@@ -16,7 +17,9 @@ struct Options: ParsableArguments {
       "Read options from a JSON file, - for standard input; its keys are the long names.", valueName: "file"))
   var config: String?
 
-  @Option(help: ArgumentHelp("Where the nodes come from: file or etcd.", valueName: "store"), transform: Options.store)
+  @Option(
+    help: ArgumentHelp("Where the nodes come from: file, etcd or kubernetes.", valueName: "store"),
+    transform: Options.store)
   var store = StoreKind.file
 
   @Option(help: ArgumentHelp("The nodes and the cluster's network, as JSON.", valueName: "file"))
@@ -24,7 +27,11 @@ struct Options: ParsableArguments {
 
   @OptionGroup(title: "Options of etcd") var etcd: EtcdOptions
 
-  @Option(help: "Which node this is. (default: the host name, else by address)")
+  @OptionGroup(title: "Options of Kubernetes") var kubernetes: KubernetesOptions
+
+  @Option(
+    help: "Which node this is. (default: the host name, else by address; with kubernetes NODE_NAME, else the host name)"
+  )
   var nodeName: String?
 
   @Option(
@@ -76,6 +83,17 @@ struct Options: ParsableArguments {
       "Where the runtime reads it; it is put there last, when pods can be served.", valueName: "file"))
   var cniConfFile: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "How often what is left of pods that are no more is deleted, for the network of --cni-conf-file; 0s for never. "
+        + "(default: 10m)",
+      valueName: "time"),
+    transform: TimeText.duration)
+  var gcInterval = Duration.seconds(600)
+
+  @Option(help: ArgumentHelp("Where the plugin is, which deletes it.", valueName: "directory"))
+  var cniBinDir = "/opt/cni/bin"
+
   @Option(help: ArgumentHelp("Where /healthz, /readyz and /metrics are served.", valueName: "address"))
   var healthzIp = "127.0.0.1"
 
@@ -95,11 +113,12 @@ struct Options: ParsableArguments {
   static let names =
     [
       "store", "nodes-file", "node-name", "iface", "iface-regex", "iface-can-reach", "public-ip", "public-ipv6",
-      "subnet-file", "state-dir", "lease-copy", "cni-conf-source", "cni-conf-file", "healthz-ip", "healthz-port",
+      "subnet-file", "state-dir", "lease-copy", "cni-conf-source", "cni-conf-file", "gc-interval",
+      "cni-bin-dir", "healthz-ip", "healthz-port",
       "log-level", "log-format",
-    ] + EtcdOptions.names + RuleOptions.names
+    ] + EtcdOptions.names + KubernetesOptions.names + RuleOptions.names
   /// Those that may stand without a value, which then is true.
-  static let switches = RuleOptions.switches
+  static let switches = RuleOptions.switches.union(KubernetesOptions.switches)
   /// Those that may be given more than once; all values come from one source.
   static let lists: Set = ["iface", "iface-regex", "iface-can-reach"]
 

@@ -18,7 +18,7 @@ struct RunCommand: AsyncParsableCommand, CommandWithOptions {
     let agent = try NodeAgent(options)
     let lock = try AgentLock.claim(options.stateDir)
     let (news, rulesNews) = (News(), News())
-    let state = AgentState(agent.leaseKeeper == nil ? nil : agent.conditions)
+    let state = AgentState(agent.keeper == nil ? nil : agent.conditions)
     // Told apart from the agent's own words: what the group says about its services is for those who look for it.
     var groupLogger = agent.log.logger
     if options.logLevel > .debug { groupLogger.logLevel = .error }
@@ -28,11 +28,13 @@ struct RunCommand: AsyncParsableCommand, CommandWithOptions {
       RouteKeeper(agent: agent, news: news, state: state),
     ]
     var listeners: [@Sendable () -> Void] = [{ news.look() }]
-    if let keeper = agent.leaseKeeper {
-      services.append(LeaseService(keeper: keeper))
+    if let keeper = agent.keeper {
+      services.append(KeeperService(keeper: keeper))
       listeners.append { keeper.look() }
     }
+    if let report = agent.reportNetwork { services.append(NetworkReporter(state: state, report: report)) }
     services += [KernelFollower(listeners: listeners), RulesFollower(news: rulesNews, logger: agent.log.logger)]
+    if let collector = PodCollector(agent) { services.append(collector) }
     services += HealthServer(agent: agent, state: state).services(logger: groupLogger)
     var configuration = ServiceGroupConfiguration(
       services: services.map { .init(service: $0) }, gracefulShutdownSignals: [.sigterm, .sigint],

@@ -23,7 +23,6 @@ struct StatusView {
   /// - Parameter facts: what the running agent knows; without them the store is read.
   init(_ agent: NodeAgent, _ facts: AgentState.Facts? = nil) async {
     kind = agent.store.kind
-    source = agent.store.source
     isAgentRunning =
       facts != nil ? true : try? FileLock.isHeldExclusively(AgentLock.agentPath(agent.options.stateDir))
     subnetFile = agent.files.subnetFile
@@ -43,6 +42,8 @@ struct StatusView {
       (rules, report) = (nil, nil)
       failure = "\(error)"
     }
+    // Known to some stores only when they have been asked.
+    source = agent.store.source
   }
 
   var object: JSONObject {
@@ -59,7 +60,10 @@ struct StatusView {
     return object
   }
 
-  private var errors: [String] { [failure].compactMap { $0 } + (report?.problems ?? []) + (rules?.problems ?? []) }
+  private var errors: [String] {
+    let writing = facts?.store?.writeFailure.map { "the store can't be told of this node: \($0)" }
+    return [failure, writing].compactMap { $0 } + (report?.problems ?? []) + (rules?.problems ?? [])
+  }
   private var warnings: [String] {
     (report?.warnings ?? []) + (rules?.warnings ?? []) + [facts?.lease?.shortage].compactMap { $0 }
   }

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import causeway_hostgw
+import Linux
 
 @Suite struct TimestampTests {
   @Test(arguments: [
