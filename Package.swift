@@ -121,7 +121,7 @@ let package = Package(
       ],
       swiftSettings: settings),
     .testTarget(
-      name: "EndToEndTests", dependencies: ["JSON", "Linux", "TestSupport"], exclude: ["kubeapi", "libcni"],
+      name: "EndToEndTests", dependencies: ["YAML", "JSON", "Linux", "TestSupport"], exclude: ["kubeapi", "libcni"],
       swiftSettings: settings),
   ]
 )
