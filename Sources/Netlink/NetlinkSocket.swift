@@ -263,6 +263,8 @@ package struct NetlinkSocket: ~Copyable, Sendable {
   package mutating func subscribe(to groups: [UInt32], bufferBytes: Int32) throws(NetlinkError) {
     // FORCE needs CAP_NET_ADMIN, which whoever changes routes has; without it the limit of the system holds.
     NetlinkSocket.set(descriptor.number, SOL_SOCKET, SO_RCVBUFFORCE, bufferBytes)
+    // A link with many VLANs is told of in one message, as long as those of a list.
+    buffer = [UInt8](repeating: 0, count: 1 << 15)
     for group in groups {
       let number = descriptor.number
       do throws(SystemError) {

@@ -27,7 +27,7 @@ package struct RouteEvents: ~Copyable, Sendable {
 
   /// Waits at most `limit` for a change and says whether one came.
   ///
-  /// Notifications that were lost (ENOBUFS) count as a change: the remedy is to look at everything again.
+  /// Notifications that were lost (ENOBUFS) or can't be read count as a change: the remedy is to look at everything again.
   ///
   /// - Parameter port: changes asked for by the sockets of this port don't count; whoever asked knows.
   package mutating func waitForChange(atMost limit: Duration, but port: UInt32? = nil) throws(NetlinkError) -> Bool {
@@ -37,8 +37,9 @@ package struct RouteEvents: ~Copyable, Sendable {
         let events = try netlink.notifications(waitingAtMost: max(.zero, deadline - MonotonicTime.now))
         if events.contains(where: { $0.port != port }) { return true }
       } catch {
-        if error.errno == ENOBUFS { return true }
-        throw error
+        if case .malformed = error { return true }
+        guard error.errno == ENOBUFS else { throw error }
+        return true
       }
     } while MonotonicTime.now < deadline
     return false

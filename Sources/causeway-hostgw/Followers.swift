@@ -22,7 +22,9 @@ struct StoreFollower: Service {
       state.note(nodes)
       for reader in readers { reader.put(nodes) }
       switch nodes {
-      case .success: start?.cancel()
+      case .success:
+        start?.cancel()
+        start = nil
       case .failure: start = start ?? Task { try await startWithoutStore() }
       }
     }

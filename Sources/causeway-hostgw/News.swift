@@ -6,8 +6,10 @@ internal import Synchronization
 final class News: Sendable {
   /// What there is for one keeper since it last asked.
   struct Content {
-    /// The newest nodes, or why they can't be read; `nil` where nothing has come.
-    var nodes: Result<NodeSnapshot, any Error>?
+    /// The newest nodes; `nil` where none have come.
+    var nodes: NodeSnapshot?
+    /// Why no newer ones can be read; `nil` where they can.
+    var failure: (any Error)?
     /// The nodes for a keeper that knows none, as this node itself has them.
     var lastKnown: NodeSnapshot?
     /// Whether the kernel may have changed.
@@ -25,7 +27,13 @@ final class News: Sendable {
 
   /// The nodes have changed, or can't be read.
   func put(_ nodes: Result<NodeSnapshot, any Error>) {
-    content.withLock { $0.nodes = nodes }
+    content.withLock { content in
+      switch nodes {
+      case .success(let nodes): (content.nodes, content.failure) = (nodes, nil)
+      // What came before it and nobody has taken is still the newest.
+      case .failure(let error): content.failure = error
+      }
+    }
     wakeUp.yield()
   }
 
@@ -48,7 +56,7 @@ final class News: Sendable {
 
   func take() -> Content {
     content.withLock { content in
-      defer { content = Content(nodes: nil, kernelMayDiffer: false) }
+      defer { content = Content(kernelMayDiffer: false) }
       return content
     }
   }

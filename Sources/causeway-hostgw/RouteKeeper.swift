@@ -22,6 +22,8 @@ private struct RoutePasses {
   let state: AgentState
 
   private var snapshot: NodeSnapshot?
+  /// Whether there were others when the last pass came to its end.
+  private var hasNewNodes = false
   /// The last pass that came to its end.
   private var previous: Reconciler.Report?
   /// Whether somebody may have changed the kernel since.
@@ -49,7 +51,7 @@ private struct RoutePasses {
 
   mutating func next() async throws {
     let fresh = news.take()
-    let hasNewNodes = takeOver(fresh)
+    takeOver(fresh)
     kernelMayDiffer = kernelMayDiffer || fresh.kernelMayDiffer
     // Rules come before routes; the keeper of the rules says when they are in.
     guard let snapshot, state.now.rules != nil else { return }
@@ -68,6 +70,7 @@ private struct RoutePasses {
       placeNetworkConfiguration()
       agent.log.tell(report, previous: previous)
       previous = report
+      hasNewNodes = false
       failure = nil
       pauses = RetryPauses()
       // Pods that come and go bring notifications without end: in a large cluster they may take half a core's time.
@@ -84,23 +87,22 @@ private struct RoutePasses {
     }
   }
 
-  /// Says whether there are others now.
-  private mutating func takeOver(_ fresh: News.Content) -> Bool {
-    switch fresh.nodes {
-    case .success(let nodes):
+  private mutating func takeOver(_ fresh: News.Content) {
+    if let nodes = fresh.nodes {
       if unreadable != nil { agent.log.logger.info("the nodes can be read again") }
       (snapshot, unreadable) = (nodes, nil)
-      return true
-    case .failure(let error):
+      hasNewNodes = true
+    }
+    if let error = fresh.failure {
       if unreadable != "\(error)" {
         agent.log.logger.error("the nodes can't be read, so all stays as it is: \(error)")
       }
       unreadable = "\(error)"
-    case nil: break
     }
-    guard snapshot == nil, let lastKnown = fresh.lastKnown else { return false }
-    snapshot = lastKnown
-    return true
+    if snapshot == nil, let lastKnown = fresh.lastKnown {
+      snapshot = lastKnown
+      hasNewNodes = true
+    }
   }
 
   /// - Parameter looks: whether the kernel is to be looked at; else it is taken to be as the last pass left it, which
@@ -120,9 +122,9 @@ private struct RoutePasses {
     return report
   }
 
-  /// The last step of each pass. Without its rules a node serves no pods; what was in place before stays.
+  /// The last step of each pass. Without its rules, or without lease, a node serves no pods; what was in place before stays.
   private func placeNetworkConfiguration() {
-    guard let file = agent.networkConfiguration, state.now.report != nil, state.now.wereRulesIn else { return }
+    guard let file = agent.networkConfiguration, state.now.report?.lease != nil, state.now.wereRulesIn else { return }
     do throws(SystemError) {
       if try file.place() {
         agent.log.logger.info("network configuration put in place", metadata: ["file": "\(file.destination)"])

@@ -23,7 +23,7 @@ struct RulesKeeper: Service {
     for await _ in news.wakeUps.cancelOnGracefulShutdown() {
       try await Task.sleep(for: RulesKeeper.burst)
       let fresh = news.take()
-      if case .success(let nodes)? = fresh.nodes {
+      if let nodes = fresh.nodes {
         snapshot = nodes
         looks.nodesHaveChanged()
       }

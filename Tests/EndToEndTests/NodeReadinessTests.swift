@@ -50,6 +50,24 @@ struct NodeReadinessTests {
     #expect(try node.sh("cat /etc/cni/net.d/10-c.conflist") == "{}\n")
   }
 
+  /// The only subnet is another node's: whoever took the file for the sign would start pods that get no address.
+  @Test func withoutLeaseANodeServesNoPods() throws {
+    let cluster = try EtcdCluster(
+      2, config: #"{"Network": "10.244.0.0/16", "SubnetMin": "10.244.1.0", "SubnetMax": "10.244.1.0"}"#)
+    let first = try cluster.agentWithLease(0)
+    try cluster.nodes[1].sh("mkdir -p /etc/causeway; echo '{}' >/etc/causeway/conf")
+    let second = try cluster.agent(
+      1, "--healthz-port", "8474", "--cni-conf-source", "/etc/causeway/conf", "--cni-conf-file",
+      "/etc/cni/net.d/10-c.conflist")
+    #expect(try eventually { try readiness(cluster.nodes[1]).contains("no subnet is free") }, "\(second.output)")
+    try cluster.nodes[1].sh("ip link set eth0 mtu 1400")
+    #expect(try cluster.nodes[1].run(["test", "-e", "/etc/cni/net.d/10-c.conflist"]).status != 0)
+    first.agent.stop()
+    try cluster.etcd.ctl("del", "--prefix", "\(EtcdServer.prefix)/subnets/")
+    #expect(try eventually(within: .seconds(30)) { try readiness(cluster.nodes[1]) == "ok\n" }, "\(second.output)")
+    #expect(try cluster.nodes[1].sh("cat /etc/cni/net.d/10-c.conflist") == "{}\n")
+  }
+
   @Test func aKernelWithoutTablesServesANodeThatNeedsNone() throws {
     let cluster = try Cluster(2)
     let node = cluster.nodes[0]
