@@ -34,6 +34,8 @@ enum TransportProblem: Error, CustomStringConvertible {
       default: self = .other(error.shortDescription)
       }
     case let error as NIOSSLError: self = .tls("\(error)")
+    case let error as NIOSSLExtraError:
+      self = .tls(error == .failedToValidateHostname ? "its certificate is for another host" : "\(error)")
     case let error as BoringSSLError: self = .tls("\(error)")
     default: self = .other("\(error)")
     }

@@ -38,6 +38,8 @@ import Testing
       "etcd-endpoints": "https://a:1,http://[fd00::1]:2",
       "etcd-prefix": "/p", "etcd-cafile": "/ca", "etcd-certfile": "/c", "etcd-keyfile": "/k", "etcd-username": "u",
       "etcd-password": "secret", "subnet-lease-ttl": "1h30m", "subnet-lease-renew-margin": "5",
+      "kubeconfig-file": "/k", "kube-api-url": "https://192.0.2.1:6443", "kube-annotation-prefix": "example.com",
+      "net-config-path": "/n", "set-node-network-unavailable": "false", "gc-interval": "5m", "cni-bin-dir": "/b",
     ]
     #expect(Set(values.keys) == Set(Options.names))
     let unchanged = "\(try options([]))"
