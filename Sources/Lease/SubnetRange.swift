@@ -26,7 +26,7 @@ package struct SubnetRange: Sendable, Equatable {
   package func position(_ subnet: IPPrefix) -> Int? {
     guard contains(subnet) else { return nil }
     let size = UInt128(1) << UInt128(first.family.bitCount - length)
-    return Int(clamping: (subnet.address.value - first.address.value) / size)
+    return SubnetRange.position((subnet.address.value - first.address.value) / size)
   }
 
   /// The positions of those that share an address with a network; `nil` where none does.
@@ -35,8 +35,11 @@ package struct SubnetRange: Sendable, Equatable {
     let size = UInt128(1) << UInt128(first.family.bitCount - length)
     let start = network.first <= first.address ? 0 : (network.first.value - first.address.value) / size
     let end = (min(network.last, last.last).value - first.address.value) / size
-    return Int(clamping: start)...Int(clamping: end)
+    return SubnetRange.position(start)...SubnetRange.position(end)
   }
+
+  /// As a position in what `count` counts: all that lie beyond stand for the last one.
+  private static func position(_ value: UInt128) -> Int { min(Int(clamping: value), .max - 1) }
 
   /// Whether a subnet is one of these.
   package func contains(_ subnet: IPPrefix) -> Bool {

@@ -58,6 +58,12 @@ struct EtcdFeed: Sendable {
 
   /// Reads everything.
   private func read() async throws {
+    var read = 0
+    view.updateWhereNew { content in
+      content.readsBegun += 1
+      read = content.readsBegun
+      return false
+    }
     let state = EtcdState(try await client.list(), client.layout)
     let endpoint = client.endpoint
     if let old = view.content.state {
@@ -71,7 +77,7 @@ struct EtcdFeed: Sendable {
     view.update { content in
       content.state = state
       content.failure = nil
-      content.generation += 1
+      content.read = read
     }
     tell(state, at: endpoint)
   }

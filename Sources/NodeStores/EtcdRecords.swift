@@ -41,13 +41,9 @@ struct EtcdRecords: Sendable {
     return nil
   }
 
-  /// Those that share an address with this subnet.
+  /// Those that share an address with this subnet; a key that no node can have takes nothing from anybody.
   func overlapping(_ subnet: IPPrefix) -> [EtcdRecord] {
-    guard subnet.family == .v4 else {
-      return sorted.filter { $0.subnet(.v6)?.overlaps(subnet) ?? false }
-    }
-    // What is wider begins before it; nested networks make no long way, and there are few of them.
-    return sorted.filter { $0.subnet(.v4)?.overlaps(subnet) ?? false }
+    sorted.filter { $0.key?.problem == nil && $0.subnet(subnet.family)?.overlaps(subnet) ?? false }
   }
 
   /// The first position whose record does not come before something.

@@ -74,12 +74,15 @@ struct EtcdConfig: Sendable, Equatable {
 extension EtcdState {
   /// All nodes but this one.
   ///
-  /// - Parameter own: this node, and what it holds itself, whatever etcd says of it at the moment.
-  func snapshot(_ config: EtcdConfig, own: Node?) -> NodeSnapshot {
+  /// - Parameters:
+  ///   - own: this node, and what it holds itself, whatever etcd says of it at the moment.
+  ///   - retiring: records that are this node's besides, whatever address they tell, and their leases.
+  func snapshot(_ config: EtcdConfig, own: Node?, retiring: [String: Int64] = [:]) -> NodeSnapshot {
     let overlaps = records.overlaps()
     var nodes: [Node] = []
     nodes.reserveCapacity(records.sorted.count + records.unnamed.count)
-    for (position, record) in records.sorted.enumerated() where !(own.map { isOwn(record, $0) } ?? false) {
+    for (position, record) in records.sorted.enumerated()
+    where !(own.map { isOwn(record, $0) } ?? false) && retiring[record.name] != record.leaseID {
       var node = Node(name: record.nodeName, publicIP: record.publicIP, publicIPv6: record.publicIPv6)
       for family in IPFamily.allCases {
         guard let subnet = record.subnet(family) else { continue }

@@ -9,10 +9,14 @@ package struct EtcdContent: Sendable {
   var state: EtcdState?
   /// Why the last reading failed; `nil` again as soon as one succeeds.
   var failure: EtcdError?
-  /// How many times everything was read anew.
-  var generation = 0
+  /// How many readings of everything have begun.
+  var readsBegun = 0
+  /// The number, from 1, of the reading that the state goes back to.
+  var read = 0
   /// This node with the subnets that its pods may use, once that is known.
   var own: Node?
+  /// Records that are this node's besides, by their names, and their leases.
+  var retiring: [String: Int64] = [:]
 
   /// The state, where it can be built on.
   var usable: Result<(EtcdState, EtcdConfig), EtcdError>? {
@@ -20,6 +24,21 @@ package struct EtcdContent: Sendable {
     guard let state else { return nil }
     return state.config.map { (state, $0) }
   }
+
+  /// Whether the state may be from before a writing of ours. One that was read later is believed whatever its revision:
+  /// then the store was set back, and that writing is no more.
+  func isBefore(_ writing: EtcdWriting) -> Bool {
+    guard let state else { return true }
+    return state.revision < writing.revision && read <= writing.readsBegun
+  }
+}
+
+/// When something was written.
+struct EtcdWriting: Sendable {
+  /// The store's revision since then.
+  let revision: Int64
+  /// How many readings had begun by then, which may not show it.
+  let readsBegun: Int
 }
 
 extension StoreView where Content == EtcdContent {
@@ -33,7 +52,7 @@ extension StoreView where Content == EtcdContent {
     case .failure(let error): return .failure(error)
     case .success(let (state, config)):
       guard let own = content.own else { return nil }
-      return .success(state.snapshot(config, own: own))
+      return .success(state.snapshot(config, own: own, retiring: content.retiring))
     }
   }
 }

@@ -33,7 +33,11 @@ struct FreeSubnets {
   /// The free one at a position from 0 among the free ones.
   subscript(index: Int) -> IPPrefix? {
     var position = index
-    for positions in taken where positions.lowerBound <= position { position += positions.count }
+    for positions in taken where positions.lowerBound <= position {
+      let (sum, isTooFar) = position.addingReportingOverflow(positions.count)
+      guard !isTooFar else { return nil }
+      position = sum
+    }
     return range.subnet(position)
   }
 

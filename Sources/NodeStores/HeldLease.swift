@@ -16,6 +16,8 @@ struct HeldLease: Sendable {
   private(set) var expiry: Duration?
   /// When to begin the time anew, by the monotonic clock.
   private(set) var renewal: Duration?
+  /// Whether etcd has dropped the lease: the record goes with it, unless it gets another one in time.
+  private(set) var isGone = false
 
   /// - Parameter start: when the lease's time began at the latest.
   init(
@@ -40,6 +42,12 @@ struct HeldLease: Sendable {
 
   mutating func tryAgain(after pause: Duration) {
     renewal = MonotonicTime.now + pause
+  }
+
+  /// There is nothing to begin anew any more.
+  mutating func gone() {
+    isGone = true
+    renewal = nil
   }
 
   var mark: RecordMark { RecordMark(name: name, leaseID: leaseID, modRevision: modRevision) }

@@ -4,14 +4,20 @@ internal import Logging
 internal import NodeRoutes
 
 extension LeaseKeeper {
-  /// Tells everybody that the lease is held, and this node's subnets to whoever makes routes.
+  /// Tells everybody that the lease is held, or that it is lost, and this node's subnets to whoever makes routes.
   func publish() {
     guard let held else { return }
     show(held.subnets, held.addresses)
     if conditions.leaseLacks(shortage), let shortage { logger.warning("\(shortage)") }
-    conditions.leaseIs(
-      .held, subnets: held.subnets + retiring.values.flatMap(\.subnets), expiry: held.expirySinceEpoch)
+    guard !held.isGone else { return lost("etcd has dropped the lease of \(held.key.text)") }
+    guard !held.hasExpired else {
+      return lost("the lease of \(held.key.text) has run out, since etcd could not be reached in time to renew it")
+    }
+    conditions.leaseIs(.held, subnets: subnets, expiry: held.expirySinceEpoch)
   }
+
+  /// First what new pods get, then what old ones live in.
+  private var subnets: [IPPrefix] { (held?.subnets ?? []) + retiring.values.flatMap(\.subnets) }
 
   /// Without a lease: pods go on with the subnets that the node had last, unless somebody else has them now.
   ///
@@ -39,11 +45,16 @@ extension LeaseKeeper {
   private func show(_ subnets: [IPPrefix], _ addresses: [IPAddress]) {
     var own = Node(name: addresses.first?.description ?? "", addresses: addresses)
     for subnet in subnets { own.setSubnet(subnet) }
-    if view.content.own != own { view.update { $0.own = own } }
+    let besides = retiring.mapValues(\.leaseID)
+    guard view.content.own != own || view.content.retiring != besides else { return }
+    view.update { content in
+      content.own = own
+      content.retiring = besides
+    }
   }
 
   func lost(_ reason: String) {
-    if conditions.leaseIs(.lost(reason), subnets: held?.subnets ?? [], expiry: nil) {
+    if conditions.leaseIs(.lost(reason), subnets: subnets, expiry: nil) {
       logger.error("lease lost: \(reason); this node's pods and routes stay as they are")
     }
   }
@@ -55,5 +66,6 @@ extension LeaseKeeper {
     guard try await hold(record, plan) else { return }
     shortage = reason
     publish()
+    try await tendOthers(record, plan)
   }
 }

@@ -21,6 +21,9 @@ extension LeaseKeeper {
       }
       logger.info("lease found", metadata: metadata(key))
       take(key, record.mark, plan.addresses(toldBy: record), ttl, start)
+    } else if held?.isGone == true {
+      try await update(record, plan)
+      return false
     } else if held?.modRevision != record.modRevision {
       held?.modRevision = record.modRevision
       remember()
@@ -40,7 +43,7 @@ extension LeaseKeeper {
     var lease: (lease: EtcdClient.Lease, start: Duration)?
     var id = record.leaseID
     // Only a lease that we have made or examined is sure to last as it should.
-    if id != 0, held?.leaseID != id {
+    if id != 0, held?.leaseID != id || held?.isGone == true {
       lease = try await granted()
       id = lease?.lease.id ?? 0
     }
@@ -156,6 +159,10 @@ extension LeaseKeeper {
             margin: settings.renewMargin)
         }
         kept[record.name]?.modRevision = record.modRevision
+        if var lease = kept[record.name], plan.ownership.isOwn(record) {
+          try await readdress(record, &lease, plan)
+          kept[record.name] = lease
+        }
       } else if !plan.ownership.isOwn(record) {
         if leftAlone.insert(record.name).inserted {
           logger.warning("\(record.name) in etcd tells this node's address and is not its own: it is left alone")
@@ -167,11 +174,29 @@ extension LeaseKeeper {
         kept[record.name] = retiring[record.name]
       }
     }
-    let isNew = Set(kept.keys) != Set(retiring.keys)
+    let isNew = kept.mapValues(\.mark) != retiring.mapValues(\.mark)
     (retiring, vacant) = (kept, left)
     guard isNew else { return }
     remember()
     publish()
+  }
+
+  /// Makes a record that is kept besides tell the addresses that this node has now: other nodes' routes to the pods in
+  /// its subnet lead there.
+  private func readdress(_ record: EtcdRecord, _ lease: inout HeldLease, _ plan: LeasePlan) async throws {
+    let addresses = plan.addresses(toldBy: record)
+    guard !record.tells(addresses) else { return }
+    let value = try EtcdRecord.value(addresses)
+    // Where somebody has changed it meanwhile, the next look at it shows what is to be done.
+    guard
+      case .done(let revision) = try await client.update(
+        record.name, value, leaseID: record.leaseID, since: record.modRevision)
+    else { return }
+    lease.modRevision = revision
+    lease.addresses = addresses
+    retiring[record.name] = lease
+    wrote(revision)
+    logger.info("an earlier subnet of this node has its new address", metadata: metadata(lease.key))
   }
 
   private func giveBack(
@@ -196,9 +221,9 @@ extension LeaseKeeper {
         publish()
       } else {
         // The key has gone with it, or goes now; the next look at the records claims it again.
-        lost("etcd has dropped the lease of \(lease.key.text)")
-        lease.tryAgain(after: .seconds(1))
+        lease.gone()
         held = lease
+        publish()
       }
     } catch {
       lease.tryAgain(after: .seconds(Double.random(in: 5...10)))
@@ -215,14 +240,16 @@ extension LeaseKeeper {
     return fresh
   }
 
-  /// Writes with a lease that was granted; one that etcd has dropped meanwhile is not tried again.
+  /// Writes with a lease that was granted; one that etcd has dropped meanwhile is not tried again. Whatever else is
+  /// refused leaves it for the next time: a lease for each would fill etcd.
   private func using(
     _ lease: (lease: EtcdClient.Lease, start: Duration)?, _ body: () async throws -> EtcdClient.Change
   ) async throws -> EtcdClient.Change {
     do {
       return try await body()
     } catch {
-      if lease != nil, case EtcdError.refused = error { (spare, attempted) = (nil, nil) }
+      // gRPC's "not found", which of all that is written here can be the lease only.
+      if lease != nil, case EtcdError.refused(_, _, code: 5) = error { (spare, attempted) = (nil, nil) }
       throw error
     }
   }
@@ -239,7 +266,7 @@ extension LeaseKeeper {
 
   /// After each writing: what is built on next must show it, and everybody else is told now.
   private func wrote(_ revision: Int64) {
-    written = (view.content.generation, revision)
+    written = EtcdWriting(revision: revision, readsBegun: view.content.readsBegun)
     remember()
     publish()
   }

@@ -59,11 +59,15 @@ package actor LeaseKeeper: NodeKeeper {
   /// A lease that was granted and not used.
   var spare: (lease: EtcdClient.Lease, start: Duration)?
   /// What the view must show before it can be built on again, after we have written.
-  var written: (generation: Int, revision: Int64)?
+  var written: EtcdWriting?
   /// Subnets that others have got since the view's revision.
   var refused: (revision: Int64, subnets: Set<IPPrefix>) = (0, [])
   /// When the addresses may be looked at again.
   private var nextLook = Duration.zero
+  /// Whether the last pass would have looked at them before that.
+  private var isLookPostponed = false
+  /// After a failure: when etcd may be written again, whatever else there is to do.
+  private var notBefore = Duration.zero
   private var backOff = BackOff()
   private var failure: String?
   private var timer: Task<Void, any Error>?
@@ -95,21 +99,19 @@ package actor LeaseKeeper: NodeKeeper {
     wakeUp.yield()
     for await _ in wakeUps {
       if Task.isCancelled { return }
-      var pause: Duration?
       do {
-        try await pass()
-        if failure != nil { logger.info("the lease can be kept again") }
-        failure = nil
-        backOff.reset()
+        if try await pass() {
+          if failure != nil { logger.info("the lease can be kept again") }
+          failure = nil
+          backOff.reset()
+        }
       } catch {
         if Task.isCancelled { return }
         tell("\(error)")
-        pause = backOff.next()
+        notBefore = MonotonicTime.now + backOff.next()
       }
-      if let held, held.hasExpired {
-        lost("the lease of \(held.key.text) has run out, since etcd could not be reached in time to renew it")
-      }
-      setTimer(pause)
+      if let held, held.hasExpired { publish() }
+      setTimer()
     }
   }
 
@@ -124,42 +126,59 @@ package actor LeaseKeeper: NodeKeeper {
   /// another one is over by then.
   static let vacancy = Duration.seconds(5)
 
-  /// Wakes at the next thing to do, 30 seconds from now at the latest where something waits for pods to go.
-  private func setTimer(_ pause: Duration?) {
+  /// Wakes at the next thing to do.
+  private func setTimer() {
     timer?.cancel()
     let now = MonotonicTime.now
-    var times = ([held].compactMap { $0 } + retiring.values).flatMap { [$0.renewal, $0.expiry] }.compactMap { $0 }
-    times += vacant.values.map { $0 + LeaseKeeper.vacancy }
-    if mayHaveMoved.load(ordering: .relaxed), !addresses.isEmpty { times.append(max(nextLook, now + .milliseconds(1))) }
-    times =
-      times.filter { $0 > now } + (pause.map { [now + $0] } ?? []) + (retiring.isEmpty ? [] : [now + .seconds(30)])
-    guard let next = times.min() else { return }
+    guard let next = nextWake(now) else { return }
     timer = Task { [wakeUp] in
       try await Task.sleep(for: next - now + .milliseconds(1))
       wakeUp.yield()
     }
   }
 
-  /// Looks at what is, and does what must be done.
-  private func pass() async throws {
+  /// When there is something to do that nothing else wakes for, 30 seconds from now at the latest where something waits
+  /// for pods to go; by the monotonic clock.
+  func nextWake(_ now: Duration) -> Duration? {
+    var times = ([held].compactMap { $0 } + retiring.values).flatMap { [$0.renewal, $0.expiry] }.compactMap { $0 }
+    times += vacant.values.map { $0 + LeaseKeeper.vacancy }
+    times = times.filter { $0 > now } + (retiring.isEmpty ? [] : [now + .seconds(30)])
+    // What has become due while the pass was going on.
+    if isLookPostponed { times.append(max(nextLook, now)) }
+    if notBefore > .zero { times.append(max(notBefore, now)) }
+    if let renewal = held?.renewal { times.append(max(renewal, now)) }
+    return times.min()
+  }
+
+  /// Looks at what is, and does what must be done; false where that must wait.
+  func pass() async throws -> Bool {
+    isLookPostponed = false
+    if notBefore <= MonotonicTime.now { notBefore = .zero }
     try await renew()
-    switch view.content.usable {
+    let content = view.content
+    switch content.usable {
     case .success(let (state, config)):
-      if let written, written.generation == view.content.generation, state.revision < written.revision { return }
+      if let written, content.isBefore(written) { return false }
       try await findAddresses(config)
+      guard notBefore == .zero else { return false }
       if refused.revision != state.revision { refused = (state.revision, []) }
       try await settle(state, config)
+      return true
     case .failure(let error):
       if held == nil { goOnWithEarlier("\(error)") }
-    case nil: break
+      return false
+    case nil: return false
     }
   }
 
   private func findAddresses(_ config: EtcdConfig) async throws {
     // Pods that come and go bring notifications without end.
     let now = MonotonicTime.now
-    guard addresses.isEmpty || now >= nextLook, mayHaveMoved.exchange(false, ordering: .relaxed) || addresses.isEmpty
-    else { return }
+    guard addresses.isEmpty || now >= nextLook else {
+      isLookPostponed = mayHaveMoved.load(ordering: .relaxed)
+      return
+    }
+    guard mayHaveMoved.exchange(false, ordering: .relaxed) || addresses.isEmpty else { return }
     nextLook = now + .milliseconds(50)
     do {
       let netConf = config.netConf
@@ -167,8 +186,11 @@ package actor LeaseKeeper: NodeKeeper {
       // A family that is gone for the moment keeps the address that others know.
       let kept = addresses.filter { address in !found.contains { $0.family == address.family } }
       let present = (found + kept).sorted()
-      if !addresses.isEmpty, present != addresses { client.reconnect() }
+      guard present != addresses else { return }
+      if !addresses.isEmpty { client.reconnect() }
       addresses = present
+      // What failed may have failed for want of them.
+      notBefore = .zero
     } catch {
       // Who has known addresses keeps them; the kernel tells when there is something to find again.
       if addresses.isEmpty { throw error }

@@ -132,7 +132,8 @@ struct LeasePlan {
     _ family: IPFamily, beside other: IPPrefix?, _ generator: inout some RandomNumberGenerator
   ) -> IPPrefix? {
     guard let range = network.allocation.range(family) else { return nil }
-    let taken = records.sorted.compactMap { $0.subnet(family) }
+    // A key that no node can have, which may be as wide as the network, is nobody's subnet.
+    let taken = records.sorted.compactMap { $0.key?.problem == nil ? $0.subnet(family) : nil }
     let free = FreeSubnets(range, taken: taken + refused.filter { $0.family == family })
     if let before = ownership.prior.first(where: free.contains) { return before }
     if let other, let position = network.allocation.ipv4.position(other), let beside = range.subnet(position),

@@ -1,4 +1,3 @@
-import Linux
 import TestSupport
 import Testing
 
@@ -45,9 +44,9 @@ struct EtcdScaleTests {
   }
 }
 
-/// Minutes and gigabytes, so only where it is asked for.
+/// So many agents that one machine is hardly enough.
 @Suite(
-  .requiresRoot, .enabled("CAUSEWAY_SCALE_TESTS=1 asks for it") { askedForScale() }, .timeLimit(.minutes(30)))
+  .requiresRoot, .requiresTimeAndMemory, .timeLimit(.minutes(30)))
 struct EtcdLargeScaleTests {
   @Test func twoHundredAgentsAtOnceBesideFiveThousandLeases() throws {
     let count = 200
@@ -75,5 +74,3 @@ struct EtcdLargeScaleTests {
     }
   }
 }
-
-private func askedForScale() -> Bool { CurrentProcess.environment("CAUSEWAY_SCALE_TESTS") == "1" }

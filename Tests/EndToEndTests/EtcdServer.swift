@@ -182,11 +182,9 @@ extension EtcdServer {
   }
 
   /// How many there are under `subnets/`.
-  func leaseCount() throws -> Int? {
-    let answer = try ctl("get", "--prefix", "\(EtcdServer.prefix)/subnets/", "--count-only", "-w", "fields")
-    return answer.split(separator: "\n").first { $0.hasPrefix("\"Count\"") }?.split(separator: " ").last.flatMap {
-      Int($0)
-    }
+  func leaseCount() throws -> Int {
+    let keys = try ctl("get", "--prefix", "--keys-only", "--command-timeout", "60s", "\(EtcdServer.prefix)/subnets/")
+    return keys.split(separator: "\n").count
   }
 
   private static func decoded(_ text: String) -> String {

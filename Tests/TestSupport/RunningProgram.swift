@@ -9,13 +9,17 @@ package final class RunningProgram: Sendable {
   private let scratch: TemporaryDirectory
   private let ending: Ending
 
+  /// Longer than any test takes.
+  package static let limit: Duration = ScaleTests.areAskedFor ? .seconds(1800) : .seconds(300)
+
   /// How the program ended, once it has.
   private final class Ending: Sendable {
     let result = Mutex<Result<Program.Outcome, SystemError>?>(nil)
   }
 
   /// Starts a command with nothing but PATH and `environment` around it; it is killed after `limit`.
-  package init(_ command: [String], environment: [String: String] = [:], limit: Duration = .seconds(300)) throws {
+  package init(_ command: [String], environment: [String: String] = [:], limit: Duration = RunningProgram.limit) throws
+  {
     let scratch = try TemporaryDirectory()
     let ending = Ending()
     // The parent-death signal comes when the thread ends that started the program: this one lives as long as it.
