@@ -49,6 +49,14 @@ package final class AgentConditions: Sendable {
     var store: Store
     var lease: Lease
     var listeners: [@Sendable () -> Void] = []
+
+    /// Returns who must be told that it is another than before.
+    mutating func connectionIs(_ isConnected: Bool) -> [@Sendable () -> Void] {
+      guard store.isConnected != isConnected else { return [] }
+      store.since = MonotonicTime.sinceEpoch
+      store.isConnected = isConnected
+      return listeners
+    }
   }
 
   private let values: Mutex<Values>
@@ -62,15 +70,16 @@ package final class AgentConditions: Sendable {
   package var lease: Lease { values.withLock { $0.lease } }
 
   package func storeIsRead(endpoint: String, revision: Int64?) {
-    values.withLock { values in
-      if !values.store.isConnected { values.store.since = MonotonicTime.sinceEpoch }
-      values.store.isConnected = true
+    let listeners = values.withLock { values in
+      let listeners = values.connectionIs(true)
       values.store.endpoint = endpoint
       values.store.revision = revision
+      return listeners
     }
+    for listener in listeners { listener() }
   }
 
-  /// Calls `listener` whenever the lease's state is another; it must be quick.
+  /// Calls `listener` whenever the lease's state is another, or whether the store can be read; it must be quick.
   package func listen(_ listener: @escaping @Sendable () -> Void) {
     values.withLock { $0.listeners.append(listener) }
   }
@@ -81,11 +90,11 @@ package final class AgentConditions: Sendable {
   }
 
   package func storeFailed(_ reason: String) {
-    values.withLock { values in
-      if values.store.isConnected { values.store.since = MonotonicTime.sinceEpoch }
-      values.store.isConnected = false
+    let listeners = values.withLock { values in
       values.store.lastFailure = reason
+      return values.connectionIs(false)
     }
+    for listener in listeners { listener() }
   }
 
   /// Says whether that is another than before.

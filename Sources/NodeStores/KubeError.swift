@@ -51,6 +51,12 @@ package enum KubeError: Error, Sendable, Equatable, CustomStringConvertible {
     }
   }
 
+  /// Whether the server says of a watch itself that it can't be, not of who asks or how often, nor that it is in trouble.
+  var refusesWatch: Bool {
+    guard case .refused(_, "watch", _, let status, _) = self else { return false }
+    return (400..<500).contains(status) && ![401, 403, 429].contains(status)
+  }
+
   private static func remedy(_ status: UInt, _ verb: String, _ resource: String) -> String {
     switch status {
     case 401: "; renew the token or the certificate"

@@ -41,34 +41,43 @@ struct KubeFeed: Sendable {
   }
 
   private func followNodes() async {
-    var backOff = BackOff()
+    // A list is much work for a server, and one that is slow to fail has too much of it already.
+    var afterFailure = BackOff(longest: .seconds(30))
+    // Whatever ends a watch at once would end the next one too.
+    var afterWatch = BackOff()
     var mustList = true
-    // How many watches in a row the server has refused.
+    // How many watches the server has refused since the last list.
     var refusals = 0
     while !Task.isCancelled {
-      let start = MonotonicTime.now
-      let hasBegun = Atomic(false)
+      let start = Mutex<Duration?>(nil)
       do {
-        if mustList { try await list() }
+        if mustList {
+          try await list()
+          refusals = 0
+        }
         mustList = false
-        try await watch { hasBegun.store(true, ordering: .relaxed) }
-        refusals = 0
+        try await watch { start.withLock { $0 = MonotonicTime.now } }
       } catch {
         if Task.isCancelled { return }
         let isLost = (error as? KubeError)?.needsNewList ?? false
-        if isLost || hasBegun.load(ordering: .relaxed) {
+        if isLost || start.withLock({ $0 }) != nil {
           logger.info("\(isLost ? "the nodes are listed anew" : "the watch is begun anew"): \(error)")
           mustList = mustList || isLost
         } else {
           fail(error)
         }
         // Whatever is wrong with going on from there: some proxies and restored servers say it in their own words.
-        if case .refused? = error as? KubeError { refusals += 1 } else { refusals = 0 }
+        if (error as? KubeError)?.refusesWatch ?? false { refusals += 1 }
         if refusals > 2 { mustList = true }
       }
-      // Whatever ends a watch at once would end the next one too.
-      if MonotonicTime.now - start > .seconds(5) { backOff.reset() }
-      try? await Task.sleep(for: backOff.next())
+      guard let start = start.withLock({ $0 }) else {
+        try? await Task.sleep(for: afterFailure.next())
+        continue
+      }
+      refusals = 0
+      afterFailure.reset()
+      if MonotonicTime.now - start > .seconds(5) { afterWatch.reset() }
+      try? await Task.sleep(for: afterWatch.next())
     }
   }
 

@@ -47,8 +47,14 @@ package actor KubeNodeKeeper: NodeKeeper {
   private var wishes: [IPAddress] = []
   /// When the addresses may be looked at again.
   private var nextLook = Duration.zero
+  /// Whether they were to be looked at before that.
+  private var isLookPostponed = false
+  /// Chosen by annotations though no link has them; said once.
+  private var unusable: [IPAddress] = []
   /// What was written last: the view may not show it yet.
   private var written: (text: String, time: Duration)?
+  /// Until when nothing is written after that has failed: nodes and links that change have nothing to do with it.
+  private var notBefore = Duration.zero
   private var backOff = BackOff()
   private var failure: String?
   private var timer: Task<Void, any Error>?
@@ -91,11 +97,14 @@ package actor KubeNodeKeeper: NodeKeeper {
         if failure != nil { logger.info("the node can be kept again") }
         failure = nil
         backOff.reset()
+      } catch let writing as PostponedWriting {
+        pause = writing.pause
       } catch {
         if Task.isCancelled { return }
         if failure != "\(error)" { logger.error("the node can't be kept as it should: \(error)") }
         failure = "\(error)"
-        pause = backOff.next()
+        pause = max(notBefore - MonotonicTime.now, .zero)
+        if pause == .zero { pause = backOff.next() }
       }
       conditions.nodeIsWritten(failure: failure)
       setTimer(pause)
@@ -105,7 +114,7 @@ package actor KubeNodeKeeper: NodeKeeper {
   /// Wakes when there is something to do again.
   private func setTimer(_ pause: Duration?) {
     timer?.cancel()
-    let looking = mayHaveMoved.load(ordering: .relaxed) ? max(nextLook - MonotonicTime.now, .milliseconds(1)) : nil
+    let looking = isLookPostponed ? max(nextLook - MonotonicTime.now, .milliseconds(1)) : nil
     guard let next = [pause, looking].compactMap({ $0 }).min() else { return }
     timer = Task { [wakeUp] in
       try await Task.sleep(for: next)
@@ -115,6 +124,7 @@ package actor KubeNodeKeeper: NodeKeeper {
 
   /// Looks at what is, does what must be done, and returns how soon to look again, where that is necessary.
   private func pass() async throws -> Duration? {
+    isLookPostponed = false
     switch view.content.usable {
     case nil: return nil
     case .failure(let error):
@@ -139,8 +149,11 @@ package actor KubeNodeKeeper: NodeKeeper {
     if wishes != self.wishes { mayHaveMoved.store(true, ordering: .relaxed) }
     // Pods that come and go bring notifications without end.
     let now = MonotonicTime.now
-    guard addresses.isEmpty || now >= nextLook, mayHaveMoved.exchange(false, ordering: .relaxed) || addresses.isEmpty
-    else { return }
+    guard addresses.isEmpty || now >= nextLook else {
+      isLookPostponed = mayHaveMoved.load(ordering: .relaxed)
+      return
+    }
+    guard mayHaveMoved.exchange(false, ordering: .relaxed) || addresses.isEmpty else { return }
     nextLook = now + .milliseconds(50)
     self.wishes = wishes
     do {
@@ -150,10 +163,12 @@ package actor KubeNodeKeeper: NodeKeeper {
       let present = (found + kept).sorted()
       if !addresses.isEmpty, present != addresses { client.reconnect() }
       addresses = present
-      for address in own.chosen where !present.contains(address) {
+      let unusable = own.chosen.filter { !present.contains($0) }
+      for address in unusable where !self.unusable.contains(address) {
         logger.warning(
           "\(address) is chosen by an annotation of this node, but it is not used: no link that may be has it")
       }
+      self.unusable = unusable
     } catch {
       // Who has known addresses keeps them; the kernel tells when there is something to find again.
       if addresses.isEmpty { throw error }
@@ -182,6 +197,8 @@ extension KubeNodeKeeper {
     }
     let before = earlierSubnets
     show(subnets)
+    // What was wrong until now may be right with it: whoever looks next says so.
+    if conditions.lease.state != .held { network.withLock { if $0 != .isUp { $0 = nil } } }
     guard conditions.leaseIs(.held, subnets: subnets, expiry: nil) || before != subnets else { return }
     logger.info("subnets of this node", metadata: ["subnets": "\(subnets.map { "\($0)" }.joined(separator: ","))"])
     for old in before where !subnets.contains(old) {
@@ -245,6 +262,7 @@ extension KubeNodeKeeper {
       return nil
     }
     let now = MonotonicTime.now
+    guard now >= notBefore else { throw PostponedWriting(pause: notBefore - now) }
     let text = patch.summary
     if let written, written.text == text, now - written.time < KubeNodeKeeper.rest {
       return KubeNodeKeeper.rest - (now - written.time)
@@ -255,8 +273,14 @@ extension KubeNodeKeeper {
       logger.info("node written", metadata: ["what": "\(text)"])
     } catch {
       written = nil
+      notBefore = MonotonicTime.now + backOff.next()
       throw error
     }
     return KubeNodeKeeper.rest
   }
+}
+
+/// The last writing has failed, and it is too early for the next one.
+private struct PostponedWriting: Error {
+  let pause: Duration
 }

@@ -34,12 +34,14 @@ package struct GoneAttachments: Sendable {
 }
 
 extension AttachmentRecord {
-  /// Whether another namespace, or nothing, is where the pod's was. What can't be told is no.
+  /// Whether another namespace, or nothing, is where the pod's was. What can't be told is no: where the directory of the
+  /// namespaces is missing, too, this process may be in a container that does not see it.
   fileprivate var isNamespaceGone: Bool {
     do throws(SystemError) {
       return try NetworkNamespace(namespacePath).identity != namespace
     } catch {
-      return error.errno == ENOENT || error.errno == ENOTDIR
+      guard error.errno == ENOENT, let slash = namespacePath.lastIndex(of: "/") else { return false }
+      return ((try? Files.identity(String(namespacePath[...slash]))) ?? nil)?.isDirectory ?? false
     }
   }
 }

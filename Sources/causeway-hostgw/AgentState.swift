@@ -164,9 +164,10 @@ extension AgentState.Facts {
 
   /// Why pods of this node have no network, as far as that is known; a store that can't be read says nothing about it.
   var networkProblem: String? {
-    if let reason = lease?.state.reason { return reason }
-    if let failure { return failure }
-    return rulesObstacle
+    if store?.isConnected == false { return nil }
+    if let reason = lease?.state.reason ?? failure ?? rulesObstacle { return reason }
+    guard let rules, !rules.problems.isEmpty else { return nil }
+    return rules.problems.joined(separator: "; ")
   }
 
   private var rulesObstacle: String? {

@@ -1,4 +1,5 @@
 internal import Linux
+internal import NodeRoutes
 internal import NodeStores
 internal import ServiceLifecycle
 
@@ -22,7 +23,8 @@ struct NetworkReporter: Service {
       let facts = state.now
       guard let problem = facts.networkProblem else {
         since = nil
-        if facts.obstacles.isEmpty { report(.isUp) }
+        // A store that can't be read hides what is wrong: nothing is told until it can.
+        if facts.obstacles.isEmpty, facts.store?.isConnected != false { report(.isUp) }
         continue
       }
       let start = since ?? MonotonicTime.now

@@ -10,6 +10,8 @@ final class KubeServer: Sendable {
   static let address = "192.0.2.201"
   static let url = "https://192.0.2.201:6443"
   static let prefix = "flannel.alpha.coreos.com/"
+  /// What the agent asks for, and what its role allows.
+  static let role: Set = ["list nodes", "watch nodes", "patch nodes/status"]
 
   let machine: TestNode
   private let program = Mutex<RunningProgram?>(nil)

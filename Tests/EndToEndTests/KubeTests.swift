@@ -29,7 +29,7 @@ struct KubeTests {
     #expect(node["status"]?.object?["conditions"]?.array?.count == 2, "\(node)")
     // What the agent's role must allow, and nothing else.
     let records = try server.records()
-    #expect(Set(records.map { "\($0.verb) \($0.resource)" }) == ["list nodes", "watch nodes", "patch nodes/status"])
+    #expect(Set(records.map { "\($0.verb) \($0.resource)" }) == KubeServer.role)
     // Once each, since nothing has happened.
     #expect(records.count { $0.verb == "list" } == 2 && records.count { $0.verb == "patch" } <= 4, "\(records)")
     // A third node comes, changes and goes.
@@ -224,6 +224,34 @@ struct KubeTests {
       },
       "\(agent.output)")
     #expect(try eventually { try cluster.server.annotations("node-a")["backend-v6-data"] == "null" }, "\(agent.output)")
+  }
+
+  /// Docker's policy: the scheduler is told that pods have no network there, and why.
+  @Test func whatDropsPodsPacketsIsTold() throws {
+    let cluster = try KubeCluster(1)
+    try cluster.nodes[0].sh("iptables -P FORWARD DROP")
+    let agent = try cluster.agent(0)
+    #expect(
+      try eventually(within: .seconds(60)) { try cluster.server.condition("node-a")?.first == "True" },
+      "\(agent.output)")
+    #expect(try cluster.server.condition("node-a")?[2].contains("--forward-insert") == true)
+    try cluster.nodes[0].sh("iptables -P FORWARD ACCEPT")
+    #expect(
+      try eventually(within: .seconds(60)) { try cluster.server.condition("node-a")?.first == "False" },
+      "\(agent.output)")
+  }
+
+  /// Also where links change all the time, which is when the node's addresses are looked for.
+  @Test func aChosenAddressThatNoLinkHasIsSaidOnce() throws {
+    let cluster = try KubeCluster(1)
+    try cluster.server.merge(
+      "node-a", ["metadata": ["annotations": ["flannel.alpha.coreos.com/node-public-ip": "192.0.2.99"]]])
+    let agent = try cluster.agent(0)
+    #expect(eventually { agent.output.contains("192.0.2.99 is chosen") }, "\(agent.output)")
+    for number in 1...10 {
+      try cluster.nodes[0].sh("ip address add 198.51.100.\(number)/24 dev eth0; sleep 0.1")
+    }
+    #expect(agent.output.split(separator: "192.0.2.99 is chosen").count == 2, "\(agent.output)")
   }
 
   @Test func theConditionIsLeftAloneWhereItIsNotAskedFor() throws {

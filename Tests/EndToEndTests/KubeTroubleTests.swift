@@ -28,6 +28,12 @@ struct KubeTroubleTests {
         KubeCluster.node("node-c", podCIDRs: ["10.244.3.0/24"], addresses: ["192.0.2.13"]))
     }
 
+    /// How often an agent's threads have gone to sleep so far.
+    func contextSwitches(_ agent: RunningProgram) throws -> Int {
+      let lines = try node.sh("grep -h ^voluntary_ctxt_switches /proc/\(agent.processID)/task/*/status")
+      return lines.split(separator: "\n").compactMap { $0.split(separator: "\t").last.flatMap { Int($0) } }.reduce(0, +)
+    }
+
     /// Another node comes.
     func add(_ number: Int) throws {
       try server.put(
@@ -92,6 +98,18 @@ struct KubeTroubleTests {
     #expect(!fixture.agent.output.contains("can't be read"), "\(fixture.agent.output)")
   }
 
+  /// Whoever may not watch at the moment, or is too early, is not helped by a list.
+  @Test(arguments: [("429", 0), ("422", 1)])
+  func aWatchThatIsRefusedIsBegunWithANewListWhereThatHelps(_ status: String, _ more: Int) throws {
+    let fixture = try Fixture()
+    let lists = try fixture.server.count("list")
+    try fixture.server.fail("watch", status, times: 4)
+    try fixture.server.order(["do": "drop"])
+    try fixture.add(4)
+    try fixture.expectRoutes(4, within: .seconds(40))
+    #expect(try fixture.server.count("list") == lists + more, "\(fixture.agent.output)")
+  }
+
   @Test func aListThatIsTooOldHalfWayIsBegunAnew() throws {
     let cluster = try KubeCluster(1)
     try Fixture.fill(cluster)
@@ -133,6 +151,10 @@ struct KubeTroubleTests {
     fixture.agent.stop()
     let second = try fixture.cluster.agent(0)
     #expect(eventually { second.output.contains("can't be read") }, "\(second.output)")
+    // Longer than it takes to tell a cluster that something is wrong; and nobody looks for the end of it all the time.
+    let switches = try fixture.contextSwitches(second)
+    MonotonicTime.sleep(.seconds(12))
+    #expect(try fixture.contextSwitches(second) - switches < 2000)
     #expect(try fixture.node.podRoutes() == Fixture.routes && fixture.node.subnetOfLease() == "10.244.1.0/24")
     try fixture.server.start()
     try fixture.add(4)
@@ -191,6 +213,14 @@ struct KubeTroubleTests {
     #expect(
       eventually { agent.output.contains("its role must allow the verb patch on the resource nodes/status") },
       "\(agent.output)")
+    // Not at once whenever something changes.
+    let before = try cluster.server.count("patch")
+    for number in 1...60 {
+      try cluster.server.merge(
+        "node-b",
+        ["metadata": ["annotations": ["flannel.alpha.coreos.com/public-ip": .string("192.0.2.\(20 + number)")]]])
+    }
+    #expect(try cluster.nodes[0].podRoutes().count == 2 && cluster.server.count("patch") - before < 25)
     let errors = try cluster.status(0)["errors"]?.array?.compactMap(\.string) ?? []
     #expect(errors.contains { $0.contains("patch nodes/status") }, "\(errors)")
     try cluster.server.order(["do": "allow"])

@@ -57,20 +57,28 @@ struct ManifestTests {
 
   @Test func itMayDoThisAndNoMore() throws {
     let rules = try #require(try object("ClusterRole")["rules"]?.array)
-    let allowed = try rules.map { rule in
-      try texts(value(try #require(rule.object), "apiGroups")) + texts(value(try #require(rule.object), "resources"))
-        + texts(value(try #require(rule.object), "verbs"))
+    let allowed = try rules.flatMap { rule in
+      let rule = try #require(rule.object)
+      #expect(rule["apiGroups"] == [""])
+      let resources = try texts(value(rule, "resources"))
+      return try texts(value(rule, "verbs")).flatMap { verb in resources.map { "\(verb) \($0)" } }
     }
-    #expect(allowed == [["", "nodes", "get", "list", "watch"], ["", "nodes/status", "patch"]])
+    #expect(allowed.count == KubeServer.role.count && Set(allowed) == KubeServer.role)
     let agent = try #require(try value(object("DaemonSet"), "spec/template/spec/containers/0").object)
     #expect(try texts(value(agent, "securityContext/capabilities/drop")) == ["ALL"])
-    #expect(try texts(value(agent, "securityContext/capabilities/add")) == ["NET_ADMIN"])
+    #expect(try texts(value(agent, "securityContext/capabilities/add")) == ["NET_ADMIN", "DAC_OVERRIDE"])
     #expect(try value(agent, "securityContext/privileged") == false)
+    let uninstall = try #require(try Self.objects(of: "uninstall.yaml").first { $0["kind"] == "DaemonSet" })
+    let clean = try #require(try value(uninstall, "spec/template/spec/initContainers/0").object)
+    #expect(
+      try value(clean, "securityContext/capabilities") == value(agent, "securityContext/capabilities"))
   }
 
   @Test func theConfigurationsAreSound() throws {
     let list = try #require(try value(object("ConfigMap"), "data/cni-conf.json").string)
     let conflist = try #require(try JSONValue(parsing: Array(list.utf8)).object)
+    // What every runtime and every portmap knows.
+    #expect(conflist["cniVersion"] == "0.3.1" && conflist["cniVersions"] == nil)
     // The plugin answers to it as a runtime sends it: without a lease it says what is missing, code 50.
     var plugin = try #require(try value(conflist, "plugins/0").object)
     plugin["name"] = conflist["name"]

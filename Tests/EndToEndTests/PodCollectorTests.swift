@@ -73,7 +73,7 @@ struct PodCollectorTests {
     try KubeCluster.write(try PodCollectorTests.conflist.text(), to: node, "/etc/causeway/podnet.conflist")
     try node.sh(
       """
-      mkdir -p /run/causeway/attachments /opt/helper && cp \(Binaries.hostgw) /opt/helper/
+      mkdir -p /run/causeway/attachments /run/netns /opt/helper && cp \(Binaries.hostgw) /opt/helper/
       cat >/run/causeway/attachments/podnet:x:eth0 <<'E'
       {"network":"podnet","containerID":"x","ifname":"eth0","netns":"/run/netns/x","device":4,"inode":1,
        "hostLink":"veth1","mac":"","addresses":[],"dataDir":"","ipMasq":false,"macspoofchk":false}

@@ -174,6 +174,8 @@ class API(http.server.BaseHTTPRequestHandler):
             return self.status(403, what)
         if fault == "500":
             return self.status(500, "etcdserver: request timed out")
+        if fault in ("422", "429"):
+            return self.status(int(fault), "not so")
         if fault == "410":
             return self.status(410, "The provided continue parameter is too old")
         if fault == "html":
