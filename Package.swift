@@ -111,7 +111,10 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "NodeStoresTests",
-      dependencies: ["NodeStores", "NodeRoutes", "Lease", "JSON", "Addresses", "Linux", "TestSupport"],
+      dependencies: [
+        "NodeStores", "NodeRoutes", "Lease", "JSON", "Addresses", "Linux", "TestSupport",
+        .product(name: "Logging", package: "swift-log"),
+      ],
       swiftSettings: settings),
     .testTarget(
       name: "causeway-hostgwTests",

@@ -46,6 +46,10 @@ struct EtcdAccessTests {
     let reader = try cluster.agent(0, "--etcd-username", "flannel", "--etcd-password", "canal")
     #expect(eventually { reader.output.contains("permission denied") }, "\(reader.output)")
     #expect(reader.isRunning)
+    // It goes on trying with the one lease that it has been granted.
+    let (grants, tries) = (try etcd.calls("LeaseGrant"), try etcd.calls("Txn"))
+    #expect(try eventually(within: .seconds(60)) { try etcd.calls("Txn") >= tries + 3 }, "\(reader.output)")
+    #expect(try etcd.calls("LeaseGrant") == grants)
   }
 
   /// Authority, server and clients, one of them with a certificate that has run out.

@@ -109,7 +109,10 @@ struct EtcdLeaseTests {
       try eventually {
         try cluster.etcd.leases().count { $0.key.hasPrefix(keyName(subnet) + "&") } == 2
       }, "\(agent.output)")
-    let isThere: (String) throws -> Bool = { try cluster.nodes[1].podRoutes().contains("\($0) via 2001:db8::11") }
+    var address = "2001:db8::11"
+    func isThere(_ subnet: String) throws -> Bool {
+      try cluster.nodes[1].podRoutes().contains("\(subnet) via \(address)")
+    }
     let new = try #require(
       try cluster.etcd.leases().map(\.key).first { $0.hasPrefix(keyName(subnet) + "&fd00:10:20") && $0 != key })
     let newSubnet = String(new.split(separator: "&")[1].replacing("-64", with: "/64"))
@@ -119,6 +122,11 @@ struct EtcdLeaseTests {
         try cluster.nodes[0].sh("cat /run/causeway/subnet.env").contains(newSubnet.replacing("/64", with: "1/64"))
       }, "\(agent.output)")
     #expect(try cluster.nodes[0].subnetOfLease() == subnet)
+    // Both follow the node to another address.
+    address = "2001:db8::51"
+    try cluster.nodes[0].sh("ip addr add \(address)/64 dev eth0 nodad && ip addr del 2001:db8::11/64 dev eth0")
+    #expect(try eventually(within: .seconds(30)) { try isThere(old) && isThere(newSubnet) }, "\(agent.output)")
+    #expect(try !cluster.nodes[0].podRoutes().contains { $0.hasPrefix(old) }, "\(agent.output)")
     // The pod goes, and the old one with it.
     try cluster.nodes[0].sh("rm /var/lib/elsewhere/other/\(pod) && ip link add wake type bridge")
     #expect(

@@ -141,6 +141,37 @@ import Testing
     #expect(found.map(\.name) == ["192.0.2.3"])
   }
 
+  @Test func recordsThatThisNodeHasBesidesAreNoneOfTheOthers() throws {
+    let own = Node(name: "192.0.2.1", publicIP: IPAddress("192.0.2.1"), subnet: IPPrefix("10.244.2.0/24"))
+    // The first tells the address that the node had before.
+    let state = state([
+      keyValue("/p/subnets/10.244.1.0-24", value("192.0.2.77")),
+      keyValue("/p/subnets/10.244.2.0-24", value("192.0.2.1")),
+    ])
+    let config = try state.config.get()
+    #expect(state.snapshot(config, own: own, retiring: ["10.244.1.0-24": 7]).nodes.isEmpty)
+    // Another node has claimed it meanwhile.
+    #expect(state.snapshot(config, own: own, retiring: ["10.244.1.0-24": 8]).nodes.map(\.name) == ["192.0.2.77"])
+  }
+
+  /// A reading that was on its way while we wrote shows what was before, though it ends later.
+  @Test func whatWasReadBeforeAWritingIsNotBuiltOn() throws {
+    var content = EtcdContent()
+    (content.readsBegun, content.read, content.state) = (1, 1, state([]))
+    // The second reading has begun when we write at revision 101.
+    content.readsBegun = 2
+    let writing = EtcdWriting(revision: 101, readsBegun: content.readsBegun)
+    #expect(content.isBefore(writing))
+    content.read = 2
+    #expect(content.isBefore(writing))
+    var later = content
+    later.state?.apply(answer(101, []))
+    #expect(!later.isBefore(writing))
+    // One that began after it is believed: the store was set back.
+    (content.readsBegun, content.read) = (3, 3)
+    #expect(!content.isBefore(writing))
+  }
+
   @Test func noConfigIsNoEmptyCluster() throws {
     var state = state([keyValue("/p/subnets/10.244.1.0-24", value("192.0.2.1"))], conf: nil)
     #expect(throws: EtcdError.noConfig(key: "/p/config")) { try state.config.get() }

@@ -161,6 +161,18 @@ import Testing
     #expect(next(try plan(others)) == .create(try key("10.244.4.0-24")))
   }
 
+  @Test func aKeyThatNoNodeCanHaveTakesNothing() throws {
+    let bad = record("10.244.0.1-16&fd00:10:244::1-48", of: "192.0.2.9", ipv6: "2001:db8::9", created: 1)
+    #expect(bad.key?.problem != nil)
+    let others = (1...3).map { record("10.244.\($0).0-24", of: "192.0.2.\(100 + $0)") }
+    #expect(next(try plan(others + [bad])) == .create(try key("10.244.4.0-24")))
+    // Nor does it take away what a node has already.
+    let mine = record("10.244.2.0-24&fd00:10:244:2::-64", of: "192.0.2.1", ipv6: "2001:db8::1", created: 8)
+    let held = try plan([bad, mine], ["192.0.2.1", "2001:db8::1"], held: mine, conf: LeasePlanTests.dual)
+    #expect(next(held) == .hold(mine))
+    for subnet in try #require(mine.key).subnets { #expect(held.ownership.holder(of: subnet) == nil) }
+  }
+
   @Test func choicesSpreadOverAllThatIsFree() throws {
     var generator = Seeded(state: 9)
     let plan = try plan([record("10.244.7.0-24", of: "192.0.2.9")], conf: #""SubnetLen": 24"#)
@@ -242,6 +254,22 @@ import Testing
     #expect(free[0] == IPPrefix("fd01::/64") && free[free.count - 1] == range.last && free[free.count] == nil)
     var generator = Seeded(state: 2)
     for _ in 0..<100 { #expect(free.contains(try #require(free.random(&generator)))) }
+  }
+
+  @Test func aRangeOfMoreThanCanBeCounted() throws {
+    let conf = #"{"Network":"10.0.0.0/8","EnableIPv6":true,"IPv6Network":"fd00:1::/48","IPv6SubnetLen":112}"#
+    let range = try #require(try config(conf).allocation.ipv6)
+    #expect(range.count == .max)
+    func free(_ taken: String...) -> FreeSubnets { FreeSubnets(range, taken: taken.compactMap { IPPrefix($0) }) }
+    var generator = Seeded(state: 4)
+    // All of it, as much as can be counted, half of that.
+    for wide in [free("fd00:1::/48"), free("fd00:1::/49")] {
+      #expect(wide.count == 0 && wide.random(&generator) == nil && wide[.max] == nil)
+    }
+    let half = free("fd00:1::/50", "fd00:1:0:ffff:ffff:ffff:ffff:0/112")
+    #expect(half.count == range.count / 2)
+    for _ in 0..<100 { #expect(half.contains(try #require(half.random(&generator)))) }
+    #expect(half[.max] == nil)
   }
 
   private func key(_ text: String) throws -> EtcdSubnetKey { try #require(EtcdSubnetKey(parsing: text)) }
