@@ -13,17 +13,14 @@ package struct Offshoot: ~Copyable {
   ///
   /// - Parameter kept: descriptors that the copy keeps open until its end.
   package init(keeping kept: [Int32], _ body: () -> UInt8) throws(SystemError) {
-    var ends: [Int32] = [-1, -1]
-    _ = try retryingOnInterrupt("make", "a pipe") { unsafe clinux_pipe(&ends) }
-    let reader = OwnedDescriptor(owning: ends[0])
-    let writer = OwnedDescriptor(owning: ends[1])
+    let pipe = try Pipe()
     let process = try retryingOnInterrupt("copy", "this process") { clinux_fork() }
     if process == 0 {
-      Offshoot.closeAll(but: (kept + [writer.number]).sorted())
+      Offshoot.closeAll(but: (kept + [pipe.writer.number]).sorted())
       _exit(Int32(body()))
     }
     self.process = process
-    ending = reader
+    ending = pipe.takeReader()
   }
 
   private static func closeAll(but kept: [Int32]) {

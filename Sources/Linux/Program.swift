@@ -21,8 +21,8 @@ package enum Program {
   ) throws(SystemError) -> Outcome {
     // It may leave its input unread.
     CurrentProcess.ignoreBrokenPipes()
-    let stdin = try pipe()
-    let stdout = try pipe()
+    let stdin = try Pipe()
+    let stdout = try Pipe()
     let process = try spawn(
       path, arguments, environment, stdin: stdin.reader.number, stdout: stdout.writer.number, collectsErrors)
     let deadline = MonotonicTime.now + limit
@@ -51,22 +51,6 @@ package enum Program {
       MonotonicTime.sleep(pause)
       pause = min(pause * 3 / 2, .milliseconds(10))
     }
-  }
-
-  private struct Pipe: ~Copyable {
-    let reader: OwnedDescriptor
-    let writer: OwnedDescriptor
-
-    /// Keeps the writing end and closes the other.
-    consuming func takeWriter() -> OwnedDescriptor { writer }
-    /// Keeps the reading end and closes the other.
-    consuming func takeReader() -> OwnedDescriptor { reader }
-  }
-
-  private static func pipe() throws(SystemError) -> Pipe {
-    var ends: [Int32] = [-1, -1]
-    _ = try retryingOnInterrupt("make", "a pipe") { unsafe clinux_pipe(&ends) }
-    return Pipe(reader: OwnedDescriptor(owning: ends[0]), writer: OwnedDescriptor(owning: ends[1]))
   }
 
   private static func spawn(

@@ -46,7 +46,9 @@ extension RouteSocket {
     of index: Int32, _ events: inout NetlinkSocket, until end: Int32
   ) throws(NetlinkError) -> Bool {
     do throws(NetlinkError) {
-      while let notifications = try events.notifications(orReadable: end) {
+      while true {
+        let notifications = try events.notifications(orReadable: end)
+        if notifications.isEmpty { return false }
         for notification in notifications where notification.type == RouteMessage.deleteLink {
           let (header, _) = try notification.body(ifinfomsg.self)
           // A bridge's port is told of on its own (AF_BRIDGE), before the link itself.
@@ -56,8 +58,8 @@ extension RouteSocket {
     } catch {
       // What was lost may have been it: the copy's end says so too.
       guard error.errno == ENOBUFS else { throw error }
+      return false
     }
-    return false
   }
 
   private static func exitCode(_ offshoot: consuming Offshoot) throws(NetlinkError) -> UInt8? {

@@ -278,29 +278,23 @@ package struct NetlinkSocket: ~Copyable, Sendable {
     }
   }
 
-  /// Waits at most `limit` for notifications; empty when none came. ENOBUFS says that some were lost.
-  package mutating func notifications(waitingAtMost limit: Duration) throws(NetlinkError) -> [NetlinkReply] {
-    let milliseconds = limit.components.seconds * 1000 + limit.components.attoseconds / 1_000_000_000_000_000
-    var wait = pollfd(fd: descriptor.number, events: Int16(POLLIN), revents: 0)
+  /// Waits at most `limit`, without one for ever, for notifications; empty where none came in time or before `other`, a
+  /// descriptor, could be read. ENOBUFS says that some were lost.
+  package mutating func notifications(
+    waitingAtMost limit: Duration? = nil, orReadable other: Int32? = nil
+  ) throws(NetlinkError) -> [NetlinkReply] {
+    let milliseconds = limit.map {
+      $0.components.seconds * 1000 + $0.components.attoseconds / 1_000_000_000_000_000
+    }
+    // poll(2) passes a negative number by.
+    var waits = [descriptor.number, other ?? -1].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
     do throws(SystemError) {
-      let ready = try retryingOnInterrupt("wait for", "netlink notifications") {
-        unsafe poll(&wait, 1, Int32(clamping: milliseconds))
+      _ = try retryingOnInterrupt("wait for", "netlink notifications") {
+        unsafe poll(&waits, 2, Int32(clamping: milliseconds ?? -1))
       }
-      if ready == 0 { return [] }
     } catch {
       throw .socket(error)
     }
-    return try receive("read netlink notifications")
-  }
-
-  /// Waits for notifications; `nil` where `other` can be read first. ENOBUFS says that some were lost.
-  mutating func notifications(orReadable other: Int32) throws(NetlinkError) -> [NetlinkReply]? {
-    var waits = [descriptor.number, other].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
-    do throws(SystemError) {
-      _ = try retryingOnInterrupt("wait for", "netlink notifications") { unsafe poll(&waits, 2, -1) }
-    } catch {
-      throw .socket(error)
-    }
-    return waits[0].revents == 0 ? nil : try receive("read netlink notifications")
+    return waits[0].revents == 0 ? [] : try receive("read netlink notifications")
   }
 }

@@ -19,13 +19,13 @@ package struct PublishedLease: Sendable, Equatable {
   /// Where the agent writes which leases it holds in a store that gives them.
   package var leasesInStore: String { "\(leaseCopy).etcd" }
 
-  /// The last lease, after a reboot that of the copy; `nil` where there is none that can be used.
-  package func read() -> SubnetLease? {
-    for file in [subnetFile, leaseCopy] {
-      if let lease = (try? SubnetLease.read(file)) ?? nil { return lease }
-    }
-    return nil
+  /// What can be used of `subnet.env` and of the copy, in this order; each is read when it is asked for.
+  package var leases: some Sequence<SubnetLease> {
+    [subnetFile, leaseCopy].lazy.compactMap { (try? SubnetLease.read($0)) ?? nil }
   }
+
+  /// The last lease, after a reboot that of the copy; `nil` where there is none that can be used.
+  package func read() -> SubnetLease? { leases.first { _ in true } }
 
   /// Takes the lease away from new pods: its subnets are another node's.
   package func withdraw() throws(SystemError) {

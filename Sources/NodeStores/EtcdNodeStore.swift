@@ -1,15 +1,10 @@
-package import Addresses
+internal import Addresses
 internal import Lease
 package import Logging
 package import NodeRoutes
 
 /// The nodes of flannel's layout in etcd, followed by a watch.
 package struct EtcdNodeStore: NodeStore {
-  /// Finds the addresses by which other nodes reach this one, given those that are in use.
-  package typealias OwnAddresses =
-    @Sendable (_ families: [IPFamily], _ networks: [IPPrefix], _ present: [IPAddress])
-    async throws -> [IPAddress]
-
   private let client: EtcdClient
   private let view: EtcdView
   private let ownAddresses: OwnAddresses
@@ -34,7 +29,7 @@ package struct EtcdNodeStore: NodeStore {
     let state = EtcdState(try await client.list(), client.layout)
     let config = try state.config.get()
     let networks = config.netConf.networks
-    let addresses = try await ownAddresses(config.netConf.families, networks, [])
+    let addresses = try await ownAddresses([], config.netConf.families, networks, [])
     var own = Node(name: addresses.first?.description ?? "", addresses: addresses)
     for record in state.records.sorted where record.belongs(to: addresses) && record.problem == nil {
       for subnet in IPFamily.allCases.compactMap(record.subnet) { own.setSubnet(subnet) }

@@ -25,12 +25,6 @@ package struct KubeNodeSettings: Sendable {
 /// Takes this node's subnets from its node in Kubernetes, and tells there by which addresses others reach it and whether
 /// its network is up.
 package actor KubeNodeKeeper: NodeKeeper {
-  /// Finds the addresses by which other nodes reach this one: of each family the first of the wishes that a link holds,
-  /// unless the command line says otherwise.
-  package typealias OwnAddresses =
-    @Sendable (_ wishes: [IPAddress], _ families: [IPFamily], _ networks: [IPPrefix], _ present: [IPAddress])
-    async throws -> [IPAddress]
-
   private let client: KubeClient
   private let view: KubeView
   private let settings: KubeNodeSettings
@@ -42,13 +36,10 @@ package actor KubeNodeKeeper: NodeKeeper {
   nonisolated private let mayHaveMoved = Atomic(true)
   nonisolated private let network = Mutex<NetworkReport?>(nil)
 
-  private var addresses: [IPAddress] = []
+  private var looks = AddressLooks()
+  private var addresses: [IPAddress] { looks.addresses }
   /// What the addresses were chosen by.
   private var wishes: [IPAddress] = []
-  /// When the addresses may be looked at again.
-  private var nextLook = Duration.zero
-  /// Whether they were to be looked at before that.
-  private var isLookPostponed = false
   /// Chosen by annotations though no link has them; said once.
   private var unusable: [IPAddress] = []
   /// What was written last: the view may not show it yet.
@@ -114,7 +105,7 @@ package actor KubeNodeKeeper: NodeKeeper {
   /// Wakes when there is something to do again.
   private func setTimer(_ pause: Duration?) {
     timer?.cancel()
-    let looking = isLookPostponed ? max(nextLook - MonotonicTime.now, .milliseconds(1)) : nil
+    let looking = looks.postponed.map { max($0 - MonotonicTime.now, .milliseconds(1)) }
     guard let next = [pause, looking].compactMap({ $0 }).min() else { return }
     timer = Task { [wakeUp] in
       try await Task.sleep(for: next)
@@ -124,7 +115,7 @@ package actor KubeNodeKeeper: NodeKeeper {
 
   /// Looks at what is, does what must be done, and returns how soon to look again, where that is necessary.
   private func pass() async throws -> Duration? {
-    isLookPostponed = false
+    looks.forgetPostponed()
     switch view.content.usable {
     case nil: return nil
     case .failure(let error):
@@ -147,23 +138,13 @@ package actor KubeNodeKeeper: NodeKeeper {
     // What people have chosen, then what kubelet has.
     let wishes = own.chosen + own.internalIPs
     if wishes != self.wishes { mayHaveMoved.store(true, ordering: .relaxed) }
-    // Pods that come and go bring notifications without end.
-    let now = MonotonicTime.now
-    guard addresses.isEmpty || now >= nextLook else {
-      isLookPostponed = mayHaveMoved.load(ordering: .relaxed)
-      return
-    }
-    guard mayHaveMoved.exchange(false, ordering: .relaxed) || addresses.isEmpty else { return }
-    nextLook = now + .milliseconds(50)
+    guard looks.begin(mayHaveMoved) else { return }
     self.wishes = wishes
+    let areFirst = addresses.isEmpty
     do {
-      let found = try await ownAddresses(wishes, netConf.families, netConf.networks, addresses)
-      // A family that is gone for the moment keeps the address that others know.
-      let kept = addresses.filter { address in !found.contains { $0.family == address.family } }
-      let present = (found + kept).sorted()
-      if !addresses.isEmpty, present != addresses { client.reconnect() }
-      addresses = present
-      let unusable = own.chosen.filter { !present.contains($0) }
+      let areOthers = looks.take(try await ownAddresses(wishes, netConf.families, netConf.networks, addresses))
+      if areOthers, !areFirst { client.reconnect() }
+      let unusable = own.chosen.filter { !addresses.contains($0) }
       for address in unusable where !self.unusable.contains(address) {
         logger.warning(
           "\(address) is chosen by an annotation of this node, but it is not used: no link that may be has it")

@@ -8,14 +8,14 @@ package struct KubeNodeStore: NodeStore {
   private let client: KubeClient
   private let view: KubeView
   private let configFile: String
-  private let ownAddresses: KubeNodeKeeper.OwnAddresses
+  private let ownAddresses: OwnAddresses
   private let conditions: AgentConditions
   private let logger: Logger
 
   /// - Parameter configFile: the cluster's `net-conf.json`.
   package init(
     _ client: KubeClient, _ view: KubeView, configFile: String,
-    ownAddresses: @escaping KubeNodeKeeper.OwnAddresses, conditions: AgentConditions, logger: Logger
+    ownAddresses: @escaping OwnAddresses, conditions: AgentConditions, logger: Logger
   ) {
     self.client = client
     self.view = view

@@ -34,7 +34,7 @@ package actor LeaseKeeper: NodeKeeper {
   let settings: LeaseSettings
   let conditions: AgentConditions
   let logger: Logger
-  private let ownAddresses: EtcdNodeStore.OwnAddresses
+  private let ownAddresses: OwnAddresses
   private let wakeUps: AsyncStream<Void>
   nonisolated private let wakeUp: AsyncStream<Void>.Continuation
   nonisolated private let mayHaveMoved = Atomic(true)
@@ -53,7 +53,8 @@ package actor LeaseKeeper: NodeKeeper {
   /// Records of which it was told that they are left alone.
   var leftAlone: Set<String> = []
   let memory: LeaseMemory
-  var addresses: [IPAddress] = []
+  var looks = AddressLooks()
+  var addresses: [IPAddress] { looks.addresses }
   /// Why the lease lacks IPv6.
   var shortage: String?
   /// A lease that was granted and not used.
@@ -62,10 +63,6 @@ package actor LeaseKeeper: NodeKeeper {
   var written: EtcdWriting?
   /// Subnets that others have got since the view's revision.
   var refused: (revision: Int64, subnets: Set<IPPrefix>) = (0, [])
-  /// When the addresses may be looked at again.
-  private var nextLook = Duration.zero
-  /// Whether the last pass would have looked at them before that.
-  private var isLookPostponed = false
   /// After a failure: when etcd may be written again, whatever else there is to do.
   private var notBefore = Duration.zero
   private var backOff = BackOff()
@@ -74,7 +71,7 @@ package actor LeaseKeeper: NodeKeeper {
 
   package init(
     _ client: EtcdClient, _ view: EtcdView, _ settings: LeaseSettings,
-    ownAddresses: @escaping EtcdNodeStore.OwnAddresses, conditions: AgentConditions, logger: Logger
+    ownAddresses: @escaping OwnAddresses, conditions: AgentConditions, logger: Logger
   ) {
     self.client = client
     self.view = view
@@ -144,7 +141,7 @@ package actor LeaseKeeper: NodeKeeper {
     times += vacant.values.map { $0 + LeaseKeeper.vacancy }
     times = times.filter { $0 > now } + (retiring.isEmpty ? [] : [now + .seconds(30)])
     // What has become due while the pass was going on.
-    if isLookPostponed { times.append(max(nextLook, now)) }
+    if let due = looks.postponed { times.append(max(due, now)) }
     if notBefore > .zero { times.append(max(notBefore, now)) }
     if let renewal = held?.renewal { times.append(max(renewal, now)) }
     return times.min()
@@ -152,7 +149,7 @@ package actor LeaseKeeper: NodeKeeper {
 
   /// Looks at what is, and does what must be done; false where that must wait.
   func pass() async throws -> Bool {
-    isLookPostponed = false
+    looks.forgetPostponed()
     if notBefore <= MonotonicTime.now { notBefore = .zero }
     try await renew()
     let content = view.content
@@ -172,23 +169,12 @@ package actor LeaseKeeper: NodeKeeper {
   }
 
   private func findAddresses(_ config: EtcdConfig) async throws {
-    // Pods that come and go bring notifications without end.
-    let now = MonotonicTime.now
-    guard addresses.isEmpty || now >= nextLook else {
-      isLookPostponed = mayHaveMoved.load(ordering: .relaxed)
-      return
-    }
-    guard mayHaveMoved.exchange(false, ordering: .relaxed) || addresses.isEmpty else { return }
-    nextLook = now + .milliseconds(50)
+    guard looks.begin(mayHaveMoved) else { return }
+    let areFirst = addresses.isEmpty
     do {
       let netConf = config.netConf
-      let found = try await ownAddresses(netConf.families, netConf.networks, addresses)
-      // A family that is gone for the moment keeps the address that others know.
-      let kept = addresses.filter { address in !found.contains { $0.family == address.family } }
-      let present = (found + kept).sorted()
-      guard present != addresses else { return }
-      if !addresses.isEmpty { client.reconnect() }
-      addresses = present
+      guard looks.take(try await ownAddresses([], netConf.families, netConf.networks, addresses)) else { return }
+      if !areFirst { client.reconnect() }
       // What failed may have failed for want of them.
       notBefore = .zero
     } catch {
@@ -201,11 +187,13 @@ package actor LeaseKeeper: NodeKeeper {
   private func settle(_ state: EtcdState, _ config: EtcdConfig) async throws {
     var generator = SystemRandomNumberGenerator()
     for attempt in 0..<32 {
-      if let held, !ownership(state).own.contains(where: { $0.name == held.name }) {
+      var ownership = ownership(state)
+      if let held, !ownership.own.contains(where: { $0.name == held.name }) {
         lost("etcd no longer has \(held.key.text) as this node's")
         forget(held)
+        ownership = self.ownership(state)
       }
-      let plan = LeasePlan(ownership: ownership(state), network: config, refused: refused.subnets)
+      let plan = LeasePlan(ownership: ownership, network: config, refused: refused.subnets)
       switch plan.next(&generator) {
       case .hold(let record):
         if try await hold(record, plan) { try await tendOthers(record, plan) }
@@ -241,9 +229,7 @@ package actor LeaseKeeper: NodeKeeper {
 
   /// What the node had, the latest first.
   func priorSubnets() -> [IPPrefix] {
-    let files = [settings.files.subnetFile, settings.files.leaseCopy]
-    return (held?.subnets ?? []) + earlier
-      + files.flatMap { file in ((try? SubnetLease.read(file)) ?? nil)?.subnets.map(\.network) ?? [] }
+    (held?.subnets ?? []) + earlier + settings.files.leases.flatMap { $0.subnets.map(\.network) }
   }
 
   /// Holds it no more, but knows it again.

@@ -12,8 +12,9 @@ package struct HeldAddresses: Sendable {
 
   /// Each once, in order, of whatever network.
   package func all() throws -> [IPAddress] {
-    var held = try state.records.all().flatMap(\.addresses)
-    for directory in try state.dataDirectories() {
+    let records = try state.records.all()
+    var held = records.flatMap(\.addresses)
+    for directory in records.dataDirectories {
       for network in try Files.names(in: directory) {
         guard try Files.identity("\(directory)/\(network)")?.isDirectory == true else { continue }
         held += try LeaseDirectory(network, dataDirectory: directory, state.path, isFromLease: false).addresses()
@@ -33,11 +34,11 @@ package struct HeldAddresses: Sendable {
   }
 }
 
-extension StateDirectory {
+extension [AttachmentRecord] {
   /// Where leases may lie: the usual place, and whatever else attachments of this boot were configured with.
-  func dataDirectories() throws(SystemError) -> [String] {
+  var dataDirectories: [String] {
     var directories = [AddressConfiguration.defaultDataDirectory]
-    for record in try records.all() where !record.dataDirectory.isEmpty {
+    for record in self where !record.dataDirectory.isEmpty {
       if !directories.contains(record.dataDirectory) { directories.append(record.dataDirectory) }
     }
     return directories

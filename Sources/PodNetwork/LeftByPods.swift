@@ -28,7 +28,7 @@ package struct LeftByPods: Sendable {
     try Masquerade.removeTable(&netfilter)
     try SpoofGuard.removeTable(&netfilter)
     var count = 0
-    for directory in try state.dataDirectories() {
+    for directory in try state.records.all().dataDirectories {
       for network in try Files.names(in: directory) where !network.hasPrefix(".") {
         let leases = LeaseDirectory(network, dataDirectory: directory, state.path, isFromLease: false)
         // What only host-local has worked on is not the plugin's.

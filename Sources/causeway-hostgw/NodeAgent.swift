@@ -41,6 +41,12 @@ struct NodeAgent: Sendable {
     reconciler = Reconciler(selection: selection, files: files, switches: options.rules.routeSwitches)
     interface = selection.interface
     pods = HeldAddresses(stateDirectory: options.stateDir)
+    let addresses: OwnAddresses = { wishes, families, networks, present in
+      try await onThread {
+        try InterfaceChoice.addresses(
+          families, selection.interface, wishes: wishes, clusterNetworks: networks, present: present)
+      }
+    }
     switch options.store {
     case .file:
       store = FileNodeStore(path: options.nodesFile)
@@ -50,12 +56,6 @@ struct NodeAgent: Sendable {
       try options.etcd.validateTogether()
       let client = EtcdClient(options.etcd.access)
       let view = EtcdView()
-      let addresses: EtcdNodeStore.OwnAddresses = { families, networks, present in
-        try await onThread {
-          try InterfaceChoice.addresses(
-            families, selection.interface, clusterNetworks: networks, present: present)
-        }
-      }
       store = EtcdNodeStore(client, view, ownAddresses: addresses, conditions: conditions, logger: log.logger)
       let settings = LeaseSettings(
         ttl: options.etcd.subnetLeaseTTL, renewMargin: .seconds(options.etcd.subnetLeaseRenewMargin * 60),
@@ -65,18 +65,12 @@ struct NodeAgent: Sendable {
       reportNetwork = nil
     case .kubernetes:
       // Kubelet's names are in lower case.
-      let name = selection.name ?? NodeAgent.given(CurrentProcess.environment("NODE_NAME"))
+      let name =
+        selection.name ?? NodeAgent.given(CurrentProcess.environment("NODE_NAME")) ?? selection.hostName.lowercased()
       let kubernetes = options.kubernetes
       let client = KubeClient(
-        kubernetes.access, annotationPrefix: kubernetes.kubeAnnotationPrefix,
-        ownName: name ?? selection.hostName.lowercased())
-      let view = KubeView(ownName: name ?? selection.hostName.lowercased())
-      let addresses: KubeNodeKeeper.OwnAddresses = { wishes, families, networks, present in
-        try await onThread {
-          try InterfaceChoice.addresses(
-            families, selection.interface, wishes: wishes, clusterNetworks: networks, present: present)
-        }
-      }
+        kubernetes.access, annotationPrefix: kubernetes.kubeAnnotationPrefix, ownName: name)
+      let view = KubeView(ownName: name)
       store = KubeNodeStore(
         client, view, configFile: kubernetes.netConfigPath, ownAddresses: addresses, conditions: conditions,
         logger: log.logger)

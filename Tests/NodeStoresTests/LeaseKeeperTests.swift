@@ -23,7 +23,7 @@ import Testing
     keeper = LeaseKeeper(
       EtcdClient(EtcdAccess(endpoints: ["http://127.0.0.1:1"], prefix: "/p")), view,
       LeaseSettings(ttl: .seconds(60), renewMargin: .seconds(10), files: files) { _ in false },
-      ownAddresses: { _, _, present in present }, conditions: conditions, logger: Logger(label: "test"))
+      ownAddresses: { _, _, _, present in present }, conditions: conditions, logger: Logger(label: "test"))
   }
 
   private func lease(_ name: String, ttl: Duration, since start: Duration = MonotonicTime.now) throws -> HeldLease {
@@ -71,6 +71,6 @@ import Testing
 }
 
 extension LeaseKeeper {
-  fileprivate func has(addresses: [IPAddress]) { self.addresses = addresses }
+  fileprivate func has(addresses: [IPAddress]) { looks.addresses = addresses }
   fileprivate func holds(_ lease: HeldLease) { held = lease }
 }
