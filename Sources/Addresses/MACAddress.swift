@@ -4,9 +4,12 @@ package struct MACAddress: Sendable, Hashable, LosslessStringConvertible {
   package let bytes: [UInt8]
 
   /// `nil` unless there are six bytes.
-  package init?(bytes: some Sequence<UInt8>) {
-    let bytes = Array(bytes)
+  package init?(bytes: ArraySlice<UInt8>) {
     guard bytes.count == 6 else { return nil }
+    self.bytes = Array(bytes)
+  }
+
+  private init(_ bytes: [UInt8]) {
     self.bytes = bytes
   }
 
@@ -34,11 +37,24 @@ package struct MACAddress: Sendable, Hashable, LosslessStringConvertible {
     }
   }
 
+  /// The MAC that an interface with this address alone may have for ever: locally administered, and with the address to
+  /// be read in it where that is IPv4 (`0a:58:0a:f4:01:05` of 10.244.1.5).
+  package init(of address: IPAddress) {
+    guard address.family == .v4 else {
+      self.init(localBits: stableHash(address.bytes))
+      return
+    }
+    self.init([0x0A, 0x58] + address.bytes)
+  }
+
   /// Whether the address names one station: the group bit is clear.
   package var isUnicast: Bool { bytes[0] & 1 == 0 }
 
   /// Lower-case pairs of digits with colons.
   package var description: String {
-    bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: ":")
+    // Not `joined`, as for IP addresses.
+    var text = ""
+    for byte in bytes { text += (text.isEmpty ? "" : ":") + (byte < 16 ? "0" : "") + String(byte, radix: 16) }
+    return text
   }
 }

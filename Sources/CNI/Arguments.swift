@@ -8,7 +8,7 @@ package struct Arguments: Sendable, Equatable {
   /// Reads the text. A trailing `;` is let pass: the reference refuses it, and nobody gains by that.
   ///
   /// Keys but those in `known` are an error unless `IgnoreUnknown` says otherwise.
-  package init(_ text: String, known: Set<String>) throws(CNIError) {
+  package init(_ text: String, known: [String]) throws(CNIError) {
     for pair in text.split(separator: ";") {
       let parts = pair.split(separator: "=", omittingEmptySubsequences: false)
       guard parts.count == 2, !parts[0].isEmpty else {

@@ -9,7 +9,7 @@ extension AttachmentResult {
     if version < SpecVersion(0, 3, 0) { return try oldJSON(version) }
     var object: JSONObject = ["cniVersion": .string(version.description)]
     if !interfaces.isEmpty {
-      object["interfaces"] = .array(interfaces.map { $0.json(withMTU: version >= SpecVersion(1, 1, 0)) })
+      object["interfaces"] = .array(interfaces.map { $0.json(withMTU: AttachmentResult.tellsMTU(version)) })
     }
     if !ips.isEmpty {
       object["ips"] = .array(ips.map { $0.json(withVersion: version < SpecVersion(1, 0, 0)) })
@@ -18,6 +18,9 @@ extension AttachmentResult {
     if version < SpecVersion(1, 0, 0) || !dns.isEmpty { object["dns"] = dns.json }
     return .object(object)
   }
+
+  /// Whether results of that version hold the MTU of interfaces.
+  package static func tellsMTU(_ version: SpecVersion) -> Bool { version >= SpecVersion(1, 1, 0) }
 
   private func oldJSON(_ version: SpecVersion) throws(CNIError) -> JSONValue {
     var object: JSONObject = ["cniVersion": .string(version.description)]

@@ -34,7 +34,7 @@ package struct Invocation: Sendable, Equatable {
     guard !command.isEmpty else {
       throw CNIError(.invalidEnvironment, "required env variables [CNI_COMMAND] missing")
     }
-    guard let verb = Verb(rawValue: command) else {
+    guard let verb = Verb.allCases.first(where: { $0.rawValue == command }) else {
       throw CNIError(.invalidEnvironment, "unknown CNI_COMMAND: \(command)")
     }
     self.verb = verb
@@ -42,7 +42,7 @@ package struct Invocation: Sendable, Equatable {
     namespacePath = value("CNI_NETNS")
     interfaceName = value("CNI_IFNAME")
     arguments = value("CNI_ARGS")
-    searchPath = value("CNI_PATH").split(separator: ":").map { String($0) }
+    searchPath = directories(value("CNI_PATH"))
     allowsOwnNamespace = ["true", "1"].contains(value("CNI_NETNS_OVERRIDE").lowercased())
 
     let isOfOnePod = verb == .add || verb == .check || verb == .delete
@@ -68,6 +68,11 @@ package struct Invocation: Sendable, Equatable {
         .invalidEnvironment, "required env variables [\(missing.joined(separator: ","))] missing")
     }
   }
+}
+
+/// The entries of a search path; in bytes, since a colon with a combining mark is a colon too.
+private func directories(_ path: String) -> [String] {
+  path.utf8.split(separator: UInt8(ascii: ":")).map { String(decoding: $0, as: UTF8.self) }
 }
 
 /// The rules for names that become parts of paths, link names and firewall rules.

@@ -19,6 +19,7 @@ struct Neighbours {
 
   /// Whether any of them holds the address; what the last reboot left over counts for nothing.
   func hold(_ address: IPAddress) -> Bool {
+    if networks.isEmpty { return false }
     let name = address.description
     return networks.contains { files, rule in
       do throws(SystemError) {

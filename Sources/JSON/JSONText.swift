@@ -13,6 +13,7 @@ extension JSONValue {
       throw .malformed(
         reason: "a NUL byte", line: before.count { $0 == UInt8(ascii: "\n") } + 1, column: end - lineStart + 1)
     }
+    JSONValue.seed
     var failure = json_error_t()
     // JSON_DECODE_ANY: a bare `null` or `3` is JSON; what is expected of the top level is the caller's rule.
     let tree = unsafe text.withUnsafeBytes { bytes in
@@ -27,6 +28,13 @@ extension JSONValue {
     defer { unsafe json_decref(tree) }
     unsafe self.init(tree)
   }
+
+  /// Gives libjansson the secret of its hash tables, once and before any of them is made: left to itself it opens and reads
+  /// a file in /dev for it.
+  private static let seed: Void = {
+    var generator = SystemRandomNumberGenerator()
+    json_object_seed(Int(truncatingIfNeeded: generator.next() | 1))
+  }()
 
   /// Copies a libjansson tree; it does not take it over.
   private init(_ node: UnsafeMutablePointer<json_t>) {
@@ -70,6 +78,7 @@ extension JSONValue {
 
   /// The value as JSON text in UTF-8, members in their order.
   package func text(_ layout: Layout = .compact) throws(JSONError) -> String {
+    JSONValue.seed
     guard let tree = unsafe makeTree() else { throw .unencodable }
     defer { unsafe json_decref(tree) }
     let flags =

@@ -25,7 +25,10 @@ package struct SystemError: Error, Sendable, Equatable, CustomStringConvertible 
 }
 
 /// Runs a call that answers −1 on failure, again while a signal interrupts it; reads errno in the same breath,
-/// before any reference counting can change it.
+/// before any reference counting can change it. Specialized: each of an ADD's hundred calls would
+/// else pay for a generic one.
+@_specialize(where Result == Int32)
+@_specialize(where Result == Int)
 package func retryingOnInterrupt<Result: SignedInteger>(
   _ operation: String, _ subject: @autoclosure () -> String, _ call: () -> Result
 ) throws(SystemError) -> Result {

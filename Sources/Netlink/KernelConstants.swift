@@ -66,6 +66,8 @@ enum LinkAttribute {
   static let bridgeFiltersVLANs = UInt16(IFLA_BR_VLAN_FILTERING)
   static let bridgeDefaultVLAN = UInt16(IFLA_BR_VLAN_DEFAULT_PVID)
   static let familySpecific = UInt16(IFLA_AF_SPEC)
+  static let familyIPv4 = UInt16(AF_INET)
+  static let settingsIPv4 = UInt16(IFLA_INET_CONF)
   static let extensionMask = UInt16(IFLA_EXT_MASK)
 }
 

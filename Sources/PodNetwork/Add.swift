@@ -44,8 +44,7 @@ private func add(
 
   var addresses = try lease(attachment, configuration, plan, &undo)
   undo.push(.record(state.records, attachment))
-  var generator = SystemRandomNumberGenerator()
-  let podMAC = configuration.requestedMAC ?? .random(using: &generator)
+  let podMAC = mac(configuration, addresses)
   var hostLink = attachment.hostLinkName(attempt: 0)
   try state.records.store(record(attachment, configuration, plan, namespace, addresses, hostLink, podMAC))
 
@@ -62,7 +61,7 @@ private func add(
   }
   try cable.finish(attachment, configuration, &host)
   try configuration.vlans?.join(cable, to: bridge, &host)
-  let link = try pod.setUp(leavesDown: configuration.leavesInterfaceDown)
+  let (podIndex, podMTUBytes) = try pod.setUp(leavesDown: configuration.leavesInterfaceDown)
 
   if let delegate = configuration.delegate {
     // It may want to talk through the cable, as dhcp does.
@@ -87,23 +86,27 @@ private func add(
     try attachment.masquerade(addresses, clusterNetworks: plan.clusterNetworks)
   }
   let routes = podRoutes(configuration, plan, addresses)
-  try pod.configure(link, addresses.prefixes, routes)
+  try pod.configure(podIndex, addresses.prefixes, routes)
   if !configuration.leavesInterfaceDown {
     try cable.waitUntilForwarding(&host)
-    if !addresses.ips.isEmpty { try pod.announce(link, mac: cable.podMAC) }
+    if !addresses.ips.isEmpty, !isKnownToNeighbours(podMAC, configuration, addresses) {
+      try pod.announce(podIndex, mac: podMAC)
+    }
   }
   _ = consume use
   if plan.isFromLease && mayHaveOldGateways {
     removeOldGateways(Traces(configuration.network, configuration.type), state, &host)
   }
   var interfaces = [
-    try host.interface(bridge.link),
-    .init(name: cable.hostName, mac: cable.hostMAC.description, mtuBytes: link.mtuBytes),
+    try host.interface(bridge.link, mac: bridge.mac, configuration.network.version),
+    .init(name: cable.hostName, mac: cable.hostMAC.description, mtuBytes: podMTUBytes),
     .init(
-      name: invocation.interfaceName, mac: cable.podMAC.description, mtuBytes: link.mtuBytes,
+      name: invocation.interfaceName, mac: podMAC.description, mtuBytes: podMTUBytes,
       sandbox: invocation.namespacePath),
   ]
-  if let gatewayPort { interfaces.append(try host.interface(gatewayPort)) }
+  if let gatewayPort {
+    interfaces.append(try host.interface(gatewayPort, mac: gatewayPort.mac, configuration.network.version))
+  }
   return AttachmentResult(
     interfaces: interfaces, ips: addresses.ips, routes: routes,
     dns: configuration.dns.isEmpty ? addresses.dns : configuration.dns)
@@ -123,6 +126,30 @@ private func lease(
   return PodAddresses(
     ips: allocations.map { .init(address: $0.address, gateway: $0.gateway, interface: AttachmentResult.podIndex) },
     routes: addressing.routes, dns: addressing.dns)
+}
+
+/// The MAC of the pod's end: the one that was asked for, else one that follows from the pod's address.
+private func mac(_ configuration: AttachmentConfiguration, _ addresses: PodAddresses) -> MACAddress {
+  if let mac = configuration.requestedMAC { return mac }
+  if let address = addresses.macSource { return MACAddress(of: address) }
+  var generator = SystemRandomNumberGenerator()
+  return .random(using: &generator)
+}
+
+/// Whether a neighbour that remembers the address from an earlier pod has the right MAC already.
+///
+/// The address tells the MAC, so a reused address is found at once without a word; to say it all the same would be a frame
+/// to each of up to 1,023 ports, at every ADD. A second address may have been another pod's, with another MAC. On a bridge
+/// without gateway the segment may reach beyond this node, and switches learn from the announcement where the MAC is now.
+private func isKnownToNeighbours(
+  _ mac: MACAddress, _ configuration: AttachmentConfiguration, _ addresses: PodAddresses
+) -> Bool {
+  configuration.isGateway && addresses.hosts.count == 1 && addresses.macSource.map { MACAddress(of: $0) } == mac
+}
+
+extension PodAddresses {
+  /// The address that the pod's MAC follows from: the IPv4 one where there is one.
+  fileprivate var macSource: IPAddress? { hosts.first { $0.family == .v4 } ?? hosts.first }
 }
 
 private func record(
@@ -157,9 +184,12 @@ extension AttachmentResult {
 }
 
 extension RouteSocket {
-  /// A link as it is now: a bridge's MTU follows its ports.
-  fileprivate mutating func interface(_ link: Link) throws -> AttachmentResult.Interface {
-    let now = try self.link(index: link.index) ?? link
-    return .init(name: now.name, mac: now.mac?.description ?? "", mtuBytes: now.mtuBytes)
+  /// A link as it is now: a bridge's MTU follows its ports. Versions that do not tell it are spared the look.
+  fileprivate mutating func interface(
+    _ link: Link, mac: MACAddress?, _ version: SpecVersion
+  ) throws -> AttachmentResult.Interface {
+    let now = AttachmentResult.tellsMTU(version) ? try self.link(index: link.index) : nil
+    return .init(
+      name: link.name, mac: (now?.mac ?? mac)?.description ?? "", mtuBytes: now?.mtuBytes ?? link.mtuBytes)
   }
 }

@@ -10,6 +10,8 @@ let pluginOwner: UInt8 = 203
 /// The bridge that a node's pods are cabled to.
 struct Bridge {
   let link: Link
+  /// The one that it keeps from now on.
+  let mac: MACAddress?
 
   /// Makes the bridge or adopts the one that is there.
   static func ensure(
@@ -38,14 +40,14 @@ struct Bridge {
         .invalidConfiguration, "\"\(name)\" already exists but is not a bridge",
         details: "it is \(link.kind ?? "a device"): name another bridge, or remove the link")
     }
-    try keepMAC(of: link, &host)
+    let mac = try keptMAC(of: link, &host)
     if !link.isUp || (configuration.isPromiscuous && !link.isPromiscuous) {
       try host.perform(
         .changeLink(
           link.index, name: name,
           LinkChange(isUp: true, isPromiscuous: configuration.isPromiscuous ? true : nil)))
     }
-    return Bridge(link: link)
+    return Bridge(link: link, mac: mac)
   }
 
   /// Puts the gateways' addresses on `link`, the bridge or the node's port in a VLAN, and lets the node forward.
@@ -75,9 +77,9 @@ struct Bridge {
       }
       undo.push(.gateway(gateway, Traces(configuration.network, configuration.type), state))
       try addGateway(gateway, to: link, owner: fromLease ? pluginOwner : nil, &host)
+      // As for a new bridge. One that was there and is no gateway may be the node's own uplink, and is left alone.
+      try Sysctl.ensureIfPresent("net/ipv6/conf/\(link.name)/accept_ra", "0")
     }
-    // As for a new bridge. One that was there and is no gateway may be the node's own uplink, and is left alone.
-    if !gateways.isEmpty { try Sysctl.ensureIfPresent("net/ipv6/conf/\(link.name)/accept_ra", "0") }
     for family in IPFamily.allCases where gateways.contains(where: { $0.family == family }) {
       try Bridge.enableForwarding(family)
     }

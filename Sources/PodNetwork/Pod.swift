@@ -15,8 +15,7 @@ struct Pod: ~Copyable {
     _ namespace: borrowing NetworkNamespace, interfaceName: String, hasIPv6: Bool, detectsDuplicates: Bool
   ) throws {
     socket = try RouteSocket(in: namespace) { () throws(SystemError) in
-      // It makes the kernel tell the neighbours of each new pair of address and MAC. Links that come later inherit it.
-      try Sysctl.ensureIfPresent("net/ipv4/conf/default/arp_notify", "1")
+      // Links that come later inherit it.
       if hasIPv6 { try Pod.enableIPv6(of: "default", detectsDuplicates) }
     }
     self.interfaceName = interfaceName
@@ -31,7 +30,7 @@ struct Pod: ~Copyable {
 
   /// Makes a link, or with `default` all that come later, ready for IPv6. It runs inside the namespace.
   private static func enableIPv6(of link: String, _ detectsDuplicates: Bool) throws(SystemError) {
-    // As arp_notify for IPv4.
+    // The kernel tells the neighbours of each new pair of address and MAC, as `announcesIPv4` has it for IPv4.
     try Sysctl.ensureIfPresent("net/ipv6/conf/\(link)/ndisc_notify", "1")
     // Nobody else can have the addresses that IPAM gives out, nor the link-local ones of random MACs: no detection
     // unless it is asked for.
@@ -44,31 +43,34 @@ struct Pod: ~Copyable {
   }
 
   /// An ADD must not take over an interface that is there.
-  mutating func checkNameIsFree() throws {
-    guard try socket.link(named: interfaceName) != nil else { return }
+  func checkNameIsFree() throws {
+    guard try socket.linkIndex(named: interfaceName) != nil else { return }
     throw CNIError(
       .failed, "the interface \"\(interfaceName)\" already exists in the container's network namespace",
       details: "DEL the earlier attachment first, or choose another CNI_IFNAME")
   }
 
-  /// Sets `lo` and, unless it shall stay down, the new interface up.
-  mutating func setUp(leavesDown: Bool) throws -> Link {
-    guard let link = try socket.link(named: interfaceName) else {
+  /// Sets `lo` and, unless it shall stay down, the new interface up; answers with the interface's index and MTU in bytes.
+  mutating func setUp(leavesDown: Bool) throws -> (index: Int32, mtuBytes: Int) {
+    guard let index = try socket.linkIndex(named: interfaceName),
+      let mtuBytes = try socket.mtuBytes(ofLinkNamed: interfaceName)
+    else {
       throw CNIError(.failed, "the interface \"\(interfaceName)\" went away while it was set up")
     }
-    var requests: [NetlinkRequest] = [.changeLink(name: "lo", LinkChange(isUp: true))]
-    if !leavesDown { requests.append(.changeLink(link.index, name: interfaceName, LinkChange(isUp: true))) }
-    try perform(requests)
-    return link
+    try perform([
+      .changeLink(name: "lo", LinkChange(isUp: true)),
+      .changeLink(index, name: interfaceName, LinkChange(isUp: leavesDown ? nil : true, announcesIPv4: true)),
+    ])
+    return (index, mtuBytes)
   }
 
   /// Gives the interface its addresses and routes.
   mutating func configure(
-    _ link: Link, _ addresses: [IPPrefix], _ routes: [PodRoute]
+    _ index: Int32, _ addresses: [IPPrefix], _ routes: [PodRoute]
   ) throws {
-    try perform(addresses.map { .addAddress($0, to: link.index, detectsDuplicates: detectsDuplicates) })
-    if detectsDuplicates { try waitUntilUsable(addresses, link) }
-    for route in routes { try add(route.onLink(link.index)) }
+    try perform(addresses.map { .addAddress($0, to: index, detectsDuplicates: detectsDuplicates) })
+    if detectsDuplicates { try waitUntilUsable(addresses, index) }
+    for route in routes { try add(route.onLink(index)) }
   }
 
   /// Adds a route behind those that are there: a pod's second network does not take the default route from its first.
@@ -95,10 +97,10 @@ struct Pod: ~Copyable {
   }
 
   /// Waits for duplicate address detection (RFC 4862, section 5.4): one to two seconds.
-  private mutating func waitUntilUsable(_ addresses: [IPPrefix], _ link: Link) throws {
+  private mutating func waitUntilUsable(_ addresses: [IPPrefix], _ index: Int32) throws {
     let deadline = MonotonicTime.now + .seconds(5)
     while true {
-      let pending = try socket.addresses(on: link.index).filter { addresses.contains($0.prefix) && !$0.isUsable }
+      let pending = try socket.addresses(on: index).filter { addresses.contains($0.prefix) && !$0.isUsable }
       guard let first = pending.first else { return }
       if first.isDuplicate {
         throw CNIError(
@@ -116,8 +118,8 @@ struct Pod: ~Copyable {
   ///
   /// To set the MAC that the link has already counts as a change of it (net/core/dev.c, `netif_set_mac_address`): the
   /// kernel then sends a gratuitous ARP and an unsolicited neighbour advertisement for each address.
-  mutating func announce(_ link: Link, mac: MACAddress) throws {
-    try socket.perform(.changeLink(link.index, name: interfaceName, LinkChange(mac: mac)))
+  mutating func announce(_ index: Int32, mac: MACAddress) throws {
+    try socket.perform(.changeLink(index, name: interfaceName, LinkChange(mac: mac)))
   }
 }
 

@@ -111,7 +111,11 @@ struct BridgeExpectation {
 
   private func checkPod(_ pod: String, _ inside: NamespaceView, _ node: TestNode) throws {
     #expect(inside.links.map { $0["ifname"]?.string } == ["lo", "eth0"])
-    #expect(inside["eth0"]?["operstate"]?.string == "UP")
+    // The host's end is waited for; the kernel's word on the other one comes some microseconds behind it.
+    let isUp = try eventually(within: .seconds(5)) {
+      try node.ip(json: "link", "show", "dev", "eth0", inPod: pod).first?["operstate"]?.string == "UP"
+    }
+    #expect(isUp)
     #expect(inside.addresses("eth0", family: "inet") == subnets.filter { !$0.isV6 }.map(\.firstPod))
     #expect(inside.addresses("eth0", family: "inet6").sorted() == subnets.filter(\.isV6).map(\.firstPod).sorted())
     #expect(inside.addresses("eth0", family: "inet6", scope: "link").count == 1)
