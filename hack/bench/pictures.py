@@ -1,0 +1,64 @@
+"""The figures as SVG pictures in the working directory."""
+
+import sys
+
+try:
+    import matplotlib
+    matplotlib.use("svg")
+    import matplotlib.pyplot as plot
+except ImportError:
+    sys.exit("hack/bench/run: this is missing: matplotlib (package python3-matplotlib); hack/packages --bench installs it")
+
+# The same figures make the same file; text stays text.
+matplotlib.rcParams.update({
+    "svg.hashsalt": "causeway", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 9,
+    "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True, "axes.grid": True, "grid.alpha": 0.3,
+})
+COLOURS = {
+    "causeway": "#1f77b4", "reference": "#ff7f0e", "floor": "#7f7f7f", "node to node": "#7f7f7f",
+    "floor, inline": "#7f7f7f", "floor, next hops": "#bcbd22", "ip -batch": "#ff7f0e",
+}
+
+
+def save(figure, name):
+    figure.tight_layout()
+    figure.savefig(f"{name}.svg", metadata={"Date": None}, facecolor="white")
+    plot.close(figure)
+
+
+def bars(name, title, unit, groups, logarithmic=False):
+    """Groups of bars: {group: {what: number}}."""
+    figure, axes = plot.subplots(figsize=(1.6 + 1.5 * len(groups) + 0.3 * max(map(len, groups.values())), 3.4))
+    whats = list(dict.fromkeys(what for group in groups.values() for what in group))
+    width = 0.8 / len(whats)
+    for position, what in enumerate(whats):
+        found = [(index, group[what]) for index, group in enumerate(groups.values()) if what in group]
+        places = [index + (position - (len(whats) - 1) / 2) * width for index, _ in found]
+        drawn = axes.bar(places, [value for _, value in found], width * 0.95, label=what, color=COLOURS.get(what))
+        axes.bar_label(drawn, fmt="%.3g", fontsize=7, padding=1)
+    axes.set_xticks(range(len(groups)), groups.keys())
+    axes.grid(axis="x", visible=False)
+    finish(figure, axes, name, title, unit, logarithmic)
+
+
+def curves(name, title, unit, lines, below, logarithmic=True):
+    """Lines: {what: {x: number}}."""
+    figure, axes = plot.subplots(figsize=(6.4, 3.8))
+    for what, points in lines.items():
+        axes.plot(list(points), list(points.values()), marker="o", markersize=3, label=what, color=COLOURS.get(what))
+    if logarithmic:
+        axes.set_xscale("symlog", linthresh=1)
+    xs = sorted({x for points in lines.values() for x in points})
+    axes.set_xticks(xs, [f"{x:,}" for x in xs])
+    axes.minorticks_off()
+    axes.set_xlabel(below)
+    finish(figure, axes, name, title, unit, logarithmic)
+
+
+def finish(figure, axes, name, title, unit, logarithmic):
+    if logarithmic:
+        axes.set_yscale("log")
+    axes.set_ylabel(unit)
+    axes.set_title(title, fontsize=10)
+    axes.legend(fontsize=8, frameon=False)
+    save(figure, name)

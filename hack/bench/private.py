@@ -1,0 +1,84 @@
+"""Where everything is measured: namespaces that go, with all that is in them, when the command ends."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+BINARIES = os.path.join(HERE, "../../.build/release")
+PLUGIN = os.path.join(BINARIES, "causeway")
+HELPER = os.path.join(BINARIES, "causeway-hostgw")
+REFERENCE = "/usr/lib/cni"
+PACKAGES = {
+    "gcc": "gcc", "ip": "iproute2", "unshare": "util-linux", "strace": "strace", "iperf3": "iperf3", "etcd": "etcd-server",
+    "iptables-nft-restore": "iptables", REFERENCE + "/bridge": "containernetworking-plugins",
+}
+
+
+def enter():
+    """Starts this program anew in network, mount and process namespaces of its own. Its working directory stays what it
+    is, also where /run or /var/lib are other ones then."""
+    if os.environ.get("CAUSEWAY_BENCH") == "inside":
+        return
+    if os.geteuid():
+        sys.exit("hack/bench/run: namespaces need root: run it with sudo")
+    need("unshare", "ip")
+    os.environ["CAUSEWAY_BENCH"] = "inside"
+    script = """mount -t tmpfs tmpfs /run && mkdir /run/netns && mount -t tmpfs tmpfs /var/lib
+                ip link set lo up && exec "$0" "$@" """
+    os.execvp("unshare", [
+        "unshare", "--net", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc",
+        "sh", "-ec", script, sys.executable] + sys.argv)
+
+
+def need(*tools):
+    """Ends with the names of the packages, where tools are missing."""
+    missing = [tool for tool in tools if not shutil.which(tool)]
+    if missing:
+        names = ", ".join(f"{tool} (package {PACKAGES[tool]})" for tool in missing)
+        sys.exit(f"hack/bench/run: this is missing: {names}; hack/packages --bench installs it")
+
+
+def need_programs():
+    if not (os.access(PLUGIN, os.X_OK) and os.access(HELPER, os.X_OK)):
+        sys.exit("hack/bench/run: build first: swift build -c release --static-swift-stdlib")
+
+
+def built(name):
+    """The C program of this name beside this file, built."""
+    program = f"/run/{name}"
+    if not os.path.exists(program):
+        subprocess.check_call(["gcc", "-O2", "-static", "-o", program, f"{HERE}/{name}.c"])
+    return program
+
+
+def sh(script):
+    subprocess.check_call(["sh", "-ec", script])
+
+
+class Node:
+    """A machine of its own as far as network, /run and /var/lib go; a process that sleeps holds it. It ends with its
+    holder, which ends with the process namespace."""
+
+    def __init__(self, name):
+        self.name = name
+        script = """mount -t tmpfs tmpfs /run && mkdir /run/netns && mount -t tmpfs tmpfs /var/lib
+                    ip link set lo up && echo ready && exec sleep infinity"""
+        self.holder = subprocess.Popen(
+            ["unshare", "--net", "--mount", "--propagation", "private", "sh", "-ec", script], stdout=subprocess.PIPE)
+        if self.holder.stdout.readline() != b"ready\n":
+            sys.exit(f"hack/bench/run: cannot make the namespaces of {name}")
+
+    def command(self, *command):
+        return ["nsenter", f"--target={self.holder.pid}", "--net", "--mount", *command]
+
+    def run(self, *command, **options):
+        return subprocess.run(self.command(*command), check=True, stdout=subprocess.PIPE, **options).stdout
+
+    def sh(self, script):
+        return self.run("sh", "-ec", script)
+
+    def stop(self):
+        self.holder.kill()
+        self.holder.wait()

@@ -1,0 +1,93 @@
+"""What was measured: tables as they are made, goals at the end, and the same figures as JSON."""
+
+import json
+import math
+import os
+import statistics
+import subprocess
+import sys
+import time
+
+
+def spread(samples):
+    """Median and 90th percentile."""
+    ordered = sorted(samples)
+    return {"median": statistics.median(ordered), "p90": percentile(ordered, 0.9), "count": len(ordered)}
+
+
+def percentile(ordered, share):
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
+
+
+class Table:
+    """Rows of one shape, printed one by one. A column is its key, its heading, and how its number is written; those
+    without that hold text."""
+
+    def __init__(self, title, columns):
+        self.title, self.columns, self.rows = title, columns, []
+        print(f"\n{title}")
+        print(self.line({key: heading for key, heading, *_ in columns}), flush=True)
+
+    def line(self, cells):
+        texts = []
+        for key, heading, *number in self.columns:
+            value = cells.get(key)
+            text = "" if value is None else format(value, number[0]) if number and not isinstance(value, str) else value
+            width = max(len(heading), 9) if number else self.width(key)
+            texts.append(f"{text:>{width}}" if number else f"{text:<{width}}")
+        return "  ".join(texts).rstrip()
+
+    def width(self, key):
+        return {"case": 34, "way": 28}.get(key, 12)
+
+    def row(self, **cells):
+        self.rows.append(cells)
+        print(self.line(cells), flush=True)
+
+
+class Report:
+    def __init__(self, quick):
+        self.goals, self.parts = [], {}
+        self.about = {
+            "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()), "quick": quick, "kernel": os.uname().release,
+            "machine": os.uname().machine, "processors": os.cpu_count(), "commit": commit(),
+            "load before": round(os.getloadavg()[0], 2),
+        }
+
+    def table(self, part, title, columns):
+        table = Table(f"{part}: {title}", columns)
+        self.parts.setdefault(part, []).append(table)
+        return table
+
+    def goal(self, part, text, got, limit, at_least=False):
+        """What shall be at most the limit, or at least."""
+        met = got >= limit if at_least else got <= limit
+        self.goals.append({"part": part, "goal": text, "limit": ("≥ " if at_least else "≤ ") + f"{limit:g}",
+                           "got": got, "met": met})
+
+    def end(self):
+        """Prints the goals, writes figures.json into the working directory."""
+        table = Table("Goals", [("goal", "goal"), ("limit", "limit"), ("got", "got", ".3g"), ("met", "met")])
+        table.width = lambda key: {"goal": max(len(goal["goal"]) for goal in self.goals) + 12}.get(key, 8)
+        for goal in self.goals:
+            table.row(goal=f"{goal['part']}: {goal['goal']}", limit=goal["limit"], got=goal["got"],
+                      met="yes" if goal["met"] else "NO")
+        self.about["load after"] = round(os.getloadavg()[0], 2)
+        parts = {part: [{"title": table.title, "rows": table.rows} for table in tables]
+                 for part, tables in self.parts.items()}
+        with open("figures.json", "w") as file:
+            json.dump({"about": self.about, "goals": self.goals, "parts": parts}, file, indent=1, ensure_ascii=False)
+            file.write("\n")
+
+
+def commit():
+    """Where there is a repository and git."""
+    try:
+        return subprocess.run(["git", "-C", os.path.dirname(os.path.abspath(__file__)), "describe", "--always", "--dirty"],
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True, text=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def say(text):
+    print(f"hack/bench/run: {text}", file=sys.stderr, flush=True)
