@@ -205,8 +205,8 @@ class Part:
             names = ["causeway", "reference"] + ([] if "ipMasq" in case else ["floor"])
             with Standing([Rival(name, case) for name in names]) as rivals:
                 for verb in ("ADD", "DEL"):
-                    for rival in rivals:
-                        executions, calls = traced(rival, verb)
+                    for pod, rival in enumerate(rivals):
+                        executions, calls = traced(rival, verb, f"pod{pod}")
                         if rival.name == "causeway" and verb == "ADD":
                             self.executions = max(self.executions, executions)
                         table.row(case=case, verb=verb, rival=rival.name, executions=executions, calls=calls)
@@ -281,12 +281,14 @@ class Part:
             for name in ("floor", "causeway", "reference")}, "pods")
 
 
-def traced(rival, verb):
+def traced(rival, verb, pod):
     """Further programs that are executed, and system calls."""
     trace = "/run/trace"
     with open(rival.input) as file:
-        subprocess.run(["strace", "-f", "-qq", "-o", trace, *rival.command()], stdin=file, check=True,
-                       stdout=subprocess.DEVNULL, env=rival.environment(verb, "pod0"))
+        process = subprocess.run(["strace", "-f", "-qq", "-o", trace, *rival.command()], stdin=file, text=True,
+                                 stdout=subprocess.PIPE, env=rival.environment(verb, pod))
+    if process.returncode:
+        sys.exit(f"hack/bench/run: {verb} of {rival.name} failed under strace: {process.stdout}")
     executions = calls = 0
     with open(trace, errors="replace") as file:
         for line in file:

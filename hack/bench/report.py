@@ -23,8 +23,9 @@ class Table:
     """Rows of one shape, printed one by one. A column is its key, its heading, and how its number is written; those
     without that hold text."""
 
-    def __init__(self, title, columns):
+    def __init__(self, title, columns, widths=None):
         self.title, self.columns, self.rows = title, columns, []
+        self.widths = {"case": 34, "way": 28} | (widths or {})
         print(f"\n{title}")
         print(self.line({key: heading for key, heading, *_ in columns}), flush=True)
 
@@ -33,12 +34,9 @@ class Table:
         for key, heading, *number in self.columns:
             value = cells.get(key)
             text = "" if value is None else format(value, number[0]) if number and not isinstance(value, str) else value
-            width = max(len(heading), 9) if number else self.width(key)
+            width = max(len(heading), 9) if number else self.widths.get(key, 10)
             texts.append(f"{text:>{width}}" if number else f"{text:<{width}}")
         return "  ".join(texts).rstrip()
-
-    def width(self, key):
-        return {"case": 34, "way": 28}.get(key, 12)
 
     def row(self, **cells):
         self.rows.append(cells)
@@ -54,8 +52,8 @@ class Report:
             "load before": round(os.getloadavg()[0], 2),
         }
 
-    def table(self, part, title, columns):
-        table = Table(f"{part}: {title}", columns)
+    def table(self, part, title, columns, widths=None):
+        table = Table(f"{part}: {title}", columns, widths)
         self.parts.setdefault(part, []).append(table)
         return table
 
@@ -67,11 +65,11 @@ class Report:
 
     def end(self):
         """Prints the goals, writes figures.json into the working directory."""
-        table = Table("Goals", [("goal", "goal"), ("limit", "limit"), ("got", "got", ".3g"), ("met", "met")])
-        table.width = lambda key: {"goal": max(len(goal["goal"]) for goal in self.goals) + 12}.get(key, 8)
+        table = Table("Goals", [
+            ("part", "part"), ("goal", "goal"), ("limit", "limit"), ("got", "got", ".3f"), ("met", "met", "")],
+            {"goal": max(len(goal["goal"]) for goal in self.goals)})
         for goal in self.goals:
-            table.row(goal=f"{goal['part']}: {goal['goal']}", limit=goal["limit"], got=goal["got"],
-                      met="yes" if goal["met"] else "NO")
+            table.row(**goal | {"met": "yes" if goal["met"] else "NO"})
         self.about["load after"] = round(os.getloadavg()[0], 2)
         parts = {part: [{"title": table.title, "rows": table.rows} for table in tables]
                  for part, tables in self.parts.items()}
