@@ -18,14 +18,15 @@ PACKAGES = {
 
 def enter():
     """Starts this program anew in network, mount and process namespaces of its own. Its working directory stays what it
-    is, also where /run or /var/lib are other ones then."""
+    is, also where /run, /var/lib or /mnt are other ones then."""
     if os.environ.get("CAUSEWAY_BENCH") == "inside":
         return
     if os.geteuid():
         sys.exit("hack/bench/run: namespaces need root: run it with sudo")
     need("unshare", "ip")
     os.environ["CAUSEWAY_BENCH"] = "inside"
-    script = """mount -t tmpfs tmpfs /run && mkdir /run/netns && mount -t tmpfs tmpfs /var/lib
+    # /mnt is for what all nodes see: each has a /run and a /var/lib of its own.
+    script = """mount -t tmpfs tmpfs /run && mkdir /run/netns && mount -t tmpfs tmpfs /var/lib && mount -t tmpfs tmpfs /mnt
                 ip link set lo up && exec "$0" "$@" """
     os.execvp("unshare", [
         "unshare", "--net", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc",
@@ -47,7 +48,7 @@ def need_programs():
 
 def built(name):
     """The C program of this name beside this file, built."""
-    program = f"/run/{name}"
+    program = f"/mnt/{name}"
     if not os.path.exists(program):
         subprocess.check_call(["gcc", "-O2", "-static", "-o", program, f"{HERE}/{name}.c"])
     return program
@@ -73,8 +74,13 @@ class Node:
     def command(self, *command):
         return ["nsenter", f"--target={self.holder.pid}", "--net", "--mount", *command]
 
-    def run(self, *command, **options):
-        return subprocess.run(self.command(*command), check=True, stdout=subprocess.PIPE, **options).stdout
+    def run(self, *command, input=b""):
+        """What it prints; it must succeed."""
+        process = subprocess.run(self.command(*command), input=input, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        if process.returncode:
+            told = (process.stdout + process.stderr).decode(errors="replace")
+            sys.exit(f"hack/bench/run: {self.name}: {' '.join(command)} failed: {told}")
+        return process.stdout
 
     def sh(self, script):
         return self.run("sh", "-ec", script)
