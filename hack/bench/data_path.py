@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 
 import paths
 import pictures
@@ -10,6 +11,8 @@ from private import REFERENCE, built, need
 from report import spread
 
 PORT = "5202"
+# By so much two equal paths may differ.
+NOISE = 0.03
 
 
 def busy():
@@ -30,6 +33,7 @@ class Ends:
         for _ in range(100):
             if self.tcp("1", "-n", "1M"):
                 return
+            time.sleep(0.1)
         sys.exit(f"hack/bench/run: {name}: iperf3 does not reach {way.address}")
 
     def serve(self, *command):
@@ -131,7 +135,8 @@ def tell(report, found):
         rival = paths.RIVALS[name]
         for measure in (TCP, TCP8, UDP, TRIP, TCP_CPU):
             ratio = medians[measure][name] / medians[measure][rival]
-            report.goal("data-path", f"{measure.title}: {name}, to {rival}", ratio, 1, at_least=measure.more_is_better)
+            report.goal("data-path", f"{measure.title}: {name}, to {rival}", ratio,
+                        1 - NOISE if measure.more_is_better else 1 + NOISE, at_least=measure.more_is_better)
     pictures.bars("data-path-tcp", "TCP, pod to pod across two nodes", "Gbit/s", {
         measure.title: medians[measure] for measure in (TCP, TCP8)})
     pictures.bars("data-path-udp", "UDP of 64 bytes, pod to pod across two nodes", "kpackets/s", {UDP.title: medians[UDP]})

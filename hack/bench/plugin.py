@@ -258,8 +258,8 @@ class Part:
         goal("ADD, dual stack and ipMasq, to the reference", ratio("ADD", DUAL_MASQUERADE, "reference"), 0.08)
         held = [self.medians["ADD", "IPv4, leases held", f"causeway {count}"] for count in self.held]
         goal(f"ADD, {self.held[-1]:,} leases held, to none", held[-1] / held[0], 1.1)
-        most = max(pods for pods, _ in self.crowds)
-        goal(f"{most} ADDs at once, to the floor", self.crowds[most, "causeway"] / self.crowds[most, "floor"], 1.5)
+        if not self.quick:
+            goal("100 ADDs at once, to the floor", self.crowds[100, "causeway"] / self.crowds[100, "floor"], 1.5)
         goal("DEL, IPv4, to the reference", ratio("DEL", IPV4, "reference"), 0.15)
         goal("DEL, ipMasq, to the reference", ratio("DEL", MASQUERADE, "reference"), 0.05)
         goal("peak memory, MiB", self.memory, 8)
@@ -267,16 +267,16 @@ class Part:
 
     def draw(self):
         for verb in ("ADD", "DEL"):
-            pictures.bars(f"plugin-{verb.lower()}", f"{verb} of a pod", "milliseconds (log)", {
+            pictures.bars(f"plugin-{verb.lower()}", f"{verb} of a pod", "milliseconds", {
                 case: {name: self.medians[verb, case, name] for name in ("floor", "causeway", "reference")
-                       if (verb, case, name) in self.medians} for case in ADDRESSES}, logarithmic=True)
+                       if (verb, case, name) in self.medians} for case in ADDRESSES})
         lines = {}
         for (verb, case, label), median in self.medians.items():
             name, *count = label.split()
             if verb == "ADD" and case == "IPv4, leases held" and count:
                 lines.setdefault(name, {})[int(count[0])] = median
-        pictures.curves("plugin-leases", "ADD of a pod on a node that has some", "milliseconds (log)", lines, "leases held")
-        pictures.curves("plugin-at-once", "ADDs at once, until the last is done", "milliseconds (log)", {
+        pictures.curves("plugin-leases", "ADD of a pod on a node that has some", "milliseconds", lines, "leases held")
+        pictures.curves("plugin-at-once", "ADDs at once, until the last is done", "milliseconds", {
             name: {pods: wall for (pods, other), wall in self.crowds.items() if other == name}
             for name in ("floor", "causeway", "reference")}, "pods")
 

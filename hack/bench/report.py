@@ -49,8 +49,10 @@ class Report:
         self.about = {
             "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()), "quick": quick, "kernel": os.uname().release,
             "machine": os.uname().machine, "processors": os.cpu_count(), "commit": commit(),
-            "load before": round(os.getloadavg()[0], 2),
+            "load before": os.getloadavg()[0],
         }
+        if self.about["load before"] > 0.5:
+            say(f"this machine does other things too (load {self.about['load before']:.1f}): take no figure at its word")
 
     def table(self, part, title, columns, widths=None):
         table = Table(f"{part}: {title}", columns, widths)
@@ -67,15 +69,25 @@ class Report:
         """Prints the goals, writes figures.json into the working directory."""
         table = Table("Goals", [
             ("part", "part"), ("goal", "goal"), ("limit", "limit"), ("got", "got", ".3f"), ("met", "met", "")],
-            {"goal": max(len(goal["goal"]) for goal in self.goals)})
+            {"goal": max((len(goal["goal"]) for goal in self.goals), default=0)})
         for goal in self.goals:
             table.row(**goal | {"met": "yes" if goal["met"] else "NO"})
-        self.about["load after"] = round(os.getloadavg()[0], 2)
+        self.about["load after"] = os.getloadavg()[0]
         parts = {part: [{"title": table.title, "rows": table.rows} for table in tables]
                  for part, tables in self.parts.items()}
         with open("figures.json", "w") as file:
-            json.dump({"about": self.about, "goals": self.goals, "parts": parts}, file, indent=1, ensure_ascii=False)
+            json.dump(rounded({"about": self.about, "goals": self.goals, "parts": parts}), file, indent=1,
+                      ensure_ascii=False)
             file.write("\n")
+
+
+def rounded(thing):
+    """Four digits of each number tell all there is to tell."""
+    if isinstance(thing, dict):
+        return {key: rounded(value) for key, value in thing.items()}
+    if isinstance(thing, list):
+        return [rounded(value) for value in thing]
+    return float(f"{thing:.4g}") if isinstance(thing, float) else thing
 
 
 def commit():
