@@ -7,9 +7,10 @@ import time
 
 import paths
 import pictures
-from private import REFERENCE, built, need
+from private import REFERENCE, built
 from report import spread
 
+TOOLS = ("gcc", "iperf3", REFERENCE + "/bridge")
 PORT = "5202"
 # By so much two equal paths may differ.
 NOISE = 0.03
@@ -147,7 +148,6 @@ def tell(report, found):
 
 
 def measure(report, quick):
-    need("gcc", "iperf3", REFERENCE + "/bridge")
     traffic = built("traffic")
     # All of them are there from the beginning to the end, so that they can take turns.
     ends = [Ends(name, make(), traffic) for name, make in paths.WAYS.items()]

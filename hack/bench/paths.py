@@ -45,8 +45,8 @@ class Pods(NodeToNode):
         super().__init__()
         self.plugin, self.configuration = plugin, configuration
         for number, node in enumerate(self.nodes, 1):
-            node.run("sh", "-c", "cat >/run/nodes.json", input=json.dumps(NODES).encode())
-            node.run(HELPER, "sync", "--nodes-file", "/run/nodes.json", "--node-name", f"node-{number}", *options)
+            node.run("sh", "-c", "cat >/run/node/nodes.json", input=json.dumps(NODES).encode())
+            node.run(HELPER, "sync", "--nodes-file", "/run/node/nodes.json", "--node-name", f"node-{number}", *options)
             # Switched on by whichever plugin comes first, as on any node; here both directions are asked for at once.
             node.sh("echo 1 >/proc/sys/net/ipv4/ip_forward && ip netns add pod")
         self.address = [self.add(number, node) for number, node in enumerate(self.nodes, 1)][1]

@@ -7,9 +7,10 @@ import subprocess
 import sys
 
 import pictures
-from private import PLUGIN, REFERENCE, built, need, sh
+from private import PLUGIN, REFERENCE, built, sh
 from report import spread
 
+TOOLS = ("gcc", "strace", "iptables-nft-restore", "nft", REFERENCE + "/bridge")
 IPV4, DUAL, MASQUERADE, DUAL_MASQUERADE = "IPv4", "dual stack", "IPv4, ipMasq", "dual stack, ipMasq"
 ADDRESSES = (IPV4, DUAL, MASQUERADE, DUAL_MASQUERADE)
 # As many namespaces of pods are made; rivals that take turns have one each, behind them those of pods that stay.
@@ -301,7 +302,6 @@ def traced(rival, verb, pod):
 
 
 def measure(report, quick):
-    need("gcc", "strace", "iptables-nft-restore", REFERENCE + "/bridge")
     os.mkdir("/run/leases")
     sh(f"""for pod in $(seq 0 {PODS - 1}); do ip netns add pod$pod; done
            for pod in $(seq 0 {STANDING - 1}); do ip netns add standing$pod; done""")

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -11,26 +12,31 @@ PLUGIN = os.path.join(BINARIES, "causeway")
 HELPER = os.path.join(BINARIES, "causeway-hostgw")
 REFERENCE = "/usr/lib/cni"
 PACKAGES = {
-    "gcc": "gcc", "ip": "iproute2", "unshare": "util-linux", "strace": "strace", "iperf3": "iperf3", "etcd": "etcd-server",
-    "iptables-nft-restore": "iptables", REFERENCE + "/bridge": "containernetworking-plugins",
+    "gcc": "gcc", "ip": "iproute2", "unshare": "util-linux", "setpriv": "util-linux",
+    "strace": "strace", "iperf3": "iperf3", "etcd": "etcd-server", "iptables-nft-restore": "iptables", "nft": "nftables",
+    REFERENCE + "/bridge": "containernetworking-plugins",
 }
 
 
 def enter():
-    """Starts this program anew in network, mount and process namespaces of its own. Its working directory stays what it
-    is, also where /run, /var/lib or /mnt are other ones then."""
+    """Runs this program anew in network, mount and process namespaces of its own, and ends as that ends; whatever ends
+    this one ends all that is in there. Its working directory stays what it is, also where /run or /var/lib is another
+    one then."""
     if os.environ.get("CAUSEWAY_BENCH") == "inside":
         return
-    if os.geteuid():
-        sys.exit("hack/bench/run: namespaces need root: run it with sudo")
-    need("unshare", "ip")
-    os.environ["CAUSEWAY_BENCH"] = "inside"
-    # /mnt is for what all nodes see: each has a /run and a /var/lib of its own.
-    script = """mount -t tmpfs tmpfs /run && mkdir /run/netns && mount -t tmpfs tmpfs /var/lib && mount -t tmpfs tmpfs /mnt
+    script = """mount -t tmpfs tmpfs /run && mkdir /run/netns /run/causeway /run/node && mount -t tmpfs tmpfs /var/lib
                 ip link set lo up && exec "$0" "$@" """
-    os.execvp("unshare", [
+    inside = subprocess.Popen([
+        "setpriv", "--pdeathsig", "KILL",
         "unshare", "--net", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc",
-        "sh", "-ec", script, sys.executable] + sys.argv)
+        "sh", "-ec", script, sys.executable] + sys.argv, env=os.environ | {"CAUSEWAY_BENCH": "inside"})
+    # unshare itself ends neither by SIGTERM nor by SIGINT.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        sys.exit(inside.wait())
+    finally:
+        inside.kill()
+        inside.wait()
 
 
 def need(*tools):
@@ -41,14 +47,17 @@ def need(*tools):
         sys.exit(f"hack/bench/run: this is missing: {names}; hack/packages --bench installs it")
 
 
-def need_programs():
+def need_root_and_programs():
+    if os.geteuid():
+        sys.exit("hack/bench/run: namespaces need root: run it with sudo")
+    need("unshare", "setpriv", "ip")
     if not (os.access(PLUGIN, os.X_OK) and os.access(HELPER, os.X_OK)):
         sys.exit("hack/bench/run: build first: swift build -c release --static-swift-stdlib")
 
 
 def built(name):
     """The C program of this name beside this file, built."""
-    program = f"/mnt/{name}"
+    program = f"/run/{name}"
     if not os.path.exists(program):
         subprocess.check_call(["gcc", "-O2", "-static", "-o", program, f"{HERE}/{name}.c"])
     return program
@@ -59,12 +68,12 @@ def sh(script):
 
 
 class Node:
-    """A machine of its own as far as network, /run and /var/lib go; a process that sleeps holds it. It ends with its
-    holder, which ends with the process namespace."""
+    """A machine of its own as far as it goes: its network, and the directories where the programs keep what they know. A
+    process that sleeps holds it, and ends with the process namespace."""
 
     def __init__(self, name):
         self.name = name
-        script = """mount -t tmpfs tmpfs /run && mkdir /run/netns && mount -t tmpfs tmpfs /var/lib
+        script = """for directory in /run/netns /run/causeway /run/node /var/lib; do mount -t tmpfs tmpfs $directory; done
                     ip link set lo up && echo ready && exec sleep infinity"""
         self.holder = subprocess.Popen(
             ["unshare", "--net", "--mount", "--propagation", "private", "sh", "-ec", script], stdout=subprocess.PIPE)

@@ -25,7 +25,7 @@ class Table:
 
     def __init__(self, title, columns, widths=None):
         self.title, self.columns, self.rows = title, columns, []
-        self.widths = {"case": 34, "way": 28} | (widths or {})
+        self.widths = {"case": 42, "way": 28, "rival": 20} | (widths or {})
         print(f"\n{title}")
         print(self.line({key: heading for key, heading, *_ in columns}), flush=True)
 
@@ -67,11 +67,12 @@ class Report:
 
     def end(self):
         """Prints the goals, writes figures.json into the working directory."""
-        table = Table("Goals", [
-            ("part", "part"), ("goal", "goal"), ("limit", "limit"), ("got", "got", ".3f"), ("met", "met", "")],
-            {"goal": max((len(goal["goal"]) for goal in self.goals), default=0)})
-        for goal in self.goals:
-            table.row(**goal | {"met": "yes" if goal["met"] else "NO"})
+        if self.goals:
+            table = Table("Goals", [
+                ("part", "part"), ("goal", "goal"), ("limit", "limit"), ("got", "got", ".3f"), ("met", "met", "")],
+                {"goal": max(len(goal["goal"]) for goal in self.goals)})
+            for goal in self.goals:
+                table.row(**goal | {"met": "yes" if goal["met"] else "NO"})
         self.about["load after"] = os.getloadavg()[0]
         parts = {part: [{"title": table.title, "rows": table.rows} for table in tables]
                  for part, tables in self.parts.items()}
