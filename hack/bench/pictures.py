@@ -39,7 +39,8 @@ def bars(name, title, unit, groups):
         found = [(index, group[what]) for index, group in enumerate(groups.values()) if what in group]
         places = [index + (position - (len(whats) - 1) / 2) * width for index, _ in found]
         drawn = axes.bar(places, [value for _, value in found], width * 0.95, label=what, color=COLOURS.get(what))
-        axes.bar_label(drawn, fmt="%.3g", fontsize=7, padding=1)
+        labels = [f"{value:.3g}" if value < 1000 else f"{value:,.0f}" for _, value in found]
+        axes.bar_label(drawn, labels, fontsize=7, padding=1)
     axes.set_xticks(range(len(groups)), groups.keys())
     axes.grid(axis="x", visible=False)
     finish(figure, axes, name, title, unit)
@@ -62,6 +63,6 @@ def curves(name, title, unit, lines, below):
 
 def finish(figure, axes, name, title, unit):
     axes.set_ylabel(unit)
-    axes.set_title(title, fontsize=10)
+    axes.set_title(title[0].upper() + title[1:], fontsize=10)
     axes.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.01, 1))
     save(figure, name)
