@@ -18,13 +18,21 @@ PACKAGES = {
 }
 
 
+def is_inside():
+    """Whether this is what `enter` has started: the variable alone, which a shell may have left, says too little for one
+    who is about to change the network."""
+    return os.environ.get("CAUSEWAY_BENCH") == "inside" and os.getpid() == 1
+
+
 def enter():
     """Runs this program anew in network, mount and process namespaces of its own, and ends as that ends; whatever ends
     this one ends all that is in there. Its working directory stays what it is, also where /run or /var/lib is another
     one then."""
-    if os.environ.get("CAUSEWAY_BENCH") == "inside":
+    if is_inside():
         return
-    script = """mount -t tmpfs tmpfs /run && mkdir /run/netns /run/causeway /run/node && mount -t tmpfs tmpfs /var/lib
+    # What is installed is still to be seen.
+    script = """mount -t tmpfs tmpfs /run && mkdir /run/netns /run/causeway /run/node /run/dpkg
+                mount --bind /var/lib/dpkg /run/dpkg && mount -t tmpfs tmpfs /var/lib
                 ip link set lo up && exec "$0" "$@" """
     inside = subprocess.Popen([
         "setpriv", "--pdeathsig", "KILL",

@@ -49,6 +49,7 @@ class Report:
         self.about = {
             "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()), "quick": quick, "kernel": os.uname().release,
             "machine": os.uname().machine, "processors": os.cpu_count(), "commit": commit(),
+            "packages": versions("containernetworking-plugins", "iptables", "iproute2", "etcd-server", "iperf3"),
             "load before": os.getloadavg()[0],
         }
         if self.about["load before"] > 0.5:
@@ -91,13 +92,22 @@ def rounded(thing):
     return float(f"{thing:.4g}") if isinstance(thing, float) else thing
 
 
-def commit():
-    """Where there is a repository and git."""
+def told(*command):
+    """What a program prints, empty where it is missing or fails."""
     try:
-        return subprocess.run(["git", "-C", os.path.dirname(os.path.abspath(__file__)), "describe", "--always", "--dirty"],
-                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True, text=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None
+        return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout.strip()
+    except OSError:
+        return ""
+
+
+def commit():
+    return told("git", "-C", os.path.dirname(os.path.abspath(__file__)), "describe", "--always", "--dirty")
+
+
+def versions(*packages):
+    """Of what is measured against, by Debian's names."""
+    lines = told("dpkg-query", "--admindir=/run/dpkg", "-W", "-f", "${Package} ${Version}\n", *packages).splitlines()
+    return dict(line.split() for line in lines if " " in line)
 
 
 def say(text):
