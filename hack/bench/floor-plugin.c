@@ -3,8 +3,9 @@
 // ADD: read stdin; take the next address with one O_EXCL file under a lock; one RTM_NEWLINK makes both ends of the veth
 // pair (the host's end up and a port of the bridge, the peer named in the pod's namespace); in the pod: link up, address,
 // default route; print. DEL: one RTM_DELLINK, two unlinks. The bridge must be there and carry the gateway's address.
+// With an IPv6 network too, the second address has the same last 16 bits and a file of its own.
 //
-//   floor BRIDGE DIRECTORY A.B.0.0    with CNI_* and stdin as a plugin has them; the subnet is A.B.0.0/16
+//   floor-plugin BRIDGE DIRECTORY A.B.0.0 [A:B::]    with CNI_* and stdin as a plugin has them; /16, and /64
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -62,10 +63,38 @@ static void talk(int socket, const char *what) {
   }
 }
 
+// An address and the default route over the network's first one.
+static void configure(int socket, int family, const void *address, const void *gateway, int prefix, uint32_t index) {
+  size_t size = family == AF_INET ? 4 : 16;
+  struct ifaddrmsg info = {.ifa_family = family, .ifa_prefixlen = prefix, .ifa_index = index, .ifa_flags = IFA_F_NODAD};
+  if (family == AF_INET) info.ifa_flags = 0;
+  begin(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, &info, sizeof info);
+  put(IFA_LOCAL, address, size);
+  put(IFA_ADDRESS, address, size);
+  talk(socket, "add the address");
+  struct rtmsg route = {
+      .rtm_family = family, .rtm_table = RT_TABLE_MAIN, .rtm_protocol = RTPROT_BOOT, .rtm_type = RTN_UNICAST};
+  begin(RTM_NEWROUTE, NLM_F_CREATE, &route, sizeof route);
+  put(RTA_GATEWAY, gateway, size);
+  put(RTA_OIF, &index, 4);
+  talk(socket, "add the route");
+}
+
+// A file that says whose the address is; 0 where another has it.
+static int hold(const char *directory, const char *address, const char *id, const char *ifname) {
+  char path[512];
+  snprintf(path, sizeof path, "%s/%s", directory, address);
+  int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (file < 0) return 0;
+  dprintf(file, "%s\r\n%s", id, ifname);
+  close(file);
+  return 1;
+}
+
 int main(int argc, char **argv) {
   char input[65536], path[512], name[IFNAMSIZ], other[64];
   const char *id = getenv("CNI_CONTAINERID"), *ifname = getenv("CNI_IFNAME"), *netns = getenv("CNI_NETNS");
-  if (argc != 4 || !id || !ifname || !netns) return 2;
+  if (argc < 4 || argc > 5 || !id || !ifname || !netns) return 2;
   while (read(0, input, sizeof input) > 0) {}
   int host = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
   uint32_t hash = 2166136261u;
@@ -82,32 +111,39 @@ int main(int argc, char **argv) {
     if (size < 0) die(path);
     other[size] = 0;
     unlink(path);
-    snprintf(path, sizeof path, "%s/%s", argv[2], other);
-    unlink(path);
+    for (char *rest = other, *address; (address = strsep(&rest, " "));) {
+      if (!*address) continue;
+      snprintf(path, sizeof path, "%s/%s", argv[2], address);
+      unlink(path);
+    }
     return 0;
   }
 
-  // The address.
+  // The addresses.
   struct in_addr network, address;
+  struct in6_addr address6;
+  char text6[INET6_ADDRSTRLEN] = "";
   inet_aton(argv[3], &network);
+  if (argc == 5) inet_pton(AF_INET6, argv[4], &address6);
   snprintf(path, sizeof path, "%s/lock", argv[2]);
   int lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   flock(lock, LOCK_EX);
   uint32_t last = 1;
   pread(lock, &last, sizeof last, 0);
-  for (;;) {
+  do {
     last = last % 65533 + 1;
     address.s_addr = htonl(ntohl(network.s_addr) + last + 1);
-    snprintf(path, sizeof path, "%s/%s", argv[2], inet_ntoa(address));
-    int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (file < 0) continue;
-    dprintf(file, "%s\r\n%s", id, ifname);
-    close(file);
-    break;
+  } while (!hold(argv[2], inet_ntoa(address), id, ifname));
+  if (argc == 5) {
+    address6.s6_addr16[7] = htons(last + 1);
+    inet_ntop(AF_INET6, &address6, text6, sizeof text6);
+    if (!hold(argv[2], text6, id, ifname)) die(text6);
   }
   pwrite(lock, &last, sizeof last, 0);
+  // DEL finds them by this: "IPv4 IPv6".
+  snprintf(other, sizeof other, "%s %s", inet_ntoa(address), text6);
   snprintf(path, sizeof path, "%s/owner-%s", argv[2], id);
-  symlink(inet_ntoa(address), path);
+  symlink(other, path);
   close(lock);
 
   // The cable.
@@ -135,17 +171,12 @@ int main(int argc, char **argv) {
   info.ifi_index = index;
   begin(RTM_NEWLINK, 0, &info, sizeof info);
   talk(inside, "set the link up");
-  struct ifaddrmsg family = {.ifa_family = AF_INET, .ifa_prefixlen = 16, .ifa_index = index};
-  begin(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, &family, sizeof family);
-  put(IFA_LOCAL, &address, 4);
-  put(IFA_ADDRESS, &address, 4);
-  talk(inside, "add the address");
-  struct rtmsg route = {
-      .rtm_family = AF_INET, .rtm_table = RT_TABLE_MAIN, .rtm_protocol = RTPROT_BOOT, .rtm_type = RTN_UNICAST};
-  begin(RTM_NEWROUTE, NLM_F_CREATE, &route, sizeof route);
-  put(RTA_GATEWAY, &gateway, 4);
-  put(RTA_OIF, &index, 4);
-  talk(inside, "add the route");
+  configure(inside, AF_INET, &address, &gateway, 16, index);
+  if (argc == 5) {
+    struct in6_addr gateway6 = address6;
+    gateway6.s6_addr16[7] = htons(1);
+    configure(inside, AF_INET6, &address6, &gateway6, 64, index);
+  }
   printf("{\"cniVersion\": \"1.0.0\", \"ips\": [{\"address\": \"%s/16\"}]}", inet_ntoa(address));
   return 0;
 }

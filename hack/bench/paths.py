@@ -1,0 +1,93 @@
+"""The ways of making a path between two ends, each with two nodes of its own on one cable.
+
+To measure another way, write it into WAYS: `Pods` with what it tells the plugin and the helper, or a class of its own
+with `client`, `server` and `address`.
+"""
+
+import json
+import os
+
+from private import HELPER, PLUGIN, REFERENCE, Node
+
+NODES = {
+    "network": {"Network": "10.244.0.0/16"},
+    "nodes": [{"name": f"node-{number}", "publicIP": f"192.0.2.{number}", "subnet": f"10.244.{number}.0/24"}
+              for number in (1, 2)],
+}
+
+
+class NodeToNode:
+    """The limit: what the nodes' own link gives."""
+
+    def __init__(self):
+        self.nodes = [Node(f"node-{number}") for number in (1, 2)]
+        first, second = self.nodes
+        first.sh(f"ip link add eth0 type veth peer name eth0 netns {second.holder.pid}")
+        for number, node in enumerate(self.nodes, 1):
+            node.sh(f"ip address add 192.0.2.{number}/24 dev eth0 && ip link set eth0 up")
+        self.address = "192.0.2.2"
+
+    def client(self, *command):
+        return self.nodes[0].command(*command)
+
+    def server(self, *command):
+        return self.nodes[1].command(*command)
+
+    def stop(self):
+        for node in self.nodes:
+            node.stop()
+
+
+class Pods(NodeToNode):
+    """A pod on each node, by a plugin, and the helper's routes between them."""
+
+    def __init__(self, plugin, configuration, *options):
+        super().__init__()
+        self.plugin, self.configuration = plugin, configuration
+        for number, node in enumerate(self.nodes, 1):
+            node.run("sh", "-c", "cat >/run/node/nodes.json", input=json.dumps(NODES).encode())
+            node.run(HELPER, "sync", "--nodes-file", "/run/node/nodes.json", "--node-name", f"node-{number}", *options)
+            # Switched on by whichever plugin comes first, as on any node; here both directions are asked for at once.
+            node.sh("echo 1 >/proc/sys/net/ipv4/ip_forward && ip netns add pod")
+        self.address = [self.add(number, node) for number, node in enumerate(self.nodes, 1)][1]
+
+    def add(self, number, node):
+        """The address that the pod has got."""
+        text = {"cniVersion": "1.0.0", "name": "podnet", "type": os.path.basename(self.plugin), "isGateway": True,
+                "isDefaultGateway": True, "hairpinMode": True} | self.configuration(number)
+        result = node.run("env", "CNI_COMMAND=ADD", "CNI_CONTAINERID=pod", "CNI_NETNS=/run/netns/pod", "CNI_IFNAME=eth0",
+                          f"CNI_PATH={REFERENCE}", self.plugin, input=json.dumps(text).encode())
+        return json.loads(result)["ips"][0]["address"].split("/")[0]
+
+    def client(self, *command):
+        return super().client("ip", "netns", "exec", "pod", *command)
+
+    def server(self, *command):
+        return super().server("ip", "netns", "exec", "pod", *command)
+
+
+def causeway(*options, **keys):
+    """With the addresses of the helper's lease."""
+    return lambda: Pods(PLUGIN, lambda number: keys, *options)
+
+
+def reference(**keys):
+    """The same nodes and routes; its addresses are told in the way it knows."""
+    def configuration(number):
+        return {"ipam": {"type": "host-local", "ranges": [[{"subnet": f"10.244.{number}.0/24"}]]}} | keys
+    return lambda: Pods(f"{REFERENCE}/bridge", configuration)
+
+
+LIMIT = "node to node"
+WAYS = {
+    LIMIT: NodeToNode,
+    "causeway": causeway(ipMasq=False),
+    "causeway, ipMasq": causeway(ipMasq=True),
+    "causeway, helper's --ip-masq": causeway("--ip-masq"),
+    "reference": reference(ipMasq=False),
+    "reference, ipMasq": reference(ipMasq=True),
+}
+# What is held against what.
+RIVALS = {
+    "causeway": "reference", "causeway, ipMasq": "reference, ipMasq", "causeway, helper's --ip-masq": "reference, ipMasq",
+}
