@@ -39,6 +39,7 @@ enum RouteMessage {
   static let newNextHop = UInt16(RTM_NEWNEXTHOP)
   static let deleteNextHop = UInt16(RTM_DELNEXTHOP)
   static let getNextHop = UInt16(RTM_GETNEXTHOP)
+  static let newNeighbour = UInt16(RTM_NEWNEIGH)
   static let deleteNeighbour = UInt16(RTM_DELNEIGH)
   static let getNeighbour = UInt16(RTM_GETNEIGH)
 }
@@ -116,6 +117,8 @@ enum NextHopAttribute {
 /// Attributes of neighbours (linux/neighbour.h).
 enum NeighbourAttribute {
   static let destination = UInt16(NDA_DST)
+  static let hardwareAddress = UInt16(NDA_LLADDR)
+  static let link = UInt16(NDA_IFINDEX)
 }
 
 /// Message types of nf_tables, without the subsystem's part (linux/netfilter/nf_tables.h).

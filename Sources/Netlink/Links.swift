@@ -154,11 +154,13 @@ package struct LinkChange: Sendable {
   package var isolated: Bool?
   /// The kernel tells the neighbours of each new pair of IPv4 address and MAC (`net.ipv4.conf.LINK.arp_notify`).
   package var announcesIPv4: Bool?
+  /// The kernel tells hosts on the link of a nearer router (`net.ipv4.conf.LINK.send_redirects`).
+  package var redirectsIPv4: Bool?
 
   package init(
     isUp: Bool? = nil, isPromiscuous: Bool? = nil, mac: MACAddress? = nil, mtuBytes: Int? = nil,
     alias: String? = nil, masterIndex: Int32? = nil, hairpin: Bool? = nil, isolated: Bool? = nil,
-    announcesIPv4: Bool? = nil
+    announcesIPv4: Bool? = nil, redirectsIPv4: Bool? = nil
   ) {
     self.isUp = isUp
     self.isPromiscuous = isPromiscuous
@@ -169,6 +171,7 @@ package struct LinkChange: Sendable {
     self.hairpin = hairpin
     self.isolated = isolated
     self.announcesIPv4 = announcesIPv4
+    self.redirectsIPv4 = redirectsIPv4
   }
 }
 
@@ -231,12 +234,17 @@ extension NetlinkRequest {
         }
       }
     }
-    if let announces = change.announcesIPv4 {
-      // As the sysctl has it, without three system calls in /proc.
+    if change.announcesIPv4 != nil || change.redirectsIPv4 != nil {
+      // As the sysctls have it, without three system calls in /proc for each.
       request.nest(LinkAttribute.familySpecific) { families in
         families.nest(LinkAttribute.familyIPv4) { family in
           family.nest(LinkAttribute.settingsIPv4) { settings in
-            settings.put(UInt16(IPV4_DEVCONF_ARP_NOTIFY), UInt32(announces ? 1 : 0))
+            if let announces = change.announcesIPv4 {
+              settings.put(UInt16(IPV4_DEVCONF_ARP_NOTIFY), UInt32(announces ? 1 : 0))
+            }
+            if let redirects = change.redirectsIPv4 {
+              settings.put(UInt16(IPV4_DEVCONF_SEND_REDIRECTS), UInt32(redirects ? 1 : 0))
+            }
           }
         }
       }

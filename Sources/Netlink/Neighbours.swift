@@ -33,11 +33,25 @@ extension RouteSocket {
 }
 
 extension NetlinkRequest {
+  /// Answers on a link for an address that is reached by another (NTF_PROXY); the node must forward, and for IPv6 the
+  /// link's `proxy_ndp` be set (net/ipv4/arp.c, `arp_process`; net/ipv6/ndisc.c, `ndisc_recv_ns`).
+  package static func answer(for neighbour: Neighbour) -> NetlinkRequest {
+    self.neighbour(
+      "answer for", neighbour, RouteMessage.newNeighbour, NetlinkFlag.create | NetlinkFlag.replace,
+      entry: UInt8(NTF_PROXY))
+  }
+
+  /// Answers no longer. ENOENT where there was no such answer.
+  package static func stopAnswering(for neighbour: Neighbour) -> NetlinkRequest {
+    self.neighbour("stop to answer for", neighbour, RouteMessage.deleteNeighbour, entry: UInt8(NTF_PROXY))
+  }
+
   fileprivate static func neighbour(
-    _ operation: String, _ neighbour: Neighbour, _ type: UInt16
+    _ operation: String, _ neighbour: Neighbour, _ type: UInt16, _ flags: UInt16 = 0, entry: UInt8 = 0
   ) -> NetlinkRequest {
-    var request = NetlinkRequest(operation, "\(neighbour.address)", type: type)
+    var request = NetlinkRequest(operation, "\(neighbour.address)", type: type, flags: flags)
     var header = ndmsg()
+    header.ndm_flags = entry
     header.ndm_family = neighbour.address.family.kernelValue
     header.ndm_ifindex = neighbour.linkIndex
     request.append(header)

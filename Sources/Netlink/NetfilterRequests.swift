@@ -1,3 +1,4 @@
+package import Addresses
 internal import CLinux
 internal import Glibc
 
@@ -213,8 +214,8 @@ package struct ChainHook: Sendable {
   /// Source address translation, at the priority that `nft` calls srcnat.
   package static let sourceNAT = ChainHook(
     type: "nat", number: UInt32(NF_INET_POST_ROUTING.rawValue), priority: 100)
-  /// In a bridge's table: each frame as it comes in by a port, at the priority that `nft` calls dstnat there.
-  package static let bridgePrerouting = ChainHook(
+  /// Each packet as it comes in, at the priority that `nft` calls raw, and in a bridge's table dstnat.
+  package static let prerouting = ChainHook(
     type: "filter", number: UInt32(NF_INET_PRE_ROUTING.rawValue), priority: -300)
 }
 
@@ -228,6 +229,17 @@ package struct SetKey: Sendable {
   package static let ipv4Address = SetKey(type: 7, lengthBytes: 4)
   package static let ipv6Address = SetKey(type: 8, lengthBytes: 16)
   package static let linkName = SetKey(type: 41, lengthBytes: 16, isHostOrder: true)
+  /// A link's name as a key: 16 bytes, filled with zeros.
+  package static func bytes(ofLink name: String) -> [UInt8] {
+    let name = Array(name.utf8.prefix(16))
+    return name + [UInt8](repeating: 0, count: 16 - name.count)
+  }
+
   /// `ifname . ether_addr`: `nft` keeps six bits for each type, and each part fills whole four bytes.
   package static let linkNameAndMAC = SetKey(type: 41 << 6 | 9, lengthBytes: 16 + 8)
+  /// `ifname . ipv4_addr` or `ifname . ipv6_addr`.
+  package static func linkName(and family: IPFamily) -> SetKey {
+    let address = family == .v4 ? ipv4Address : ipv6Address
+    return SetKey(type: 41 << 6 | address.type, lengthBytes: 16 + address.lengthBytes)
+  }
 }

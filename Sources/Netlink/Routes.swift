@@ -8,6 +8,8 @@ package struct Route: Sendable, Equatable, Hashable {
   package static let bootOwner: UInt8 = 3
   /// RT_TABLE_MAIN.
   package static let mainTable: UInt32 = 254
+  /// RT_SCOPE_LINK: what is reached on the link itself.
+  package static let linkScope = UInt8(RT_SCOPE_LINK.rawValue)
 
   package var destination: IPPrefix
   package var gateway: IPAddress?

@@ -58,6 +58,11 @@ package struct RuleExpression: Sendable {
     [inputLinkName, sourceMAC, lookup(set, inverted: true)]
   }
 
+  /// `iifname . ip saddr != @set`: goes on where the packet is of this family, and its link and source are not in the set.
+  package static func inputLinkAndSource(_ family: IPFamily, areNotIn set: SetName) -> [RuleExpression] {
+    self.family(family) + [inputLinkName, secondSourceAddress(family), lookup(set, inverted: true)]
+  }
+
   /// `drop`.
   package static let drop = immediate(Int32(NF_DROP))
 
@@ -75,6 +80,11 @@ package struct RuleExpression: Sendable {
     $0.put(UInt16(NFTA_PAYLOAD_BASE.rawValue), bigEndian: UInt32(NFT_PAYLOAD_LL_HEADER.rawValue))
     $0.put(UInt16(NFTA_PAYLOAD_OFFSET.rawValue), bigEndian: UInt32(6))
     $0.put(UInt16(NFTA_PAYLOAD_LEN.rawValue), bigEndian: UInt32(6))
+  }
+
+  /// Behind the name, too.
+  private static func secondSourceAddress(_ family: IPFamily) -> RuleExpression {
+    network(offset: family == .v4 ? 12 : 8, length: family == .v4 ? 4 : 16, into: UInt32(NFT_REG_2.rawValue))
   }
 
   private static func lookup(_ set: SetName, inverted: Bool) -> RuleExpression {
@@ -116,9 +126,11 @@ package struct RuleExpression: Sendable {
     }
   }
 
-  private static func network(offset: UInt32, length: UInt32) -> RuleExpression {
+  private static func network(
+    offset: UInt32, length: UInt32, into destination: UInt32 = register
+  ) -> RuleExpression {
     RuleExpression("payload") {
-      $0.put(UInt16(NFTA_PAYLOAD_DREG.rawValue), bigEndian: register)
+      $0.put(UInt16(NFTA_PAYLOAD_DREG.rawValue), bigEndian: destination)
       $0.put(UInt16(NFTA_PAYLOAD_BASE.rawValue), bigEndian: UInt32(NFT_PAYLOAD_NETWORK_HEADER.rawValue))
       $0.put(UInt16(NFTA_PAYLOAD_OFFSET.rawValue), bigEndian: offset)
       $0.put(UInt16(NFTA_PAYLOAD_LEN.rawValue), bigEndian: length)

@@ -49,18 +49,18 @@ private func add(
   try state.records.store(record(attachment, configuration, plan, namespace, addresses, hostLink, podMAC))
 
   let use = try state.useBridge()
-  let bridge = try Bridge.ensure(configuration, state, &host, &undo)
-  if let vlans = configuration.vlans { try bridge.ensureVLANFilter(vlans, state, &host, &undo) }
+  let bridge = configuration.isRouted ? nil : try Bridge.ensure(configuration, state, &host, &undo)
+  if let bridge, let vlans = configuration.vlans { try bridge.ensureVLANFilter(vlans, state, &host, &undo) }
   // The kernel may make it, and its answer be lost.
   undo.push(.cable(attachment))
   let cable = try Cable.make(
-    attachment, podMAC: podMAC, mtuBytes: plan.mtuBytes, bridge: bridge, namespace: namespace, &host)
+    attachment, podMAC: podMAC, mtuBytes: plan.mtuBytes, bridge: bridge?.link, namespace: namespace, &host)
   if cable.hostName != hostLink {
     hostLink = cable.hostName
     try state.records.store(record(attachment, configuration, plan, namespace, addresses, hostLink, podMAC))
   }
   try cable.finish(attachment, configuration, &host)
-  try configuration.vlans?.join(cable, to: bridge, &host)
+  if let bridge { try configuration.vlans?.join(cable, to: bridge, &host) }
   let (podIndex, podMTUBytes) = try pod.setUp(leavesDown: configuration.leavesInterfaceDown)
 
   if let delegate = configuration.delegate {
@@ -72,24 +72,31 @@ private func add(
     if result.ips.contains(where: { $0.address.family == .v6 }) { try pod.enableIPv6(namespace) }
     try state.records.store(record(attachment, configuration, plan, namespace, addresses, hostLink, podMAC))
   }
-  let gatewayPort =
-    configuration.isGateway && !addresses.gateways.isEmpty
-    ? try bridge.ensureGatewayPort(configuration, mtuBytes: plan.mtuBytes, state, &host, &undo) : nil
+  let gatewayPort = try bridge?.ensureGatewayPort(
+    of: addresses, configuration, mtuBytes: plan.mtuBytes, state, &host, &undo)
   let mayHaveOldGateways =
     configuration.isGateway
-    ? try bridge.ensureGateways(
-      addresses.gateways, on: gatewayPort ?? bridge.link, fromLease: plan.isFromLease, configuration, state, &host,
-      &undo) : false
+    ? try bridge?.ensureGateways(
+      addresses.gateways, on: gatewayPort, fromLease: plan.isFromLease, configuration, state, &host, &undo) ?? false
+    : false
   undo.push(.rules(attachment, addresses.hosts, cable))
   if configuration.checksMAC { try attachment.guardMAC(cable) }
   if plan.masquerades && !addresses.ips.isEmpty {
     try attachment.masquerade(addresses, clusterNetworks: plan.clusterNetworks)
   }
+  if configuration.isRouted {
+    addresses = addresses.routed
+    let side = NodeSide(cable: cable, addresses: addresses.hosts)
+    undo.push(.answers(addresses.hosts, bridgeName: configuration.bridgeName))
+    try attachment.guardSource(side)
+    try side.add(bridgeName: configuration.bridgeName, &host)
+  }
   let routes = podRoutes(configuration, plan, addresses)
   try pod.configure(podIndex, addresses.prefixes, routes)
+  if configuration.isRouted { try pod.reach(addresses.ips.compactMap(\.gateway), podIndex, cable.hostMAC) }
   if !configuration.leavesInterfaceDown {
     try cable.waitUntilForwarding(&host)
-    if !addresses.ips.isEmpty, !isKnownToNeighbours(podMAC, configuration, addresses) {
+    if bridge != nil, !addresses.ips.isEmpty, !isKnownToNeighbours(podMAC, configuration, addresses) {
       try pod.announce(podIndex, mac: podMAC)
     }
   }
@@ -97,8 +104,11 @@ private func add(
   if plan.isFromLease && mayHaveOldGateways {
     removeOldGateways(Traces(configuration.network, configuration.type), state, &host)
   }
-  var interfaces = [
-    try host.interface(bridge.link, mac: bridge.mac, configuration.network.version),
+  var interfaces: [AttachmentResult.Interface] = []
+  if let bridge {
+    interfaces.append(try host.interface(bridge.link, mac: bridge.mac, configuration.network.version))
+  }
+  interfaces += [
     .init(name: cable.hostName, mac: cable.hostMAC.description, mtuBytes: podMTUBytes),
     .init(
       name: invocation.interfaceName, mac: podMAC.description, mtuBytes: podMTUBytes,
@@ -160,7 +170,8 @@ private func record(
     attachment: attachment, namespace: namespace.identity, namespacePath: namespace.path,
     hostLink: hostLink, mac: podMAC, addresses: addresses.hosts,
     dataDirectory: configuration.addressing?.dataDirectory ?? "",
-    masquerades: plan.masquerades && !addresses.ips.isEmpty, checksMAC: configuration.checksMAC)
+    masquerades: plan.masquerades && !addresses.ips.isEmpty, checksMAC: configuration.checksMAC,
+    isRouted: configuration.isRouted)
 }
 
 extension PodAddresses {

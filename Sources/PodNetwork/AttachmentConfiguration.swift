@@ -5,6 +5,8 @@ internal import JSON
 /// The plugin's own keys of a network configuration, checked, with their defaults.
 package struct AttachmentConfiguration: Sendable {
   package let network: NetworkConfiguration
+  /// No bridge: the node has a route to each pod.
+  let isRouted: Bool
   let bridgeName: String
   /// The bridge carries the gateways' addresses, and the node forwards.
   let isGateway: Bool
@@ -47,7 +49,7 @@ package struct AttachmentConfiguration: Sendable {
     let fields = try type.fields(of: network)
     self.network = network
     self.type = type
-    try AttachmentConfiguration.refuseUnsupported(fields)
+    isRouted = try AttachmentConfiguration.isRouted(fields)
     bridgeName = try AttachmentConfiguration.bridgeName(fields)
     let isGateway = try fields.bool("isGateway")
     // Who only says that the bridge is no gateway means that it is nobody's default gateway either.
@@ -88,6 +90,7 @@ package struct AttachmentConfiguration: Sendable {
         .invalidConfiguration, "cannot use IPAM when DisableContainerInterface flag is set",
         details: "remove ipam.type or disableContainerInterface")
     }
+    if isRouted { try RoutedPod.check(self) }
     if self.isGateway, hasAddresses { _ = try vlans?.gatewayLinkName(bridge: bridgeName) }
   }
 
@@ -144,11 +147,14 @@ package struct AttachmentConfiguration: Sendable {
     return mac
   }
 
-  /// A way to cable pods that is not served: better no pod than one that lacks what its configuration says.
-  private static func refuseUnsupported(_ fields: JSONFields) throws {
-    guard let mode = try fields.text("mode"), mode != "bridge" else { return }
-    throw CNIError(
-      .unsupportedField, "mode = \"\(mode)\" is not supported",
-      details: "remove the key from the configuration")
+  /// A way to cable pods that there is not: better no pod than one that lacks what its configuration says.
+  private static func isRouted(_ fields: JSONFields) throws -> Bool {
+    switch try fields.text("mode") {
+    case nil, "bridge": return false
+    case "routed": return true
+    case .some(let mode):
+      throw CNIError(
+        .unsupportedField, "mode = \"\(mode)\" is not supported", details: "there are \"bridge\" and \"routed\"")
+    }
   }
 }

@@ -18,6 +18,8 @@ struct AttachmentRecord: Equatable, Sendable {
   /// Which rules ADD made.
   let masquerades: Bool
   let checksMAC: Bool
+  /// There is no bridge; false in a record of an earlier version.
+  let isRouted: Bool
 
   fileprivate var json: JSONValue {
     [
@@ -28,6 +30,7 @@ struct AttachmentRecord: Equatable, Sendable {
       "hostLink": .string(hostLink), "mac": .string(mac?.description ?? ""),
       "addresses": .array(addresses.map { .string($0.description) }),
       "dataDir": .string(dataDirectory), "ipMasq": .bool(masquerades), "macspoofchk": .bool(checksMAC),
+      "mode": isRouted ? "routed" : "bridge",
     ]
   }
 
@@ -47,12 +50,14 @@ struct AttachmentRecord: Equatable, Sendable {
     self.dataDirectory = dataDirectory
     masquerades = object["ipMasq"] == true
     checksMAC = object["macspoofchk"] == true
+    isRouted = object["mode"] == "routed"
     addresses = (object["addresses"]?.array ?? []).compactMap { $0.string.flatMap { IPAddress($0) } }
   }
 
   init(
     attachment: Attachment, namespace: NetworkNamespace.Identity, namespacePath: String, hostLink: String,
-    mac: MACAddress?, addresses: [IPAddress], dataDirectory: String, masquerades: Bool, checksMAC: Bool
+    mac: MACAddress?, addresses: [IPAddress], dataDirectory: String, masquerades: Bool, checksMAC: Bool,
+    isRouted: Bool = false
   ) {
     self.attachment = attachment
     self.namespace = namespace
@@ -63,6 +68,7 @@ struct AttachmentRecord: Equatable, Sendable {
     self.dataDirectory = dataDirectory
     self.masquerades = masquerades
     self.checksMAC = checksMAC
+    self.isRouted = isRouted
   }
 }
 

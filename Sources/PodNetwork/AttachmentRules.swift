@@ -27,12 +27,25 @@ extension Attachment {
     try SpoofGuard.add(port: cable.hostName, mac: cable.podMAC, owner: key, &netfilter)
   }
 
+  /// Lets a routed pod send from its own addresses only.
+  func guardSource(_ side: NodeSide) throws(NetlinkError) {
+    var netfilter = try NetfilterSocket()
+    try SourceGuard.add(link: side.cable.hostName, side.addresses, owner: key, &netfilter)
+  }
+
+  /// Whether the link's pod is held to its addresses, this one among them.
+  func isGuarded(link: String, source: IPAddress) throws(NetlinkError) -> Bool {
+    var netfilter = try NetfilterSocket()
+    return try SourceGuard.holds(link: link, source, owner: key, &netfilter)
+  }
+
   /// Removes the rules of these addresses, and those of the host's end, as far as they are this attachment's.
   func removeRules(
     of addresses: [IPAddress], port: String, mac: MACAddress?, _ netfilter: inout NetfilterSocket
   ) throws {
     var failures = Failures()
     failures.attempt { try SpoofGuard.remove(port: port, mac: mac, owner: key, &netfilter) }
+    failures.attempt { try SourceGuard.remove(link: port, addresses, owner: key, &netfilter) }
     if !addresses.isEmpty { failures.attempt { try Masquerade.remove(addresses, owner: key, &netfilter) } }
     try failures.throwFirst()
   }
@@ -50,6 +63,7 @@ extension Attachment {
     var failures = Failures()
     failures.attempt { try Masquerade.collect(keeping: valid, &netfilter) { $0.hasPrefix(prefix) } }
     failures.attempt { try SpoofGuard.collect(keeping: valid, &netfilter) { $0.hasPrefix(prefix) } }
+    failures.attempt { try SourceGuard.collect(keeping: valid, &netfilter) { $0.hasPrefix(prefix) } }
     try failures.throwFirst()
   }
 }

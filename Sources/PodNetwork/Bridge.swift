@@ -50,7 +50,7 @@ struct Bridge {
     return Bridge(link: link, mac: mac)
   }
 
-  /// Puts the gateways' addresses on `link`, the bridge or the node's port in a VLAN, and lets the node forward.
+  /// Puts the gateways' addresses on the node's port in a VLAN, where there is one, or on the bridge, and lets the node forward.
   ///
   /// Where the addresses come from the node's lease, another address joins those that are there: a lease may change
   /// while pods of the old one still run. Where they come from the configuration, another address is an error as in
@@ -58,10 +58,11 @@ struct Bridge {
   ///
   /// - Returns: whether other addresses than these remain, which may be a former lease's.
   func ensureGateways(
-    _ gateways: [IPPrefix], on link: Link, fromLease: Bool, _ configuration: AttachmentConfiguration,
+    _ gateways: [IPPrefix], on port: Link?, fromLease: Bool, _ configuration: AttachmentConfiguration,
     _ state: StateDirectory,
     _ host: inout RouteSocket, _ undo: inout Undo
   ) throws -> Bool {
+    let link = port ?? link
     let present = try host.addresses(on: link.index).map(\.prefix)
     for gateway in gateways where !present.contains(gateway) {
       if !fromLease {
@@ -79,6 +80,7 @@ struct Bridge {
       try addGateway(gateway, to: link, owner: fromLease ? pluginOwner : nil, &host)
       // As for a new bridge. One that was there and is no gateway may be the node's own uplink, and is left alone.
       try Sysctl.ensureIfPresent("net/ipv6/conf/\(link.name)/accept_ra", "0")
+      try host.answerForRoutedPods(in: gateway.network, on: link)
     }
     for family in IPFamily.allCases where gateways.contains(where: { $0.family == family }) {
       try Bridge.enableForwarding(family)
@@ -105,7 +107,8 @@ struct Bridge {
     present.family == gateway.family && (gateway.family == .v4 || present.overlaps(gateway))
   }
 
-  private static func enableForwarding(_ family: IPFamily) throws(SystemError) {
+  /// Lets the node pass on packets of the family.
+  static func enableForwarding(_ family: IPFamily) throws(SystemError) {
     switch family {
     case .v4: try Sysctl.ensure("net/ipv4/ip_forward", "1")
     case .v6: try Sysctl.ensure("net/ipv6/conf/all/forwarding", "1")

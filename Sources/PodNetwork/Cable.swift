@@ -4,17 +4,17 @@ internal import Glibc
 internal import Linux
 internal import Netlink
 
-/// The veth pair between the bridge and the pod.
+/// The veth pair between the node, with a bridge or without, and the pod.
 struct Cable {
   let hostName: String
   let hostMAC: MACAddress
   let podMAC: MACAddress
 
-  /// Makes both ends where they belong, the host's one plugged in and up.
+  /// Makes both ends where they belong, the host's one plugged into the bridge, where there is one, and up.
   ///
   /// Both MACs are set at creation, so that nobody (udev's MACAddressPolicy) makes others of them.
   static func make(
-    _ attachment: Attachment, podMAC: MACAddress, mtuBytes: Int?, bridge: Bridge,
+    _ attachment: Attachment, podMAC: MACAddress, mtuBytes: Int?, bridge: Link?,
     namespace: borrowing NetworkNamespace, _ host: inout RouteSocket
   ) throws -> Cable {
     let hostMAC = attachment.hostLinkMAC
@@ -22,7 +22,7 @@ struct Cable {
       let name = attachment.hostLinkName(attempt: attempt)
       let request = NetlinkRequest.addVethPair(
         host: VethEnd(
-          name: name, mac: hostMAC, mtuBytes: mtuBytes, masterIndex: bridge.link.index, isUp: true),
+          name: name, mac: hostMAC, mtuBytes: mtuBytes, masterIndex: bridge?.index, isUp: true),
         pod: VethEnd(name: attachment.interfaceName, mac: podMAC, mtuBytes: mtuBytes),
         in: namespace)
       do throws(NetlinkError) {
@@ -30,10 +30,10 @@ struct Cable {
           return Cable(hostName: name, hostMAC: hostMAC, podMAC: podMAC)
         }
       } catch {
-        guard error.errno == EXFULL else { throw error }
+        guard error.errno == EXFULL, let bridge else { throw error }
         throw CNIError(
-          .tryAgainLater, "the bridge \(bridge.link.name) is full: the kernel gives a bridge 1,023 ports",
-          details: "remove pods from this node, or use another bridge for the next ones")
+          .tryAgainLater, "the bridge \(bridge.name) is full: the kernel gives a bridge 1,023 ports",
+          details: "remove pods from this node, use another bridge for the next ones, or mode = \"routed\"")
       }
       // The host's name is taken. By a remainder of this very attachment, which nobody needs: it goes.
       if let link = try host.link(named: name), attachment.owns(link) {
@@ -56,11 +56,13 @@ struct Cable {
     try host.perform(
       .changeLink(
         name: hostName,
-        LinkChange(
-          alias: attachment.linkAlias, hairpin: configuration.hairpin, isolated: configuration.isIsolated)))
+        configuration.isRouted
+          ? LinkChange(alias: attachment.linkAlias, redirectsIPv4: false)
+          : LinkChange(
+            alias: attachment.linkAlias, hairpin: configuration.hairpin, isolated: configuration.isIsolated)))
   }
 
-  /// Waits until frames pass from the pod's end to the bridge.
+  /// Waits until frames pass from the pod's end to the node and, where there is one, its bridge.
   func waitUntilForwarding(_ host: inout RouteSocket) throws { try host.waitUntilForwarding(port: hostName) }
 
   /// Removes the attachment's cable by its host's end; says whether there was one.
@@ -96,13 +98,13 @@ extension Attachment {
 }
 
 extension RouteSocket {
-  /// Waits until frames pass from a veth pair's other end through its port to the bridge.
+  /// Waits until frames pass from a veth pair's other end to this one and, where this is a port, to the bridge.
   ///
   /// The carrier is there when the other end is up, but the kernel's deferred work (net/core/link_watch.c) opens the
   /// port, some microseconds later; what is said until then is lost.
   mutating func waitUntilForwarding(port name: String) throws {
     let deadline = MonotonicTime.now + .seconds(2)
-    while let link = try link(named: name), !(link.isOperational && link.port?.state == 3) {
+    while let link = try link(named: name), !(link.isOperational && link.port?.state ?? 3 == 3) {
       if link.isOperational, link.port?.isWaitingForSpanningTree == true {
         StandardError.write("\(name) forwards when the bridge's spanning tree lets it, some seconds from now")
         return

@@ -89,6 +89,7 @@ private func checkRoutes(_ result: AttachmentResult, _ link: Link, _ pod: inout 
 private func checkHostSide(
   _ configuration: AttachmentConfiguration, _ result: AttachmentResult, _ podLink: Link, _ host: inout RouteSocket
 ) throws -> Link {
+  if configuration.isRouted { return try checkNodeSide(result, podLink, &host) }
   guard let bridge = try host.link(named: configuration.bridgeName), bridge.kind == "bridge" else {
     throw fault("the bridge \"\(configuration.bridgeName)\" is gone")
   }
@@ -116,6 +117,22 @@ private func checkHostSide(
   return port
 }
 
+/// The same of a routed pod.
+private func checkNodeSide(
+  _ result: AttachmentResult, _ podLink: Link, _ host: inout RouteSocket
+) throws -> Link {
+  guard let peerIndex = podLink.peerIndex, let port = try host.link(index: peerIndex) else {
+    throw fault("the host's end of \"\(podLink.name)\" is gone")
+  }
+  guard port.isUp else { throw fault("\(port.name), the host's end of \"\(podLink.name)\", is down") }
+  let routes = try host.routes(owner: pluginOwner)
+  for address in result.ips.map(\.address.address)
+  where !routes.contains(where: { $0.destination == IPPrefix(host: address) && $0.linkIndex == port.index }) {
+    throw fault("the node has lost its route to \(address) through \(port.name)")
+  }
+  return port
+}
+
 private func checkLease(_ attachment: Attachment, _ configuration: AttachmentConfiguration) throws {
   guard let addressing = configuration.addressing else { return }
   let leases = LeaseDirectory(
@@ -131,6 +148,9 @@ private func checkRules(_ record: AttachmentRecord, _ port: Link, _ podLink: Lin
   let attachment = record.attachment
   if record.checksMAC, let mac = podLink.mac, try !attachment.isGuarded(port: port.name, mac: mac) {
     throw fault("the rule that holds \(port.name) to the MAC \(mac) is gone")
+  }
+  for address in record.addresses where try record.isRouted && !attachment.isGuarded(link: port.name, source: address) {
+    throw fault("the rule that holds \(port.name) to \(address) is gone")
   }
   guard record.masquerades else { return }
   for address in record.addresses where try !attachment.isMasqueraded(address) {

@@ -48,7 +48,10 @@ private func collectCablesAndLeases(
   let strays = try state.records.keys(network: network).filter { !validKeys.contains($0) }
   let records = strays.compactMap { state.records.find(key: $0) }
   // A killed ADD leaves a cable without alias: its name and MAC tell whose it was.
-  for record in records { _ = try Cable.remove(record.attachment, recorded: record.hostLink, &host) }
+  for record in records {
+    _ = try Cable.remove(record.attachment, recorded: record.hostLink, &host)
+    if record.isRouted { host.stopAnswering(for: record.addresses, onBridge: traces.bridgeName) }
+  }
   var freed: [Attachment] = []
   for directory in Set(records.map(\.dataDirectory) + [traces.dataDirectory]) where !directory.isEmpty {
     let leases = LeaseDirectory(network, dataDirectory: directory, state.path, isFromLease: false)

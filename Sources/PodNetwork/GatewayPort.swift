@@ -19,10 +19,13 @@ extension Bridge {
   /// Every step may be taken twice and by two ADDs at once, and the port comes up last: one that is up is complete. What
   /// a killed ADD began, the next one completes.
   func ensureGatewayPort(
-    _ configuration: AttachmentConfiguration, mtuBytes: Int?, _ state: StateDirectory, _ host: inout RouteSocket,
+    of addresses: PodAddresses, _ configuration: AttachmentConfiguration, mtuBytes: Int?, _ state: StateDirectory,
+    _ host: inout RouteSocket,
     _ undo: inout Undo
   ) throws -> Link? {
-    guard let vlan = configuration.vlans?.id.map(VLANs.init(only:)) else { return nil }
+    guard configuration.isGateway, !addresses.gateways.isEmpty,
+      let vlan = configuration.vlans?.id.map(VLANs.init(only:))
+    else { return nil }
     let gateway = GatewayPort(name: try vlan.gatewayLinkName(bridge: link.name))
     if try host.link(named: gateway.name) == nil {
       undo.push(.gatewayPort(gateway, state))

@@ -27,6 +27,7 @@ package struct LeftByPods: Sendable {
     var netfilter = try NetfilterSocket()
     try Masquerade.removeTable(&netfilter)
     try SpoofGuard.removeTable(&netfilter)
+    try SourceGuard.removeTable(&netfilter)
     var count = 0
     for directory in try state.records.all().dataDirectories {
       for network in try Files.names(in: directory) where !network.hasPrefix(".") {

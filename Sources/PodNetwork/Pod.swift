@@ -90,6 +90,11 @@ struct Pod: ~Copyable {
       .failed, "the container has 32 routes to \(route.destination) already", details: "remove some of its networks")
   }
 
+  /// Makes the gateways known: they are the other end of the cable, and are never asked for.
+  mutating func reach(_ gateways: [IPAddress], _ index: Int32, _ mac: MACAddress) throws {
+    try perform(gateways.map { .replaceNeighbour(StaticNeighbour($0, mac: mac, linkIndex: index)) })
+  }
+
   private mutating func perform(_ requests: [NetlinkRequest]) throws {
     for failure in try socket.perform(requests) {
       if let failure { throw failure }

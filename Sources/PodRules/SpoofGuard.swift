@@ -17,8 +17,8 @@ package enum SpoofGuard {
     port: String, mac: MACAddress, owner: String, _ netfilter: inout NetfilterSocket
   ) throws(NetlinkError) {
     let elements: [NetlinkRequest] = [
-      .addElement(key(port), to: ports, comment: owner),
-      .addElement(key(port) + mac.bytes + [0, 0], to: senders, comment: owner),
+      .addElement(SetKey.bytes(ofLink: port), to: ports, comment: owner),
+      .addElement(SetKey.bytes(ofLink: port) + mac.bytes + [0, 0], to: senders, comment: owner),
     ]
     do throws(NetlinkError) {
       try netfilter.commit(elements)
@@ -37,7 +37,7 @@ package enum SpoofGuard {
   package static func remove(
     port: String, mac: MACAddress? = nil, owner: String? = nil, _ netfilter: inout NetfilterSocket
   ) throws(NetlinkError) {
-    let port = key(port)
+    let port = SetKey.bytes(ofLink: port)
     func isWanted(_ comment: String?) -> Bool { comment != nil && (owner == nil || comment == owner) }
     var wasWatched = false
     try netfilter.removeAll { netfilter throws(NetlinkError) in
@@ -82,16 +82,10 @@ package enum SpoofGuard {
   package static func holds(
     port: String, mac: MACAddress, owner: String, _ netfilter: inout NetfilterSocket
   ) throws(NetlinkError) -> Bool {
-    let port = key(port)
+    let port = SetKey.bytes(ofLink: port)
     let watched = try netfilter.comment(of: port, in: ports)
     let passing = try netfilter.comment(of: port + mac.bytes + [0, 0], in: senders)
     return watched == owner && passing == owner
-  }
-
-  /// A link's name as a key: 16 bytes, filled with zeros.
-  private static func key(_ port: String) -> [UInt8] {
-    let name = Array(port.utf8.prefix(16))
-    return name + [UInt8](repeating: 0, count: 16 - name.count)
   }
 
   private static var newTable: [NetlinkRequest] {
@@ -99,7 +93,7 @@ package enum SpoofGuard {
       .addTable(table),
       .addSet(ports, key: .linkName, id: 1),
       .addSet(senders, key: .linkNameAndMAC, id: 2),
-      .addChain(base, hook: .bridgePrerouting),
+      .addChain(base, hook: .prerouting),
       .addRule(
         RuleExpression.inputLink(isIn: ports) + RuleExpression.inputLinkAndSourceMAC(areNotIn: senders) + [.drop],
         to: base),

@@ -104,7 +104,8 @@ import Testing
   }
 
   static let refused = [
-    Case(["mode": "routed"], .unsupportedField, #"mode = "routed" is not supported"#),
+    Case(["mode": "mesh"], .unsupportedField, #"mode = "mesh" is not supported"#),
+    Case(["mode": "routed", "vlan": 7], .unsupportedField, "vlan or vlanTrunk is not supported with mode"),
     Case(["ipMasq": "true"], .invalidConfiguration, #"ipMasq must be true or false, but is "true""#),
     Case(["vlan": "7"], .invalidConfiguration, #"vlan must be a whole number, but is "7""#),
     Case(["vlanTrunk": [7]], .invalidConfiguration, "vlanTrunk[0] must be an object, but is 7"),
