@@ -92,7 +92,7 @@ private func add(
     try side.add(bridgeName: configuration.bridgeName, &host)
   }
   let routes = podRoutes(configuration, plan, addresses)
-  try pod.configure(podIndex, addresses.prefixes, routes)
+  try pod.configure(podIndex, addresses.prefixes, routes, isRouted: configuration.isRouted)
   if configuration.isRouted { try pod.reach(addresses.ips.compactMap(\.gateway), podIndex, cable.hostMAC) }
   if !configuration.leavesInterfaceDown {
     try cable.waitUntilForwarding(&host)

@@ -66,21 +66,22 @@ struct Pod: ~Copyable {
 
   /// Gives the interface its addresses and routes.
   mutating func configure(
-    _ index: Int32, _ addresses: [IPPrefix], _ routes: [PodRoute]
+    _ index: Int32, _ addresses: [IPPrefix], _ routes: [PodRoute], isRouted: Bool
   ) throws {
     try perform(addresses.map { .addAddress($0, to: index, detectsDuplicates: detectsDuplicates) })
     if detectsDuplicates { try waitUntilUsable(addresses, index) }
-    for route in routes { try add(route.onLink(index)) }
+    for route in routes {
+      try add(route.onLink(index), afterEqual: route.destination.family == .v4 && !isRouted)
+    }
   }
 
   /// Adds a route behind those that are there: a pod's second network does not take the default route from its first.
   ///
-  /// For IPv6 the kernel would share the traffic among routes of one metric, so this one gets the next free one.
-  private mutating func add(_ route: Route) throws {
-    guard route.destination.family == .v6, route.priority == nil else {
-      return try socket.perform(.appendRoute(route))
-    }
-    let first: UInt32 = 1024
+  /// For IPv6 the kernel would share the traffic among routes of one metric, and so it would for IPv4 between gateways
+  /// whose MACs are set by hand (net/ipv4/fib_semantics.c, `fib_select_default`): each gets the next free metric.
+  private mutating func add(_ route: Route, afterEqual: Bool) throws {
+    guard !afterEqual, route.priority == nil else { return try socket.perform(.appendRoute(route)) }
+    let first: UInt32 = route.destination.family == .v6 ? 1024 : 0
     for metric in first..<first + 32 {
       var route = route
       route.priority = metric
