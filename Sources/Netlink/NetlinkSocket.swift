@@ -213,7 +213,7 @@ package struct NetlinkSocket: ~Copyable, Sendable {
   }
 
   /// What an NLMSG_ERROR or NLMSG_DONE says; `nil` for an acknowledgement.
-  private static func failure(
+  static func failure(
     _ reply: NetlinkReply, _ request: NetlinkRequest
   ) throws(NetlinkError) -> NetlinkError? {
     guard let code = reply.payload.prefixValue(Int32.self) else {
@@ -226,7 +226,7 @@ package struct NetlinkSocket: ~Copyable, Sendable {
     let hasWords = reply.flags & NetlinkFlag.hasExtendedAcknowledgement != 0
     let words = hasWords ? try Attributes(reply.payload.dropFirst(headerSize)) : nil
     return .refused(
-      operation: request.operation, subject: request.subject, errno: -code,
+      operation: request.operation, subject: request.subject, errno: 0 &- code,
       reason: words?.string(NetlinkType.acknowledgementMessage))
   }
 

@@ -74,6 +74,9 @@ struct RecordDirectory: Sendable {
     path = "\(stateDirectory)/attachments"
   }
 
+  /// Room for the longest container ID that an environment variable holds, 128 KiB.
+  private static let limitBytes = 256 << 10
+
   private func path(_ key: String) -> String { "\(path)/\(key)" }
 
   func store(_ record: AttachmentRecord) throws {
@@ -91,8 +94,11 @@ struct RecordDirectory: Sendable {
   func find(_ attachment: Attachment) -> AttachmentRecord? { find(key: attachment.key) }
 
   func find(key: String) -> AttachmentRecord? {
-    guard let text = try? Files.read(path(key), limit: 65536) else { return nil }
-    return AttachmentRecord(text)
+    // One that tells of another attachment than its name does is none: its names would lead anywhere.
+    guard let text = try? Files.read(path(key), limit: RecordDirectory.limitBytes),
+      let record = AttachmentRecord(text), record.attachment.key == key
+    else { return nil }
+    return record
   }
 
   /// When a record was written, since the epoch; `nil` where there is none.
