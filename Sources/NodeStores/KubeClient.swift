@@ -87,7 +87,9 @@ package final class KubeClient: Sendable {
           piece in
           if piece.isElement {
             if let node = try reader.node(piece.text) { page.nodes.append(node) }
-            guard page.nodes.count <= KubeClient.mostNodes else { throw TransportProblem.other("its list of nodes has no end") }
+            guard page.nodes.count <= KubeClient.mostNodes else {
+              throw TransportProblem.other("its list of nodes has no end")
+            }
           } else {
             isWhole = try reader.finish(&page, piece.text)
           }

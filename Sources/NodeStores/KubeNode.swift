@@ -70,7 +70,8 @@ struct KubeNode: Sendable, Equatable {
       for key in ["\(KubeNode.publicKey(family))-overwrite", KubeNode.publicKey(family)] {
         guard let text = annotations[key], !text.isEmpty else { continue }
         if let address = KubeNode.address(text, family) { return address }
-        problems[family] = "its annotation \(prefix)\(key) is \"\(text.quotable)\", but must be a node's \(family) address"
+        problems[family] =
+          "its annotation \(prefix)\(key) is \"\(text.quotable)\", but must be a node's \(family) address"
       }
       return internalIPs.first { $0.family == family }
     }

@@ -1,4 +1,5 @@
 internal import Addresses
+internal import Glibc
 internal import JSON
 internal import Linux
 
@@ -31,7 +32,7 @@ struct AttachmentRecord: Equatable, Sendable {
     ]
   }
 
-  fileprivate init?(_ text: [UInt8]) {
+  init?(_ text: [UInt8]) {
     guard let object = try? JSONValue(parsing: text).object,
       let network = object["network"]?.string, let id = object["containerID"]?.string,
       let ifname = object["ifname"]?.string, let path = object["netns"]?.string,
@@ -107,12 +108,16 @@ struct RecordDirectory: Sendable {
   }
 
   func contains(_ attachment: Attachment) -> Bool {
-    (try? Files.identity(path(attachment.key))) ?? nil != nil
+    ((try? Files.identity(path(attachment.key))) ?? nil)?.isRegularFile ?? false
   }
 
-  /// Absence is success.
+  /// Absence is success, and a directory is no record.
   func remove(_ key: String) throws(SystemError) {
-    try Files.remove(path(key))
+    do throws(SystemError) {
+      try Files.remove(path(key))
+    } catch {
+      guard error.errno == EISDIR else { throw error }
+    }
   }
 
   /// All that can be read.

@@ -1,0 +1,39 @@
+import Glibc
+
+/// Runs one of the targets under libFuzzer: `causeway-fuzz TARGET [libFuzzer's arguments]`; without arguments it names
+/// the targets.
+@main
+enum Fuzz {
+  nonisolated(unsafe) static var run: (([UInt8]) -> Void) = { _ in }
+
+  static func main() {
+    guard CommandLine.arguments.count > 1 else {
+      for target in Targets.all { print(target.name) }
+      return
+    }
+    guard let target = Targets.all.first(where: { $0.name == CommandLine.arguments[1] }) else {
+      print("there is no target \(CommandLine.arguments[1])")
+      exit(2)
+    }
+    run = target.run
+    var count = CommandLine.argc - 1
+    // The target's name stands where libFuzzer looks for the program's.
+    var arguments: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>? = unsafe CommandLine.unsafeArgv + 1
+    let first = unsafe arguments?[0]
+    unsafe arguments?[0] = unsafe CommandLine.unsafeArgv[0]
+    let status = unsafe runDriver(&count, &arguments) { bytes, count in
+      Fuzz.run(unsafe Array(UnsafeBufferPointer(start: bytes, count: count)))
+      return 0
+    }
+    unsafe arguments?[0] = unsafe first
+    exit(status)
+  }
+}
+
+/// compiler-rt/lib/fuzzer/FuzzerInterface.h
+@_silgen_name("LLVMFuzzerRunDriver")
+private func runDriver(
+  _ count: UnsafeMutablePointer<Int32>,
+  _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?>,
+  _ target: @convention(c) (UnsafePointer<UInt8>?, Int) -> Int32
+) -> Int32
