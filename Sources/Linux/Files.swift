@@ -38,7 +38,8 @@ package enum Files {
       var status = stat()
       _ = try retryingOnInterrupt("stat", path) { unsafe fstat(file.number, &status) }
       if status.st_mode & S_IFMT == S_IFIFO { throw SystemError("read the FIFO", path, errno: EOPNOTSUPP) }
-      guard status.st_size <= limit, let content = try file.readAll(limit: limit, subject: path)
+      guard status.st_mode & S_IFMT != S_IFREG || status.st_size <= limit,
+        let content = try file.readAll(limit: limit, subject: path)
       else {
         throw SystemError("read", path, errno: EFBIG)
       }

@@ -90,7 +90,7 @@ private struct EtcdValue {
       object = try JSONFields(document: JSONValue(parsing: text), name: "its record").object
     } catch {
       object = JSONObject()
-      problem = "its record is no JSON object: \(error)"
+      problem = "its record is no JSON object: \("\(error)".quotable)"
     }
   }
 

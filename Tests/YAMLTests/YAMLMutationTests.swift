@@ -24,8 +24,10 @@ import YAML
     for _ in 0..<1500 {
       guard let value = try? JSONValue(parsingYAML: mutations.next()) else { continue }
       understood += 1
-      // Only a name with a NUL can't be written.
-      if let text = try? value.text() { #expect(try JSONValue(parsing: Array(text.utf8)) == value) }
+      // Only a name with a NUL can't be written; of two members of one name the last one stays.
+      guard let text = try? value.text() else { continue }
+      let once = try JSONValue(parsing: Array(text.utf8))
+      #expect(try JSONValue(parsing: Array(once.text().utf8)) == once, "\(text)")
     }
     #expect(understood > 100)
   }

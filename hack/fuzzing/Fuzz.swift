@@ -4,7 +4,7 @@ import Glibc
 /// the targets.
 @main
 enum Fuzz {
-  nonisolated(unsafe) static var run: (([UInt8]) -> Void) = { _ in }
+  nonisolated(unsafe) static var run: @Sendable ([UInt8]) -> Void = { _ in }
 
   static func main() {
     guard CommandLine.arguments.count > 1 else {
@@ -15,17 +15,15 @@ enum Fuzz {
       print("there is no target \(CommandLine.arguments[1])")
       exit(2)
     }
-    run = target.run
+    unsafe run = target.run
     var count = CommandLine.argc - 1
     // The target's name stands where libFuzzer looks for the program's.
-    var arguments: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>? = unsafe CommandLine.unsafeArgv + 1
-    let first = unsafe arguments?[0]
-    unsafe arguments?[0] = unsafe CommandLine.unsafeArgv[0]
+    var arguments: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?> = unsafe CommandLine.unsafeArgv + 1
+    unsafe arguments[0] = unsafe CommandLine.unsafeArgv[0]
     let status = unsafe runDriver(&count, &arguments) { bytes, count in
-      Fuzz.run(unsafe Array(UnsafeBufferPointer(start: bytes, count: count)))
+      unsafe Fuzz.run(Array(UnsafeBufferPointer(start: bytes, count: count)))
       return 0
     }
-    unsafe arguments?[0] = unsafe first
     exit(status)
   }
 }
@@ -34,6 +32,6 @@ enum Fuzz {
 @_silgen_name("LLVMFuzzerRunDriver")
 private func runDriver(
   _ count: UnsafeMutablePointer<Int32>,
-  _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?>,
+  _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>>,
   _ target: @convention(c) (UnsafePointer<UInt8>?, Int) -> Int32
 ) -> Int32

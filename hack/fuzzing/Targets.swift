@@ -12,7 +12,7 @@ import YAML
 
 /// What reads texts and bytes from outside. Each target reads, and traps where what it took cannot be.
 enum Targets {
-  typealias Target = (name: String, run: ([UInt8]) -> Void)
+  typealias Target = (name: String, run: @Sendable ([UInt8]) -> Void)
 
   static let all: [Target] = [
     ("json", json), ("yaml", yaml), ("addresses", addresses), ("netlink", netlink), ("nftables", nftables),
@@ -69,7 +69,8 @@ enum Targets {
     guard let invocation = try? Invocation(environment: { values[$0] }) else { return }
     if [.add, .check, .delete].contains(invocation.verb) {
       precondition(!invocation.containerID.utf8.contains { $0 == 0x2F || $0 <= 0x20 })
-      precondition(!invocation.interfaceName.utf8.contains(0x2F) && (1...15).contains(invocation.interfaceName.utf8.count))
+      precondition(
+        !invocation.interfaceName.utf8.contains(0x2F) && (1...15).contains(invocation.interfaceName.utf8.count))
     }
     _ = try? Arguments(invocation.arguments, known: ["MAC", "IP"])
   }
