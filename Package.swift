@@ -144,5 +144,5 @@ if isFuzzing {
         "JSON",
       ],
       path: "hack/fuzzing", exclude: ["corpus"], swiftSettings: settings,
-      linkerSettings: [.unsafeFlags(["-sanitize=fuzzer"])]))
+      linkerSettings: [.unsafeFlags(["-sanitize=fuzzer", "-use-ld=lld"])]))
 }

@@ -67,8 +67,8 @@ struct HostilePodTests {
         ip -n a -batch -
       for i in $(seq 0 20000); do echo "route add 172.$((16 + i / 4096)).$((i / 16 % 256)).$((i % 16 * 16))/28 dev eth0"
         done | ip -n a -batch -
-      ip netns exec a nft 'table inet causeway_pods { chain c { type filter hook input priority 0; policy drop; } }
-        table inet x { chain c { type filter hook output priority 0; policy drop; } }'
+      ip netns exec a nft 'table inet causeway_pods { chain c { type filter hook input priority 0; policy drop; }; }
+        table inet x { chain c { type filter hook output priority 0; policy drop; }; }'
       """, limit: .seconds(60))
     try runtime.check("a", answer, configuration).process.succeeded()
     let second = try runtime.add("a", interface: "net1", configuration)

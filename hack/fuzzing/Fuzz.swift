@@ -20,12 +20,16 @@ enum Fuzz {
     // The target's name stands where libFuzzer looks for the program's.
     var arguments: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?> = unsafe CommandLine.unsafeArgv + 1
     unsafe arguments[0] = unsafe CommandLine.unsafeArgv[0]
-    let status = unsafe runDriver(&count, &arguments) { bytes, count in
-      unsafe Fuzz.run(Array(UnsafeBufferPointer(start: bytes, count: count)))
-      return 0
-    }
+    let status = unsafe runDriver(&count, &arguments, testOneInput)
     exit(status)
   }
+}
+
+/// The name that libFuzzer's own `main` calls, which is linked too and never used.
+@_cdecl("LLVMFuzzerTestOneInput")
+func testOneInput(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
+  unsafe Fuzz.run(Array(UnsafeBufferPointer(start: bytes, count: count)))
+  return 0
 }
 
 /// compiler-rt/lib/fuzzer/FuzzerInterface.h
