@@ -8,10 +8,10 @@ import Testing
     "2001:db8::8:800:200c:417a/128", "0a:58:0A:f4:01:07", "0a-58-0a-f4-01-07",
   ]
 
-  @Test(arguments: 0..<4 as Range<UInt64>) func whatIsTakenIsInRangeAndSurvives(seed: UInt64) {
+  @Test(arguments: 0..<2 as Range<UInt64>) func whatIsTakenIsInRangeAndSurvives(seed: UInt64) {
     var mutations = Mutations(of: AddressMutationTests.samples, seed: seed)
     var understood = 0
-    for _ in 0..<10_000 {
+    for _ in 0..<4000 {
       let text = String(decoding: mutations.next(), as: UTF8.self)
       if let address = IPAddress(text) {
         understood += 1
@@ -30,6 +30,6 @@ import Testing
         #expect(mac.bytes.count == 6 && MACAddress(mac.description) == mac, "\(text)")
       }
     }
-    #expect(understood > 300)
+    #expect(understood > 100)
   }
 }

@@ -16,7 +16,7 @@ import Testing
     """
   ]
 
-  @Test(arguments: 0..<4 as Range<UInt64>) func aSubnetFileIsRefusedOrSurvives(seed: UInt64) throws {
+  @Test(arguments: 0..<2 as Range<UInt64>) func aSubnetFileIsRefusedOrSurvives(seed: UInt64) throws {
     var mutations = Mutations(of: LeaseMutationTests.files, seed: seed)
     var understood = 0
     for _ in 0..<3000 {
@@ -45,7 +45,7 @@ import Testing
   ]
 
   /// Whatever is asked for, the subnets that nodes may claim lie in the network, and can be counted.
-  @Test(arguments: 0..<4 as Range<UInt64>) func aNetworkIsRefusedOrHoldsItsSubnets(seed: UInt64) {
+  @Test(arguments: 0..<2 as Range<UInt64>) func aNetworkIsRefusedOrHoldsItsSubnets(seed: UInt64) {
     var mutations = Mutations(of: LeaseMutationTests.networks, seed: seed)
     var understood = 0
     for _ in 0..<3000 {

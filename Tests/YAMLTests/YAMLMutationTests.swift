@@ -18,7 +18,7 @@ import YAML
     """, "{\"a\": [1, true, null]}", "a: &a [x, y]\nb: {<<: *a, c: *a}\n? k\n: >-\n  long\n  text\n",
   ]
 
-  @Test(arguments: 0..<4 as Range<UInt64>) func isRefusedOrBecomesJSON(seed: UInt64) throws {
+  @Test(arguments: 0..<2 as Range<UInt64>) func isRefusedOrBecomesJSON(seed: UInt64) throws {
     var mutations = Mutations(of: YAMLMutationTests.samples, seed: seed)
     var understood = 0
     for _ in 0..<1500 {
