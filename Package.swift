@@ -2,15 +2,19 @@
 
 import PackageDescription
 
+/// `hack/fuzz` asks for one more program, and for modules that tell it which of their branches were taken.
+let isFuzzing = Context.environment["CAUSEWAY_FUZZ"] != nil
+
 /// One array for every target: Swift 6, every warning an error, and `unsafe` visible where it is used.
-let settings: [SwiftSetting] = [
-  .swiftLanguageMode(.v6),
-  .strictMemorySafety(),
-  .treatAllWarnings(as: .error),
-  .enableUpcomingFeature("ExistentialAny"),
-  .enableUpcomingFeature("InternalImportsByDefault"),
-  .enableUpcomingFeature("MemberImportVisibility"),
-]
+let settings: [SwiftSetting] =
+  [
+    .swiftLanguageMode(.v6),
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+  ] + (isFuzzing ? [.unsafeFlags(["-O", "-sanitize=fuzzer"])] : [])
 
 /// The import rules of the house: every edge between two rooms is written here and nowhere else.
 let package = Package(
@@ -87,11 +91,12 @@ let package = Package(
       linkerSettings: [.unsafeFlags(["-Xlinker", "-s"], .when(configuration: .release))]),
     // A test target without tests: a plain one would be built with the programs, where Testing is missing.
     .testTarget(name: "TestSupport", dependencies: ["JSON", "Linux", "Netlink"], swiftSettings: settings),
-    .testTarget(name: "AddressesTests", dependencies: ["Addresses"], swiftSettings: settings),
-    .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: settings),
-    .testTarget(name: "YAMLTests", dependencies: ["YAML", "JSON"], swiftSettings: settings),
+    .testTarget(name: "AddressesTests", dependencies: ["Addresses", "TestSupport"], swiftSettings: settings),
+    .testTarget(name: "JSONTests", dependencies: ["JSON", "TestSupport"], swiftSettings: settings),
+    .testTarget(name: "YAMLTests", dependencies: ["YAML", "JSON", "TestSupport"], swiftSettings: settings),
     .testTarget(name: "LinuxTests", dependencies: ["Linux", "TestSupport"], swiftSettings: settings),
-    .testTarget(name: "NetlinkTests", dependencies: ["Netlink"], swiftSettings: settings),
+    .testTarget(
+      name: "NetlinkTests", dependencies: ["Netlink", "Addresses", "TestSupport"], swiftSettings: settings),
     .testTarget(name: "NodeRulesTests", dependencies: ["NodeRules", "Addresses"], swiftSettings: settings),
     .testTarget(
       name: "KernelTests",
@@ -99,13 +104,14 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "IPAMTests", dependencies: ["IPAM", "Linux", "Addresses", "TestSupport"], swiftSettings: settings),
-    .testTarget(name: "CNITests", dependencies: ["CNI", "JSON", "Addresses"], swiftSettings: settings),
+    .testTarget(name: "CNITests", dependencies: ["CNI", "JSON", "Addresses", "TestSupport"], swiftSettings: settings),
     .testTarget(name: "PodRulesTests", dependencies: ["PodRules", "Addresses"], swiftSettings: settings),
     .testTarget(
       name: "PodNetworkTests",
       dependencies: ["PodNetwork", "CNI", "IPAM", "Lease", "Netlink", "Linux", "Addresses", "JSON", "TestSupport"],
       swiftSettings: settings),
-    .testTarget(name: "LeaseTests", dependencies: ["Lease", "JSON", "Addresses"], swiftSettings: settings),
+    .testTarget(
+      name: "LeaseTests", dependencies: ["Lease", "JSON", "Addresses", "TestSupport"], swiftSettings: settings),
     .testTarget(
       name: "NodeRoutesTests", dependencies: ["NodeRoutes", "Netlink", "Lease", "Addresses", "Linux", "TestSupport"],
       swiftSettings: settings),
@@ -128,3 +134,15 @@ let package = Package(
       swiftSettings: settings),
   ]
 )
+
+if isFuzzing {
+  package.targets.append(
+    .executableTarget(
+      name: "causeway-fuzz",
+      dependencies: [
+        "PodNetwork", "NodeStores", "NodeRoutes", "Lease", "IPAM", "CNI", "Netlink", "Linux", "Addresses", "YAML",
+        "JSON",
+      ],
+      path: "hack/fuzzing", exclude: ["corpus"], swiftSettings: settings,
+      linkerSettings: [.unsafeFlags(["-sanitize=fuzzer", "-use-ld=lld"])]))
+}

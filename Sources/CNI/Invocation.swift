@@ -108,6 +108,10 @@ package enum Name {
       throw CNIError(
         .invalidEnvironment, "interface name contains / or : or whitespace characters", details: name)
     }
+    // The kernel takes them, but whoever shows the name to a terminal would obey them.
+    if name.unicodeScalars.contains(where: { [.control, .format].contains($0.properties.generalCategory) }) {
+      throw CNIError(.invalidEnvironment, "interface name contains control characters", details: name)
+    }
     if name.utf8.contains(UInt8(ascii: "%")) {
       throw CNIError(
         .invalidEnvironment, "interface name contains %, which the kernel takes for a pattern", details: name)

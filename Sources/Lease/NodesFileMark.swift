@@ -16,9 +16,10 @@ package struct NodesFileMark: Sendable, Equatable {
 
   private static func path(_ stateDirectory: String) -> String { "\(stateDirectory)/nodes-file.mark" }
 
-  /// Whether this is what the last `sync` of that state directory read.
-  package func isStored(in stateDirectory: String) throws(SystemError) -> Bool {
-    try Files.read(NodesFileMark.path(stateDirectory), limit: 4096) == Array(text.utf8)
+  /// Whether this is what the last `sync` of that state directory read; a mark that cannot be read tells of nothing, and
+  /// is written anew.
+  package func isStored(in stateDirectory: String) -> Bool {
+    (try? Files.read(NodesFileMark.path(stateDirectory), limit: 4096)) == Array(text.utf8)
   }
 
   /// Stores the mark; the file's directory is made where it is missing.

@@ -12,7 +12,7 @@ package struct FileLock: ~Copyable, Sendable {
 
   /// Opens (and makes, mode 0600) the file at `path` and waits for its lock; EWOULDBLOCK after `limit`.
   package init(_ path: String, _ mode: Mode = .exclusive, waitingAtMost limit: Duration) throws(SystemError) {
-    let descriptor = try OwnedDescriptor.open(path, O_RDWR | O_CREAT | O_NOFOLLOW, mode: 0o600)
+    let descriptor = try OwnedDescriptor.open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, mode: 0o600)
     try FileLock.lock(descriptor.number, path, mode, limit)
     self.descriptor = descriptor
   }
@@ -32,7 +32,7 @@ package struct FileLock: ~Copyable, Sendable {
   /// Whether somebody holds the file's lock exclusively; false where there is no file.
   package static func isHeldExclusively(_ path: String) throws(SystemError) -> Bool {
     do throws(SystemError) {
-      let descriptor = try OwnedDescriptor.open(path, O_RDONLY | O_NOFOLLOW)
+      let descriptor = try OwnedDescriptor.open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
       try lock(descriptor.number, path, .shared, .zero)
       return false
     } catch {

@@ -24,13 +24,23 @@ package struct FileIdentity: Sendable, Hashable {
 }
 
 /// Whole-file operations by path, each one safe against a crash at any instant.
+///
+/// Directories are believed: whoever may write to one of ours is root, or could be. So their paths lead through links, as
+/// where /var/lib lies on another disk. Of the files in them nothing is believed but what is read: none is written
+/// through a link, and none, be it a FIFO, holds anybody up (O_NOFOLLOW, O_NONBLOCK).
 package enum Files {
-  /// The whole content, `nil` where the file does not exist; EFBIG where it is larger than `limit` bytes.
+  /// The whole content, `nil` where the file does not exist; EFBIG where it is larger than `limit` bytes, EOPNOTSUPP for a
+  /// FIFO, which would seem empty.
   package static func read(_ path: String, limit: Int) throws(SystemError) -> [UInt8]? {
     do throws(SystemError) {
       // O_NONBLOCK: a FIFO put in the file's place must not hold us up.
       let file = try OwnedDescriptor.open(path, O_RDONLY | O_NONBLOCK)
-      guard let content = try file.readAll(limit: limit, subject: path) else {
+      var status = stat()
+      _ = try retryingOnInterrupt("stat", path) { unsafe fstat(file.number, &status) }
+      if status.st_mode & S_IFMT == S_IFIFO { throw SystemError("read the FIFO", path, errno: EOPNOTSUPP) }
+      guard status.st_mode & S_IFMT != S_IFREG || status.st_size <= limit,
+        let content = try file.readAll(limit: limit, subject: path)
+      else {
         throw SystemError("read", path, errno: EFBIG)
       }
       return content
@@ -56,7 +66,7 @@ package enum Files {
   package static func write(_ path: String, _ content: [UInt8], mode: UInt32 = 0o600) throws(SystemError) {
     // Cut afterwards, not by O_TRUNC: ext4 writes an emptied file to disk when it is closed, and emptying it again waits
     // for that, milliseconds on end.
-    let file = try OwnedDescriptor.open(path, O_WRONLY | O_CREAT | O_NOFOLLOW, mode: mode)
+    let file = try OwnedDescriptor.open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK, mode: mode)
     try file.writeAll(content, subject: path)
     var status = stat()
     _ = try retryingOnInterrupt("stat", path) { unsafe fstat(file.number, &status) }
@@ -81,7 +91,8 @@ package enum Files {
     // One name for all: what a killed writer left is written over by the next. Writers of one file hold a lock.
     let temporary = "\(path).new"
     do throws(SystemError) {
-      let file = try OwnedDescriptor.open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode: mode)
+      let file = try OwnedDescriptor.open(
+        temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK, mode: mode)
       try file.writeAll(content, subject: temporary)
       // The mode of open(2) is cut by the umask; what others must read must not depend on it.
       _ = try retryingOnInterrupt("change the mode of", temporary) { fchmod(file.number, mode) }

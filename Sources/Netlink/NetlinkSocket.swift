@@ -179,25 +179,37 @@ package struct NetlinkSocket: ~Copyable, Sendable {
   /// Sends a request for a list and returns every entry.
   ///
   /// A list that changed while the kernel wrote it (NLM_F_DUMP_INTR) is asked for again, for five seconds: on a node
-  /// where pods come and go, every other reading of some hundred links is interrupted.
+  /// where pods come and go, every other reading of some hundred links is interrupted. So is one of which something was
+  /// lost (ENOBUFS).
   package mutating func dump(_ request: NetlinkRequest) throws(NetlinkError) -> [NetlinkReply] {
     let deadline = MonotonicTime.now + .seconds(5)
     repeat {
-      if let replies = try dumpOnce(request) { return replies }
+      if let replies = try dumpOnce(request, until: deadline) { return replies }
     } while MonotonicTime.now < deadline
     throw .refused(
       operation: request.operation, subject: request.subject, errno: EINTR,
       reason: "the list changed at each reading, for five seconds")
   }
 
-  private mutating func dumpOnce(_ request: NetlinkRequest) throws(NetlinkError) -> [NetlinkReply]? {
+  private mutating func dumpOnce(
+    _ request: NetlinkRequest, until deadline: Duration
+  ) throws(NetlinkError) -> [NetlinkReply]? {
     if buffer.count < 32768 { buffer = [UInt8](repeating: 0, count: 32768) }
     sequence &+= 1
     try send(request.sealed(sequence: sequence, flags: NetlinkFlag.dump), request.operation)
     var entries: [NetlinkReply] = []
     var isConsistent = true
     while true {
-      for reply in try receive(request.operation) where reply.sequence == sequence {
+      let replies: [NetlinkReply]
+      do throws(NetlinkError) {
+        replies = try receive(request.operation)
+      } catch {
+        // The kernel had no memory for the next piece, or for something else that was to come; it goes on with the list.
+        guard error.errno == ENOBUFS, MonotonicTime.now < deadline else { throw error }
+        isConsistent = false
+        continue
+      }
+      for reply in replies where reply.sequence == sequence {
         if reply.flags & NetlinkFlag.dumpInterrupted != 0 { isConsistent = false }
         switch reply.type {
         case NetlinkType.done:
@@ -205,7 +217,9 @@ package struct NetlinkSocket: ~Copyable, Sendable {
           if let failure = try NetlinkSocket.failure(reply, request) { throw failure }
           return isConsistent ? entries : nil
         case NetlinkType.error:
-          if let failure = try NetlinkSocket.failure(reply, request) { throw failure }
+          guard let failure = try NetlinkSocket.failure(reply, request) else { continue }
+          guard failure.errno == ENOBUFS else { throw failure }
+          isConsistent = false
         default: entries.append(reply)
         }
       }
@@ -213,7 +227,7 @@ package struct NetlinkSocket: ~Copyable, Sendable {
   }
 
   /// What an NLMSG_ERROR or NLMSG_DONE says; `nil` for an acknowledgement.
-  private static func failure(
+  static func failure(
     _ reply: NetlinkReply, _ request: NetlinkRequest
   ) throws(NetlinkError) -> NetlinkError? {
     guard let code = reply.payload.prefixValue(Int32.self) else {
@@ -226,7 +240,7 @@ package struct NetlinkSocket: ~Copyable, Sendable {
     let hasWords = reply.flags & NetlinkFlag.hasExtendedAcknowledgement != 0
     let words = hasWords ? try Attributes(reply.payload.dropFirst(headerSize)) : nil
     return .refused(
-      operation: request.operation, subject: request.subject, errno: -code,
+      operation: request.operation, subject: request.subject, errno: 0 &- code,
       reason: words?.string(NetlinkType.acknowledgementMessage))
   }
 

@@ -27,6 +27,19 @@ package struct Node: Sendable, Equatable {
     self.obstacle = obstacle
   }
 
+  /// Whether a node can be called this: names stand in logs, metrics and a node's status as they are.
+  package static func isName(_ text: String) -> Bool {
+    let allowed = text.utf8.allSatisfy { byte in
+      switch byte {
+      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "-"), UInt8(ascii: "_"):
+        true
+      default: false
+      }
+    }
+    return allowed && (1...253).contains(text.utf8.count)
+  }
+
   /// The node's address of a family.
   package func address(_ family: IPFamily) -> IPAddress? {
     switch family {

@@ -39,7 +39,7 @@ package struct PublishedLease: Sendable, Equatable {
     let content = Array(lease.text.utf8)
     let isNew = try Files.ensure(subnetFile, content)
     _ = try Files.ensure(leaseCopy, content)
-    if let mark, try !mark.isStored(in: stateDirectory) { try mark.store(in: stateDirectory) }
+    if let mark, !mark.isStored(in: stateDirectory) { try mark.store(in: stateDirectory) }
     return isNew
   }
 

@@ -11,6 +11,8 @@ struct EtcdList: Sendable {
 extension EtcdClient {
   /// What one answer carries: some hundred kilobytes, so that neither end has to hold a large cluster's JSON at once.
   private static let pageSize = 1000
+  /// More than 10.0.0.0/8 has subnets of flannel's narrowest usual kind.
+  private static let mostRecords = 1 << 20
 
   /// `config` and all of `subnets/`, both of one revision; a linearizable read.
   func list() async throws -> EtcdList {
@@ -30,8 +32,13 @@ extension EtcdClient {
       header: EtcdHeader(answer), config: ranges[0].objects("kvs").first.map(EtcdKeyValue.init), subnets: [])
     var page = ranges[1]
     while true {
+      let before = list.subnets.last?.key
       list.subnets += page.objects("kvs").map(EtcdKeyValue.init)
       guard page["more"] == true, let last = list.subnets.last else { return list }
+      // A page that leads nowhere would be asked for again for ever.
+      guard before.map({ $0.utf8.lexicographicallyPrecedes(last.key.utf8) }) ?? true,
+        list.subnets.count <= EtcdClient.mostRecords
+      else { throw EtcdError.badAnswer(endpoint: endpoint, reason: "a list of keys without end") }
       let rest = EtcdRange(start: Array(last.key.utf8) + [0], end: range.end)
       page = try await call("/v3/kv/range", EtcdClient.page(rest, revision: list.header.revision))
     }

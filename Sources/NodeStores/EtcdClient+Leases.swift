@@ -13,21 +13,29 @@ extension EtcdClient {
     let answer = try await call("/v3/lease/grant", ["TTL": .string("\(ttl.components.seconds)")])
     let id = answer.number("ID")
     guard id != 0 else { throw EtcdError.badAnswer(endpoint: endpoint, reason: "a lease without number") }
-    return Lease(id: id, ttl: .seconds(answer.number("TTL")))
+    guard let ttl = EtcdClient.time(answer.number("TTL")) else {
+      throw EtcdError.badAnswer(endpoint: endpoint, reason: "a lease without time")
+    }
+    return Lease(id: id, ttl: ttl)
   }
 
   /// Begins the lease's time anew and returns it; `nil` where the lease is gone.
   func keepAlive(_ id: Int64) async throws -> Duration? {
     let answer = try await call("/v3/lease/keepalive", ["ID": .string("\(id)")])
-    let seconds = answer["result"]?.object?.number("TTL") ?? 0
-    return seconds > 0 ? .seconds(seconds) : nil
+    return EtcdClient.time(answer["result"]?.object?.number("TTL") ?? 0)
   }
 
   /// What the lease was granted for and what is left of it; `nil` where it is gone.
   func timeToLive(_ id: Int64) async throws -> (granted: Duration, left: Duration)? {
     let answer = try await call("/v3/lease/timetolive", ["ID": .string("\(id)")])
-    let left = answer.number("TTL")
-    return left > 0 ? (.seconds(answer.number("grantedTTL")), .seconds(left)) : nil
+    guard let left = EtcdClient.time(answer.number("TTL")) else { return nil }
+    return (EtcdClient.time(answer.number("grantedTTL")) ?? left, left)
+  }
+
+  /// The time of a lease, `nil` where none is left; no longer than etcd itself grants (lease/lessor.go, MaxLeaseTTL), so
+  /// that whoever reckons with it need not fear an overflow.
+  static func time(_ seconds: Int64) -> Duration? {
+    seconds > 0 ? .seconds(min(seconds, 9_000_000_000)) : nil
   }
 
   /// What became of a transaction that changes one key.

@@ -1,5 +1,6 @@
 internal import Addresses
 internal import JSON
+internal import Linux
 internal import NodeRoutes
 
 /// A node's lease as it stands under `subnets/`, flannel's or ours.
@@ -30,8 +31,8 @@ struct EtcdRecord: Sendable, Equatable {
     var reader = EtcdValue(keyValue.value)
     publicIP = reader.address("PublicIP", .v4)
     publicIPv6 = reader.address("PublicIPv6", .v6)
-    backend = reader.string("BackendType") ?? ""
-    nodeName = (publicIP ?? publicIPv6)?.description ?? name
+    backend = (reader.string("BackendType") ?? "").quotable
+    nodeName = (publicIP ?? publicIPv6)?.description ?? name.quotable
     if let key {
       problem = key.problem ?? reader.problem ?? HostGatewayBackend.problem(of: backend)
     } else {
@@ -89,7 +90,7 @@ private struct EtcdValue {
       object = try JSONFields(document: JSONValue(parsing: text), name: "its record").object
     } catch {
       object = JSONObject()
-      problem = "its record is no JSON object: \(error)"
+      problem = "its record is no JSON object: \("\(error)".quotable)"
     }
   }
 
@@ -108,7 +109,7 @@ private struct EtcdValue {
     guard let address = IPAddress(text), address.family == family, !address.isLoopback, !address.isMulticast,
       family == .v4 || !address.isLinkLocal
     else {
-      problem = problem ?? "\(name) in its record is \"\(text)\", but must be a node's \(family) address"
+      problem = problem ?? "\(name) in its record is \"\(text.quotable)\", but must be a node's \(family) address"
       return nil
     }
     return address.isUnspecified ? nil : address

@@ -51,6 +51,8 @@ struct JSONSieve {
   /// Where the present element begins in the output.
   private var mark = 0
   private var key: [UInt8] = []
+  /// The longest name of a member, kept or not; a name that never ends would else fill the memory.
+  private static let keyLimit = 1 << 16
   private var run = Run()
 
   /// The state inside a value that is not looked into.
@@ -86,6 +88,7 @@ struct JSONSieve {
       position += 1
       if phase == .keyText {
         passKey(byte)
+        guard key.count <= JSONSieve.keyLimit else { throw .tooLong(limitBytes: JSONSieve.keyLimit) }
       } else if !JSONSieve.isSpace(byte) {
         try take(byte, &pieces)
         // A scalar ends in front of the byte that shows its end.
@@ -256,7 +259,7 @@ enum JSONSieveError: Error, Equatable, CustomStringConvertible {
     switch self {
     case .malformed(let byte):
       "no JSON, at \(byte > 0x20 && byte < 0x7F ? "'\(String(UnicodeScalar(byte)))'" : "byte \(byte)")"
-    case .tooLong(let limit): "an object of more than \(limit) bytes"
+    case .tooLong(let limit): "an object, or the name of a member, of more than \(limit) bytes"
     }
   }
 }

@@ -13,6 +13,11 @@ package final class KubeClient: Sendable {
   private static let pageLimit = Duration.seconds(60)
   /// How many nodes one page has.
   private static let pageSize = 500
+  /// What a list may have at most, far beyond the clusters that there are: one without end would fill the memory.
+  private static let mostNodes = 1 << 17
+  private static let mostPages = 1 << 10
+  /// How much of a refusal is read, in bytes.
+  private static let refusalLimit = 1 << 16
 
   private let accessSource: KubeAccessSource
   private let reader: KubeReader
@@ -61,12 +66,13 @@ package final class KubeClient: Sendable {
   private func listPages() async throws -> KubeState {
     var nodes: [KubeNode] = []
     var continuation = ""
-    while true {
+    for _ in 0..<KubeClient.mostPages where nodes.count <= KubeClient.mostNodes {
       let page = try await page(continuation)
       nodes += page.nodes
       continuation = page.continuation
       if continuation.isEmpty { return KubeState(nodes, resourceVersion: page.resourceVersion) }
     }
+    throw KubeError.badAnswer(endpoint: source, reason: "its list of nodes has no end")
   }
 
   private func page(_ continuation: String) async throws -> KubePage {
@@ -81,6 +87,9 @@ package final class KubeClient: Sendable {
           piece in
           if piece.isElement {
             if let node = try reader.node(piece.text) { page.nodes.append(node) }
+            guard page.nodes.count <= KubeClient.mostNodes else {
+              throw TransportProblem.other("its list of nodes has no end")
+            }
           } else {
             isWhole = try reader.finish(&page, piece.text)
           }
@@ -149,8 +158,10 @@ package final class KubeClient: Sendable {
         onHead(status)
       },
       onPart: { _, bytes in
-        if refusal != nil {
-          refusal?.text += bytes.prefix(65536)
+        if let refused = refusal {
+          let text = refused.text + bytes.prefix(KubeClient.refusalLimit)
+          refusal?.text = text
+          if text.count > KubeClient.refusalLimit { throw Refusal(status: refused.status, text: text) }
         } else {
           for piece in try sieve.add(bytes) { try onPiece(piece) }
         }

@@ -1,5 +1,6 @@
 internal import Addresses
 internal import JSON
+internal import Linux
 internal import NodeRoutes
 
 /// What is kept of a node of Kubernetes.
@@ -45,9 +46,9 @@ struct KubeNode: Sendable, Equatable {
 
   static func publicKey(_ family: IPFamily) -> String { family == .v4 ? "public-ip" : "public-ipv6" }
 
-  /// `nil` for what has no name.
+  /// `nil` for what has no name, or none that a node may have.
   init?(_ object: JSONObject, prefix: String, ownName: String) {
-    guard let metadata = object["metadata"]?.object, let name = metadata["name"]?.string, !name.isEmpty else {
+    guard let metadata = object["metadata"]?.object, let name = metadata["name"]?.string, Node.isName(name) else {
       return nil
     }
     self.name = name
@@ -69,19 +70,20 @@ struct KubeNode: Sendable, Equatable {
       for key in ["\(KubeNode.publicKey(family))-overwrite", KubeNode.publicKey(family)] {
         guard let text = annotations[key], !text.isEmpty else { continue }
         if let address = KubeNode.address(text, family) { return address }
-        problems[family] = "its annotation \(prefix)\(key) is \"\(text)\", but must be a node's \(family) address"
+        problems[family] =
+          "its annotation \(prefix)\(key) is \"\(text.quotable)\", but must be a node's \(family) address"
       }
       return internalIPs.first { $0.family == family }
     }
     publicIP = hop(.v4)
     publicIPv6 = hop(.v6)
-    let backend = annotations["backend-type"].flatMap { HostGatewayBackend.problem(of: $0) }
+    let backend = annotations["backend-type"].flatMap { HostGatewayBackend.problem(of: $0.quotable) }
     var wrong: [String] = []
     let spec = object["spec"]?.object
     let texts = spec?["podCIDRs"]?.array?.compactMap(\.string) ?? []
     for text in texts.isEmpty ? [spec?["podCIDR"]?.string].compactMap({ $0 }) : texts where !text.isEmpty {
       guard let prefix = IPPrefix(text) else {
-        wrong.append("its podCIDR \"\(text)\" is no network")
+        wrong.append("its podCIDR \"\(text.quotable)\" is no network")
         continue
       }
       guard !subnets.contains(where: { $0.prefix.family == prefix.family }) else { continue }

@@ -48,15 +48,7 @@ private struct NodeReader {
     guard let name = try string(fields, "name") else {
       throw .missing(file: file, field: fields.path(of: "name"), remedy: "give the node's host name")
     }
-    let allowed = name.utf8.allSatisfy { byte in
-      switch byte {
-      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "-"), UInt8(ascii: "_"):
-        true
-      default: false
-      }
-    }
-    guard allowed, (1...253).contains(name.utf8.count) else {
+    guard Node.isName(name) else {
       throw invalid(fields, "name", name, "1 to 253 letters, digits, dots, hyphens or underscores")
     }
     return name

@@ -1,4 +1,5 @@
 internal import Addresses
+internal import Glibc
 internal import JSON
 internal import Linux
 
@@ -34,7 +35,7 @@ struct AttachmentRecord: Equatable, Sendable {
     ]
   }
 
-  fileprivate init?(_ text: [UInt8]) {
+  init?(_ text: [UInt8]) {
     guard let object = try? JSONValue(parsing: text).object,
       let network = object["network"]?.string, let id = object["containerID"]?.string,
       let ifname = object["ifname"]?.string, let path = object["netns"]?.string,
@@ -80,6 +81,9 @@ struct RecordDirectory: Sendable {
     path = "\(stateDirectory)/attachments"
   }
 
+  /// Room for the longest container ID that an environment variable holds, 128 KiB.
+  private static let limitBytes = 256 << 10
+
   private func path(_ key: String) -> String { "\(path)/\(key)" }
 
   func store(_ record: AttachmentRecord) throws {
@@ -97,8 +101,11 @@ struct RecordDirectory: Sendable {
   func find(_ attachment: Attachment) -> AttachmentRecord? { find(key: attachment.key) }
 
   func find(key: String) -> AttachmentRecord? {
-    guard let text = try? Files.read(path(key), limit: 65536) else { return nil }
-    return AttachmentRecord(text)
+    // One that tells of another attachment than its name does is none: its names would lead anywhere.
+    guard let text = try? Files.read(path(key), limit: RecordDirectory.limitBytes),
+      let record = AttachmentRecord(text), record.attachment.key == key
+    else { return nil }
+    return record
   }
 
   /// When a record was written, since the epoch; `nil` where there is none.
@@ -107,12 +114,16 @@ struct RecordDirectory: Sendable {
   }
 
   func contains(_ attachment: Attachment) -> Bool {
-    (try? Files.identity(path(attachment.key))) ?? nil != nil
+    ((try? Files.identity(path(attachment.key))) ?? nil)?.isRegularFile ?? false
   }
 
-  /// Absence is success.
+  /// Absence is success, and a directory is no record.
   func remove(_ key: String) throws(SystemError) {
-    try Files.remove(path(key))
+    do throws(SystemError) {
+      try Files.remove(path(key))
+    } catch {
+      guard error.errno == EISDIR else { throw error }
+    }
   }
 
   /// All that can be read.

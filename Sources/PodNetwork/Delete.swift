@@ -15,10 +15,10 @@ package func deleteAttachment(
   _ invocation: Invocation, _ network: NetworkConfiguration, as type: PluginType = .causeway
 ) throws {
   let attachment = Attachment(invocation, network.name)
-  let namespace = try openNamespaceToLeave(invocation)
   let traces = Traces(network, type)
   let state = StateDirectory(traces.leaseSource.stateDirectory)
   let record = state.records.find(attachment)
+  let namespace = try openNamespaceToLeave(invocation, record)
   var host = try RouteSocket()
 
   // dhcp gives its address back through the cable.
@@ -83,9 +83,13 @@ private func removeRules(
   return nil
 }
 
-/// The pod's namespace where it still is; the node's own is refused as for ADD.
-private func openNamespaceToLeave(_ invocation: Invocation) throws -> NetworkNamespace? {
-  guard !invocation.namespacePath.isEmpty, let namespace = try? NetworkNamespace(invocation.namespacePath)
+/// The pod's namespace where it still is. Where the path has come to lead to another one than ADD was given, nobody's
+/// cable there is this attachment's; without a record, the node's own is refused as for ADD.
+private func openNamespaceToLeave(
+  _ invocation: Invocation, _ record: AttachmentRecord?
+) throws -> NetworkNamespace? {
+  guard !invocation.namespacePath.isEmpty, let namespace = try? NetworkNamespace(invocation.namespacePath),
+    record == nil || record?.namespace == namespace.identity
   else { return nil }
   try refuseOwnNamespace(namespace, invocation)
   return namespace

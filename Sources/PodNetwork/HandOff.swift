@@ -82,7 +82,7 @@ extension LeaseSource {
     guard case .some(.some) = try? read() else { return false }
     // A nodes file that went away, or cannot be looked at, takes no lease back.
     guard let identity = (try? Files.identity(helper.nodesFile)) ?? nil else { return true }
-    return try NodesFileMark(identity).isStored(in: stateDirectory)
+    return NodesFileMark(identity).isStored(in: stateDirectory)
   }
 
   private func runHelper(_ helper: Helper, _ searchPath: [String]) throws -> String? {

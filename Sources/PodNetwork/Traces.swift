@@ -21,7 +21,8 @@ struct Traces {
 
   /// Nobody needs the file any more, and nothing depends on its going.
   func removeFlannelFile(of attachment: Attachment) {
-    guard let flannelDirectory else { return }
+    // GC has the ID from a lease's content, which may be anything.
+    guard let flannelDirectory, Name.isValid(attachment.containerID) else { return }
     do throws(SystemError) {
       try Files.remove("\(flannelDirectory)/\(attachment.containerID)")
     } catch {

@@ -35,9 +35,12 @@ extension JSONValue {
 @safe private struct DocumentReader {
   private static let deepest = 64
   private static let most = 100_000
+  private static let mostBytes = 16 << 20
 
   private let document: UnsafeMutablePointer<yaml_document_t>
   private var count = 0
+  /// Of all texts; a long one may stand behind thousands of aliases.
+  private var bytes = 0
 
   init(_ document: UnsafeMutablePointer<yaml_document_t>) { unsafe self.document = document }
 
@@ -46,7 +49,9 @@ extension JSONValue {
     let line = unsafe Int(node.pointee.start_mark.line) + 1
     guard depth < DocumentReader.deepest, count < DocumentReader.most else { throw .excessive(line: line) }
     switch unsafe node.pointee.type {
-    case YAML_SCALAR_NODE: return unsafe DocumentReader.scalar(node)
+    case YAML_SCALAR_NODE:
+      try take(unsafe node.pointee.data.scalar.length, line)
+      return unsafe DocumentReader.scalar(node)
     case YAML_SEQUENCE_NODE:
       var elements: [JSONValue] = []
       let items = unsafe node.pointee.data.sequence.items
@@ -64,6 +69,7 @@ extension JSONValue {
         guard let key = unsafe yaml_document_get_node(document, current.pointee.key),
           unsafe key.pointee.type == YAML_SCALAR_NODE
         else { throw .keyIsNoText(line: line) }
+        try take(unsafe key.pointee.data.scalar.length, line)
         let name = unsafe DocumentReader.text(key)
         members.append(JSONObject.Member(name: name, value: try child(unsafe current.pointee.value, depth)))
         unsafe pair = current + 1
@@ -71,6 +77,11 @@ extension JSONValue {
       return .object(JSONObject(members))
     default: return .null
     }
+  }
+
+  private mutating func take(_ length: Int, _ line: Int) throws(YAMLError) {
+    bytes += length
+    guard bytes < DocumentReader.mostBytes else { throw .excessive(line: line) }
   }
 
   private mutating func child(_ number: Int32, _ depth: Int) throws(YAMLError) -> JSONValue {

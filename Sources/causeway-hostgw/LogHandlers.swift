@@ -31,7 +31,7 @@ struct LineLogHandler: LogHandler {
     switch format {
     case .text:
       let words = all.map { " \($0.key)=\(LineLogHandler.quoted("\($0.value)"))" }.joined()
-      StandardError.write("\(time) \(event.level) \(LineLogHandler.onOneLine("\(event.message)"))\(words)")
+      StandardError.write("\(time) \(event.level) \("\(event.message)".onOneLine)\(words)")
     case .json:
       var object: JSONObject = ["time": .string(time), "level": .string("\(event.level)")]
       object["message"] = .string("\(event.message)")
@@ -44,11 +44,7 @@ struct LineLogHandler: LogHandler {
   /// As it is where it is one word, else as a JSON string.
   private static func quoted(_ value: String) -> String {
     let isWord =
-      !value.isEmpty && value.unicodeScalars.allSatisfy { $0 > " " && $0 != "\"" && $0.value != 127 }
-    return isWord ? value : (try? JSONValue.string(value).text()) ?? "?"
-  }
-
-  private static func onOneLine(_ text: String) -> String {
-    String(text.map { $0.isNewline ? " " : $0 })
+      !value.isEmpty && value.unicodeScalars.allSatisfy { $0 > " " && $0 != "\"" } && value == value.onOneLine
+    return isWord ? value : (try? JSONValue.string(value).text())?.onOneLine ?? "?"
   }
 }

@@ -120,6 +120,41 @@ struct BadInputTests {
     #expect(try node.remains() == [])
   }
 
+  /// Names become files' names, links' and rules': none may lead anywhere, whatever the verb.
+  @Test(
+    arguments: [
+      "", ".", "..", "../x", "a/b", "/etc/passwd", "a\nb", "a\tb", " ", "-a", "_a", ".a", "é", "a:b", "a\u{1B}b",
+    ],
+    ["ADD", "CHECK", "DEL"])
+  func aNameThatLeadsElsewhereIsRefused(_ name: String, _ verb: String) throws {
+    let node = try TestNode()
+    try node.addPod("a")
+    let runtime = Runtime(node: node)
+    let before = try node.lines("find /run /var/lib/cni -xdev | sort")
+    let container = try runtime.call(verb, "a", runtime.configuration(), environment: ["CNI_CONTAINERID": name])
+    #expect(container.code == 4 && container.message.lowercased().contains("containerid"), "\(container)")
+    let network = try runtime.call(verb, "a", runtime.configuration(name: name))
+    #expect(network.code == 7 && network.message.contains("network name"), "\(network)")
+    #expect(try node.lines("find /run /var/lib/cni -xdev | sort") == before)
+  }
+
+  /// As long as the environment of a program can be.
+  @Test func aLongContainerIDIsOneLikeAnyOther() throws {
+    let node = try TestNode()
+    try node.addPod("a")
+    let runtime = Runtime(node: node)
+    let id = String(repeating: "0123456789abcdef", count: 8000)
+    let configuration = runtime.configuration(["ipMasq": true, "macspoofchk": true])
+    let answer = try runtime.call("ADD", "a", id: id, configuration)
+    try answer.process.succeeded()
+    try runtime.call("CHECK", "a", id: id, runtime.configuration(configuration, after: answer)).process.succeeded()
+    // Its neighbour in name is another one.
+    try runtime.call("DEL", nil, id: id + "0", configuration).process.succeeded()
+    #expect(try node.remains().count == 4)
+    try runtime.call("DEL", nil, id: id, configuration).process.succeeded()
+    #expect(try node.remains() == [])
+  }
+
   @Test func aFIFOInTheNamespacesPlaceDoesNotHang() throws {
     let node = try TestNode()
     try node.sh("mkdir -p /run/netns && mkfifo /run/netns/fifo")

@@ -91,8 +91,44 @@ import Testing
   @Test(.timeLimit(.minutes(1))) func fifosDoNotHang() throws {
     let path = directory.file("fifo")
     try run(["mkfifo", path]).succeeded()
-    #expect(try Files.read(path, limit: 10) == [])
+    #expect(throws: SystemError("read the FIFO", path, errno: EOPNOTSUPP)) { _ = try Files.read(path, limit: 10) }
+    #expect(throws: SystemError("open", path, errno: ENXIO)) { try Files.write(path, [1]) }
+    #expect(try !FileLock.isHeldExclusively(path))
+    let lock = try FileLock(path, waitingAtMost: .zero)
+    #expect(try FileLock.isHeldExclusively(path))
+    _ = consume lock
+    // In the place of what a killed writer left: gone with the failure, and the next writer has its way.
+    try run(["mv", path, "\(path).new"]).succeeded()
+    try? Files.replace(path, with: [1])
+    try Files.replace(path, with: [2])
+    #expect(try Files.read(path, limit: 1) == [2])
+    try run(["sh", "-c", "rm \(path); mkfifo \(path)"]).succeeded()
     #expect(throws: SystemError("open the network namespace", path, errno: EINVAL)) { _ = try NetworkNamespace(path) }
+  }
+
+  /// Nobody reads a gigabyte to find that it is too much.
+  @Test func aFileBeyondTheLimitIsNotRead() throws {
+    let path = directory.file("huge")
+    try run(["truncate", "-s", "1T", path]).succeeded()
+    #expect(throws: SystemError("read", path, errno: EFBIG)) { _ = try Files.read(path, limit: 1 << 40 - 1) }
+  }
+
+  @Test(arguments: ["a", "a.new"]) func nothingIsWrittenThroughALink(_ name: String) throws {
+    let precious = directory.file("precious")
+    try Files.write(precious, [1])
+    try run(["ln", "-s", precious, directory.file(name)]).succeeded()
+    if name == "a" { #expect(throws: SystemError.self) { try Files.write(directory.file("a"), [2]) } }
+    try? Files.replace(directory.file("a"), with: [2])
+    try Files.replace(directory.file("a"), with: [2])
+    #expect(try Files.read(precious, limit: 1) == [1] && Files.read(directory.file("a"), limit: 1) == [2])
+  }
+
+  @Test(arguments: [
+    ("a\u{1B}[2Jb\r\nc", "a [2Jb  c"), ("é😀 \u{202E}x\u{2028}", "é😀  x "), ("", ""), ("\u{9B}31m", " 31m"),
+  ])
+  func whatOthersSayStaysOnItsLine(_ text: String, _ shown: String) {
+    #expect(text.onOneLine == shown && text.quotable == shown)
+    #expect(String(repeating: "n", count: 1000).quotable == String(repeating: "n", count: 240) + "…")
   }
 
   @Test func errorsSayWhatWhereAndWhy() {
