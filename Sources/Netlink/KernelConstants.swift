@@ -39,6 +39,7 @@ enum RouteMessage {
   static let newNextHop = UInt16(RTM_NEWNEXTHOP)
   static let deleteNextHop = UInt16(RTM_DELNEXTHOP)
   static let getNextHop = UInt16(RTM_GETNEXTHOP)
+  static let newNeighbour = UInt16(RTM_NEWNEIGH)
   static let deleteNeighbour = UInt16(RTM_DELNEIGH)
   static let getNeighbour = UInt16(RTM_GETNEIGH)
 }
@@ -116,6 +117,22 @@ enum NextHopAttribute {
 /// Attributes of neighbours (linux/neighbour.h).
 enum NeighbourAttribute {
   static let destination = UInt16(NDA_DST)
+  static let hardwareAddress = UInt16(NDA_LLADDR)
+  static let link = UInt16(NDA_IFINDEX)
+}
+
+/// Attributes of VXLAN devices (linux/if_link.h).
+enum VXLANAttribute {
+  static let id = UInt16(IFLA_VXLAN_ID)
+  static let group = UInt16(IFLA_VXLAN_GROUP)
+  static let group6 = UInt16(IFLA_VXLAN_GROUP6)
+  static let link = UInt16(IFLA_VXLAN_LINK)
+  static let local = UInt16(IFLA_VXLAN_LOCAL)
+  static let local6 = UInt16(IFLA_VXLAN_LOCAL6)
+  static let learning = UInt16(IFLA_VXLAN_LEARNING)
+  static let port = UInt16(IFLA_VXLAN_PORT)
+  static let checksum = UInt16(IFLA_VXLAN_UDP_CSUM)
+  static let groupPolicy = UInt16(IFLA_VXLAN_GBP)
 }
 
 /// Message types of nf_tables, without the subsystem's part (linux/netfilter/nf_tables.h).

@@ -1,0 +1,129 @@
+package import Addresses
+internal import CLinux
+internal import Glibc
+
+/// A neighbour whose hardware address was set by hand (NUD_PERMANENT): it is never asked for and never forgotten.
+package struct StaticNeighbour: Sendable, Equatable, Hashable {
+  package let address: IPAddress
+  package let mac: MACAddress
+  package let linkIndex: Int32
+
+  package init(_ address: IPAddress, mac: MACAddress, linkIndex: Int32) {
+    self.address = address
+    self.mac = mac
+    self.linkIndex = linkIndex
+  }
+}
+
+/// Where a VXLAN device sends frames for a station (an entry of its forwarding database with NTF_SELF, NUD_PERMANENT).
+package struct ForwardingEntry: Sendable, Equatable, Hashable {
+  package let mac: MACAddress
+  /// The other end of the tunnel.
+  package let destination: IPAddress
+  package let linkIndex: Int32
+
+  package init(_ mac: MACAddress, to destination: IPAddress, linkIndex: Int32) {
+    self.mac = mac
+    self.destination = destination
+    self.linkIndex = linkIndex
+  }
+}
+
+extension NetlinkRequest {
+  /// Sets a neighbour's hardware address, whatever was known of it before.
+  package static func replaceNeighbour(_ neighbour: StaticNeighbour) -> NetlinkRequest {
+    self.neighbour("set the neighbour", neighbour, RouteMessage.newNeighbour, NetlinkFlag.create | NetlinkFlag.replace)
+  }
+
+  /// Removes a neighbour. ENOENT where it is not there.
+  package static func removeNeighbour(_ neighbour: StaticNeighbour) -> NetlinkRequest {
+    self.neighbour("remove the neighbour", neighbour, RouteMessage.deleteNeighbour, 0)
+  }
+
+  /// Sets where a station is, in place of where it was. EOPNOTSUPP where the link is no VXLAN device.
+  package static func replaceForwarding(_ entry: ForwardingEntry) -> NetlinkRequest {
+    forwarding("set the forwarding entry", entry, RouteMessage.newNeighbour, NetlinkFlag.create | NetlinkFlag.replace)
+  }
+
+  /// Removes an entry. ENOENT where it is not there.
+  package static func removeForwarding(_ entry: ForwardingEntry) -> NetlinkRequest {
+    forwarding("remove the forwarding entry", entry, RouteMessage.deleteNeighbour, 0)
+  }
+
+  private static func neighbour(
+    _ operation: String, _ neighbour: StaticNeighbour, _ type: UInt16, _ flags: UInt16
+  ) -> NetlinkRequest {
+    var request = NetlinkRequest(operation, "\(neighbour.address)", type: type, flags: flags)
+    var header = ndmsg()
+    header.ndm_family = neighbour.address.family.kernelValue
+    header.ndm_ifindex = neighbour.linkIndex
+    header.ndm_state = UInt16(NUD_PERMANENT)
+    request.append(header)
+    request.put(NeighbourAttribute.destination, bytes: neighbour.address.bytes)
+    request.put(NeighbourAttribute.hardwareAddress, bytes: neighbour.mac.bytes)
+    return request
+  }
+
+  private static func forwarding(
+    _ operation: String, _ entry: ForwardingEntry, _ type: UInt16, _ flags: UInt16
+  ) -> NetlinkRequest {
+    var request = NetlinkRequest(operation, "\(entry.mac) to \(entry.destination)", type: type, flags: flags)
+    var header = ndmsg()
+    header.ndm_family = UInt8(AF_BRIDGE)
+    header.ndm_ifindex = entry.linkIndex
+    header.ndm_state = UInt16(NUD_PERMANENT)
+    header.ndm_flags = UInt8(NTF_SELF)
+    request.append(header)
+    request.put(NeighbourAttribute.hardwareAddress, bytes: entry.mac.bytes)
+    request.put(NeighbourAttribute.destination, bytes: entry.destination.bytes)
+    return request
+  }
+}
+
+extension RouteSocket {
+  /// The neighbours of a link that were set by hand.
+  package mutating func staticNeighbours(on linkIndex: Int32) throws(NetlinkError) -> [StaticNeighbour] {
+    var neighbours: [StaticNeighbour] = []
+    for family in IPFamily.allCases {
+      for (header, attributes) in try neighbourDump(family.kernelValue, linkIndex, "the \(family) neighbours") {
+        guard header.ndm_state & UInt16(NUD_PERMANENT) != 0, header.ndm_family == family.kernelValue,
+          let address = attributes.address(NeighbourAttribute.destination),
+          let mac = attributes[NeighbourAttribute.hardwareAddress].flatMap({ MACAddress(bytes: $0) })
+        else { continue }
+        neighbours.append(StaticNeighbour(address, mac: mac, linkIndex: linkIndex))
+      }
+    }
+    return neighbours
+  }
+
+  /// The entries of a VXLAN device that were set by hand and lead to the other end of a tunnel.
+  package mutating func forwardingEntries(on linkIndex: Int32) throws(NetlinkError) -> [ForwardingEntry] {
+    var entries: [ForwardingEntry] = []
+    for (header, attributes) in try neighbourDump(UInt8(AF_BRIDGE), linkIndex, "the forwarding entries") {
+      guard header.ndm_state & UInt16(NUD_PERMANENT) != 0,
+        let mac = attributes[NeighbourAttribute.hardwareAddress].flatMap({ MACAddress(bytes: $0) }),
+        let destination = attributes.address(NeighbourAttribute.destination)
+      else { continue }
+      entries.append(ForwardingEntry(mac, to: destination, linkIndex: linkIndex))
+    }
+    return entries
+  }
+
+  private mutating func neighbourDump(
+    _ family: UInt8, _ linkIndex: Int32, _ what: String
+  ) throws(NetlinkError) -> [(ndmsg, Attributes)] {
+    var request = NetlinkRequest("list", what, type: RouteMessage.getNeighbour)
+    var header = ndmsg()
+    header.ndm_family = family
+    request.append(header)
+    // Strict checking takes the link here only, for neighbours as for forwarding entries (net/core/neighbour.c,
+    // `neigh_valid_dump_req`; net/core/rtnetlink.c, `valid_fdb_dump_strict`).
+    request.put(NeighbourAttribute.link, linkIndex)
+    var found: [(ndmsg, Attributes)] = []
+    for reply in try netlink.dump(request) where reply.type == RouteMessage.newNeighbour {
+      let (header, attributes) = try reply.body(ndmsg.self)
+      if header.ndm_ifindex == linkIndex { found.append((header, attributes)) }
+    }
+    return found
+  }
+}
