@@ -29,13 +29,16 @@ extension CurrentProcess {
     }
     var halves = [__user_cap_data_struct](repeating: .init(), count: 2)
     _ = try retryingOnInterrupt("read the capabilities of", "this process") { unsafe clinux_get_capabilities(&halves) }
-    for index in halves.indices {
-      let mask = UInt32(truncatingIfNeeded: kept.rawValue >> (32 * UInt64(index)))
-      halves[index].permitted &= mask
-      halves[index].effective &= mask
-      halves[index].inheritable &= mask
+    let masks = [UInt32(truncatingIfNeeded: kept.rawValue), UInt32(truncatingIfNeeded: kept.rawValue >> 32)]
+    // Where there is nothing to give up the call is not made: a service manager may have forbidden it.
+    if zip(halves, masks).contains(where: { ($0.permitted | $0.inheritable) & ~$1 != 0 }) {
+      for (index, mask) in masks.enumerated() {
+        halves[index].permitted &= mask
+        halves[index].effective &= mask
+        halves[index].inheritable &= mask
+      }
+      _ = try retryingOnInterrupt("give up capabilities of", "this process") { unsafe clinux_set_capabilities(&halves) }
     }
-    _ = try retryingOnInterrupt("give up capabilities of", "this process") { unsafe clinux_set_capabilities(&halves) }
     // Root gets by exec all that the bounding set leaves, but with this no more than it has.
     _ = try retryingOnInterrupt("refuse new privileges to", "this process") { clinux_prctl(PR_SET_NO_NEW_PRIVS, 1) }
   }
