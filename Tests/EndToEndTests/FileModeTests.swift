@@ -57,7 +57,10 @@ struct FileModeTests {
       wanted = 0o700
     case ("d", _): wanted = 0o755
     case ("f", _) where name.hasPrefix("last_reserved_ip"): wanted = 0o644
-    case ("f", "/run/causeway/subnet.env"), ("f", "/var/lib/causeway/lease.env"): wanted = 0o644
+    case ("f", "/run/causeway/subnet.env"), ("f", "/var/lib/causeway/lease.env"),
+      ("f", "/run/causeway/nodes-file.mark"),
+      ("f", "/run/causeway/rules.mark"):
+      wanted = 0o644
     case ("f", _) where path.hasPrefix("/etc/cni/net.d/"): wanted = 0o644
     case ("f", _) where path.hasPrefix("/run/causeway/") || path.hasPrefix("/var/lib/"): wanted = 0o600
     default: return false

@@ -61,7 +61,7 @@ import Testing
     ("certificate-authority: x", "token: t", "server is missing"), ("server: 'ftp://a'", "token: t", "must be a URL"),
     ("server: 7, x: [", "token: t", "at line"), ("server: [a]", "token: t", "must be a string"),
     ("server: 'https://me:hush@a'", "token: t", "server must hold neither user nor password"),
-    ("server: 'https://a'", "token: 80475011, client-key: hush", "users[0].user.token must be a string"),
+    ("server: 'https://a'", "token: [80475011]", "users[0].user.token must be a string"),
   ])
   func whatCanNotBeUsedIsNamed(_ cluster: String, _ user: String, _ words: String) throws {
     let error = try #require(throws: KubeError.self) { try parse(config(cluster: cluster, user: user)) }
