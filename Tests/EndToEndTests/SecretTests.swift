@@ -7,12 +7,15 @@ import Testing
 struct SecretTests {
   /// Everything that a node's agent tells anybody.
   private func told(_ node: TestNode, _ agent: RunningProgram, _ options: [String]) throws -> String {
+    let serves = try eventually {
+      try node.sh("curl -s http://127.0.0.1:8474/metrics || true").contains("causeway_info")
+    }
+    #expect(serves, "\(agent.output)")
     let answers = try [
       ["curl", "-s", "http://127.0.0.1:8474/metrics"], ["curl", "-s", "http://127.0.0.1:8474/readyz"],
       [Binaries.hostgw, "status"] + options, [Binaries.hostgw, "status", "--json"] + options,
       ["cat", "/proc/\(agent.processID)/cmdline"], ["sh", "-c", "cat /run/causeway/* /var/lib/causeway/* 2>&1"],
     ].map { try node.run($0) }
-    #expect(answers[0].output.contains("causeway_info"), "\(agent.output)")
     return answers.map { $0.output + $0.errors }.joined() + agent.output
   }
 
@@ -99,12 +102,12 @@ struct SecretTests {
     let listener = try node.start([
       "python3", "-uc",
       """
-      import http.server
-      class Handler(http.server.BaseHTTPRequestHandler):
+      server = __import__("http.server").server
+      class Handler(server.BaseHTTPRequestHandler):
           def do_GET(self):
               print(self.path, self.headers.as_string(), flush=True)
               self.send_error(403)
-      http.server.HTTPServer(("127.0.0.1", 8080), Handler).serve_forever()
+      server.HTTPServer(("127.0.0.1", 8080), Handler).serve_forever()
       """,
     ])
     let agent = try node.start(
