@@ -7,6 +7,8 @@ enum AgentLock {
 
   static func agentPath(_ stateDirectory: String) -> String { "\(stateDirectory)/agent.lock" }
 
+  private static func syncPath(_ stateDirectory: String) -> String { "\(stateDirectory)/sync.lock" }
+
   /// What an agent holds for its life.
   ///
   /// - Throws: `LockError.agentRuns` at once where another agent has it. A `sync`, or somebody who only looks, holds it
@@ -21,7 +23,10 @@ enum AgentLock {
         return try FileLock(path, waitingAtMost: .zero)
       } catch {
         guard error.errno == EWOULDBLOCK else { throw error }
-        guard MonotonicTime.now < deadline else { throw LockError.syncTooLong(.of(path)) }
+        guard MonotonicTime.now < deadline else {
+          // Those that wait for their turn hold it as well: whoever has the turn is to blame.
+          throw LockError.syncTooLong(.of(path, by: FileLock.holder(syncPath(stateDirectory)) ?? FileLock.holder(path)))
+        }
       }
       MonotonicTime.sleep(.milliseconds(5))
     }
@@ -34,7 +39,7 @@ enum AgentLock {
     try Files.makeDirectory(stateDirectory)
     let deadline = MonotonicTime.now + limit
     let agent = try wait(agentPath(stateDirectory), .shared, deadline) { .agentRuns(.of($0)) }
-    let turn = try wait("\(stateDirectory)/sync.lock", .exclusive, deadline) { .syncTooLong(.of($0)) }
+    let turn = try wait(syncPath(stateDirectory), .exclusive, deadline) { .syncTooLong(.of($0)) }
     let value = try await body()
     _ = consume turn
     _ = consume agent
@@ -73,7 +78,9 @@ struct HeldLock {
   /// Who that is, for people; nothing where it can't be told.
   let process: String
 
-  static func of(_ path: String) -> HeldLock {
-    HeldLock(path: path, process: FileLock.holder(path).map { " (process \($0))" } ?? "")
+  static func of(_ path: String) -> HeldLock { of(path, by: FileLock.holder(path)) }
+
+  static func of(_ path: String, by process: Int32?) -> HeldLock {
+    HeldLock(path: path, process: process.map { " (process \($0))" } ?? "")
   }
 }

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// Several helpers on one node: one works, the others wait for so long or say who works.
-@Suite(.requiresRoot, .timeLimit(.minutes(3)))
+@Suite(.requiresRoot, .timeLimit(.minutes(5)))
 struct AgentLockTests {
   private static let lock = "/run/causeway/agent.lock"
 
