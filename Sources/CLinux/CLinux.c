@@ -8,6 +8,8 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 int clinux_setns(int fd, int type) { return setns(fd, type); }
@@ -47,3 +49,15 @@ int clinux_fork(void) { return fork(); }
 int clinux_close_range(unsigned int first, unsigned int last) { return close_range(first, last, 0); }
 
 void clinux_return_free_memory(void) { malloc_trim(0); }
+
+int clinux_prctl(int option, unsigned long argument) { return prctl(option, argument, 0, 0, 0); }
+
+int clinux_get_capabilities(struct __user_cap_data_struct halves[2]) {
+  struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+  return syscall(SYS_capget, &header, halves);
+}
+
+int clinux_set_capabilities(const struct __user_cap_data_struct halves[2]) {
+  struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+  return syscall(SYS_capset, &header, halves);
+}

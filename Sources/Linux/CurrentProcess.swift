@@ -39,6 +39,9 @@ package enum CurrentProcess {
     }
   }
 
+  /// Takes these bits from the modes of all that this process makes (umask(2)), whatever its caller had it take.
+  package static func setCreationMask(_ mask: UInt32) { _ = umask(mask) }
+
   /// Makes writing to a pipe without reader an error (EPIPE) instead of the end of this process.
   package static func ignoreBrokenPipes() {
     signal(SIGPIPE, SIG_IGN)

@@ -19,6 +19,10 @@ package struct FileIdentity: Sendable, Hashable {
     type = status.st_mode & S_IFMT
   }
 
+  /// The parts of `device` (new_encode_dev in include/linux/kdev_t.h of the kernel).
+  var deviceMajor: UInt64 { device >> 8 & 0xFFF }
+  var deviceMinor: UInt64 { device & 0xFF | device >> 12 & 0xFFF00 }
+
   package var isDirectory: Bool { type == S_IFDIR }
   package var isRegularFile: Bool { type == S_IFREG }
 }

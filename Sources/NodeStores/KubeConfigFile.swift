@@ -23,6 +23,8 @@ enum KubeConfigFile {
       return try KubeConfigReader(document: document, file: file).access()
     } catch let error as KubeError {
       throw error
+    } catch let error as JSONError {
+      throw .access(file: file, reason: error.discreetDescription)
     } catch {
       throw .access(file: file, reason: "\(error)")
     }
@@ -43,6 +45,11 @@ private struct KubeConfigReader {
     }
     let cluster = try entry("clusters", clusterName, "cluster")
     guard let text = try given(cluster, "server") else { throw trouble("\(cluster.path(of: "server")) is missing") }
+    // Not shown: there may be a password in it.
+    if text.contains("@") {
+      throw trouble(
+        "\(cluster.path(of: "server")) must hold neither user nor password: they belong to the user's entry")
+    }
     guard let server = KubeAccess.server(text) else {
       throw trouble("\(cluster.path(of: "server")) is \"\(text)\", but must be a URL such as https://192.0.2.1:6443")
     }

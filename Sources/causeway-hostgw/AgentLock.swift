@@ -7,6 +7,8 @@ enum AgentLock {
 
   static func agentPath(_ stateDirectory: String) -> String { "\(stateDirectory)/agent.lock" }
 
+  private static func syncPath(_ stateDirectory: String) -> String { "\(stateDirectory)/sync.lock" }
+
   /// What an agent holds for its life.
   ///
   /// - Throws: `LockError.agentRuns` at once where another agent has it. A `sync`, or somebody who only looks, holds it
@@ -16,12 +18,15 @@ enum AgentLock {
     let path = agentPath(stateDirectory)
     let deadline = MonotonicTime.now + limit
     while true {
-      if try FileLock.isHeldExclusively(path) { throw LockError.agentRuns(path: path) }
+      if try FileLock.isHeldExclusively(path) { throw LockError.agentRuns(.of(path)) }
       do throws(SystemError) {
         return try FileLock(path, waitingAtMost: .zero)
       } catch {
         guard error.errno == EWOULDBLOCK else { throw error }
-        guard MonotonicTime.now < deadline else { throw LockError.syncTooLong(path: path) }
+        guard MonotonicTime.now < deadline else {
+          // Those that wait for their turn hold it as well: whoever has the turn is to blame.
+          throw LockError.syncTooLong(.of(path, by: FileLock.holder(syncPath(stateDirectory)) ?? FileLock.holder(path)))
+        }
       }
       MonotonicTime.sleep(.milliseconds(5))
     }
@@ -33,8 +38,8 @@ enum AgentLock {
   ) async throws -> Value {
     try Files.makeDirectory(stateDirectory)
     let deadline = MonotonicTime.now + limit
-    let agent = try wait(agentPath(stateDirectory), .shared, deadline) { .agentRuns(path: $0) }
-    let turn = try wait("\(stateDirectory)/sync.lock", .exclusive, deadline) { .syncTooLong(path: $0) }
+    let agent = try wait(agentPath(stateDirectory), .shared, deadline) { .agentRuns(.of($0)) }
+    let turn = try wait(syncPath(stateDirectory), .exclusive, deadline) { .syncTooLong(.of($0)) }
     let value = try await body()
     _ = consume turn
     _ = consume agent
@@ -54,14 +59,28 @@ enum AgentLock {
 
 /// Why it is not our turn.
 enum LockError: Error, CustomStringConvertible {
-  case agentRuns(path: String)
-  case syncTooLong(path: String)
+  case agentRuns(HeldLock)
+  case syncTooLong(HeldLock)
 
   var description: String {
     switch self {
-    case .agentRuns(let path): "causeway-hostgw run is at work on this node, it holds \(path): stop it first"
-    case .syncTooLong(let path):
-      "another causeway-hostgw has held \(path) for 30 seconds: see whether it hangs"
+    case .agentRuns(let lock):
+      "causeway-hostgw run\(lock.process) is at work on this node, it holds \(lock.path): stop it first"
+    case .syncTooLong(let lock):
+      "another causeway-hostgw\(lock.process) has held \(lock.path) for 30 seconds: see whether it hangs"
     }
+  }
+}
+
+/// A lock that somebody else holds.
+struct HeldLock {
+  let path: String
+  /// Who that is, for people; nothing where it can't be told.
+  let process: String
+
+  static func of(_ path: String) -> HeldLock { of(path, by: FileLock.holder(path)) }
+
+  static func of(_ path: String, by process: Int32?) -> HeldLock {
+    HeldLock(path: path, process: process.map { " (process \($0))" } ?? "")
   }
 }

@@ -27,6 +27,8 @@ enum Main {
   static func main() async {
     CurrentProcess.ignoreBrokenPipes()
     CurrentProcess.keepMemorySmall()
+    // Sockets and directories get what it leaves: nobody else may connect, all may look.
+    CurrentProcess.setCreationMask(0o022)
     // One thread for all connections, of etcd's client and of the servers: there are few. Once anything has used the
     // threads their number can't be changed.
     NIOSingletons.groupLoopCountSuggestion = 1
@@ -35,6 +37,8 @@ enum Main {
       let arguments = try OptionSources.arguments(
         Array(CommandLine.arguments.dropFirst()), environment: CurrentProcess.environment, readFile: readFile)
       var command = try HostGateway.parseAsRoot(arguments)
+      // The others end soon, and what they are for takes more.
+      if let run = command as? RunCommand { try CurrentProcess.keepOnly(run.options.capabilities) }
       if var command = command as? any AsyncParsableCommand {
         try await command.run()
       } else {

@@ -10,8 +10,7 @@ struct KubernetesOptions: ParsableArguments {
   var kubeconfigFile: String?
 
   @Option(
-    help: ArgumentHelp("The API's URL, in place of the one that is told elsewhere.", valueName: "URL"),
-    transform: KubernetesOptions.server)
+    help: ArgumentHelp("The API's URL, in place of the one that is told elsewhere.", valueName: "URL"))
   var kubeApiUrl: String?
 
   @Option(
@@ -41,11 +40,13 @@ struct KubernetesOptions: ParsableArguments {
     return KubeAccessSource(kubeconfig: given(kubeconfigFile), server: given(kubeApiUrl))
   }
 
-  private static func server(_ text: String) throws -> String {
-    guard text.isEmpty || KubeAccessSource.isServer(text) else {
-      throw ValidationError("'\(text)' is no URL like https://192.0.2.1:6443.")
-    }
-    return text
+  /// Not where the option is read: the parser would show the value as a whole, though a password may stand in it.
+  mutating func validate() throws {
+    guard let text = kubeApiUrl, !text.isEmpty, !KubeAccessSource.isServer(text) else { return }
+    throw ValidationError(
+      text.contains("@")
+        ? "--kube-api-url must hold neither user nor password: a kubeconfig (--kubeconfig-file) tells who this is."
+        : "--kube-api-url: '\(text)' is no URL like https://192.0.2.1:6443.")
   }
 
   /// With what separates it from an annotation's name, as flannel has it.

@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import JSON
 internal import Linux
+internal import NodeStores
 
 /// The environment and the configuration file as command-line arguments: placed before the real ones they lose against
 /// them, since of an option given twice the last one counts. So there is one reader of values, ArgumentParser.
@@ -61,7 +62,7 @@ enum OptionSources {
     do throws(JSONError) {
       fields = try JSONFields(document: JSONValue(parsing: content), name: "the configuration")
     } catch {
-      throw ValidationError("\(file): \(error)")
+      throw ValidationError("\(file): \(error.discreetDescription)")
     }
     return try fields.object.members.flatMap { member in
       guard Options.names.contains(member.name) else {

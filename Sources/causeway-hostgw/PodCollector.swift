@@ -21,7 +21,7 @@ struct PodCollector: Service {
   /// `nil` where no network configuration is put in place, or nothing shall be deleted.
   init?(_ agent: NodeAgent) {
     let options = agent.options
-    guard let configuration = agent.networkConfiguration, options.gcInterval > .zero else { return nil }
+    guard let configuration = agent.networkConfiguration, options.collectsPods else { return nil }
     file = configuration.destination
     binDirectory = options.cniBinDir
     programs = ["\(options.cniBinDir)/\(PodCollector.plugin)", PodCollector.besideThisProgram].compactMap { $0 }

@@ -103,13 +103,6 @@ struct AgentTests {
     #expect(try fixture.node.run(["test", "-e", "/run/causeway/subnet.env"]).status == 0)
   }
 
-  @Test func aSecondAgentSaysSoAndGoes() throws {
-    let fixture = try Fixture()
-    let second = try fixture.node.hostgw("run")
-    #expect(second.status == 1 && second.errors.contains("agent"), "\(second)")
-    #expect(fixture.agent.isRunning)
-  }
-
   @Test func statusTellsEachPeersStateAndReason() throws {
     let fixture = try Fixture()
     let far: JSONValue = ["name": "far", "publicIP": "198.51.100.1", "subnet": "10.244.9.0/24"]
@@ -120,24 +113,5 @@ struct AgentTests {
     }
     let json = try JSONValue(parsing: Array(fixture.node.hostgw("status", "--json").output.utf8))
     #expect(json.object?["lease"]?.object?["subnets"] == ["10.244.1.1/24", "fd00:10:244:1::1/64"], "\(json)")
-  }
-
-  /// The unit's restrictions leave the agent all that it needs.
-  @Test func theUnitRunsWhatIsThere() throws {
-    let unit = try run(["cat", "\(Binaries.packageRoot)/conf/causeway-hostgw.service"]).succeeded().output
-    let command = try #require(unit.split(separator: "\n").first { $0.hasPrefix("ExecStart=") })
-    let arguments = command.dropFirst("ExecStart=".count).split(separator: " ").map { String($0) }
-    #expect(arguments.first == "/opt/cni/bin/causeway-hostgw")
-    let cluster = try Cluster(2)
-    let node = cluster.nodes[0]
-    // As the unit has it: this one capability and no way to more.
-    let agent = try node.start(
-      [
-        "setpriv", "--bounding-set", "-all,+net_admin", "--inh-caps", "-all,+net_admin", "--no-new-privs",
-        Binaries.hostgw,
-      ] + arguments.dropFirst())
-    defer { agent.stop() }
-    #expect(try eventually { try node.podRoutes().count == 2 }, "\(agent.output)")
-    #expect(try eventually { try node.run(["test", "-e", "/run/causeway/subnet.env"]).status == 0 })
   }
 }

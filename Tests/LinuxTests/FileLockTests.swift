@@ -40,6 +40,7 @@ import Testing
   @Test func theLockGoesWithItsHolder() throws {
     let holder = try RunningProgram(["flock", "--no-fork", path, "sleep", "60"])
     #expect(try eventually { try FileLock.isHeldExclusively(path) })
+    #expect(FileLock.holder(path) == holder.processID && FileLock.holder(directory.file("none")) == nil)
     holder.signal(SIGKILL)
     _ = try FileLock(path, waitingAtMost: .seconds(5))
   }

@@ -60,11 +60,13 @@ import Testing
     ("server: 'https://a', certificate-authority-data: '!'", "token: t", "certificate-authority-data of"),
     ("certificate-authority: x", "token: t", "server is missing"), ("server: 'ftp://a'", "token: t", "must be a URL"),
     ("server: 7, x: [", "token: t", "at line"), ("server: [a]", "token: t", "must be a string"),
+    ("server: 'https://me:hush@a'", "token: t", "server must hold neither user nor password"),
+    ("server: 'https://a'", "token: [80475011]", "users[0].user.token must be a string"),
   ])
   func whatCanNotBeUsedIsNamed(_ cluster: String, _ user: String, _ words: String) throws {
     let error = try #require(throws: KubeError.self) { try parse(config(cluster: cluster, user: user)) }
     let found = "\(error)"
-    #expect(found.hasPrefix("/etc/kube/config: ") && !found.contains("hush"), "\(found)")
+    #expect(found.hasPrefix("/etc/kube/config: ") && !found.contains("hush") && !found.contains("80475011"), "\(found)")
     let key = words.replacing(") is true", with: " is true").replacing("-data of", with: "-data is no Base64")
     #expect(found.contains(key), "\(found)")
   }

@@ -137,6 +137,18 @@ import Testing
     #expect(try message(["--iface-can-reach", "192.0.2.1,gateway"]).contains("'gateway' is no address"))
     #expect(try message([], file: "[]").contains("the configuration must be a JSON object"))
     #expect(try message([], file: "{").contains("/conf.json: "))
+    #expect(try message(["--kube-api-url", "ftp://a"]).contains("'ftp://a' is no URL like https://192.0.2.1:6443"))
+  }
+
+  /// Neither what the reader of JSON shows of the place, nor a value as a whole.
+  @Test(arguments: [
+    "\"etcd-password\": \"hush\n\"", "\"etcd-password\" \"hush\"", "\"etcd-password\": \"a\"hush\"",
+    "\"etcd-password\": [\"hush\"]", "\"etcd-password\": \"hush\", \"log-level\": \"loud\"",
+    "\"kube-api-url\": \"https://me:hush@192.0.2.1:6443\"", "\"etcd-endpoints\": \"https://me:hush@192.0.2.1:2379\"",
+  ])
+  func secretsAreNotToldWithWhatIsWrong(_ members: String) throws {
+    let told = try message([], file: "{\(members)}")
+    #expect(told.contains("/conf.json") && !told.contains("hush"), "\(told)")
   }
 
   @Test(arguments: [

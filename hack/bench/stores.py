@@ -14,10 +14,17 @@ import time
 from private import HERE
 
 NETWORK = {"Network": "10.0.0.0/8"}
+BOTH = NETWORK | {"EnableIPv6": True, "IPv6Network": "fd00:2::/48"}
 
 
-def fields(index):
-    return {"name": f"node-{index}", "publicIP": str(ipaddress.ip_address("172.16.0.1") + index), "subnet": subnet(index)}
+def fields(index, address=None, dual=False):
+    """A node by its number, at the address of that number unless it moved; with both families or IPv4 alone."""
+    address = index if address is None else address
+    told = {"name": f"node-{index}", "publicIP": str(ipaddress.ip_address("172.16.0.1") + address), "subnet": subnet(index)}
+    if dual:
+        told["publicIPv6"] = str(ipaddress.ip_address("fd00:1::1") + address)
+        told["ipv6Subnet"] = f"fd00:2:0:{index:x}::/64"
+    return told
 
 
 def subnet(index):
@@ -30,13 +37,14 @@ class NodesFile:
     options = ["--nodes-file", path]
     rate = 5  # changes a second
 
-    def __init__(self, count):
-        self.nodes = {index: fields(index) for index in range(count)}
+    def __init__(self, count, dual=False):
+        self.dual = dual
+        self.nodes = {index: fields(index, dual=dual) for index in range(count)}
         self.write()
 
     def write(self):
         with open(self.path + ".new", "w") as file:
-            json.dump({"network": NETWORK, "nodes": list(self.nodes.values())}, file)
+            json.dump({"network": BOTH if self.dual else NETWORK, "nodes": list(self.nodes.values())}, file)
         moment = time.perf_counter()
         os.rename(self.path + ".new", self.path)
         return moment
@@ -45,8 +53,8 @@ class NodesFile:
         del self.nodes[index]
         return self.write()
 
-    def add(self, index):
-        self.nodes[index] = fields(index)
+    def add(self, index, address=None):
+        self.nodes[index] = fields(index, address, self.dual)
         return self.write()
 
     def stop(self):
@@ -96,7 +104,8 @@ class Etcd(Server):
     prefix = "/coreos.com/network"
     options = ["--store", "etcd", "--etcd-endpoints", "http://127.0.0.1:2379", "--iface", "eth0"]
 
-    def __init__(self, count):
+    def __init__(self, count, dual=False):
+        self.dual = dual
         directory = f"/run/etcd-{count}"
         super().__init__(2379, [
             "etcd", "--data-dir", directory, "--log-level", "error", "--listen-client-urls", "http://127.0.0.1:2379",
@@ -106,24 +115,27 @@ class Etcd(Server):
                                                         for index in range(start, min(start + 100, count))]})
 
     def begin(self):
-        self.ask("POST", "/v3/kv/put", {"key": self.text(f"{self.prefix}/config"), "value": self.text(json.dumps(NETWORK))})
+        self.ask("POST", "/v3/kv/put", {"key": self.text(f"{self.prefix}/config"), "value": self.text(json.dumps(BOTH if self.dual else NETWORK))})
 
     @staticmethod
     def text(text):
         return base64.b64encode(text.encode()).decode()
 
     def key(self, index):
-        return self.text(f"{self.prefix}/subnets/{subnet(index).replace('/', '-')}")
+        told = fields(index, dual=self.dual)
+        subnets = [told["subnet"]] + ([told["ipv6Subnet"]] if self.dual else [])
+        return self.text(f"{self.prefix}/subnets/" + "&".join(text.replace("::/", "::-").replace("/", "-") for text in subnets))
 
-    def record(self, index):
-        value = {"PublicIP": fields(index)["publicIP"], "BackendType": "host-gw"}
+    def record(self, index, address=None):
+        told = fields(index, address, self.dual)
+        value = {"PublicIP": told["publicIP"], "PublicIPv6": told.get("publicIPv6"), "BackendType": "host-gw"}
         return {"key": self.key(index), "value": self.text(json.dumps(value))}
 
     def remove(self, index):
         return self.ask("POST", "/v3/kv/deleterange", {"key": self.key(index)})
 
-    def add(self, index):
-        return self.ask("POST", "/v3/kv/put", self.record(index))
+    def add(self, index, address=None):
+        return self.ask("POST", "/v3/kv/put", self.record(index, address))
 
 
 class Kubernetes(Server):

@@ -8,6 +8,7 @@
 
 #include <malloc.h>
 
+#include <linux/capability.h>
 #include <linux/if_addr.h>
 #include <linux/if_arp.h>
 #include <linux/if_bridge.h>
@@ -23,6 +24,7 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
 #include <linux/nexthop.h>
+#include <linux/prctl.h>
 #include <linux/rtnetlink.h>
 #include <linux/sched.h>
 #include <linux/veth.h>
@@ -56,5 +58,14 @@ int clinux_close_range(unsigned int first, unsigned int last);
 
 /// malloc_trim(3): gives the kernel back what the program has freed.
 void clinux_return_free_memory(void);
+
+/// prctl(2) with an option that takes one argument, or none.
+int clinux_prctl(int option, unsigned long argument);
+
+/// capget(2) of the calling thread: capabilities 0 to 31, then 32 to 63.
+int clinux_get_capabilities(struct __user_cap_data_struct halves[2]);
+
+/// capset(2) of the calling thread.
+int clinux_set_capabilities(const struct __user_cap_data_struct halves[2]);
 
 #endif

@@ -1,0 +1,79 @@
+import JSON
+import TestSupport
+import Testing
+
+/// What the agent keeps of root's rights, and what it can do with no more than the manifest gives it.
+@Suite(.requiresRoot, .timeLimit(.minutes(2)))
+struct PrivilegeTests {
+  /// The lines of /proc/PID/status of every thread, each once.
+  private func status(_ agent: RunningProgram, _ names: String...) throws -> Set<String> {
+    let text = try run([
+      "/bin/sh", "-ec", #"grep -hE "^($0):" /proc/$1/task/*/status"#, names.joined(separator: "|"),
+      "\(agent.processID)",
+    ]).succeeded().output
+    return Set(text.split(separator: "\n").map { $0.split(whereSeparator: \.isWhitespace).joined(separator: " ") })
+  }
+
+  /// CAP_DAC_OVERRIDE is 1, CAP_NET_BIND_SERVICE 10, CAP_NET_ADMIN 12, CAP_NET_RAW 13 (linux/capability.h).
+  @Test(
+    arguments: [
+      ([], "1002"), (["--healthz-port", "80"], "1402"),
+      (["--cni-conf-source", "/etc/causeway/conf", "--cni-conf-file", "/etc/cni/net.d/10-c.conflist"], "3002"),
+      (
+        [
+          "--cni-conf-source", "/etc/causeway/conf", "--cni-conf-file", "/etc/cni/net.d/10-c.conflist", "--gc-interval",
+          "0s",
+        ], "1002"
+      ),
+    ] as [([String], String)])
+  func rootKeepsWhatItNeeds(_ options: [String], _ mask: String) throws {
+    let cluster = try Cluster(3)
+    let node = cluster.nodes[0]
+    try node.sh("echo '{}' >/etc/causeway/conf")
+    let agent = try node.start([Binaries.hostgw, "run"] + options)
+    try node.expectRoutes(AgentFixture.routes, agent)
+    let set = String(repeating: "0", count: 12) + mask
+    #expect(
+      try status(agent, "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs") == [
+        "CapInh: 0000000000000000", "CapPrm: \(set)", "CapEff: \(set)", "CapBnd: \(set)", "CapAmb: 0000000000000000",
+        "NoNewPrivs: 1",
+      ])
+    if options.contains("80") {
+      #expect(try eventually { try node.run(["curl", "-s", "http://127.0.0.1/healthz"]).output == "ok\n" })
+    }
+  }
+
+  /// Whoever has less keeps what there is of it.
+  @Test func lessIsNotMadeMore() throws {
+    let cluster = try Cluster(3)
+    let node = cluster.nodes[0]
+    let agent = try node.start([
+      "setpriv", "--bounding-set", "-all,+net_admin", "--inh-caps", "-all", Binaries.hostgw, "run",
+    ])
+    try node.expectRoutes(AgentFixture.routes, agent)
+    #expect(try status(agent, "CapEff", "CapBnd") == ["CapEff: 0000000000001000", "CapBnd: 0000000000001000"])
+  }
+
+  /// As conf/kubernetes/causeway.yaml has it, on a node whose directories are another user's.
+  @Test func withTheManifestsCapabilitiesOthersDirectoriesWillDo() throws {
+    let cluster = try Cluster(3)
+    let node = cluster.nodes[0]
+    let directories = "/etc/cni/net.d /run/causeway /var/lib/causeway /var/lib/cni/networks"
+    try node.sh("echo '{}' >/etc/causeway/conf; mkdir -p \(directories); chown 997 \(directories)")
+    let command = [
+      Binaries.hostgw, "run", "--cni-conf-source", "/etc/causeway/conf", "--cni-conf-file",
+      "/etc/cni/net.d/10-c.conflist",
+    ]
+    func confined(_ set: String) throws -> RunningProgram {
+      try node.start(["setpriv", "--bounding-set", set, "--inh-caps", "-all", "--no-new-privs"] + command)
+    }
+    let refused = try confined("-all,+net_admin")
+    #expect(try refused.exitStatus() == 1 && refused.output.contains("Permission denied"), "\(refused.output)")
+    let agent = try confined("-all,+net_admin,+dac_override")
+    try node.expectRoutes(AgentFixture.routes, agent)
+    #expect(
+      try eventually {
+        try node.run(["cat", "/etc/cni/net.d/10-c.conflist", "/var/lib/causeway/lease.env"]).status == 0
+      }, "\(agent.output)")
+  }
+}
