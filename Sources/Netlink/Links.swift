@@ -31,6 +31,8 @@ package struct Link: Sendable, Equatable {
   package let port: BridgePort?
   /// How a bridge treats VLANs; `nil` where the link is no bridge, or the kernel's bridges cannot filter.
   package let vlanFilter: VLANFilter?
+  /// What it is as a VXLAN device.
+  package let vxlan: VXLANSettings?
 
   /// Administratively up (IFF_UP).
   package var isUp: Bool { flags & UInt32(IFF_UP.rawValue) != 0 }
@@ -52,7 +54,7 @@ package struct Link: Sendable, Equatable {
   /// A link as it might be, for what reasons about links without a kernel.
   package init(
     index: Int32, name: String, mac: MACAddress? = nil, mtuBytes: Int, flags: UInt32, hardwareType: UInt16 = 1,
-    kind: String? = nil, operationalState: UInt8 = 6
+    kind: String? = nil, operationalState: UInt8 = 6, alias: String? = nil, vxlan: VXLANSettings? = nil
   ) {
     self.index = index
     self.name = name
@@ -64,10 +66,11 @@ package struct Link: Sendable, Equatable {
     self.operationalState = operationalState
     masterIndex = nil
     peerIndex = nil
-    alias = nil
+    self.alias = alias
     promiscuity = 0
     port = nil
     vlanFilter = nil
+    self.vxlan = vxlan
   }
 
   init(_ reply: NetlinkReply) throws(NetlinkError) {
@@ -89,6 +92,7 @@ package struct Link: Sendable, Equatable {
       info?.string(LinkAttribute.infoSlaveKind) == "bridge"
       ? try info?.nest(LinkAttribute.infoSlaveData).map(BridgePort.init) : nil
     vlanFilter = kind == "bridge" ? try info?.nest(LinkAttribute.infoData).flatMap(VLANFilter.init) : nil
+    vxlan = kind == "vxlan" ? try info?.nest(LinkAttribute.infoData).flatMap(VXLANSettings.init) : nil
   }
 }
 
@@ -259,7 +263,7 @@ extension NetlinkRequest {
     return request
   }
 
-  private static func link(
+  static func link(
     _ operation: String, _ name: String, flags: UInt16, isUp: Bool? = nil
   ) -> NetlinkRequest {
     var request = NetlinkRequest(operation, name, type: RouteMessage.newLink, flags: flags)

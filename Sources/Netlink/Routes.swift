@@ -27,12 +27,14 @@ package struct Route: Sendable, Equatable, Hashable {
   package var type: UInt8
   package var mtuBytes: UInt32?
   package var advertisedMSSBytes: UInt32?
+  /// The gateway counts as a neighbour on the link though no network of the link holds it (RTNH_F_ONLINK).
+  package var isOnLink: Bool
 
   package init(
     _ destination: IPPrefix, via gateway: IPAddress? = nil, linkIndex: Int32? = nil, nextHopID: UInt32? = nil,
     owner: UInt8, table: UInt32 = Route.mainTable, priority: UInt32? = nil, scope: UInt8? = nil,
     type: UInt8 = 1,
-    mtuBytes: UInt32? = nil, advertisedMSSBytes: UInt32? = nil
+    mtuBytes: UInt32? = nil, advertisedMSSBytes: UInt32? = nil, isOnLink: Bool = false
   ) {
     self.destination = destination
     self.gateway = gateway
@@ -42,11 +44,12 @@ package struct Route: Sendable, Equatable, Hashable {
     self.table = table
     self.priority = priority
     // IPv4 takes a route without gateway only where its scope is narrower than global (net/ipv4/fib_semantics.c).
-    let isOnLink = gateway == nil && nextHopID == nil && type == 1
-    self.scope = scope ?? (isOnLink && destination.family == .v4 ? UInt8(RT_SCOPE_LINK.rawValue) : 0)
+    let hasNoGateway = gateway == nil && nextHopID == nil && type == 1
+    self.scope = scope ?? (hasNoGateway && destination.family == .v4 ? UInt8(RT_SCOPE_LINK.rawValue) : 0)
     self.type = type
     self.mtuBytes = mtuBytes
     self.advertisedMSSBytes = advertisedMSSBytes
+    self.isOnLink = isOnLink
   }
 
   init?(_ reply: NetlinkReply) throws(NetlinkError) {
@@ -76,6 +79,7 @@ package struct Route: Sendable, Equatable, Hashable {
     type = header.rtm_type
     mtuBytes = metrics?.value(RouteAttribute.mtu)
     advertisedMSSBytes = metrics?.value(RouteAttribute.advertisedMSS)
+    isOnLink = header.rtm_flags & UInt32(RTNH_F_ONLINK) != 0
   }
 }
 
@@ -114,6 +118,7 @@ extension NetlinkRequest {
     header.rtm_protocol = route.owner
     header.rtm_scope = route.scope
     header.rtm_type = route.type
+    if route.isOnLink { header.rtm_flags = UInt32(RTNH_F_ONLINK) }
     request.append(header)
     request.put(RouteAttribute.destination, bytes: route.destination.address.bytes)
     request.put(RouteAttribute.table, route.table)

@@ -24,6 +24,26 @@ import Testing
     #expect(try events.waitForChange(atMost: .seconds(10)))
   }
 
+  /// Neighbours matter where they are set by hand, and there only.
+  @Test(.requires(.vxlan)) func tellsOfNeighboursOfTunnels() throws {
+    try node.sh("ip link add x type vxlan id 1 dstport 8472 && ip link set x addrgenmode none && ip link set x up")
+    var events = try RouteEvents(in: node.namespace())
+    func expect(_ change: String, isTold: Bool) throws {
+      while try events.waitForChange(atMost: .milliseconds(100)) {}
+      try node.sh(change)
+      #expect(try events.waitForChange(atMost: isTold ? .seconds(10) : .milliseconds(300)) == isTold, "\(change)")
+    }
+    let neighbour = "192.0.2.9 lladdr 02:00:00:00:00:09 nud permanent"
+    try expect("ip neigh add \(neighbour) dev eth0", isTold: false)
+    try expect("ip neigh add \(neighbour) dev x", isTold: true)
+    try expect("bridge fdb add 02:00:00:00:00:09 dev x dst 192.0.2.9", isTold: true)
+    try expect("bridge fdb del 02:00:00:00:00:09 dev x", isTold: true)
+    try expect("ip neigh del 192.0.2.9 dev x", isTold: true)
+    // One that came later.
+    try expect("ip link add y type vxlan id 2 dstport 8472 && ip link set y addrgenmode none up", isTold: true)
+    try expect("ip neigh add \(neighbour) dev y", isTold: true)
+  }
+
   @Test func waitsNoLongerThanItMay() throws {
     let other = try TestNode()
     var events = try RouteEvents(in: other.namespace())
