@@ -4,17 +4,11 @@ package import JSON
 /// The cluster's network as flannel's `net-conf.json` describes it: the address ranges, and how nodes reach each
 /// other. Keys match in any case and unknown keys are passed over, as flannel's decoder has it.
 package struct NetConf: Sendable, Equatable {
-  /// How packets get from node to node.
-  package enum Backend: String, Sendable, Equatable {
-    /// A plain route by the other node's address on the same layer-2 network.
-    case hostGateway = "host-gw"
-  }
-
   /// One network of each family that is switched on, IPv4 first.
   package var networks: [IPPrefix]
-  package var backend: Backend
+  package var backend: BackendConf
 
-  package init(networks: [IPPrefix], backend: Backend = .hostGateway) {
+  package init(networks: [IPPrefix], backend: BackendConf = .hostGateway) {
     self.networks = networks
     self.backend = backend
   }
@@ -56,7 +50,7 @@ extension NetConf {
     var networks: [IPPrefix] = []
     if usesIPv4 { networks.append(try NetConf.network(fields, "Network", .v4)) }
     if usesIPv6 { networks.append(try NetConf.network(fields, "IPv6Network", .v6)) }
-    self.init(networks: networks, backend: try NetConf.backend(fields))
+    self.init(networks: networks, backend: try BackendConf(fields, usesIPv6: usesIPv6))
   }
 
   private static func network(
@@ -74,21 +68,6 @@ extension NetConf {
     }
     // Host bits are cut off, as Go's net.ParseCIDR does for flannel.
     return prefix.network
-  }
-
-  private static func backend(_ fields: JSONFields) throws(NetConfError) -> Backend {
-    guard let backend = try reading({ () throws(JSONError) in try fields.fields("Backend") }) else {
-      return .hostGateway
-    }
-    let field = backend.path(of: "Type")
-    guard let type = try reading({ () throws(JSONError) in try backend.string("Type") }) else {
-      throw .missing(field: field, remedy: "give \"host-gw\", or leave Backend out")
-    }
-    guard let known = Backend(rawValue: type.lowercased()) else {
-      throw .invalid(
-        field: field, value: "\"\(type)\"", expected: "\"host-gw\", the only backend that there is")
-    }
-    return known
   }
 
   static func reading<Value>(

@@ -11,6 +11,8 @@ struct Adjacency: Sendable {
   private let candidates: [(network: IPPrefix, link: Link)]
   /// Whether a link without carrier can't be used.
   private let needsCarrier: Bool
+  /// Routes of others that lead to a part of one of these networks.
+  private let detours: [Route]
   /// For each family what a reason says was looked at.
   private let lookedAt: [IPFamily: String]
 
@@ -19,6 +21,7 @@ struct Adjacency: Sendable {
     own = Set(state.addresses.map(\.prefix.address))
     self.clusterNetworks = clusterNetworks
     needsCarrier = state.nextHops != nil
+    detours = state.detours
     let links = Dictionary(state.links.map { ($0.index, $0) }) { first, _ in first }
     let networks =
       state.addresses.filter(\.isUsable).map { (network: $0.prefix, linkIndex: $0.linkIndex) } + state.onLinkNetworks
@@ -48,11 +51,12 @@ struct Adjacency: Sendable {
 
   /// The link to send to `gateway` on, or why there is none.
   func link(to gateway: IPAddress) -> Result<Link, OffLink> {
-    if own.contains(gateway) { return .failure(OffLink("\(gateway) is this node's own address")) }
+    if own.contains(gateway) { return .failure(OffLink(.impossible, "\(gateway) is this node's own address")) }
     if let network = clusterNetworks.first(where: { $0.contains(gateway) }) {
-      return .failure(OffLink("\(gateway) lies inside the cluster's own network \(network)"))
+      return .failure(OffLink(.impossible, "\(gateway) lies inside the cluster's own network \(network)"))
     }
     var obstacle: String?
+    var away: String?
     for (network, link) in candidates where network.contains(gateway) {
       if !link.isUp {
         obstacle = obstacle ?? "\(link.name), the link to \(network.network), is down"
@@ -60,19 +64,43 @@ struct Adjacency: Sendable {
         obstacle = obstacle ?? "\(link.name), the link to \(network.network), has no carrier"
       } else if !link.resolvesNeighbours {
         obstacle = obstacle ?? "\(link.name), the link to \(network.network), resolves no neighbours"
+      } else if let detour = detours.first(where: { $0.leadsAway(gateway, from: network, link) }) {
+        away = away ?? "a route to \(detour.destination) leads away from \(link.name), which has \(network.network)"
       } else {
         return .success(link)
       }
     }
-    if let obstacle { return .failure(OffLink(obstacle)) }
-    let looked = "no network of this node holds \(gateway) (\(lookedAt[gateway.family] ?? ""))"
+    if let away { return .failure(OffLink(.elsewhere, away)) }
+    if let obstacle { return .failure(OffLink(.linkTrouble, obstacle)) }
     return .failure(
-      OffLink("\(looked); host-gw reaches only nodes of the same layer-2 network"))
+      OffLink(.elsewhere, "no network of this node holds \(gateway) (\(lookedAt[gateway.family] ?? ""))"))
   }
 }
 
 /// Why a node is no neighbour.
 struct OffLink: Error {
+  enum Kind {
+    /// No node but this one, or none at all, can have the address.
+    case impossible
+    /// It would be one if its link were as it should.
+    case linkTrouble
+    /// It is reached through a router, if at all.
+    case elsewhere
+  }
+
+  let kind: Kind
   let reason: String
-  init(_ reason: String) { self.reason = reason }
+
+  init(_ kind: Kind, _ reason: String) {
+    self.kind = kind
+    self.reason = reason
+  }
+}
+
+extension Route {
+  /// Whether packets to an address of a link's network go another way by this route.
+  fileprivate func leadsAway(_ address: IPAddress, from network: IPPrefix, _ link: Link) -> Bool {
+    destination.length > network.length && destination.contains(address)
+      && (gateway != nil || linkIndex != link.index)
+  }
 }

@@ -17,6 +17,8 @@ extension Reconciler.Report {
   /// pass left something to do.
   func part(changedIn snapshot: NodeSnapshot) -> Part? {
     let old = basis.snapshot
+    // What tunnels need hangs together: several nodes' routes may share an entry.
+    guard snapshot.netConf.backend == .hostGateway else { return nil }
     // Which of the nodes this one is must be out of the question.
     guard snapshot.own != nil, snapshot.own == old.own, snapshot.netConf == old.netConf, snapshot.mark == old.mark,
       problems.isEmpty
@@ -47,7 +49,7 @@ extension PeerRoute {
   /// Whether its state says all of what is in the kernel for it.
   fileprivate var hasCertainRoute: Bool {
     switch state {
-    case .installed, .noSubnet, .skipped, .noAddress, .offLink: true
+    case .installed, .noSubnet, .skipped, .noAddress, .offLink, .unrouted: true
     case .missing, .failed, .blocked: false
     }
   }

@@ -3,7 +3,7 @@ internal import Lease
 internal import Netlink
 
 /// Routes that look as flannel makes them: owned by nobody (protocol boot), to a part of the cluster's network, by the
-/// address of a node; or a blackhole for a node's subnet (`--ip-blackhole-route`).
+/// address of a node or the first one of the node's subnet (vxlan); or a blackhole for a node's subnet (`--ip-blackhole-route`).
 struct FlannelRoutes {
   let routes: Set<Route>
 
@@ -15,7 +15,10 @@ struct FlannelRoutes {
       return
     }
     let nodes = Set(snapshot.addresses)
-    routes = Set(candidates.filter { $0.isBlackhole || $0.gateway.map(nodes.contains) ?? false })
+    routes = Set(
+      candidates.filter {
+        $0.isBlackhole || $0.gateway.map(nodes.contains) ?? false || $0.gateway == $0.destination.address
+      })
   }
 
   /// Whether owner and destination are as flannel's.

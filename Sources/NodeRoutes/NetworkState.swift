@@ -14,6 +14,13 @@ package struct NetworkState: Sendable {
   /// The links by which the kernel would send to the addresses that the choice of an interface asks about.
   package var linksToReach: [IPAddress: Int32] = [:]
 
+  /// What was set by hand on the helper's tunnel devices.
+  package var neighbours: [StaticNeighbour] = []
+  package var forwarding: [ForwardingEntry] = []
+  /// Routes of others to a part of one of this node's own networks; read only where neighbours and others are reached in
+  /// different ways.
+  package var detours: [Route] = []
+
   /// `rtm_protocol` and `nh_protocol` of everything that the helper makes.
   package static let owner: UInt8 = 202
 
@@ -26,10 +33,15 @@ package struct NetworkState: Sendable {
 
   /// Asks the kernel.
   package static func read(_ socket: inout RouteSocket) throws(NetlinkError) -> NetworkState {
-    NetworkState(
+    var state = NetworkState(
       links: try socket.links(), addresses: try socket.addresses(),
       routes: try socket.routes(owner: owner, table: Route.mainTable),
       nextHops: try socket.nextHops(owner: owner))
+    for link in state.links where TunnelDevice.isOurs(link) {
+      state.neighbours += try socket.staticNeighbours(on: link.index)
+      state.forwarding += try socket.forwardingEntries(on: link.index)
+    }
+    return state
   }
 
   /// Networks that routes without a gateway lead to; read only where an own address has none.
@@ -64,6 +76,15 @@ package struct NetworkState: Sendable {
         route.type == 1, route.destination.length > 0, route.destination.length < route.destination.family.bitCount
       else { continue }
       onLinkNetworks.append((route.destination, link))
+    }
+  }
+
+  /// Fills in `detours`.
+  mutating func askForDetours(_ socket: inout RouteSocket) throws(NetlinkError) {
+    let networks = addresses.map(\.prefix).filter { !$0.address.isLoopback && !$0.address.isLinkLocal }
+    detours = try socket.routes(table: Route.mainTable).filter { route in
+      route.owner != NetworkState.owner && route.type == 1
+        && networks.contains { $0.length < route.destination.length && $0.contains(route.destination) }
     }
   }
 

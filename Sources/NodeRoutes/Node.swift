@@ -11,6 +11,9 @@ package struct Node: Sendable, Equatable {
   /// What its pods live in.
   package var subnet: IPPrefix?
   package var ipv6Subnet: IPPrefix?
+  /// The address of its tunnel device of each family, where it has one.
+  package var vtepMAC: MACAddress?
+  package var ipv6VTEPMAC: MACAddress?
   /// Why the node gets no route though the store names it, such as another backend than ours: it is passed over.
   package var obstacle: String?
   package var ipv6Obstacle: String?
@@ -64,6 +67,22 @@ package struct Node: Sendable, Equatable {
     }
   }
 
+  /// The address of its tunnel device of a family.
+  package func vtepMAC(_ family: IPFamily) -> MACAddress? {
+    switch family {
+    case .v4: vtepMAC
+    case .v6: ipv6VTEPMAC
+    }
+  }
+
+  /// Sets the address of its tunnel device of a family.
+  package mutating func setVTEPMAC(_ mac: MACAddress?, _ family: IPFamily) {
+    switch family {
+    case .v4: vtepMAC = mac
+    case .v6: ipv6VTEPMAC = mac
+    }
+  }
+
   /// Sets what the node has in the subnet's family.
   package mutating func setSubnet(_ subnet: IPPrefix, obstacle: String? = nil) {
     switch subnet.family {
@@ -83,6 +102,8 @@ package struct NodeSnapshot: Sendable, Equatable {
   package var own: Node?
   /// Which state of the nodes file this is, where it came from one.
   package var mark: NodesFileMark?
+  /// What pods may send in one packet, where nothing but an earlier lease tells it; in bytes.
+  package var mtuBytes: Int?
 
   package init(netConf: NetConf, nodes: [Node], own: Node? = nil, mark: NodesFileMark? = nil) {
     self.netConf = netConf

@@ -48,7 +48,9 @@ package struct OwnNode: Sendable, Equatable {
   }
 
   /// What this node's pods may use, once the routes are in; `nil` where it has no subnet.
-  package func lease(networks: [IPPrefix], masquerades: Bool) -> SubnetLease? {
+  ///
+  /// - Parameter mtuBytes: what pods may send; without it what this node's links carry.
+  package func lease(networks: [IPPrefix], masquerades: Bool, mtuBytes: Int? = nil) -> SubnetLease? {
     guard node.subnet != nil || node.ipv6Subnet != nil else { return nil }
     let subnets = networks.compactMap { network in
       node.subnet(network.family).flatMap { subnet in
@@ -57,7 +59,7 @@ package struct OwnNode: Sendable, Equatable {
     }
     return SubnetLease(
       networks: networks.filter { node.subnet($0.family) != nil }, subnets: subnets,
-      mtuBytes: links.map(\.mtuBytes).min() ?? 1500, masquerades: masquerades)
+      mtuBytes: mtuBytes ?? links.map(\.mtuBytes).min() ?? 1500, masquerades: masquerades)
   }
 }
 

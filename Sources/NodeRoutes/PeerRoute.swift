@@ -19,6 +19,8 @@ package struct PeerRoute: Sendable, Equatable {
     case noSubnet
     /// The store names the node and says why it can have no route, as of another backend.
     case skipped(String)
+    /// The cluster's backend makes no routes.
+    case unrouted
   }
 
   /// The node's name.
@@ -29,6 +31,8 @@ package struct PeerRoute: Sendable, Equatable {
   /// The name of the link to the gateway, where it has one.
   package internal(set) var link: String?
   package internal(set) var state: State
+  /// Why it is reached through a tunnel, where neighbours are reached by plain routes.
+  package internal(set) var detour: String?
   /// That link, and the next-hop object that stands for the gateway, where there is one.
   var linkIndex: Int32?
   var nextHopID: UInt32?
@@ -36,7 +40,7 @@ package struct PeerRoute: Sendable, Equatable {
   /// Whether all that is wanted is there.
   package var isSettled: Bool {
     switch state {
-    case .installed, .noSubnet, .skipped: true
+    case .installed, .noSubnet, .skipped, .unrouted: true
     case .missing, .failed, .offLink, .blocked, .noAddress: false
     }
   }
@@ -52,6 +56,7 @@ package struct PeerRoute: Sendable, Equatable {
     case .noAddress: "no-address"
     case .noSubnet: "no-subnet"
     case .skipped: "skipped"
+    case .unrouted: "not-routed"
     }
   }
 
@@ -60,7 +65,7 @@ package struct PeerRoute: Sendable, Equatable {
     switch state {
     case .failed(let reason), .offLink(let reason), .blocked(let reason), .skipped(let reason): reason
     case .noAddress: "the node has \(subnet.map { "\($0)" } ?? "a subnet") and no public \(family) address"
-    case .installed, .missing, .noSubnet: nil
+    case .installed, .missing, .noSubnet, .unrouted: nil
     }
   }
 }

@@ -36,6 +36,9 @@ package struct Reconciler: Sendable {
     /// What the pass went by.
     var basis: Basis
 
+    /// The cluster's backend, as flannel calls it.
+    package var backend: String { basis.snapshot.netConf.backend.type }
+
     /// Whether every wanted route is in the kernel and nothing of ours is left over.
     package var isSettled: Bool { problems.isEmpty && peers.allSatisfy(\.isSettled) }
   }
@@ -58,14 +61,20 @@ package struct Reconciler: Sendable {
     _ snapshot: NodeSnapshot, since known: Report? = nil, searchesLeftovers: Bool = true
   ) throws -> Report {
     var socket = try RouteSocket(port: Reconciler.port)
-    let look = try look(snapshot, &socket, forFlannelsRoutes: known == nil || searchesLeftovers)
-    let outcome = look.plan.isEmpty ? PlanOutcome(peers: look.plan.peers) : try socket.apply(look.plan)
-    let lease = look.own.lease(networks: snapshot.netConf.networks, masquerades: switches.masquerades)
+    let searches = known == nil || searchesLeftovers
+    var look = try look(snapshot, &socket, forFlannelsRoutes: searches)
+    // Routes need their devices, and what a device has is seen when it is there.
+    let devices = socket.repair(look.devices.repairs)
+    if !devices.changes.isEmpty { look = try self.look(snapshot, &socket, forFlannelsRoutes: searches) }
+    var outcome = look.plan.isEmpty ? PlanOutcome(peers: look.plan.peers) : try socket.apply(look.plan)
+    outcome.changes = devices.changes + outcome.changes
+    outcome.failures = devices.failures + outcome.failures
+    let lease = lease(look)
     if lease == nil { try files.withdraw() }
     let isNewLease = try lease.map { try files.publish($0, mark: snapshot.mark) } ?? false
     return Report(
       own: look.own, peers: outcome.peers, lease: lease, isNewLease: isNewLease, changes: outcome.changes,
-      problems: look.own.problemList + outcome.failures.map(\.description),
+      problems: look.problems + outcome.failures.map(\.description),
       warnings: searchesLeftovers ? look.plan.leftovers : known?.warnings ?? [],
       basis: look.basis(look.plan))
   }
@@ -78,8 +87,11 @@ package struct Reconciler: Sendable {
       return try reconcile(snapshot, since: known, searchesLeftovers: false)
     }
     var socket = try RouteSocket(port: Reconciler.port)
+    let basis = BackendBasis(
+      snapshot: part.snapshot, own: known.own, state: part.state, adjacency: known.basis.adjacency)
+    let backend = basis.backend
     let plan = RoutePlan(
-      part.snapshot, own: known.own, state: part.state, adjacency: known.basis.adjacency, foreign: [],
+      basis, backend, DevicePlan([], known.own, part.state, takesOverFlannel: false), foreign: [],
       guardsSubnets: false, takesOverFlannel: false)
     guard try socket.routesInTheWay(of: plan).isEmpty else {
       return try reconcile(snapshot, since: known, searchesLeftovers: false)
@@ -100,10 +112,15 @@ package struct Reconciler: Sendable {
   package func inspect(_ snapshot: NodeSnapshot) throws -> Report {
     var socket = try RouteSocket()
     let look = try look(snapshot, &socket, forFlannelsRoutes: true)
-    let lease = look.own.lease(networks: snapshot.netConf.networks, masquerades: switches.masquerades)
     return Report(
-      own: look.own, peers: look.plan.peers, lease: lease, isNewLease: false, changes: [],
-      problems: look.own.problemList, warnings: look.plan.leftovers, basis: look.basis(nil))
+      own: look.own, peers: look.plan.peers, lease: lease(look), isNewLease: false, changes: [],
+      problems: look.problems, warnings: look.plan.leftovers, basis: look.basis(nil))
+  }
+
+  private func lease(_ look: Look) -> SubnetLease? {
+    look.own.lease(
+      networks: look.snapshot.netConf.networks, masquerades: switches.masquerades,
+      mtuBytes: look.snapshot.mtuBytes ?? look.mtuBytes)
   }
 
   /// What was seen, and what follows from it.
@@ -111,8 +128,14 @@ package struct Reconciler: Sendable {
     let snapshot: NodeSnapshot
     let own: OwnNode
     let adjacency: Adjacency
+    let devices: DevicePlan
     let plan: RoutePlan
     let nextHops: NextHopTable?
+    /// What the backend leaves to pods in one packet.
+    let mtuBytes: Int
+
+    /// What is wrong with this node itself.
+    var problems: [String] { own.problemList + devices.problems }
 
     /// - Parameter plan: what is carried out.
     func basis(_ plan: RoutePlan?) -> Basis {
@@ -131,11 +154,16 @@ package struct Reconciler: Sendable {
     try state.ask(selection.interface, &socket)
     let own = try OwnNode(snapshot, selection, state: state)
     try state.askForNetworks(of: IPFamily.allCases.compactMap(own.node.address), &socket)
-    let adjacency = Adjacency(snapshot, own, state)
+    if snapshot.netConf.backend.tellsNeighboursFromOthers { try state.askForDetours(&socket) }
+    let basis = BackendBasis(
+      snapshot: snapshot, own: own, state: state, adjacency: Adjacency(snapshot, own, state),
+      hasMTUPerRoute: switches.hasMTUPerRoute)
+    let backend = basis.backend
+    let devices = DevicePlan(backend.devices, own, state, takesOverFlannel: switches.takesOverFlannel)
     func plan(foreign: [Route]) -> RoutePlan {
       RoutePlan(
-        snapshot, own: own, state: state, adjacency: adjacency, foreign: foreign,
-        guardsSubnets: switches.guardsSubnets, takesOverFlannel: switches.takesOverFlannel)
+        basis, backend, devices, foreign: foreign, guardsSubnets: switches.guardsSubnets,
+        takesOverFlannel: switches.takesOverFlannel)
     }
     var first = plan(foreign: [])
     var foreign = try socket.routesInTheWay(of: first)
@@ -146,19 +174,22 @@ package struct Reconciler: Sendable {
       }
     }
     if !foreign.isEmpty { first = plan(foreign: foreign) }
-    return Look(snapshot: snapshot, own: own, adjacency: adjacency, plan: first, nextHops: state.nextHops)
+    return Look(
+      snapshot: snapshot, own: own, adjacency: basis.adjacency, devices: devices, plan: first,
+      nextHops: state.nextHops, mtuBytes: backend.mtuBytes)
   }
 
-  /// Removes the routes and next hops that the helper made, and the lease, and says how many routes that were; nothing
-  /// stays because something else could not be removed.
-  package func clean() throws -> Int {
+  /// Removes the routes, next hops and tunnel devices that the helper made, and the lease, and says how many routes that
+  /// were and which devices; nothing stays because something else could not be removed.
+  package func clean() throws -> (routes: Int, devices: [String]) {
     var socket = try RouteSocket()
     let routes = try socket.routes(owner: NetworkState.owner, table: Route.mainTable)
     let hops = try socket.nextHops(owner: NetworkState.owner)?.owned ?? []
-    let outcome = try socket.apply(RoutePlan(removing: routes, hops))
+    let devices = try socket.links().filter(TunnelDevice.isOurs)
+    let outcome = try socket.apply(RoutePlan(removing: routes, hops, devices))
     try files.remove()
     if let failure = outcome.failures.first { throw failure }
-    return routes.count
+    return (routes.count, devices.map(\.name))
   }
 }
 
@@ -170,11 +201,14 @@ package struct RouteSwitches: Sendable, Equatable {
   package var takesOverFlannel: Bool
   /// Whether the helper masquerades, which the lease tells.
   package var masquerades: Bool
+  /// Whether pods may send what a plain route carries, and routes through a tunnel say what that does (`--mtu-per-route`).
+  package var hasMTUPerRoute: Bool
 
-  package init(guardsSubnets: Bool, takesOverFlannel: Bool, masquerades: Bool) {
+  package init(guardsSubnets: Bool, takesOverFlannel: Bool, masquerades: Bool, hasMTUPerRoute: Bool = false) {
     self.guardsSubnets = guardsSubnets
     self.takesOverFlannel = takesOverFlannel
     self.masquerades = masquerades
+    self.hasMTUPerRoute = hasMTUPerRoute
   }
 }
 

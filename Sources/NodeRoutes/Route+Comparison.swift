@@ -12,7 +12,7 @@ extension Route {
   /// that object's gateway and link too.
   func stands(for wanted: Route) -> Bool {
     guard destination == wanted.destination, type == wanted.type, hasDefaultMetric,
-      nextHopID == wanted.nextHopID
+      nextHopID == wanted.nextHopID, mtuBytes == wanted.mtuBytes
     else { return false }
     return nextHopID != nil || (gateway == wanted.gateway && linkIndex == wanted.linkIndex)
   }

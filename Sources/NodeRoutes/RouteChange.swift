@@ -8,6 +8,11 @@ package struct RouteChange: Sendable, Equatable {
     case replaced = "route replaced"
     case moved = "next hop moved to another link"
     case removed = "route removed"
+    case deviceMade = "device made"
+    case deviceChanged = "device put right"
+    case deviceRemoved = "device removed"
+    case neighbourSet = "neighbour set"
+    case forwardingSet = "forwarding entry set"
     case shut = "blackhole route added"
   }
 
@@ -22,6 +27,11 @@ package struct RouteChange: Sendable, Equatable {
 extension RouteChange {
   init(_ verb: Verb, _ peer: PeerRoute) {
     self.init(verb: verb, node: peer.node, subnet: peer.subnet, gateway: peer.gateway, link: peer.link)
+  }
+
+  /// For a tunnel's device.
+  init(verb: Verb, device: String) {
+    self.init(verb: verb, node: nil, subnet: nil, gateway: nil, link: device)
   }
 
   /// For a route that leads to no other node.

@@ -17,6 +17,9 @@ package struct RoutePlan: Sendable, Equatable {
   package private(set) var newNextHops: [Step<NextHop>] = []
   /// On another link than they must be.
   package private(set) var changedNextHops: [Step<NextHop>] = []
+  /// What tunnels need on their devices, new or in place of something else.
+  package private(set) var newNeighbours: [Step<StaticNeighbour>] = []
+  package private(set) var newForwarding: [Step<ForwardingEntry>] = []
   package private(set) var newRoutes: [Step<Route>] = []
   /// Ours, by another gateway than they must be.
   package private(set) var changedRoutes: [Step<Route>] = []
@@ -29,6 +32,10 @@ package struct RoutePlan: Sendable, Equatable {
   package private(set) var changedBlackholes: [Route] = []
   package private(set) var staleRoutes: [Route] = []
   package private(set) var staleNextHops: [NextHop] = []
+  package private(set) var staleNeighbours: [StaticNeighbour] = []
+  package private(set) var staleForwarding: [ForwardingEntry] = []
+  /// Tunnel devices that nobody wants.
+  package private(set) var staleDevices: [Link] = []
   /// Routes that flannel left, that nobody wants and that stay.
   package private(set) var flannelsRoutes: [Route] = []
 
@@ -36,6 +43,8 @@ package struct RoutePlan: Sendable, Equatable {
   package var isEmpty: Bool {
     newNextHops.isEmpty && changedNextHops.isEmpty && newRoutes.isEmpty && changedRoutes.isEmpty
       && newBlackholes.isEmpty && changedBlackholes.isEmpty && staleRoutes.isEmpty && staleNextHops.isEmpty
+      && newNeighbours.isEmpty && newForwarding.isEmpty && staleNeighbours.isEmpty && staleForwarding.isEmpty
+      && staleDevices.isEmpty
   }
 
   /// The destinations of routes that are to be put in place.
@@ -53,16 +62,20 @@ package struct RoutePlan: Sendable, Equatable {
     _ snapshot: NodeSnapshot, own: OwnNode, state: NetworkState, foreign: [Route] = [],
     guardsSubnets: Bool = false, takesOverFlannel: Bool = false
   ) {
+    let basis = BackendBasis(
+      snapshot: snapshot, own: own, state: state, adjacency: Adjacency(snapshot, own, state))
+    let backend = basis.backend
     self.init(
-      snapshot, own: own, state: state, adjacency: Adjacency(snapshot, own, state), foreign: foreign,
+      basis, backend, DevicePlan(backend.devices, own, state, takesOverFlannel: takesOverFlannel), foreign: foreign,
       guardsSubnets: guardsSubnets, takesOverFlannel: takesOverFlannel)
   }
 
   /// The same with what follows from the state for all plans.
   init(
-    _ snapshot: NodeSnapshot, own: OwnNode, state: NetworkState, adjacency: Adjacency, foreign: [Route],
-    guardsSubnets: Bool, takesOverFlannel: Bool
+    _ basis: BackendBasis, _ backend: any Backend, _ devices: DevicePlan, foreign: [Route], guardsSubnets: Bool,
+    takesOverFlannel: Bool
   ) {
+    let (snapshot, own, state) = (basis.snapshot, basis.own, basis.state)
     let inTheWay = Dictionary(
       foreign.filter(\.hasDefaultMetric).map { ($0.destination, $0) }, uniquingKeysWith: { first, _ in first }
     )
@@ -70,6 +83,9 @@ package struct RoutePlan: Sendable, Equatable {
     var inUse: Set<Route> = []
     var numbers = state.nextHops.map { NextHopNumbers($0, usedBy: state.routes) }
     var actual = RoutesByDestination(state.routes)
+    var entries = TunnelEntries(state)
+    // Those of routes that stay as they are: with its next hop a route would go, too.
+    var usedNextHops: Set<UInt32> = []
     let families = own.families(of: snapshot.netConf)
     for node in snapshot.nodes where node.name != own.node.name {
       for family in families {
@@ -82,30 +98,42 @@ package struct RoutePlan: Sendable, Equatable {
         } else if let subnet = peer.subnet {
           peer.state = .noAddress
           if let gateway = peer.gateway {
-            switch adjacency.link(to: gateway) {
-            case .failure(let offLink):
+            let path = backend.path(to: node, in: subnet, at: gateway)
+            var blocker: Blocker?
+            if path.leadsThere, let route = inTheWay[subnet] {
+              let isFlannels = flannels.routes.contains(route)
+              if isFlannels { inUse.insert(route) }
+              blocker =
+                isFlannels && takesOverFlannel
+                ? .replaceable : .stays(state.description(ofForeign: route, isFlannels: isFlannels))
+            }
+            switch path {
+            case .none(.offLink(let reason)):
               let stays = own.problems[family] != nil && actual.has(subnet)
-              peer.state = .offLink(offLink.reason + (stays ? "; the route that is there stays for now" : ""))
-            case .success(let link):
-              peer.link = link.name
-              peer.linkIndex = link.index
-              var blocker: Blocker?
-              if let route = inTheWay[subnet] {
-                let isFlannels = flannels.routes.contains(route)
-                if isFlannels { inUse.insert(route) }
-                blocker =
-                  isFlannels && takesOverFlannel
-                  ? .replaceable : .stays(state.description(ofForeign: route, isFlannels: isFlannels))
-              }
+              peer.state = .offLink(reason + (stays ? "; the route that is there stays for now" : ""))
+            case .none(let state): peer.state = state
+            case .neighbour(let link, let index):
+              (peer.link, peer.linkIndex) = (link, index)
               (peer.state, peer.nextHopID) = desire(
-                subnet, via: gateway, on: link.index, actual: actual.take(subnet), blocker: blocker, numbers: &numbers)
+                subnet, via: gateway, on: index, actual: actual.take(subnet), blocker: blocker, numbers: &numbers)
+            case .tunnel(let tunnel):
+              (peer.link, peer.detour) = (tunnel.device, tunnel.reason)
+              // Whatever is there stays until the device can be used.
+              let present = actual.take(subnet)
+              if devices.ready[tunnel.device] == nil { usedNextHops.formUnion(present.compactMap(\.nextHopID)) }
+              peer.state = devices.obstacles[tunnel.device].map { .blocked($0) } ?? .missing
+              if let device = devices.ready[tunnel.device] {
+                peer.linkIndex = device.index
+                peer.state = desire(
+                  tunnel, to: subnet, on: device.index, actual: present, blocker: blocker, entries: &entries)
+              }
             }
           }
         }
         peers.append(peer)
       }
     }
-    if guardsSubnets {
+    if guardsSubnets, backend.makesRoutes {
       for subnet in families.compactMap(own.node.subnet) {
         let blackhole = Route.blackhole(subnet)
         var present = actual.take(subnet)
@@ -121,11 +149,18 @@ package struct RoutePlan: Sendable, Equatable {
       }
     }
     staleRoutes += actual.rest.sorted { $0.destination.address < $1.destination.address }
-    staleNextHops = numbers?.rest ?? []
+    staleNextHops = (numbers?.rest ?? []).filter { !usedNextHops.contains($0.id) }
     let left = flannels.routes.subtracting(inUse).sorted { $0.destination.address < $1.destination.address }
     if takesOverFlannel { staleRoutes += left } else { flannelsRoutes = left }
     staleRoutes.removeAll { own.problems[$0.destination.family] != nil }
     staleNextHops.removeAll { own.problems[$0.gateway.family] != nil }
+    staleNeighbours = entries.staleNeighbours.filter { own.problems[$0.address.family] == nil }
+    staleForwarding = entries.staleForwarding.filter { own.problems[$0.destination.family] == nil }
+    staleDevices = devices.stale
+    // Those of a device that goes go with it.
+    let leaving = Set(staleDevices.map(\.index))
+    staleNeighbours.removeAll { leaving.contains($0.linkIndex) }
+    staleForwarding.removeAll { leaving.contains($0.linkIndex) }
   }
 
   /// Somebody else's route where one of ours must be.
@@ -137,41 +172,72 @@ package struct RoutePlan: Sendable, Equatable {
   }
 
   /// The plan that leaves nothing of ours.
-  package init(removing routes: [Route], _ nextHops: [NextHop]) {
+  package init(removing routes: [Route], _ nextHops: [NextHop], _ devices: [Link]) {
     staleRoutes = routes
     staleNextHops = nextHops
+    staleDevices = devices
   }
 
-  /// Compares one wanted route with what is there of ours to the same destination; also says by which next hop it goes.
+  /// Compares the wanted route to a neighbour with what is there of ours to the same destination; also says by which next
+  /// hop it goes.
   private mutating func desire(
     _ subnet: IPPrefix, via gateway: IPAddress, on linkIndex: Int32, actual: ArraySlice<Route>, blocker: Blocker?,
     numbers: inout NextHopNumbers?
   ) -> (PeerRoute.State, nextHopID: UInt32?) {
     if case .stays(let reason) = blocker, actual.isEmpty { return (.blocked(reason), nil) }
-    let peer = peers.count
     let found = numbers?.take(gateway, on: linkIndex, for: subnet)
     let route =
       found.map { Route(subnet, nextHopID: $0.hop.id, owner: NetworkState.owner) }
       ?? Route(subnet, via: gateway, linkIndex: linkIndex, owner: NetworkState.owner)
-    let fitting = actual.firstIndex { $0.stands(for: route) }
-    if fitting == nil, case .stays(let reason) = blocker {
-      staleRoutes += actual
-      return (.blocked(reason), nil)
+    let state = place(route, actual: actual, blocker: blocker)
+    if case .blocked = state { return (state, nil) }
+    if state == .missing, actual.contains(where: \.hasDefaultMetric) {
+      doubtfulNeighbours.append(Neighbour(gateway, linkIndex: linkIndex))
     }
     switch found {
-    case .absent(let hop): newNextHops.append(Step(noun: hop, peer: peer))
-    case .elsewhere(let hop): changedNextHops.append(Step(noun: hop, peer: peer))
+    case .absent(let hop): newNextHops.append(Step(noun: hop, peer: peers.count))
+    case .elsewhere(let hop):
+      changedNextHops.append(Step(noun: hop, peer: peers.count))
+      return (.missing, route.nextHopID)
     case .there, nil: break
     }
-    if let fitting {
+    return (state, route.nextHopID)
+  }
+
+  /// The same of a route through a tunnel, and of what the tunnel needs on its device.
+  private mutating func desire(
+    _ tunnel: Tunnel, to subnet: IPPrefix, on linkIndex: Int32, actual: ArraySlice<Route>, blocker: Blocker?,
+    entries: inout TunnelEntries
+  ) -> PeerRoute.State {
+    if case .stays(let reason) = blocker, actual.isEmpty { return .blocked(reason) }
+    guard let missing = entries.take(tunnel, on: linkIndex) else {
+      staleRoutes += actual
+      return .blocked("its VtepMAC \(tunnel.mac) is that of another node, too")
+    }
+    let route = Route(
+      subnet, via: tunnel.gateway, linkIndex: linkIndex, owner: NetworkState.owner, mtuBytes: tunnel.routeMTUBytes,
+      isOnLink: true)
+    let state = place(route, actual: actual, blocker: blocker)
+    if case .blocked = state { return state }
+    newNeighbours += [missing.neighbour].compactMap { $0.map { Step(noun: $0, peer: peers.count) } }
+    newForwarding += [missing.forwarding].compactMap { $0.map { Step(noun: $0, peer: peers.count) } }
+    return missing.neighbour == nil && missing.forwarding == nil ? state : .missing
+  }
+
+  /// Puts a route among what is to be done, where it isn't there yet.
+  private mutating func place(_ route: Route, actual: ArraySlice<Route>, blocker: Blocker?) -> PeerRoute.State {
+    let peer = peers.count
+    if let fitting = actual.firstIndex(where: { $0.stands(for: route) }) {
       staleRoutes += actual.indices.filter { $0 != fitting }.map { actual[$0] }
-      if case .elsewhere = found { return (.missing, route.nextHopID) }
-      return (.installed, route.nextHopID)
+      return .installed
+    }
+    if case .stays(let reason) = blocker {
+      staleRoutes += actual
+      return .blocked(reason)
     }
     // The kernel replaces the one of the same metric; whatever else of ours goes there is left over.
     if let replaced = actual.firstIndex(where: \.hasDefaultMetric) {
       changedRoutes.append(Step(noun: route, peer: peer))
-      doubtfulNeighbours.append(Neighbour(gateway, linkIndex: linkIndex))
       staleRoutes += actual.indices.filter { $0 != replaced }.map { actual[$0] }
     } else if case .replaceable = blocker {
       changedRoutes.append(Step(noun: route, peer: peer))
@@ -180,6 +246,13 @@ package struct RoutePlan: Sendable, Equatable {
       newRoutes.append(Step(noun: route, peer: peer))
       staleRoutes += actual
     }
-    return (.missing, route.nextHopID)
+    return .missing
+  }
+}
+
+extension PeerPath {
+  /// Whether there shall be a route.
+  fileprivate var leadsThere: Bool {
+    if case .none = self { false } else { true }
   }
 }

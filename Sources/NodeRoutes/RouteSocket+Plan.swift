@@ -20,6 +20,8 @@ extension RouteSocket {
     var outcome = PlanOutcome(peers: plan.peers)
     try put(plan.newNextHops, nil, &outcome, NetlinkRequest.addNextHop)
     try put(plan.changedNextHops, .moved, &outcome, NetlinkRequest.replaceNextHop)
+    try put(plan.newNeighbours, .neighbourSet, &outcome, NetlinkRequest.replaceNeighbour)
+    try put(plan.newForwarding, .forwardingSet, &outcome, NetlinkRequest.replaceForwarding)
     try put(plan.newRoutes, .added, &outcome, NetlinkRequest.addRoute)
     try put(plan.changedRoutes, .replaced, &outcome, NetlinkRequest.replaceRoute)
     for neighbour in plan.doubtfulNeighbours { try forget(neighbour) }
@@ -104,6 +106,20 @@ extension RouteSocket {
     }
     for failure in try perform(plan.staleNextHops.map(NetlinkRequest.removeNextHop)) {
       if let failure, failure.errno != ENOENT { outcome.failures.append(failure) }
+    }
+    let entries =
+      plan.staleNeighbours.map(NetlinkRequest.removeNeighbour)
+      + plan.staleForwarding.map(NetlinkRequest.removeForwarding)
+    for failure in try perform(entries) {
+      if let failure, failure.errno != ENOENT { outcome.failures.append(failure) }
+    }
+    for link in plan.staleDevices {
+      do throws(NetlinkError) {
+        try perform(.removeLink(link.index, name: link.name), accepting: ENODEV)
+        outcome.changes.append(RouteChange(verb: .deviceRemoved, device: link.name))
+      } catch {
+        outcome.failures.append(error)
+      }
     }
   }
 }

@@ -1,5 +1,6 @@
 internal import Addresses
 internal import JSON
+internal import Lease
 internal import Linux
 internal import NodeRoutes
 
@@ -11,9 +12,8 @@ struct EtcdRecord: Sendable, Equatable {
   let key: EtcdSubnetKey?
   let publicIP: IPAddress?
   let publicIPv6: IPAddress?
-  /// The backend as the record names it, "" for none.
-  let backend: String
-  /// Why there can be no route to it, whatever else holds: one bad record harms nobody else.
+  let backend: NodeBackend
+  /// Beside its backend: why there can be no route to it, whatever else holds: one bad record harms nobody else.
   let problem: String?
   /// What the node is called, since the record has no name: its address.
   let nodeName: String
@@ -31,10 +31,12 @@ struct EtcdRecord: Sendable, Equatable {
     var reader = EtcdValue(keyValue.value)
     publicIP = reader.address("PublicIP", .v4)
     publicIPv6 = reader.address("PublicIPv6", .v6)
-    backend = (reader.string("BackendType") ?? "").quotable
+    backend = NodeBackend(
+      type: reader.string("BackendType") ?? "", data: reader.value("BackendData"),
+      ipv6Data: reader.value("BackendV6Data"))
     nodeName = (publicIP ?? publicIPv6)?.description ?? name.quotable
     if let key {
-      problem = key.problem ?? reader.problem ?? HostGatewayBackend.problem(of: backend)
+      problem = key.problem ?? reader.problem
     } else {
       problem = "its key is not like 10.244.1.0-24 or 10.244.1.0-24&fd00:10:244:1::-64"
     }
@@ -54,20 +56,24 @@ struct EtcdRecord: Sendable, Equatable {
     }
   }
 
-  /// The value of a node's record as flannel's host-gw backend writes it.
-  static func value(_ addresses: [IPAddress]) throws -> String {
+  /// The value of a node's record as flannel writes it.
+  static func value(_ addresses: [IPAddress], in backend: BackendConf) throws -> String {
     let publicIP = addresses.first { $0.family == .v4 }?.description
     let publicIPv6 = addresses.first { $0.family == .v6 }?.description
-    return try JSONValue.object([
+    let own = NodeBackend(telling: addresses, in: backend)
+    var object: JSONObject = [
       // Flannel's decoder wants an address there in any case.
       "PublicIP": .string(publicIP ?? "0.0.0.0"), "PublicIPv6": publicIPv6.map { .string($0) } ?? .null,
-      "BackendType": .string(HostGatewayBackend.name),
-    ]).text()
+      "BackendType": .string(own.type),
+    ]
+    object["BackendData"] = own.data(.v4)
+    object["BackendV6Data"] = own.data(.v6)
+    return try JSONValue.object(object).text()
   }
 
   /// Whether the record says what `value` would write.
-  func tells(_ addresses: [IPAddress]) -> Bool {
-    backend == HostGatewayBackend.name && publicIP == addresses.first { $0.family == .v4 }
+  func tells(_ addresses: [IPAddress], in backend: BackendConf) -> Bool {
+    self.backend == NodeBackend(telling: addresses, in: backend) && publicIP == addresses.first { $0.family == .v4 }
       && publicIPv6 == addresses.first { $0.family == .v6 }
   }
 
@@ -77,6 +83,13 @@ struct EtcdRecord: Sendable, Equatable {
     // IPv4 address is gone for the moment only.
     if let address = addresses.first(where: { $0.family == .v4 }) { return publicIP == address }
     return publicIPv6 != nil && addresses.contains { $0 == publicIPv6 }
+  }
+}
+
+extension NodeBackend {
+  /// What this node says, being known by its addresses.
+  fileprivate init(telling addresses: [IPAddress], in backend: BackendConf) {
+    self.init(backend, node: addresses.first.map { "\($0)" } ?? "", families: addresses.map(\.family))
   }
 }
 
@@ -93,6 +106,8 @@ private struct EtcdValue {
       problem = "its record is no JSON object: \("\(error)".quotable)"
     }
   }
+
+  func value(_ name: String) -> JSONValue? { object[name] }
 
   mutating func string(_ name: String) -> String? {
     switch object[name] {

@@ -88,7 +88,8 @@ extension EtcdState {
         guard let subnet = record.subnet(family) else { continue }
         // Where the cluster has no such family there is nothing to route.
         guard let network = config.netConf.network(family) else { continue }
-        var obstacle = record.problem
+        node.setVTEPMAC(record.backend.vtepMAC(family), family)
+        var obstacle = record.problem ?? record.backend.problem(family, in: config.netConf.backend)
         if obstacle == nil, !network.contains(subnet) {
           obstacle = "\(subnet) is not in the cluster's network \(network)"
         }

@@ -13,6 +13,8 @@ struct KubeNode: Sendable, Equatable {
   /// Where other nodes reach it.
   let publicIP: IPAddress?
   let publicIPv6: IPAddress?
+  /// `nil` where it does not say: then it is taken for one of the cluster's.
+  let backend: NodeBackend?
   /// Kept of this node only.
   let own: Own?
 
@@ -77,7 +79,10 @@ struct KubeNode: Sendable, Equatable {
     }
     publicIP = hop(.v4)
     publicIPv6 = hop(.v6)
-    let backend = annotations["backend-type"].flatMap { HostGatewayBackend.problem(of: $0.quotable) }
+    func data(_ key: String) -> JSONValue? { annotations[key].flatMap { try? JSONValue(parsing: Array($0.utf8)) } }
+    backend = annotations["backend-type"].map {
+      NodeBackend(type: $0, data: data("backend-data"), ipv6Data: data("backend-v6-data"))
+    }
     var wrong: [String] = []
     let spec = object["spec"]?.object
     let texts = spec?["podCIDRs"]?.array?.compactMap(\.string) ?? []
@@ -89,7 +94,7 @@ struct KubeNode: Sendable, Equatable {
       guard !subnets.contains(where: { $0.prefix.family == prefix.family }) else { continue }
       let problem = prefix.problemAsSubnet.map { "its podCIDR \($0)" }
       if let problem { wrong.append(problem) }
-      subnets.append(Subnet(prefix: prefix, problem: problem ?? backend ?? problems[prefix.family]))
+      subnets.append(Subnet(prefix: prefix, problem: problem ?? problems[prefix.family]))
     }
     own =
       name == ownName

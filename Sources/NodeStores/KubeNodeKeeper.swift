@@ -236,8 +236,9 @@ extension KubeNodeKeeper {
   /// Writes what the cluster does not say of this node as it should; returns how soon to look whether it has come there.
   private func write(_ own: KubeNode.Own, _ netConf: NetConf) async throws -> Duration? {
     let report = settings.setsNetworkUnavailable ? network.withLock { $0 } : nil
-    let patch = KubeNodePatch(
-      own, prefix: client.annotationPrefix, addresses: addresses, families: netConf.families, network: report)
+    let patch = try KubeNodePatch(
+      own, node: client.ownName, prefix: client.annotationPrefix, addresses: addresses, netConf: netConf,
+      network: report)
     guard !patch.isEmpty else {
       written = nil
       return nil

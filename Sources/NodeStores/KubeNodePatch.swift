@@ -1,5 +1,6 @@
 internal import Addresses
 internal import JSON
+internal import Lease
 internal import Linux
 
 /// Whether a node's network is up, as a cluster is told by the condition `NetworkUnavailable`.
@@ -25,10 +26,13 @@ struct KubeNodePatch: Sendable, Equatable {
   /// Whether the condition's status is another than it was.
   private(set) var isTransition = false
 
+  /// - Parameter node: this node's name.
   init(
-    _ own: KubeNode.Own, prefix: String, addresses: [IPAddress], families: [IPFamily], network: NetworkReport?
-  ) {
-    for (key, value) in KubeNodePatch.annotations(own, addresses, families) where own.annotations[key] != value {
+    _ own: KubeNode.Own, node: String, prefix: String, addresses: [IPAddress], netConf: NetConf, network: NetworkReport?
+  ) throws {
+    let backend = NodeBackend(netConf.backend, node: node, families: netConf.families)
+    for (key, value) in try KubeNodePatch.annotations(own, addresses, netConf.families, backend)
+    where own.annotations[key] != value {
       annotations[prefix + key] = value
     }
     if let wanted = network?.condition, wanted != own.condition {
@@ -37,13 +41,14 @@ struct KubeNodePatch: Sendable, Equatable {
     }
   }
 
-  /// All that flannel's host-gw backend writes: its own nodes pass over one that lacks any of it.
+  /// All that flannel writes: its own nodes pass over one that lacks any of it.
   private static func annotations(
-    _ own: KubeNode.Own, _ addresses: [IPAddress], _ families: [IPFamily]
-  ) -> [String: String] {
-    var wanted = ["kube-subnet-manager": "true", "backend-type": HostGatewayBackend.name]
+    _ own: KubeNode.Own, _ addresses: [IPAddress], _ families: [IPFamily], _ backend: NodeBackend
+  ) throws -> [String: String] {
+    var wanted = ["kube-subnet-manager": "true", "backend-type": backend.type]
     for family in families {
-      wanted[family == .v4 ? "backend-data" : "backend-v6-data"] = "null"
+      wanted[family == .v4 ? "backend-data" : "backend-v6-data"] =
+        try backend.data(family)?.text() ?? "null"
       if let address = own.overwrite(family) ?? addresses.first(where: { $0.family == family }) {
         wanted[KubeNode.publicKey(family)] = "\(address)"
       }

@@ -45,7 +45,8 @@ struct KubeState: Sendable {
       let winners = KubeState.overlaps(others, family, own)
       for (position, node) in others.enumerated() {
         guard let subnet = node.subnet(family) else { continue }
-        var obstacle = subnet.problem
+        result[position].setVTEPMAC(node.backend?.vtepMAC(family), family)
+        var obstacle = subnet.problem ?? node.backend?.problem(family, in: netConf.backend)
         if obstacle == nil, !network.contains(subnet.prefix) {
           obstacle = "\(subnet.prefix) is not in the cluster's network \(network)"
         }

@@ -39,7 +39,7 @@ extension LeaseKeeper {
   func update(_ record: EtcdRecord, _ plan: LeasePlan) async throws {
     guard let key = record.key else { return }
     let addresses = plan.addresses(toldBy: record)
-    let value = try EtcdRecord.value(addresses)
+    let value = try EtcdRecord.value(addresses, in: plan.network.netConf.backend)
     var lease: (lease: EtcdClient.Lease, start: Duration)?
     var id = record.leaseID
     // Only a lease that we have made or examined is sure to last as it should.
@@ -77,7 +77,7 @@ extension LeaseKeeper {
     let before = priorSubnets()
     let lease = try await granted()
     let addresses = plan.addresses(toldBy: nil)
-    let value = try EtcdRecord.value(addresses)
+    let value = try EtcdRecord.value(addresses, in: plan.network.netConf.backend)
     attempted = key
     let change = try await using(lease) { try await client.create(key, value, leaseID: lease.lease.id) }
     attempted = nil
@@ -113,7 +113,7 @@ extension LeaseKeeper {
     let lease = isReservation ? nil : try await granted()
     let id = lease?.lease.id ?? 0
     let addresses = plan.addresses(toldBy: record)
-    let value = try EtcdRecord.value(addresses)
+    let value = try EtcdRecord.value(addresses, in: plan.network.netConf.backend)
     let change = try await using(lease) {
       try await client.replace(
         record.name, since: record.modRevision, by: key, value, leaseID: id, staysToo: staysToo)
@@ -185,8 +185,8 @@ extension LeaseKeeper {
   /// its subnet lead there.
   private func readdress(_ record: EtcdRecord, _ lease: inout HeldLease, _ plan: LeasePlan) async throws {
     let addresses = plan.addresses(toldBy: record)
-    guard !record.tells(addresses) else { return }
-    let value = try EtcdRecord.value(addresses)
+    guard !record.tells(addresses, in: plan.network.netConf.backend) else { return }
+    let value = try EtcdRecord.value(addresses, in: plan.network.netConf.backend)
     // Where somebody has changed it meanwhile, the next look at it shows what is to be done.
     guard
       case .done(let revision) = try await client.update(

@@ -60,7 +60,7 @@ struct LeasePlan {
       let both = EtcdSubnetKey(key.subnet, ipv6)
       return key.ipv6Subnet == nil ? .replace(record, by: both) : .add(both, beside: record)
     }
-    return record.tells(addresses(toldBy: record)) ? .hold(record) : .update(record)
+    return record.tells(addresses(toldBy: record), in: network.netConf.backend) ? .hold(record) : .update(record)
   }
 
   /// What a record should tell of this node's addresses.

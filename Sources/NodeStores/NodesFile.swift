@@ -38,10 +38,15 @@ private struct NodeReader {
   let netConf: NetConf
 
   func node(_ fields: JSONFields) throws(NodesFileError) -> Node {
-    Node(
+    var node = Node(
       name: try name(fields), publicIP: try address(fields, "publicIP", .v4),
       publicIPv6: try address(fields, "publicIPv6", .v6), subnet: try subnet(fields, "subnet", .v4),
       ipv6Subnet: try subnet(fields, "ipv6Subnet", .v6))
+    // Nodes of a file exchange nothing: what each would say follows from its name.
+    if case .vxlan(let conf) = netConf.backend {
+      for family in netConf.families { node.setVTEPMAC(node.derivedVTEPMAC(family, vni: conf.vni), family) }
+    }
+    return node
   }
 
   private func name(_ fields: JSONFields) throws(NodesFileError) -> String {

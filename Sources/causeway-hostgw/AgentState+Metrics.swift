@@ -88,7 +88,7 @@ extension PeerRoute {
   /// Whether there should be a route.
   fileprivate var isWanted: Bool {
     switch state {
-    case .noSubnet, .skipped: false
+    case .noSubnet, .skipped, .unrouted: false
     case .installed, .missing, .failed, .offLink, .blocked, .noAddress: true
     }
   }

@@ -9,7 +9,7 @@ struct CleanCommand: CommandWithOptions {
     commandName: "clean",
     abstract: "Remove what the helper made on this node.",
     discussion: """
-      Its rules, routes and next hops, subnet.env and its copy, and the --cni-conf-file that is as its source. Refuses \
+      Its rules, routes, next hops and tunnel devices, subnet.env and its copy, and the --cni-conf-file that is as its source. Refuses \
       while an agent runs. What a store holds of the node stays there. With --pods also the plugin's tables, leases and \
       records; refuses while a pod's cable is here.
       """)
@@ -32,7 +32,9 @@ struct CleanCommand: CommandWithOptions {
     let routes = Result { try agent.reconciler.clean() }
     for change in try agent.rules.clean() { print("\(change.verb.rawValue): \(change.subject)") }
     if let file = agent.networkConfiguration, try file.remove() { print("removed: \(file.destination)") }
-    print("routes removed: \(try routes.get()); the lease is gone from this node")
+    let removed = try routes.get()
+    for device in removed.devices { print("device removed: \(device)") }
+    print("routes removed: \(removed.routes); the lease is gone from this node")
     switch options.store {
     case .file: break
     case .etcd: print("etcd still holds it until it runs out, for the case that this node comes back")

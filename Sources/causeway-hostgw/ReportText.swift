@@ -26,6 +26,6 @@ enum ReportText {
     if let gateway = peer.gateway, peer.subnet != nil { words.append("via \(gateway)") }
     if let link = peer.link { words.append("dev \(link)") }
     words.append(peer.stateName)
-    return words.joined(separator: " ") + (peer.reason.map { " (\($0))" } ?? "")
+    return words.joined(separator: " ") + ((peer.reason ?? peer.detour).map { " (\($0))" } ?? "")
   }
 }

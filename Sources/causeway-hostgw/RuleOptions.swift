@@ -31,12 +31,21 @@ struct RuleOptions: ParsableArguments {
     help: ArgumentHelp("Replace or remove the routes and rules that flannel left on this node.", valueName: "bool"))
   var takeOverFlannel = false
 
+  @Option(
+    help: ArgumentHelp(
+      "With vxlan and DirectRouting: pods may send what a plain route carries, and routes through the tunnel have an MTU "
+        + "of their own.", valueName: "bool"))
+  var mtuPerRoute = false
+
   /// The long names.
   static let names = [
     "ip-masq", "ip-masq-ports", "forward-rules", "forward-insert", "blackhole-route", "take-over-flannel",
+    "mtu-per-route",
   ]
   /// Those that may stand without a value, which then is true.
-  static let switches: Set = ["ip-masq", "forward-rules", "forward-insert", "blackhole-route", "take-over-flannel"]
+  static let switches: Set = [
+    "ip-masq", "forward-rules", "forward-insert", "blackhole-route", "take-over-flannel", "mtu-per-route",
+  ]
 
   var ruleSwitches: RuleSwitches {
     RuleSwitches(
@@ -45,7 +54,9 @@ struct RuleOptions: ParsableArguments {
   }
 
   var routeSwitches: RouteSwitches {
-    RouteSwitches(guardsSubnets: blackholeRoute, takesOverFlannel: takeOverFlannel, masquerades: ipMasq)
+    RouteSwitches(
+      guardsSubnets: blackholeRoute, takesOverFlannel: takeOverFlannel, masquerades: ipMasq,
+      hasMTUPerRoute: mtuPerRoute)
   }
 
   private static func ports(_ text: String) throws -> MasqueradePorts {

@@ -16,7 +16,7 @@ struct StatusText {
     return [
       "Node:   \(object["node"]?.string ?? "unknown")",
       "Store:  \(store?["kind"]?.string ?? "") \(store?["source"]?.string ?? "")\(storeState)", agentLine, leaseLine,
-    ] + rulesLine + texts("errors").map { "\(painted("Error:", .red))  \($0)" }
+    ] + backendLine + rulesLine + texts("errors").map { "\(painted("Error:", .red))  \($0)" }
       + texts("warnings").map { "\(painted("Note:", .yellow))   \($0)" } + repairs + table
   }
 
@@ -38,6 +38,8 @@ struct StatusText {
     if isConnected { return ", \(painted("connected", .green)), revision \(number(store["revision"]))" }
     return ", \(painted("not connected", .red)) since \(store["since"]?.string ?? "?")"
   }
+
+  private var backendLine: [String] { object["backend"]?.string.map { ["Way:    \($0)"] } ?? [] }
 
   /// The rules on one line.
   private var rulesLine: [String] {
@@ -128,7 +130,7 @@ struct StatusText {
   private static func color(ofState state: String) -> Color {
     switch state {
     case "installed": .green
-    case "no-subnet", "no-address", "off-link": .yellow
+    case "no-subnet", "no-address", "off-link", "not-routed": .yellow
     default: .red
     }
   }

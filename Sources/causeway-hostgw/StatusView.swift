@@ -50,6 +50,7 @@ struct StatusView {
     var object: JSONObject = [
       "node": report.map { .string($0.own.node.name) } ?? .null,
       "store": .object(storeValue),
+      "backend": report.map { .string($0.backend) } ?? .null,
       "agentRunning": isAgentRunning.map { .bool($0) } ?? .null,
       "lease": lease.map { .object(leaseValue($0)) } ?? .null,
       "rules": rules.map(rulesValue) ?? .null,
@@ -110,7 +111,7 @@ struct StatusView {
       "subnet": peer.subnet.map { .string("\($0)") } ?? .null,
       "nextHop": peer.gateway.map { .string("\($0)") } ?? .null,
       "device": peer.link.map { .string($0) } ?? .null, "state": .string(peer.stateName),
-      "reason": peer.reason.map { .string($0) } ?? .null,
+      "reason": (peer.reason ?? peer.detour).map { .string($0) } ?? .null,
     ]
   }
 

@@ -22,6 +22,22 @@ import Testing
     #expect(conf.network(.v6)?.description == "fd00:10::/48")
   }
 
+  @Test func theBackendsThatThereAre() throws {
+    func backend(_ text: String) throws -> BackendConf {
+      try parse(#"{"Network": "10.244.0.0/16", "Backend": \#(text)}"#).backend
+    }
+    #expect(try backend(#"{"Type": "alloc"}"#) == .alloc)
+    #expect(try backend(#"{"Type": "VXLAN"}"#) == .vxlan(VXLANConf()))
+    #expect(try backend(#"{"Type": "vxlan", "VNI": 0, "Port": 0, "MTU": 0}"#) == .vxlan(VXLANConf(vni: 1, port: 8472)))
+    #expect(
+      try backend(
+        #"{"Type": "vxlan", "vni": 7, "port": 4789, "mtu": 1400, "gbp": true, "learning": true, "Directrouting": true}"#
+      )
+        == .vxlan(
+          VXLANConf(
+            vni: 7, port: 4789, mtuBytes: 1400, carriesGroupPolicy: true, learns: true, routesDirectly: true)))
+  }
+
   @Test func unknownKeysAndHostBitsArePassedOver() throws {
     let conf = try parse(#"{"Network": "10.244.3.7/16", "SubnetLen": 24, "EnableNFTables": true}"#)
     #expect(conf.networks.map(\.description) == ["10.244.0.0/16"])
@@ -43,7 +59,23 @@ import Testing
     (#"{"Network": "10.0.0.0/8", "EnableIPv6": true}"#, "IPv6Network is missing"),
     (#"{"Network": "10.0.0.0/8", "Backend": {}}"#, "Backend.Type is missing"),
     (#"{"Network": "10.0.0.0/8", "Backend": "host-gw"}"#, "Backend must be an object"),
-    (#"{"Network": "10.0.0.0/8", "Backend": {"Type": "vxlan"}}"#, #"Backend.Type is "vxlan", but must be "host-gw""#),
+    (
+      #"{"Network": "10.0.0.0/8", "Backend": {"Type": "wireguard"}}"#,
+      #"Backend.Type is "wireguard", but must be "host-gw", "vxlan" or "alloc""#
+    ),
+    (
+      #"{"Network": "10.0.0.0/8", "Backend": {"Type": "vxlan", "VNI": 16777216}}"#,
+      "Backend.VNI is 16777216, but must be from 1 to 16777215"
+    ),
+    (#"{"Network": "10.0.0.0/8", "Backend": {"Type": "vxlan", "Port": -1}}"#, "Backend.Port is -1"),
+    (
+      #"{"Network": "10.0.0.0/8", "Backend": {"Type": "vxlan", "MTU": 600}}"#,
+      "Backend.MTU is 600, but must be from 626 to 65535"
+    ),
+    (
+      #"{"Network": "10.0.0.0/8", "Backend": {"Type": "vxlan", "DirectRouting": "yes"}}"#,
+      "Backend.DirectRouting must be true or false"
+    ),
   ])
   func whatIsWrongIsNamed(text: String, expected: String) throws {
     let error = try #require(throws: NetConfError.self) { try parse(text) }

@@ -67,6 +67,16 @@ struct Scenario {
       state.routes.append(told(route))
     }
     state.routes += plan.newBlackholes
+    for neighbour in plan.newNeighbours.map(\.noun) {
+      state.neighbours.removeAll { $0.linkIndex == neighbour.linkIndex && $0.address == neighbour.address }
+      state.neighbours.append(neighbour)
+    }
+    for entry in plan.newForwarding.map(\.noun) {
+      state.forwarding.removeAll { $0.linkIndex == entry.linkIndex && $0.mac == entry.mac }
+      state.forwarding.append(entry)
+    }
+    state.neighbours.removeAll(where: plan.staleNeighbours.contains)
+    state.forwarding.removeAll(where: plan.staleForwarding.contains)
     for route in plan.staleRoutes {
       if let position = state.routes.firstIndex(of: route) { state.routes.remove(at: position) }
     }

@@ -1,5 +1,7 @@
 import Addresses
 import JSON
+import Lease
+import NodeRoutes
 import TestSupport
 import Testing
 
@@ -76,25 +78,63 @@ func record(
     #expect(record.belongs(to: [IPAddress("192.0.2.7")].compactMap { $0 }))
   }
 
+  /// Flannel's own, in the words of its encoder.
+  @Test func aRecordOfFlannelsVXLAN() throws {
+    let record = record(
+      "10.5.34.0-24&fd00:5::-64",
+      #"{"PublicIP":"192.0.2.7","PublicIPv6":"2001:db8::7","BackendType":"vxlan","#
+        + #""BackendData":{"VNI":1,"VtepMAC":"4e:6b:09:df:32:a1"},"BackendV6Data":{"VNI":1,"VtepMAC":"be:0c:aa:14:5d:02"}}"#
+    )
+    #expect(record.problem == nil)
+    #expect(record.backend.vtepMAC(.v4) == MACAddress("4e:6b:09:df:32:a1"))
+    #expect(record.backend.vtepMAC(.v6) == MACAddress("be:0c:aa:14:5d:02"))
+    #expect(record.backend.problem(.v4, in: .vxlan(VXLANConf())) == nil)
+    #expect(record.backend.problem(.v6, in: .vxlan(VXLANConf(vni: 2))) == "its VNI is 1, but must be 2")
+    #expect(record.backend.problem(.v4, in: .alloc) == nil)
+  }
+
+  @Test(
+    arguments: [
+      (#"{"BackendType":"vxlan","BackendData":{"VtepMAC":"x"}}"#, "host-gw", "its backend is vxlan, only host-gw"),
+      (#"{"BackendType":"host-gw"}"#, "vxlan", "its backend is host-gw, only vxlan can be reached"),
+      (#"{"BackendType":"Tencent-VPC"}"#, "host-gw", "tencent-vpc"), (#"{}"#, "vxlan", "udp"),
+      (#"{"BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"x"}}"#, "vxlan", "its VtepMAC is \"x\""),
+      (#"{"BackendType":"vxlan","BackendData":{"VtepMAC":"01:00:5e:00:00:01"}}"#, "vxlan", "its VtepMAC is"),
+      // Before 0.13 flannel told no VNI; without an address there is nothing to be wrong.
+      (#"{"BackendType":"VXLAN","BackendData":{"VtepMAC":"4e:6b:09:df:32:a1"}}"#, "vxlan", nil),
+      (#"{"BackendType":"vxlan","BackendData":7}"#, "vxlan", nil), (#"{"BackendType":"vxlan"}"#, "vxlan", nil),
+    ] as [(String, String, String?)])
+  func whatIsOfAnotherBackendHasAReason(_ value: String, _ ours: String, _ word: String?) throws {
+    let record = record("10.5.34.0-24", value)
+    let problem = record.backend.problem(.v4, in: ours == "vxlan" ? .vxlan(VXLANConf()) : .hostGateway)
+    #expect(problem.map { $0.contains(word ?? "nothing") } ?? (word == nil), "\(problem ?? "none")")
+    #expect(record.problem == nil)
+  }
+
   @Test func whatWeWriteIsWhatFlannelReads() throws {
     let both = ["192.0.2.7", "2001:db8::7"].compactMap { IPAddress($0) }
+    let macs = IPFamily.allCases.map { Node(name: "192.0.2.7").derivedVTEPMAC($0, vni: 3) }
     #expect(
-      try EtcdRecord.value(both) == #"{"PublicIP":"192.0.2.7","PublicIPv6":"2001:db8::7","BackendType":"host-gw"}"#)
+      try EtcdRecord.value(both, in: .vxlan(VXLANConf(vni: 3)))
+        == #"{"PublicIP":"192.0.2.7","PublicIPv6":"2001:db8::7","BackendType":"vxlan","#
+        + #""BackendData":{"VNI":3,"VtepMAC":"\#(macs[0])"},"BackendV6Data":{"VNI":3,"VtepMAC":"\#(macs[1])"}}"#)
     #expect(
-      try EtcdRecord.value([both[0]]) == #"{"PublicIP":"192.0.2.7","PublicIPv6":null,"BackendType":"host-gw"}"#)
-    for addresses in [both, [both[0]], [both[1]]] {
-      let read = record("10.5.34.0-24", try EtcdRecord.value(addresses))
-      #expect(read.tells(addresses) && read.belongs(to: addresses) && read.problem == nil)
+      try EtcdRecord.value(both, in: .hostGateway)
+        == #"{"PublicIP":"192.0.2.7","PublicIPv6":"2001:db8::7","BackendType":"host-gw"}"#)
+    #expect(
+      try EtcdRecord.value([both[0]], in: .hostGateway)
+        == #"{"PublicIP":"192.0.2.7","PublicIPv6":null,"BackendType":"host-gw"}"#)
+    let backends: [BackendConf] = [.hostGateway, .alloc, .vxlan(VXLANConf())]
+    for (addresses, backend) in [both, [both[0]], [both[1]]].flatMap({ list in backends.map { (list, $0) } }) {
+      let read = record("10.5.34.0-24", try EtcdRecord.value(addresses, in: backend))
+      for other in backends { #expect(read.tells(addresses, in: other) == (other == backend)) }
+      #expect(!read.tells(addresses, in: .vxlan(VXLANConf(vni: 9))))
+      #expect(read.belongs(to: addresses) && read.problem == nil)
     }
   }
 
   @Test(arguments: [
-    (
-      #"{"PublicIP":"192.0.2.9","PublicIPv6":null,"BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"x"}}"#,
-      "vxlan"
-    ),
-    (#"{"PublicIP":"192.0.2.9","BackendType":"Tencent-VPC"}"#, "tencent-vpc"),
-    (#"{"PublicIP":"192.0.2.9"}"#, "udp"), ("", "its record is no JSON object"), ("[]", "must be a JSON object"),
+    ("", "its record is no JSON object"), ("[]", "must be a JSON object"),
     (#"{"PublicIP":7,"BackendType":"host-gw"}"#, "PublicIP in its record is a number"),
     (#"{"PublicIP":"nonsense","BackendType":"host-gw"}"#, "nonsense"),
     (#"{"PublicIP":"2001:db8::1","BackendType":"host-gw"}"#, "2001:db8::1"),
@@ -102,7 +142,7 @@ func record(
     (#"{"PublicIP":"192.0.2.9","PublicIPv6":"fe80::1","BackendType":"host-gw"}"#, "fe80::1"),
     (#"{"PublicIP":"192.0.2.9","BackendType":["host-gw"]}"#, "BackendType in its record is an array"),
   ])
-  func whatIsNoHostGatewayHasAReason(value: String, word: String) throws {
+  func whatCannotBeReadHasAReason(value: String, word: String) throws {
     let record = record("10.5.34.0-24", value)
     #expect(try #require(record.problem).contains(word), "\(record.problem ?? "")")
     #expect(record.subnet(.v4) == IPPrefix("10.5.34.0/24"))
@@ -110,7 +150,9 @@ func record(
 
   @Test func keysAndBackendMatchInAnyCase() {
     let record = record("10.5.34.0-24", #"{"publicip":"192.0.2.9","backendtype":"Host-GW"}"#)
-    #expect(record.problem == nil && record.publicIP == IPAddress("192.0.2.9"))
+    #expect(
+      record.problem == nil && record.backend.problem(.v4, in: .hostGateway) == nil
+        && record.publicIP == IPAddress("192.0.2.9"))
   }
 
   @Test(arguments: [

@@ -42,8 +42,7 @@ private func text(
       (["public-ip": "192.0.2.7", "public-ip-overwrite": "192.0.2.8"], "192.0.2.8", nil), ([:], "192.0.2.1", nil),
       (["public-ip": "127.0.0.1"], nil, "public-ip is \"127.0.0.1\", but must be a node's IPv4 address"),
       (["public-ip": "2001:db8::1"], nil, "IPv4"), (["backend-type": "host-gw"], "192.0.2.1", nil),
-      (["backend-type": "Host-GW"], "192.0.2.1", nil), (["backend-type": "vxlan"], "192.0.2.1", "its backend is vxlan"),
-      (["backend-type": ""], "192.0.2.1", "udp"), (["node-public-ip": "192.0.2.9"], "192.0.2.1", nil),
+      (["backend-type": "vxlan"], "192.0.2.1", nil), (["node-public-ip": "192.0.2.9"], "192.0.2.1", nil),
     ] as [([String: String], String?, String?)])
   func theNextHopIsWhatTheNodeTells(_ annotations: [String: String], _ address: String?, _ problem: String?) throws {
     let node = try node(
@@ -53,10 +52,24 @@ private func text(
     let found = node.subnet(.v4)?.problem
     #expect(found.map { $0.contains(problem ?? "nothing") } ?? (problem == nil), "\(found ?? "none")")
     if problem == nil { #expect(node.publicIP == address.flatMap { IPAddress($0) }) }
-    // Each family for itself, but for the backend, which is the node's.
-    #expect(node.publicIPv6 == IPAddress("2001:db8::1"))
-    #expect(
-      (node.subnet(.v6)?.problem != nil) == (annotations["backend-type"].map { $0.lowercased() != "host-gw" } ?? false))
+    // Each family for itself.
+    #expect(node.publicIPv6 == IPAddress("2001:db8::1") && node.subnet(.v6)?.problem == nil)
+  }
+
+  /// As flannel writes them.
+  @Test func theBackendIsWhatAnnotationsTell() throws {
+    let told = try node(
+      text(
+        "a", "",
+        annotations: [
+          "backend-type": "vxlan", "backend-data": #"{\"VNI\":1,\"VtepMAC\":\"4e:6b:09:df:32:a1\"}"#,
+          "backend-v6-data": "null",
+        ])
+    ).backend
+    #expect(told?.vtepMAC(.v4) == MACAddress("4e:6b:09:df:32:a1") && told?.vtepMAC(.v6) == nil)
+    #expect(try node(text("a", "")).backend == nil)
+    let broken = try node(text("a", "", annotations: ["backend-type": "vxlan", "backend-data": "{"])).backend
+    #expect(broken?.type == "vxlan" && broken?.vtepMAC(.v4) == nil)
   }
 
   @Test func onlyOfTheOwnNodeMoreIsKept() throws {
@@ -141,6 +154,30 @@ private func text(
     #expect(obstacle("out")?.contains("not in the cluster's network 10.0.0.0/8") == true)
   }
 
+  @Test func nodesOfAnotherBackendGetNoRoute() throws {
+    let data = #"{\"VNI\":1,\"VtepMAC\":\"4e:6b:09:df:32:a1\"}"#
+    let told = [
+      "silent": [:], "plain": ["backend-type": "Host-GW"], "udp": ["backend-type": ""],
+      "tunnel": ["backend-type": "vxlan", "backend-data": data],
+    ]
+    let nodes = try told.enumerated().map { number, member in
+      let (name, annotations) = member
+      return try node(
+        text(name, #""podCIDR":"10.\#(number + 1).0.0/24""#, addresses: ["192.0.2.1"], annotations: annotations))
+    }
+    let state = KubeState(nodes, resourceVersion: "1")
+    func reached(_ backend: BackendConf) -> [String] {
+      var netConf = netConf
+      netConf.backend = backend
+      return state.snapshot(netConf, own: Node(name: "own")).nodes.filter { $0.obstacle == nil }.map(\.name)
+    }
+    #expect(reached(.hostGateway) == ["plain", "silent"])
+    #expect(reached(.vxlan(VXLANConf())) == ["silent", "tunnel"])
+    #expect(reached(.alloc) == ["plain", "silent", "tunnel", "udp"])
+    let tunnel = state.snapshot(netConf, own: Node(name: "own")).nodes.first { $0.name == "tunnel" }
+    #expect(tunnel?.vtepMAC == MACAddress("4e:6b:09:df:32:a1"))
+  }
+
   @Test func aViewWithoutThisNodeIsNone() throws {
     let view = KubeView(ownName: "own")
     #expect(view.snapshot() == nil)
@@ -169,42 +206,57 @@ private func text(
 
   private func patch(
     _ annotations: [String: String], _ condition: KubeCondition? = nil, _ report: NetworkReport? = nil,
-    families: [IPFamily] = [.v4]
-  ) -> KubeNodePatch {
-    KubeNodePatch(
-      own(annotations, condition), prefix: "p/", addresses: ["192.0.2.1", "2001:db8::1"].compactMap { IPAddress($0) },
-      families: families, network: report)
+    families: [IPFamily] = [.v4], backend: BackendConf = .hostGateway
+  ) throws -> KubeNodePatch {
+    let networks = families.compactMap { IPPrefix($0 == .v4 ? "10.244.0.0/16" : "fd00::/48") }
+    return try KubeNodePatch(
+      own(annotations, condition), node: "n", prefix: "p/",
+      addresses: ["192.0.2.1", "2001:db8::1"].compactMap { IPAddress($0) },
+      netConf: NetConf(networks: networks, backend: backend), network: report)
+  }
+
+  @Test func theTunnelsDevicesAreTold() throws {
+    let node = Node(name: "n")
+    let written = try patch([:], families: [.v4, .v6], backend: .vxlan(VXLANConf(vni: 3))).annotations
+    #expect(written["p/backend-type"] == "vxlan")
+    #expect(written["p/backend-data"] == #"{"VNI":3,"VtepMAC":"\#(node.derivedVTEPMAC(.v4, vni: 3))"}"#)
+    #expect(written["p/backend-v6-data"] == #"{"VNI":3,"VtepMAC":"\#(node.derivedVTEPMAC(.v6, vni: 3))"}"#)
+    let complete = Dictionary(uniqueKeysWithValues: written.map { (String($0.key.dropFirst(2)), $0.value) })
+    #expect(try patch(complete, families: [.v4, .v6], backend: .vxlan(VXLANConf(vni: 3))).isEmpty)
+    #expect(try patch(complete, families: [.v4, .v6]).annotations["p/backend-data"] == "null")
   }
 
   @Test func onlyWhatDiffersIsWritten() throws {
     let complete = KubeNodePatchTests.complete
-    #expect(patch(complete).isEmpty)
+    #expect(try patch(complete).isEmpty)
     #expect(
-      patch(complete.merging(["public-ip": "192.0.2.2", "backend-data": "{}"]) { $1 }).annotations == [
+      try patch(complete.merging(["public-ip": "192.0.2.2", "backend-data": "{}"]) { $1 }).annotations == [
         "p/public-ip": "192.0.2.1", "p/backend-data": "null",
       ])
     #expect(
-      patch(complete.merging(["public-ip-overwrite": "192.0.2.5"]) { $1 }).annotations == ["p/public-ip": "192.0.2.5"])
+      try patch(complete.merging(["public-ip-overwrite": "192.0.2.5"]) { $1 }).annotations == [
+        "p/public-ip": "192.0.2.5"
+      ])
     #expect(
-      patch(complete, families: [.v4, .v6]).annotations == [
+      try patch(complete, families: [.v4, .v6]).annotations == [
         "p/backend-v6-data": "null", "p/public-ipv6": "2001:db8::1",
       ])
-    #expect(patch([:]).annotations.count == 4)
+    #expect(try patch([:]).annotations.count == 4)
   }
 
   @Test func theConditionSaysWhenItBecameWhatItIs() throws {
     let flannels = KubeCondition(status: "False", reason: "FlannelIsUp", message: "Flannel is running on this node")
     let up = try #require(NetworkReport.isUp.condition as KubeCondition?)
-    #expect(patch(KubeNodePatchTests.complete, up, .isUp).isEmpty)
+    #expect(try patch(KubeNodePatchTests.complete, up, .isUp).isEmpty)
     func condition(_ patch: KubeNodePatch) -> JSONObject? {
       patch.json(now: .seconds(0)).object?["status"]?.object?["conditions"]?.array?.first?.object
     }
-    let taken = try #require(condition(patch(KubeNodePatchTests.complete, flannels, .isUp)))
+    let taken = try #require(condition(try patch(KubeNodePatchTests.complete, flannels, .isUp)))
     #expect(taken["reason"]?.string == "CausewayIsUp" && taken["lastTransitionTime"] == nil)
-    let down = try #require(condition(patch(KubeNodePatchTests.complete, up, .isDown("why"))))
+    let down = try #require(condition(try patch(KubeNodePatchTests.complete, up, .isDown("why"))))
     #expect(down["status"]?.string == "True" && down["message"]?.string == "why")
     #expect(
       down["lastTransitionTime"]?.string == "1970-01-01T00:00:00.000Z" && down["type"]?.string == "NetworkUnavailable")
-    #expect(patch(KubeNodePatchTests.complete, up, .isDown("why")).json(now: .zero).object?["metadata"] == nil)
+    #expect(try patch(KubeNodePatchTests.complete, up, .isDown("why")).json(now: .zero).object?["metadata"] == nil)
   }
 }

@@ -33,6 +33,7 @@ import Testing
       "iface-regex": "^eth[0-9]{1,3}$", "iface-can-reach": "192.0.2.1", "public-ip": "192.0.2.1",
       "public-ipv6": "fd00::1", "subnet-file": "/s", "state-dir": "/d", "lease-copy": "/l", "ip-masq": "true",
       "ip-masq-ports": "random", "forward-rules": "false", "forward-insert": "true", "blackhole-route": "false",
+      "mtu-per-route": "true",
       "take-over-flannel": "true", "cni-conf-source": "/s", "cni-conf-file": "/f", "healthz-ip": "192.0.2.1",
       "healthz-port": "1", "log-level": "debug", "log-format": "json",
       "etcd-endpoints": "https://a:1,http://[fd00::1]:2",
