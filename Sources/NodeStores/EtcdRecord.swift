@@ -32,7 +32,7 @@ struct EtcdRecord: Sendable, Equatable {
     publicIP = reader.address("PublicIP", .v4)
     publicIPv6 = reader.address("PublicIPv6", .v6)
     backend = NodeBackend(
-      type: (reader.string("BackendType") ?? "").quotable, data: reader.value("BackendData"),
+      type: reader.string("BackendType") ?? "", data: reader.value("BackendData"),
       ipv6Data: reader.value("BackendV6Data"))
     nodeName = (publicIP ?? publicIPv6)?.description ?? name.quotable
     if let key {

@@ -81,7 +81,7 @@ struct KubeNode: Sendable, Equatable {
     publicIPv6 = hop(.v6)
     func data(_ key: String) -> JSONValue? { annotations[key].flatMap { try? JSONValue(parsing: Array($0.utf8)) } }
     backend = annotations["backend-type"].map {
-      NodeBackend(type: $0.quotable, data: data("backend-data"), ipv6Data: data("backend-v6-data"))
+      NodeBackend(type: $0, data: data("backend-data"), ipv6Data: data("backend-v6-data"))
     }
     var wrong: [String] = []
     let spec = object["spec"]?.object

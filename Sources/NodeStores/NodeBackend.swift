@@ -1,6 +1,7 @@
 internal import Addresses
 internal import JSON
 internal import Lease
+internal import Linux
 internal import NodeRoutes
 
 /// What a node says of the way in which it is reached, in its record or its annotations, as flannel has it.
@@ -20,7 +21,7 @@ struct NodeBackend: Sendable, Equatable {
     init?(_ value: JSONValue?) {
       guard let object = value?.object, let mac = object["VtepMAC"]?.string else { return nil }
       if case .integer(let number)? = object["VNI"] { vni = number } else { vni = nil }
-      self.mac = mac
+      self.mac = mac.quotable
     }
 
     init(vni: UInt32, _ mac: MACAddress) {
@@ -33,7 +34,7 @@ struct NodeBackend: Sendable, Equatable {
 
   /// As another node says.
   init(type: String, data: JSONValue?, ipv6Data: JSONValue?) {
-    self.type = type
+    self.type = type.quotable
     var devices: [IPFamily: Device] = [:]
     devices[.v4] = Device(data)
     devices[.v6] = Device(ipv6Data)
