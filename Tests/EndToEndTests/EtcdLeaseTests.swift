@@ -98,7 +98,7 @@ struct EtcdLeaseTests {
       """
       mkdir -p /run/causeway/attachments /var/lib/elsewhere/other
       echo x >/var/lib/elsewhere/other/\(pod)
-      cat >/run/causeway/attachments/other <<'X'
+      cat >/run/causeway/attachments/other:c:eth0 <<'X'
       \(record)
       X
       """)

@@ -170,16 +170,17 @@ final class SteadyPing {
     try #require(answers, "\(program.output)")
   }
 
-  /// How many of the packets sent so far, twenty at least, have had no answer; SIGINT makes ping tell.
+  /// How many packets had an answer or should have had one, twenty at least, and how many had none: those behind the last
+  /// answer may be on their way.
   func lost() throws -> (sent: Int, lost: Int) {
     let goesOn = eventually(within: .seconds(30)) { program.output.split(separator: "\n").count > 20 }
     try #require(goesOn, "\(program.output)")
-    // The last one is on its way: who is asked to end does not wait for it.
-    program.signal(2)
-    _ = try program.exitStatus(within: .seconds(10))
-    let line = program.output.split(separator: "\n").first { $0.contains("packets transmitted") } ?? ""
-    let numbers = line.split(separator: ",").compactMap { part in part.split(separator: " ").first.flatMap { Int($0) } }
-    try #require(numbers.count >= 2, "\(program.output.suffix(500))")
-    return (numbers[0], numbers[0] - numbers[1])
+    program.stop()
+    let answered = Set(
+      program.output.split(separator: "\n").compactMap { line in
+        line.split(separator: " ").first { $0.hasPrefix("icmp_seq=") }.flatMap { Int($0.dropFirst(9)) }
+      })
+    let sent = try #require(answered.max(), "\(program.output.suffix(500))")
+    return (sent, sent - answered.count)
   }
 }

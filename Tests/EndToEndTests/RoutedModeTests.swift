@@ -124,6 +124,30 @@ struct RoutedModeTests {
     #expect(try node.lines("nft list table inet causeway_routed | grep -c comment || true") == ["0"])
   }
 
+  /// On the node's lease, beside an agent's routes; a pod of each mode on each node.
+  @Test func podsOfTwoNodesReachEachOther() throws {
+    let cluster = try Cluster(2)
+    var hosts: [String: [String]] = [:]
+    for (index, node) in cluster.nodes.enumerated() {
+      try node.hostgw("sync").succeeded()
+      for (pod, mode) in [("a", "routed"), ("b", "bridge")] {
+        try node.addPod(pod)
+        let keys: JSONObject = ["mode": .string(mode), "ipam": [:]]
+        hosts["\(index)\(pod)"] = try Runtime(node: node).add(pod, Runtime(node: node).configuration(keys)).hosts
+      }
+    }
+    for (index, node) in cluster.nodes.enumerated() {
+      for pod in ["a", "b"] {
+        for host in hosts.filter({ $0.key != "\(index)\(pod)" }).flatMap(\.value) {
+          #expect(try node.ping(from: pod, host), "\(index)\(pod) to \(host)")
+        }
+      }
+      // The helper leaves the plugin's routes alone.
+      try node.hostgw("sync").succeeded()
+      #expect(try node.lines("ip route show proto 203; ip -6 route show proto 203").count == 2)
+    }
+  }
+
   @Test(
     arguments: [
       ("promiscMode", true), ("macspoofchk", true), ("portIsolation", true), ("forceAddress", true), ("vlan", 5),

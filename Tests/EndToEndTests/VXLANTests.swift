@@ -104,7 +104,7 @@ struct VXLANTests {
     }
     for ping in pings {
       let (sent, lost) = try ping.lost()
-      #expect(sent > 10 && lost <= 1, "\(lost) of \(sent)")
+      #expect(sent > 10 && lost == 0, "\(lost) of \(sent)")
     }
   }
 
@@ -210,7 +210,7 @@ struct VXLANTests {
     #expect(!next.output.contains("device"), "\(next.output)")
     for ping in pings {
       let (sent, lost) = try ping.lost()
-      #expect(sent > 10 && lost <= 1, "\(lost) of \(sent)")
+      #expect(sent > 10 && lost == 0, "\(lost) of \(sent)")
     }
   }
 
