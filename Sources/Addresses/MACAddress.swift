@@ -9,10 +9,6 @@ package struct MACAddress: Sendable, Hashable, LosslessStringConvertible {
     self.bytes = Array(bytes)
   }
 
-  private init(_ bytes: [UInt8]) {
-    self.bytes = bytes
-  }
-
   /// Reads six pairs of hexadecimal digits, all separated by `:` or all by `-`.
   package init?(_ text: String) {
     let separator: Character = text.contains("-") ? "-" : ":"
@@ -35,16 +31,6 @@ package struct MACAddress: Sendable, Hashable, LosslessStringConvertible {
       let byte = UInt8(truncatingIfNeeded: localBits >> UInt64(8 * index))
       return index == 0 ? byte & 0xFC | 0x02 : byte
     }
-  }
-
-  /// The MAC that an interface with this address alone may have for ever: locally administered, and with the address to
-  /// be read in it where that is IPv4 (`0a:58:0a:f4:01:05` of 10.244.1.5).
-  package init(of address: IPAddress) {
-    guard address.family == .v4 else {
-      self.init(localBits: stableHash(address.bytes))
-      return
-    }
-    self.init([0x0A, 0x58] + address.bytes)
   }
 
   /// Whether the address names one station: the group bit is clear.

@@ -18,26 +18,6 @@ int clinux_unshare(int flags) { return unshare(flags); }
 
 int clinux_namespace_type(int fd) { return ioctl(fd, NS_GET_NSTYPE); }
 
-static int ask_link(int socket, unsigned long what, const char *name, struct ifreq *request) {
-  memset(request, 0, sizeof *request);
-  if (strlen(name) >= IFNAMSIZ) {
-    errno = ENODEV;
-    return -1;
-  }
-  strcpy(request->ifr_name, name);
-  return ioctl(socket, what, request);
-}
-
-int clinux_link_index(int socket, const char *name) {
-  struct ifreq request;
-  return ask_link(socket, SIOCGIFINDEX, name, &request) ? -1 : request.ifr_ifindex;
-}
-
-int clinux_link_mtu(int socket, const char *name) {
-  struct ifreq request;
-  return ask_link(socket, SIOCGIFMTU, name, &request) ? -1 : request.ifr_mtu;
-}
-
 int clinux_open_nameless(const char *directory, unsigned int mode) {
   return open(directory, O_TMPFILE | O_WRONLY | O_CLOEXEC, mode);
 }

@@ -289,6 +289,7 @@ extension RouteSocket {
     var request = NetlinkRequest("look for the link", name, type: RouteMessage.getLink)
     request.append(ifinfomsg())
     request.put(LinkAttribute.name, cString: name)
+    request.skipStatistics()
     return try link(request)
   }
 
@@ -298,32 +299,8 @@ extension RouteSocket {
     var header = ifinfomsg()
     header.ifi_index = index
     request.append(header)
+    request.skipStatistics()
     return try link(request)
-  }
-
-  /// The index of the link of that name, `nil` where there is none: what an ADD asks most, at a tenth of the price of
-  /// a whole `Link`.
-  package func linkIndex(named name: String) throws(SystemError) -> Int32? {
-    try absent { () throws(SystemError) in
-      try retryingOnInterrupt("look for the link", name) { unsafe clinux_link_index(netlink.number, name) }
-    }
-  }
-
-  /// The MTU of the link of that name in bytes, `nil` where there is none.
-  package func mtuBytes(ofLinkNamed name: String) throws(SystemError) -> Int? {
-    try absent { () throws(SystemError) in
-      Int(try retryingOnInterrupt("read the MTU of", name) { unsafe clinux_link_mtu(netlink.number, name) })
-    }
-  }
-
-  /// `nil` where the link that was asked for is not there.
-  private func absent<Value>(_ ask: () throws(SystemError) -> Value) throws(SystemError) -> Value? {
-    do throws(SystemError) {
-      return try ask()
-    } catch {
-      if error.errno == ENODEV { return nil }
-      throw error
-    }
   }
 
   private mutating func link(_ request: NetlinkRequest) throws(NetlinkError) -> Link? {
@@ -339,8 +316,16 @@ extension RouteSocket {
   package mutating func links() throws(NetlinkError) -> [Link] {
     var request = NetlinkRequest("list", "the links", type: RouteMessage.getLink)
     request.append(ifinfomsg())
+    request.skipStatistics()
     var links: [Link] = []
     for reply in try netlink.dump(request) { links.append(try Link(reply)) }
     return links
+  }
+}
+
+extension NetlinkRequest {
+  /// Spares the kernel the counters of a link, which it would add up over all processors.
+  fileprivate mutating func skipStatistics() {
+    put(LinkAttribute.extensionMask, UInt32(RTEXT_FILTER_SKIP_STATS))
   }
 }

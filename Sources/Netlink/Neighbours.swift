@@ -32,6 +32,28 @@ extension RouteSocket {
   }
 }
 
+extension RouteSocket {
+  /// What is answered for on some link (NTF_PROXY).
+  package mutating func answers() throws(NetlinkError) -> [Neighbour] {
+    var found: [Neighbour] = []
+    for family in IPFamily.allCases {
+      var request = NetlinkRequest("list", "the \(family) answers", type: RouteMessage.getNeighbour)
+      var header = ndmsg()
+      header.ndm_family = family.kernelValue
+      header.ndm_flags = UInt8(NTF_PROXY)
+      request.append(header)
+      for reply in try netlink.dump(request) {
+        let (header, attributes) = try reply.body(ndmsg.self)
+        guard header.ndm_flags & UInt8(NTF_PROXY) != 0,
+          let address = attributes.address(NeighbourAttribute.destination)
+        else { continue }
+        found.append(Neighbour(address, linkIndex: header.ndm_ifindex))
+      }
+    }
+    return found
+  }
+}
+
 extension NetlinkRequest {
   /// Answers on a link for an address that is reached by another (NTF_PROXY); the node must forward, and for IPv6 the
   /// link's `proxy_ndp` be set (net/ipv4/arp.c, `arp_process`; net/ipv6/ndisc.c, `ndisc_recv_ns`).

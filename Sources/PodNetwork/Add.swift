@@ -44,7 +44,8 @@ private func add(
 
   var addresses = try lease(attachment, configuration, plan, &undo)
   undo.push(.record(state.records, attachment))
-  let podMAC = mac(configuration, addresses)
+  var generator = SystemRandomNumberGenerator()
+  let podMAC = configuration.requestedMAC ?? .random(using: &generator)
   var hostLink = attachment.hostLinkName(attempt: 0)
   try state.records.store(record(attachment, configuration, plan, namespace, addresses, hostLink, podMAC))
 
@@ -59,9 +60,11 @@ private func add(
     hostLink = cable.hostName
     try state.records.store(record(attachment, configuration, plan, namespace, addresses, hostLink, podMAC))
   }
+  // What a delegate will give is not known yet.
+  if configuration.isRouted { try cable.prepare(hasIPv6: plan.has(.v6) || configuration.delegate != nil) }
   try cable.finish(attachment, configuration, &host)
   if let bridge { try configuration.vlans?.join(cable, to: bridge, &host) }
-  let (podIndex, podMTUBytes) = try pod.setUp(leavesDown: configuration.leavesInterfaceDown)
+  let podLink = try pod.setUp(leavesDown: configuration.leavesInterfaceDown)
 
   if let delegate = configuration.delegate {
     // It may want to talk through the cable, as dhcp does.
@@ -87,18 +90,16 @@ private func add(
   if configuration.isRouted {
     addresses = addresses.routed
     let side = NodeSide(cable: cable, addresses: addresses.hosts)
-    undo.push(.answers(addresses.hosts, bridgeName: configuration.bridgeName))
+    undo.push(.answers(addresses.hosts))
     try attachment.guardSource(side)
-    try side.add(bridgeName: configuration.bridgeName, &host)
+    try side.add(attachment, bridgeName: configuration.bridgeName, &host)
   }
   let routes = podRoutes(configuration, plan, addresses)
-  try pod.configure(podIndex, addresses.prefixes, routes, isRouted: configuration.isRouted)
-  if configuration.isRouted { try pod.reach(addresses.ips.compactMap(\.gateway), podIndex, cable.hostMAC) }
+  try pod.configure(podLink.index, addresses.prefixes, routes)
+  if configuration.isRouted { try pod.reach(addresses.ips.compactMap(\.gateway), podLink.index, cable.hostMAC) }
   if !configuration.leavesInterfaceDown {
     try cable.waitUntilForwarding(&host)
-    if bridge != nil, !addresses.ips.isEmpty, !isKnownToNeighbours(podMAC, configuration, addresses) {
-      try pod.announce(podIndex, mac: podMAC)
-    }
+    if bridge != nil, !addresses.ips.isEmpty { try pod.announce(podLink.index, mac: podMAC) }
   }
   _ = consume use
   if plan.isFromLease && mayHaveOldGateways {
@@ -109,9 +110,9 @@ private func add(
     interfaces.append(try host.interface(bridge.link, mac: bridge.mac, configuration.network.version))
   }
   interfaces += [
-    .init(name: cable.hostName, mac: cable.hostMAC.description, mtuBytes: podMTUBytes),
+    .init(name: cable.hostName, mac: cable.hostMAC.description, mtuBytes: podLink.mtuBytes),
     .init(
-      name: invocation.interfaceName, mac: podMAC.description, mtuBytes: podMTUBytes,
+      name: invocation.interfaceName, mac: podMAC.description, mtuBytes: podLink.mtuBytes,
       sandbox: invocation.namespacePath),
   ]
   if let gatewayPort {
@@ -136,30 +137,6 @@ private func lease(
   return PodAddresses(
     ips: allocations.map { .init(address: $0.address, gateway: $0.gateway, interface: AttachmentResult.podIndex) },
     routes: addressing.routes, dns: addressing.dns)
-}
-
-/// The MAC of the pod's end: the one that was asked for, else one that follows from the pod's address.
-private func mac(_ configuration: AttachmentConfiguration, _ addresses: PodAddresses) -> MACAddress {
-  if let mac = configuration.requestedMAC { return mac }
-  if let address = addresses.macSource { return MACAddress(of: address) }
-  var generator = SystemRandomNumberGenerator()
-  return .random(using: &generator)
-}
-
-/// Whether a neighbour that remembers the address from an earlier pod has the right MAC already.
-///
-/// The address tells the MAC, so a reused address is found at once without a word; to say it all the same would be a frame
-/// to each of up to 1,023 ports, at every ADD. A second address may have been another pod's, with another MAC. On a bridge
-/// without gateway the segment may reach beyond this node, and switches learn from the announcement where the MAC is now.
-private func isKnownToNeighbours(
-  _ mac: MACAddress, _ configuration: AttachmentConfiguration, _ addresses: PodAddresses
-) -> Bool {
-  configuration.isGateway && addresses.hosts.count == 1 && addresses.macSource.map { MACAddress(of: $0) } == mac
-}
-
-extension PodAddresses {
-  /// The address that the pod's MAC follows from: the IPv4 one where there is one.
-  fileprivate var macSource: IPAddress? { hosts.first { $0.family == .v4 } ?? hosts.first }
 }
 
 private func record(

@@ -77,6 +77,8 @@ struct Bridge {
         }
       }
       undo.push(.gateway(gateway, Traces(configuration.network, configuration.type), state))
+      // Before, for whoever comes after one that is killed here; behind, for pods that came meanwhile.
+      try host.answerForRoutedPods(in: gateway.network, on: link)
       try addGateway(gateway, to: link, owner: fromLease ? pluginOwner : nil, &host)
       // As for a new bridge. One that was there and is no gateway may be the node's own uplink, and is left alone.
       try Sysctl.ensureIfPresent("net/ipv6/conf/\(link.name)/accept_ra", "0")

@@ -10,7 +10,7 @@ struct Cable {
   let hostMAC: MACAddress
   let podMAC: MACAddress
 
-  /// Makes both ends where they belong, the host's one plugged into the bridge, where there is one, and up.
+  /// Makes both ends where they belong, the host's one plugged into the bridge and up, or without bridge down.
   ///
   /// Both MACs are set at creation, so that nobody (udev's MACAddressPolicy) makes others of them.
   static func make(
@@ -22,7 +22,7 @@ struct Cable {
       let name = attachment.hostLinkName(attempt: attempt)
       let request = NetlinkRequest.addVethPair(
         host: VethEnd(
-          name: name, mac: hostMAC, mtuBytes: mtuBytes, masterIndex: bridge?.index, isUp: true),
+          name: name, mac: hostMAC, mtuBytes: mtuBytes, masterIndex: bridge?.index, isUp: bridge != nil),
         pod: VethEnd(name: attachment.interfaceName, mac: podMAC, mtuBytes: mtuBytes),
         in: namespace)
       do throws(NetlinkError) {
@@ -49,7 +49,7 @@ struct Cable {
         + attachment.hostLinkName(attempt: 0))
   }
 
-  /// Sets what the kernel ignores when a link is made.
+  /// Sets what the kernel ignores when a link is made, and the end of a routed pod up.
   func finish(
     _ attachment: Attachment, _ configuration: AttachmentConfiguration, _ host: inout RouteSocket
   ) throws(NetlinkError) {
@@ -57,7 +57,7 @@ struct Cable {
       .changeLink(
         name: hostName,
         configuration.isRouted
-          ? LinkChange(alias: attachment.linkAlias, redirectsIPv4: false)
+          ? LinkChange(isUp: true, alias: attachment.linkAlias)
           : LinkChange(
             alias: attachment.linkAlias, hairpin: configuration.hairpin, isolated: configuration.isIsolated)))
   }

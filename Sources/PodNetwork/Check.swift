@@ -22,7 +22,10 @@ package func checkAttachment(_ invocation: Invocation, _ configuration: Attachme
   let link = try checkPodLink(invocation, configuration, result, &pod)
   try checkAddresses(invocation, result, link, &pod)
   try checkRoutes(result, link, &pod)
-  let port = try checkHostSide(configuration, result, link, &host)
+  // As ADD made it: the configuration may have another mode by now.
+  let port =
+    record?.isRouted ?? configuration.isRouted
+    ? try checkNodeSide(result, link, &host) : try checkHostSide(configuration, result, link, &host)
   try checkLease(attachment, configuration)
   try configuration.delegate?.call(.check, invocation.searchPath)
   if let record { try checkRules(record, port, link) }
@@ -89,7 +92,6 @@ private func checkRoutes(_ result: AttachmentResult, _ link: Link, _ pod: inout 
 private func checkHostSide(
   _ configuration: AttachmentConfiguration, _ result: AttachmentResult, _ podLink: Link, _ host: inout RouteSocket
 ) throws -> Link {
-  if configuration.isRouted { return try checkNodeSide(result, podLink, &host) }
   guard let bridge = try host.link(named: configuration.bridgeName), bridge.kind == "bridge" else {
     throw fault("the bridge \"\(configuration.bridgeName)\" is gone")
   }

@@ -50,7 +50,7 @@ private func collectCablesAndLeases(
   // A killed ADD leaves a cable without alias: its name and MAC tell whose it was.
   for record in records {
     _ = try Cable.remove(record.attachment, recorded: record.hostLink, &host)
-    if record.isRouted { host.stopAnswering(for: record.addresses, onBridge: traces.bridgeName) }
+    if record.isRouted { host.stopAnswering(for: record.addresses) }
   }
   var freed: [Attachment] = []
   for directory in Set(records.map(\.dataDirectory) + [traces.dataDirectory]) where !directory.isEmpty {

@@ -40,7 +40,7 @@ package func deleteAttachment(
   if try !Cable.remove(attachment, recorded: record?.hostLink, keeping: kept, &host), let namespace {
     try removeInside(namespace, attachment, &host)
   }
-  if record?.isRouted ?? true { host.stopAnswering(for: addresses, onBridge: traces.bridgeName) }
+  if record?.isRouted ?? true { host.stopAnswering(for: addresses) }
   for directory in leases { _ = try directory.release(owner) }
   try state.records.remove(attachment.key)
   traces.removeFlannelFile(of: attachment)

@@ -36,6 +36,8 @@ package struct LeftByPods: Sendable {
         if leases.isOurs { count += try leases.collect(keeping: []).count }
       }
     }
+    var host = try RouteSocket()
+    host.stopAnswering(for: try state.records.all().filter(\.isRouted).flatMap(\.addresses))
     for record in try Files.names(in: state.records.path) { try state.records.remove(record) }
     return count
   }

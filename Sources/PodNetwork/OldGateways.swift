@@ -35,7 +35,7 @@ func removeGateways(
   let records = try state.records.all()
   let directories = Set(records.map(\.dataDirectory) + [traces.dataDirectory])
   for address in unwanted
-  where try !records.contains(where: { $0.addresses.contains(where: address.prefix.contains) })
+  where try !records.contains(where: { !$0.isRouted && $0.addresses.contains(where: address.prefix.contains) })
     && !directories.contains(where: { try hasLease(in: address.prefix.network, $0) })
   {
     try host.perform(.removeAddress(address.prefix, from: link.index), accepting: EADDRNOTAVAIL)

@@ -43,44 +43,40 @@ struct Pod: ~Copyable {
   }
 
   /// An ADD must not take over an interface that is there.
-  func checkNameIsFree() throws {
-    guard try socket.linkIndex(named: interfaceName) != nil else { return }
+  mutating func checkNameIsFree() throws {
+    guard try socket.link(named: interfaceName) != nil else { return }
     throw CNIError(
       .failed, "the interface \"\(interfaceName)\" already exists in the container's network namespace",
       details: "DEL the earlier attachment first, or choose another CNI_IFNAME")
   }
 
-  /// Sets `lo` and, unless it shall stay down, the new interface up; answers with the interface's index and MTU in bytes.
-  mutating func setUp(leavesDown: Bool) throws -> (index: Int32, mtuBytes: Int) {
-    guard let index = try socket.linkIndex(named: interfaceName),
-      let mtuBytes = try socket.mtuBytes(ofLinkNamed: interfaceName)
-    else {
+  /// Sets `lo` and, unless it shall stay down, the new interface up.
+  mutating func setUp(leavesDown: Bool) throws -> Link {
+    guard let link = try socket.link(named: interfaceName) else {
       throw CNIError(.failed, "the interface \"\(interfaceName)\" went away while it was set up")
     }
     try perform([
       .changeLink(name: "lo", LinkChange(isUp: true)),
-      .changeLink(index, name: interfaceName, LinkChange(isUp: leavesDown ? nil : true, announcesIPv4: true)),
+      .changeLink(link.index, name: interfaceName, LinkChange(isUp: leavesDown ? nil : true, announcesIPv4: true)),
     ])
-    return (index, mtuBytes)
+    return link
   }
 
   /// Gives the interface its addresses and routes.
   mutating func configure(
-    _ index: Int32, _ addresses: [IPPrefix], _ routes: [PodRoute], isRouted: Bool
+    _ index: Int32, _ addresses: [IPPrefix], _ routes: [PodRoute]
   ) throws {
     try perform(addresses.map { .addAddress($0, to: index, detectsDuplicates: detectsDuplicates) })
     if detectsDuplicates { try waitUntilUsable(addresses, index) }
-    for route in routes {
-      try add(route.onLink(index), afterEqual: route.destination.family == .v4 && !isRouted)
-    }
+    for route in routes { try add(route.onLink(index)) }
   }
 
   /// Adds a route behind those that are there: a pod's second network does not take the default route from its first.
   ///
-  /// For IPv6 the kernel would share the traffic among routes of one metric, and so it would for IPv4 between gateways
-  /// whose MACs are set by hand (net/ipv4/fib_semantics.c, `fib_select_default`): each gets the next free metric.
-  private mutating func add(_ route: Route, afterEqual: Bool) throws {
-    guard !afterEqual, route.priority == nil else { return try socket.perform(.appendRoute(route)) }
+  /// Among IPv6 routes of one metric the kernel would share the traffic, among IPv4 default routes it takes another gateway
+  /// where it does not know one (net/ipv4/fib_semantics.c, `fib_select_default`): each gets the next free metric.
+  private mutating func add(_ route: Route) throws {
+    guard route.priority == nil else { return try socket.perform(.appendRoute(route)) }
     let first: UInt32 = route.destination.family == .v6 ? 1024 : 0
     for metric in first..<first + 32 {
       var route = route

@@ -8,8 +8,8 @@ internal import Netlink
 /// `"mode": "routed"`: no bridge. The pod has its address alone, without a network around it, and reaches everything
 /// through a gateway that is the same for all pods; the node has one route to each pod.
 enum RoutedPod {
-  /// 169.254.1.1 and fe80::1. No link has them: both ends of the cable know each other's MAC by static neighbours, so
-  /// nobody is asked and nobody answers for anybody.
+  /// 169.254.1.1 and fe80::1, on each cable the node's end. The pod knows its MAC by static neighbours; where somebody
+  /// in the pod loses them, the node answers for these two and for nobody else.
   static func gateway(_ family: IPFamily) -> IPAddress {
     switch family {
     case .v4: IPAddress(v4: 0xA9FE_0101)
@@ -22,7 +22,7 @@ enum RoutedPod {
     let meaningless: [(String, Bool)] = [
       ("promiscMode", configuration.isPromiscuous), ("macspoofchk", configuration.checksMAC),
       ("portIsolation", configuration.isIsolated), ("forceAddress", configuration.forceAddress),
-      ("vlan or vlanTrunk", configuration.vlans != nil), ("isGateway: false", !configuration.isGateway),
+      ("vlan or vlanTrunk", configuration.vlans != nil),
       ("disableContainerInterface", configuration.leavesInterfaceDown), ("enabledad", configuration.detectsDuplicates),
     ]
     if let (key, _) = meaningless.first(where: { $0.1 }) {
@@ -70,41 +70,62 @@ extension AttachmentResult {
   static let routedPodIndex = 1
 }
 
+extension Cable {
+  /// Sets what must hold when the node's end of a routed pod's cable comes up.
+  func prepare(hasIPv6: Bool) throws(SystemError) {
+    // Whoever gives pods IPv6 addresses wants it on, also where it is off on new links. Without them its routes, three for
+    // each link, would make links of later pods slower to come and go.
+    try Sysctl.ensureIfPresent("net/ipv6/conf/\(hostName)/disable_ipv6", hasIPv6 ? "0" : "1")
+    // No pod becomes the node's router by advertising itself as one, as it could where the node forwards no IPv6.
+    if hasIPv6 { try Sysctl.ensureIfPresent("net/ipv6/conf/\(hostName)/accept_ra", "0") }
+  }
+}
+
 /// The node's side of a routed pod.
 struct NodeSide {
   let cable: Cable
   let addresses: [IPAddress]
 
   /// Makes the node's routes to the pod, which go with the cable, and lets the bridge's pods find it.
-  func add(bridgeName: String, _ host: inout RouteSocket) throws {
-    guard let index = try host.linkIndex(named: cable.hostName) else {
+  func add(_ attachment: Attachment, bridgeName: String, _ host: inout RouteSocket) throws {
+    guard let link = try host.link(named: cable.hostName) else {
       throw CNIError(.failed, "the link \(cable.hostName) went away while it was set up")
     }
-    // No pod becomes the node's router by advertising itself as one, as it could where the node forwards no IPv6.
-    try Sysctl.ensureIfPresent("net/ipv6/conf/\(cable.hostName)/accept_ra", "0")
-    let neighbours = addresses.map { StaticNeighbour($0, mac: cable.podMAC, linkIndex: index) }
-    for failure in try host.perform(neighbours.map { .replaceNeighbour($0) }) {
-      if let failure { throw failure }
-    }
-    for address in addresses { try NodeSide.add(NodeSide.route(to: address, index), cable.hostName, &host) }
     for family in IPFamily.allCases where addresses.contains(where: { $0.family == family }) {
+      let gateway = RoutedPod.gateway(family)
+      switch family {
+      // As an address of the link it would be the one that the node speaks to the pod from.
+      case .v4: try host.perform(.answer(for: Neighbour(gateway, linkIndex: link.index)))
+      case .v6:
+        if let address = IPPrefix(gateway, length: 64) {
+          try host.perform(.addAddress(address, to: link.index), accepting: EEXIST)
+        }
+      }
       try Bridge.enableForwarding(family)
+    }
+    for address in addresses {
+      try add(Route(IPPrefix(host: address), linkIndex: link.index, owner: pluginOwner), attachment, &host)
     }
     try answerForPods(addresses, onBridge: bridgeName, &host)
   }
 
-  static func route(to address: IPAddress, _ linkIndex: Int32) -> Route {
-    Route(IPPrefix(host: address), linkIndex: linkIndex, owner: pluginOwner)
-  }
-
-  /// A route that an earlier pod left, whose cable nobody has removed, gives way; somebody else's does not.
-  private static func add(_ route: Route, _ name: String, _ host: inout RouteSocket) throws {
+  /// A route that an earlier pod left gives way; that of a pod whose cable is there does not, nor does somebody else's.
+  private func add(_ route: Route, _ attachment: Attachment, _ host: inout RouteSocket) throws {
     if try host.perform(.addRoute(route), accepting: EEXIST) { return }
     let present = try host.routes(owner: pluginOwner, families: [route.destination.family])
-    guard present.contains(where: { $0.destination == route.destination && $0.table == route.table }) else {
+      .first { $0.destination == route.destination && $0.table == route.table }
+    guard let present else {
       throw CNIError(
-        .failed, "somebody else's route to \(route.destination) is in the way of \(name)",
+        .failed, "somebody else's route to \(route.destination) is in the way of \(cable.hostName)",
         details: "see ip route show \(route.destination): remove it, or keep the address out of the IPAM ranges")
+    }
+    if let link = try present.linkIndex.flatMap({ try host.link(index: $0) }), let alias = link.alias,
+      alias.hasPrefix(Attachment.aliasPrefix), alias != attachment.linkAlias
+    {
+      throw CNIError(
+        .failed,
+        "\(alias.dropFirst(Attachment.aliasPrefix.count)) has the address \(route.destination.address) already",
+        details: "do two networks give out the same addresses? Give each ranges of its own")
     }
     try host.perform(.replaceRoute(route))
   }
@@ -113,20 +134,20 @@ struct NodeSide {
 /// Pods on the bridge of the same subnet take a routed pod for a neighbour: for its address, and no other, the node
 /// answers there. Nothing is done where the bridge is not there or is in other networks.
 private func answerForPods(_ addresses: [IPAddress], onBridge name: String, _ host: inout RouteSocket) throws {
-  guard let bridge = try host.linkIndex(named: name) else { return }
-  let networks = try host.addresses(on: bridge).map(\.prefix)
-  try host.answer(for: addresses.filter { address in networks.contains { $0.contains(address) } }, on: bridge, name)
+  guard let bridge = try host.link(named: name) else { return }
+  let networks = try host.addresses(on: bridge.index).map(\.prefix)
+  try host.answer(for: addresses.filter { address in networks.contains { $0.contains(address) } }, on: bridge)
 }
 
 extension RouteSocket {
-  fileprivate mutating func answer(for addresses: [IPAddress], on link: Int32, _ name: String) throws {
+  fileprivate mutating func answer(for addresses: [IPAddress], on link: Link) throws {
     for (family, directory) in [(IPFamily.v4, "ipv4"), (.v6, "ipv6")]
     where addresses.contains(where: { $0.family == family }) {
       // The kernel would take its time, up to a second, in which a nearer host may answer (RFC 4861, section 7.2.8).
-      try Sysctl.ensureIfPresent("net/\(directory)/neigh/\(name)/proxy_delay", "0")
-      if family == .v6 { try Sysctl.ensureIfPresent("net/ipv6/conf/\(name)/proxy_ndp", "1") }
+      try Sysctl.ensureIfPresent("net/\(directory)/neigh/\(link.name)/proxy_delay", "0")
+      if family == .v6 { try Sysctl.ensureIfPresent("net/ipv6/conf/\(link.name)/proxy_ndp", "1") }
     }
-    for failure in try perform(addresses.map { .answer(for: Neighbour($0, linkIndex: link)) }) {
+    for failure in try perform(addresses.map { .answer(for: Neighbour($0, linkIndex: link.index)) }) {
       if let failure { throw failure }
     }
   }
@@ -135,12 +156,21 @@ extension RouteSocket {
   mutating func answerForRoutedPods(in network: IPPrefix, on link: Link) throws {
     let pods = try routes(owner: pluginOwner, families: [network.family]).map(\.destination)
       .filter { $0.length == $0.family.bitCount && network.contains($0.address) }
-    try answer(for: pods.map(\.address), on: link.index, link.name)
+    try answer(for: pods.map(\.address), on: link)
   }
 
-  /// Ends the answers for a pod that is gone; whatever fails harms nobody.
-  mutating func stopAnswering(for addresses: [IPAddress], onBridge name: String) {
-    guard let bridge = try? linkIndex(named: name) else { return }
-    _ = try? perform(addresses.map { .stopAnswering(for: Neighbour($0, linkIndex: bridge)) })
+  /// Ends the answers for a pod that is gone, on whatever link.
+  mutating func stopAnswering(for addresses: [IPAddress]) {
+    // What a busy kernel refuses once it may do the next time; nobody else would.
+    for isLast in [false, true] {
+      do throws(NetlinkError) {
+        let answers = try answers().filter { addresses.contains($0.address) }
+        let failures = try perform(answers.map { .stopAnswering(for: $0) }).compactMap { $0 }
+        guard let failure = failures.first(where: { $0.errno != ENOENT }) else { return }
+        throw failure
+      } catch {
+        if isLast { StandardError.write("the node still answers for a pod that is gone: \(error)") }
+      }
+    }
   }
 }

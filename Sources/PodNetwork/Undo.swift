@@ -24,7 +24,7 @@ struct Undo {
     case delegate(IPAMDelegate, searchPath: [String])
     case rules(Attachment, [IPAddress], Cable)
     /// Answers on a bridge for a routed pod; its routes go with the cable.
-    case answers([IPAddress], bridgeName: String)
+    case answers([IPAddress])
 
     /// What other attachments may have begun to use.
     var isShared: Bool {
@@ -59,7 +59,7 @@ struct Undo {
         case .rules(let attachment, let addresses, let cable):
           var netfilter = try NetfilterSocket()
           try attachment.removeRules(of: addresses, port: cable.hostName, mac: cable.podMAC, &netfilter)
-        case .answers(let addresses, let bridgeName): host.stopAnswering(for: addresses, onBridge: bridgeName)
+        case .answers(let addresses): host.stopAnswering(for: addresses)
         case .cable(let attachment): _ = try Cable.remove(attachment, &host)
         case .bridge(let name, let state): try Undo.removeBridge(name, state, &host)
         case .vlanFilter(let bridge, let state): try bridge.removeVLANFilter(state, &host)

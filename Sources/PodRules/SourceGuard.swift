@@ -33,24 +33,31 @@ package enum SourceGuard {
       switch error.errno {
       case ENOENT: try netfilter.commit(newTable, accepting: EEXIST)
       // The link had an earlier pod, whose elements stayed.
-      case EEXIST: try remove(link: link, addresses, &netfilter)
+      case EEXIST: try remove(link: link, nil, &netfilter)
       default: throw error
       }
       try netfilter.commit(elements)
     }
   }
 
-  /// Removes the elements of the link with this owner; absence is success.
+  /// Removes the elements of the link with this owner, of these addresses or of all; absence is success.
   package static func remove(
-    link: String, _ addresses: [IPAddress], owner: String? = nil, _ netfilter: inout NetfilterSocket
+    link: String, _ addresses: [IPAddress]? = nil, owner: String? = nil, _ netfilter: inout NetfilterSocket
   ) throws(NetlinkError) {
     let key = SetKey.bytes(ofLink: link)
+    func isWanted(_ comment: String?) -> Bool { comment != nil && (owner == nil || comment == owner) }
     try netfilter.removeAll { netfilter throws(NetlinkError) in
       var removals: [NetlinkRequest] = []
-      for (element, set) in [(key, links)] + addresses.map({ (key + $0.bytes, sources($0.family)) }) {
-        if let comment = try netfilter.comment(of: element, in: set), owner == nil || comment == owner {
-          removals.append(.removeElement(element, from: set))
-        }
+      if isWanted(try netfilter.comment(of: key, in: links)) { removals.append(.removeElement(key, from: links)) }
+      for address in addresses ?? [] {
+        let (element, set) = (key + address.bytes, sources(address.family))
+        if isWanted(try netfilter.comment(of: element, in: set)) { removals.append(.removeElement(element, from: set)) }
+      }
+      // A list of all sources is long.
+      for set in addresses == nil ? IPFamily.allCases.map(sources) : [] {
+        removals += try netfilter.elements(of: set)
+          .filter { $0.key.starts(with: key) && isWanted($0.comment) }
+          .map { .removeElement($0.key, from: set) }
       }
       return removals
     }

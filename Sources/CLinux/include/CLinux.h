@@ -38,12 +38,6 @@ int clinux_unshare(int flags);
 /// ioctl_ns(2) NS_GET_NSTYPE: the CLONE_NEW* constant of a namespace descriptor, or -1 with errno.
 int clinux_namespace_type(int fd);
 
-/// netdevice(7) SIOCGIFINDEX: the index of the link of that name in the namespace of `socket`, or -1 with errno.
-int clinux_link_index(int socket, const char *name);
-
-/// netdevice(7) SIOCGIFMTU: the MTU of that link in bytes, or -1 with errno.
-int clinux_link_mtu(int socket, const char *name);
-
 /// open(2) with O_TMPFILE: a nameless file in `directory`, open for writing, or -1 with errno.
 int clinux_open_nameless(const char *directory, unsigned int mode);
 
