@@ -6,11 +6,12 @@ with `client`, `server` and `address`.
 
 import json
 import os
+import subprocess
 
 from private import HELPER, PLUGIN, REFERENCE, Node
 
+HOST_GW, VXLAN = {"Type": "host-gw"}, {"Type": "vxlan"}
 NODES = {
-    "network": {"Network": "10.244.0.0/16"},
     "nodes": [{"name": f"node-{number}", "publicIP": f"192.0.2.{number}", "subnet": f"10.244.{number}.0/24"}
               for number in (1, 2)],
 }
@@ -39,13 +40,14 @@ class NodeToNode:
 
 
 class Pods(NodeToNode):
-    """A pod on each node, by a plugin, and the helper's routes between them."""
+    """A pod on each node, by a plugin, and the helper's routes between them, plain or into its tunnel."""
 
-    def __init__(self, plugin, configuration, *options):
+    def __init__(self, plugin, configuration, *options, backend=HOST_GW):
         super().__init__()
         self.plugin, self.configuration = plugin, configuration
+        cluster = NODES | {"network": {"Network": "10.244.0.0/16", "Backend": backend}}
         for number, node in enumerate(self.nodes, 1):
-            node.run("sh", "-c", "cat >/run/node/nodes.json", input=json.dumps(NODES).encode())
+            node.run("sh", "-c", "cat >/run/node/nodes.json", input=json.dumps(cluster).encode())
             node.run(HELPER, "sync", "--nodes-file", "/run/node/nodes.json", "--node-name", f"node-{number}", *options)
             # Switched on by whichever plugin comes first, as on any node; here both directions are asked for at once.
             node.sh("echo 1 >/proc/sys/net/ipv4/ip_forward && ip netns add pod")
@@ -66,9 +68,9 @@ class Pods(NodeToNode):
         return super().server("ip", "netns", "exec", "pod", *command)
 
 
-def causeway(*options, **keys):
+def causeway(*options, backend=HOST_GW, **keys):
     """With the addresses of the helper's lease."""
-    return lambda: Pods(PLUGIN, lambda number: keys, *options)
+    return lambda: Pods(PLUGIN, lambda number: keys, *options, backend=backend)
 
 
 def reference(**keys):
@@ -84,10 +86,24 @@ WAYS = {
     "causeway": causeway(ipMasq=False),
     "causeway, ipMasq": causeway(ipMasq=True),
     "causeway, helper's --ip-masq": causeway("--ip-masq"),
+    "routed": causeway(ipMasq=False, mode="routed"),
+    "vxlan": causeway(ipMasq=False, backend=VXLAN),
     "reference": reference(ipMasq=False),
     "reference, ipMasq": reference(ipMasq=True),
 }
 # What is held against what.
 RIVALS = {
     "causeway": "reference", "causeway, ipMasq": "reference, ipMasq", "causeway, helper's --ip-masq": "reference, ipMasq",
+    "routed": "reference", "vxlan": "reference",
 }
+
+
+def has_vxlan():
+    """Whether the kernel has such links."""
+    return subprocess.run(["unshare", "--net", "ip", "link", "add", "vxlan1", "type", "vxlan", "id", "1", "dstport", "8472"],
+                          stderr=subprocess.DEVNULL).returncode == 0
+
+
+# Ways that need what a kernel may lack: what that is, and whether it is there.
+NEEDS = {"vxlan": ("a kernel with vxlan", has_vxlan)}
+

@@ -20,6 +20,7 @@ COLOURS = {
     "reference": "#e6550d", "reference, ipMasq": "#fdae6b", "ip -batch": "#e6550d",
     "causeway, file": "#1f77b4", "causeway, etcd": "#6baed6", "causeway, Kubernetes": "#b5d3ea",
     "file": "#1f77b4", "etcd": "#6baed6", "Kubernetes": "#b5d3ea",
+    "routed": "#31a354", "vxlan": "#756bb1",
     "floor": "#7f7f7f", "node to node": "#7f7f7f", "floor, inline": "#7f7f7f", "floor, next hops": "#bdbdbd",
 }
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pictures
-from private import PLUGIN, REFERENCE, built, sh
+from private import PLUGIN, REFERENCE, Node, built, sh
 from report import spread
 
 TOOLS = ("gcc", "strace", "iptables-nft-restore", "nft", REFERENCE + "/bridge")
@@ -15,6 +15,8 @@ IPV4, DUAL, MASQUERADE, DUAL_MASQUERADE = "IPv4", "dual stack", "IPv4, ipMasq", 
 ADDRESSES = (IPV4, DUAL, MASQUERADE, DUAL_MASQUERADE)
 # As many namespaces of pods are made; rivals that take turns have one each, behind them those of pods that stay.
 PODS, STANDING = 100, 10
+# The plugin with and without a bridge.
+OURS = ("causeway", "routed")
 
 
 class Rival:
@@ -41,10 +43,10 @@ class Rival:
     def configuration(self):
         ranges = [[{"subnet": self.subnet + "/16"}]] + ([[{"subnet": self.subnet6 + "/64"}]] if self.dual else [])
         return {
-            "cniVersion": "1.0.0", "name": self.network, "type": "causeway" if self.name == "causeway" else "bridge",
+            "cniVersion": "1.0.0", "name": self.network, "type": "causeway" if self.name in OURS else "bridge",
             "bridge": self.bridge, "isGateway": True, "isDefaultGateway": True, "hairpinMode": True,
             "ipMasq": self.masquerade, "ipam": {"type": "host-local", "dataDir": "/run/leases", "ranges": ranges},
-        }
+        } | ({"mode": "routed"} if self.name == "routed" else {})
 
     def hold(self, count):
         """Leases of pods that came before, as host-local writes them."""
@@ -57,18 +59,18 @@ class Rival:
                 file.write(address)
 
     def command(self):
-        if self.name == "causeway":
+        if self.name in OURS:
             return [PLUGIN]
         if self.name == "reference":
             return [f"{REFERENCE}/bridge"]
         return [built("floor-plugin"), self.bridge, self.directory, self.subnet] + ([self.subnet6] if self.dual else [])
 
-    def environment(self, verb, pod):
-        return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "CNI_PATH": REFERENCE, "CNI_IFNAME": "eth0", "CNI_COMMAND": verb,
+    def environment(self, verb, pod, interface="eth0"):
+        return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "CNI_PATH": REFERENCE, "CNI_IFNAME": interface, "CNI_COMMAND": verb,
                 "CNI_CONTAINERID": f"{self.network}-{pod}", "CNI_NETNS": f"/run/netns/{pod}"}
 
-    def job(self, number, verb, pod):
-        environment = [f"{name}={value}" for name, value in self.environment(verb, pod).items()]
+    def job(self, number, verb, pod, interface="eth0"):
+        environment = [f"{name}={value}" for name, value in self.environment(verb, pod, interface).items()]
         return "\t".join([str(number), self.input, *environment, "--", *self.command()])
 
 
@@ -81,12 +83,14 @@ class Result:
         self.wall, self.cpu, self.memory = (end - start) / 1e6, (user + system) / 1e3, memory / 1024
 
 
-def stopwatch(jobs):
+def stopwatch(jobs, node=None):
     """The results of the jobs, in the order of the jobs, and what they printed."""
     output = "/run/output"
     if os.path.exists(output):
         os.remove(output)
-    process = subprocess.run([built("stopwatch"), output], input="\n".join(jobs) + "\n", stdout=subprocess.PIPE, text=True)
+    command = [built("stopwatch"), output]
+    process = subprocess.run(node.command(*command) if node else command, input="".join(f"{job}\n" for job in jobs),
+                             stdout=subprocess.PIPE, text=True)
     if process.returncode:
         sys.exit("hack/bench/run: the stopwatch failed")
     with open(output) as file:
@@ -104,9 +108,9 @@ def check(turns, results, text):
         sys.exit(f"hack/bench/run: of {adds} ADDs, {text.count(chr(34) + 'ips' + chr(34))} tell of addresses: {text}")
 
 
-def once(turns):
+def once(turns, node=None):
     """One after the other: each turn is a rival, a verb and a pod."""
-    results, text = stopwatch([rival.job(index, verb, pod) for index, (rival, verb, pod) in enumerate(turns)])
+    results, text = stopwatch([rival.job(index, verb, pod) for index, (rival, verb, pod) in enumerate(turns)], node)
     check(turns, results, text)
     return results
 
@@ -125,7 +129,7 @@ class Standing:
         if kind is None:
             once([(rival, "DEL", f"standing{index}") for index, rival in enumerate(self.rivals)])
             for rival in self.rivals:
-                sh(f"ip link delete {rival.bridge} && rm -r {rival.directory}")
+                sh(f"rm -r {rival.directory}" + (f" && ip link delete {rival.bridge}" if rival.name != "routed" else ""))
 
 
 def in_turn(rivals, count):
@@ -141,6 +145,28 @@ def in_turn(rivals, count):
     return found
 
 
+class Crowd:
+    """A node of its own, with so many pods without a bridge that stay."""
+    # Interfaces in one namespace, which may have 32: a namespace for each would cost more than its pod.
+    SHARING = 30
+
+    def __init__(self, pods):
+        self.rival, self.node = Rival("routed", IPV4, f"routed {pods}"), Node(f"crowd-{pods}")
+        holders = -(-pods // Crowd.SHARING)
+        self.node.sh(f"ip netns add pod; for pod in $(seq 0 {holders - 1}); do ip netns add crowd$pod; done")
+        results, text = stopwatch([
+            self.rival.job(index, "ADD", f"crowd{index // Crowd.SHARING}", f"eth{index % Crowd.SHARING}")
+            for index in range(pods)], self.node)
+        if any(result.status for result in results):
+            sys.exit(f"hack/bench/run: ADD of {pods} pods without a bridge failed: {text[-300:]}")
+        found = self.node.sh("ip route show proto 203 | wc -l")
+        if int(found) != pods:
+            sys.exit(f"hack/bench/run: {pods} pods without a bridge have {int(found)} routes")
+
+    def cycle(self):
+        return once([(self.rival, "ADD", "pod"), (self.rival, "DEL", "pod")], self.node)
+
+
 class Part:
     """Collects what the goals and the pictures are made of."""
 
@@ -151,7 +177,7 @@ class Part:
         self.table = report.table("plugin", "one pod at a time, the whole process from outside", [
             ("case", "case"), ("verb", "verb"), ("rival", "rival"), ("median", "median ms", ".2f"), ("p90", "90th ms", ".2f"),
             ("cpu", "CPU ms", ".2f"), ("memory", "peak MiB", ".1f"), ("floor", "x floor", ".2f"),
-            ("reference", "x reference", ".3f")])
+            ("reference", "x reference", ".3f"), ("causeway", "x bridge", ".3f")])
 
     def compare(self, case, names, chains=""):
         count = 6 if self.quick else 40
@@ -166,16 +192,17 @@ class Part:
             for rival, results in of_rivals.items():
                 median = walls[rival.label]["median"]
                 memory = max(result.memory for result in results)
-                if rival.name == "causeway":
+                if rival.name in OURS:
                     self.memory = max(self.memory, memory)
                 self.medians[verb, case, rival.label] = median
-                ratios = {other: median / walls[other]["median"] for other in ("floor", "reference") if other in walls}
+                others = ("floor", "reference") + (("causeway",) if rival.name == "routed" else ())
+                ratios = {other: median / walls[other]["median"] for other in others if other in walls}
                 self.table.row(case=case, verb=verb, rival=rival.label, **walls[rival.label],
                                cpu=spread(result.cpu for result in results)["median"], memory=memory, **ratios)
 
     def addresses(self):
         for case in ADDRESSES:
-            self.compare(case, ["causeway", "reference"] + ([] if "ipMasq" in case else ["floor"]))
+            self.compare(case, [*OURS, "reference"] + ([] if "ipMasq" in case else ["floor"]))
 
     def chains(self):
         """As kube-proxy has them, in the table that iptables shares with all its users."""
@@ -197,18 +224,31 @@ class Part:
             self.rows("IPv4, leases held", in_turn(rivals, 6 if self.quick else 40))
         self.held = counts
 
+    def crowds_without_bridge(self):
+        """Two nodes in turn, in the same minute: one with none, one with more than a bridge has room for."""
+        self.routed_pods = 200 if self.quick else 1500
+        nodes = [Crowd(0), Crowd(self.routed_pods)]
+        found = {verb: {crowd.rival: [] for crowd in nodes} for verb in ("ADD", "DEL")}
+        for cycle in range(6 if self.quick else 40):
+            for crowd in nodes[::-1] if cycle % 2 else nodes:
+                for verb, result in zip(("ADD", "DEL"), crowd.cycle(), strict=True):
+                    found[verb][crowd.rival].append(result)
+        self.rows("IPv4, routed pods there", found)
+        for crowd in nodes:
+            crowd.node.stop()
+
     def work(self):
         """Counted, not timed."""
         table = self.report.table("plugin", "what one call makes the kernel do", [
             ("case", "case"), ("verb", "verb"), ("rival", "rival"), ("executions", "executions", "d"),
             ("calls", "system calls", "d")])
         for case in ADDRESSES:
-            names = ["causeway", "reference"] + ([] if "ipMasq" in case else ["floor"])
+            names = [*OURS, "reference"] + ([] if "ipMasq" in case else ["floor"])
             with Standing([Rival(name, case) for name in names]) as rivals:
                 for verb in ("ADD", "DEL"):
                     for pod, rival in enumerate(rivals):
                         executions, calls = traced(rival, verb, f"pod{pod}")
-                        if rival.name == "causeway" and verb == "ADD":
+                        if rival.name in OURS and verb == "ADD":
                             self.executions = max(self.executions, executions)
                         table.row(case=case, verb=verb, rival=rival.name, executions=executions, calls=calls)
 
@@ -248,8 +288,8 @@ class Part:
                 table.row(case=case, verb=verb, pods=pods, rival=name, failed=failed[verb][name], **values, **ratios)
 
     def goals(self):
-        def ratio(verb, case, other):
-            return self.medians[verb, case, "causeway"] / self.medians[verb, case, other]
+        def ratio(verb, case, other, name="causeway"):
+            return self.medians[verb, case, name] / self.medians[verb, case, other]
 
         def goal(text, got, limit):
             self.report.goal("plugin", text, got, limit)
@@ -263,13 +303,19 @@ class Part:
             goal("100 ADDs at once, to the floor", self.crowds[100, "causeway"] / self.crowds[100, "floor"], 1.5)
         goal("DEL, IPv4, to the reference", ratio("DEL", IPV4, "reference"), 0.15)
         goal("DEL, ipMasq, to the reference", ratio("DEL", MASQUERADE, "reference"), 0.05)
+        # It makes less; the rest is noise.
+        for verb in ("ADD", "DEL"):
+            for case in (IPV4, DUAL_MASQUERADE):
+                goal(f"{verb}, {case}, routed to bridge", ratio(verb, case, "causeway", "routed"), 1.05)
+        crowds = [self.medians["ADD", "IPv4, routed pods there", f"routed {count}"] for count in (0, self.routed_pods)]
+        goal(f"ADD, {self.routed_pods:,} routed pods there, to none", crowds[1] / crowds[0], 1.1)
         goal("peak memory, MiB", self.memory, 8)
         goal("executions for an ADD", self.executions, 0)
 
     def draw(self):
         for verb in ("ADD", "DEL"):
             pictures.bars(f"plugin-{verb.lower()}", f"{verb} of a pod", "milliseconds", {
-                case: {name: self.medians[verb, case, name] for name in ("floor", "causeway", "reference")
+                case: {name: self.medians[verb, case, name] for name in ("floor", *OURS, "reference")
                        if (verb, case, name) in self.medians} for case in ADDRESSES})
         lines = {}
         for (verb, case, label), median in self.medians.items():
@@ -309,6 +355,7 @@ def measure(report, quick):
     part.addresses()
     part.chains()
     part.leases()
+    part.crowds_without_bridge()
     part.at_once()
     part.work()
     part.goals()
