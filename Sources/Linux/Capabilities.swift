@@ -37,7 +37,14 @@ extension CurrentProcess {
         halves[index].effective &= mask
         halves[index].inheritable &= mask
       }
-      _ = try retryingOnInterrupt("give up capabilities of", "this process") { unsafe clinux_set_capabilities(&halves) }
+      do throws(SystemError) {
+        _ = try retryingOnInterrupt("give up capabilities of", "this process") {
+          unsafe clinux_set_capabilities(&halves)
+        }
+      } catch {
+        // A service manager that forbids the call has chosen the capabilities itself.
+        guard error.errno == EPERM else { throw error }
+      }
     }
     // Root gets by exec all that the bounding set leaves, but with this no more than it has.
     _ = try retryingOnInterrupt("refuse new privileges to", "this process") { clinux_prctl(PR_SET_NO_NEW_PRIVS, 1) }
