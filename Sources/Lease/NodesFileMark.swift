@@ -27,6 +27,7 @@ package struct NodesFileMark: Sendable, Equatable {
     try Files.makeDirectory(stateDirectory)
     try Files.replace(NodesFileMark.path(stateDirectory), with: Array(text.utf8))
   }
+
   /// Removes the mark of that state directory; absence is success.
   package static func remove(from stateDirectory: String) throws(SystemError) {
     try Files.remove(path(stateDirectory))

@@ -41,13 +41,21 @@ package struct VXLANConf: Sendable, Equatable {
     14 + 8 + 8 + (family == .v4 ? 20 : 40)
   }
 
+  /// The least that a network must carry for a tunnel, in bytes: what is left for pods must be what the family asks for at
+  /// least (RFC 791, RFC 8200).
+  package static func leastMTUBytes(_ family: IPFamily) -> Int {
+    (family == .v4 ? 576 : 1280) + overhead(family)
+  }
+
   /// Reads the members of `Backend`; what is 0 is as if it were not there, as flannel has it.
   init(_ fields: JSONFields, usesIPv6: Bool) throws(NetConfError) {
     self.init()
-    if let given = try VXLANConf.number(fields, "VNI", 1...0xFF_FFFF) { vni = UInt32(given) }
+    // Of 24 bits, but the device's name, which ends with it, has 15 characters at most (IFNAMSIZ).
+    let name = usesIPv6 ? "flannel-v6." : "flannel."
+    let words = ": the name of its device, \(name)VNI, has room for 15 characters"
+    if let given = try VXLANConf.number(fields, "VNI", 1...(usesIPv6 ? 9999 : 9_999_999), words) { vni = UInt32(given) }
     if let given = try VXLANConf.number(fields, "Port", 1...0xFFFF) { port = UInt16(given) }
-    // What is left for pods must be what the families ask for at least (RFC 791, RFC 8200).
-    let least = usesIPv6 ? 1280 + VXLANConf.overhead(.v6) : 576 + VXLANConf.overhead(.v4)
+    let least = VXLANConf.leastMTUBytes(usesIPv6 ? .v6 : .v4)
     mtuBytes = try VXLANConf.number(fields, "MTU", Int64(least)...65535).map { Int($0) }
     carriesGroupPolicy = try VXLANConf.bool(fields, "GBP")
     learns = try VXLANConf.bool(fields, "Learning")
@@ -55,7 +63,7 @@ package struct VXLANConf: Sendable, Equatable {
   }
 
   private static func number(
-    _ fields: JSONFields, _ name: String, _ range: ClosedRange<Int64>
+    _ fields: JSONFields, _ name: String, _ range: ClosedRange<Int64>, _ words: String = ""
   ) throws(NetConfError) -> Int64? {
     guard let given = try NetConf.reading({ () throws(JSONError) in try fields.integer(name) }), given != 0 else {
       return nil
@@ -63,7 +71,7 @@ package struct VXLANConf: Sendable, Equatable {
     guard range.contains(given) else {
       throw .invalid(
         field: fields.path(of: name), value: "\(given)",
-        expected: "from \(range.lowerBound) to \(range.upperBound), or 0 for the usual one")
+        expected: "from \(range.lowerBound) to \(range.upperBound), or 0 for the usual one\(words)")
     }
     return given
   }

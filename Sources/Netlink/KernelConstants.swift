@@ -119,6 +119,8 @@ enum NeighbourAttribute {
   static let destination = UInt16(NDA_DST)
   static let hardwareAddress = UInt16(NDA_LLADDR)
   static let link = UInt16(NDA_IFINDEX)
+  static let port = UInt16(NDA_PORT)
+  static let vni = UInt16(NDA_VNI)
 }
 
 /// Attributes of VXLAN devices (linux/if_link.h).

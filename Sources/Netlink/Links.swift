@@ -33,6 +33,8 @@ package struct Link: Sendable, Equatable {
   package let vlanFilter: VLANFilter?
   /// What it is as a VXLAN device.
   package let vxlan: VXLANSettings?
+  /// `net.ipv4.conf.LINK.rp_filter` of a VXLAN device.
+  package let reversePathFilter: UInt32?
 
   /// Administratively up (IFF_UP).
   package var isUp: Bool { flags & UInt32(IFF_UP.rawValue) != 0 }
@@ -54,7 +56,8 @@ package struct Link: Sendable, Equatable {
   /// A link as it might be, for what reasons about links without a kernel.
   package init(
     index: Int32, name: String, mac: MACAddress? = nil, mtuBytes: Int, flags: UInt32, hardwareType: UInt16 = 1,
-    kind: String? = nil, operationalState: UInt8 = 6, alias: String? = nil, vxlan: VXLANSettings? = nil
+    kind: String? = nil, operationalState: UInt8 = 6, alias: String? = nil, vxlan: VXLANSettings? = nil,
+    reversePathFilter: UInt32? = nil
   ) {
     self.index = index
     self.name = name
@@ -71,6 +74,7 @@ package struct Link: Sendable, Equatable {
     port = nil
     vlanFilter = nil
     self.vxlan = vxlan
+    self.reversePathFilter = reversePathFilter
   }
 
   init(_ reply: NetlinkReply) throws(NetlinkError) {
@@ -93,6 +97,12 @@ package struct Link: Sendable, Equatable {
       ? try info?.nest(LinkAttribute.infoSlaveData).map(BridgePort.init) : nil
     vlanFilter = kind == "bridge" ? try info?.nest(LinkAttribute.infoData).flatMap(VLANFilter.init) : nil
     vxlan = kind == "vxlan" ? try info?.nest(LinkAttribute.infoData).flatMap(VXLANSettings.init) : nil
+    // The kernel tells its settings as an array, whose first is number 1 (net/ipv4/devinet.c, `inet_fill_link_af`).
+    let settings =
+      vxlan == nil
+      ? nil
+      : try attributes.nest(LinkAttribute.familySpecific)?.nest(LinkAttribute.familyIPv4)?[LinkAttribute.settingsIPv4]
+    reversePathFilter = settings?.dropFirst(4 * (Int(IPV4_DEVCONF_RP_FILTER) - 1)).prefixValue(UInt32.self)
   }
 }
 
@@ -158,13 +168,14 @@ package struct LinkChange: Sendable {
   package var isolated: Bool?
   /// The kernel tells the neighbours of each new pair of IPv4 address and MAC (`net.ipv4.conf.LINK.arp_notify`).
   package var announcesIPv4: Bool?
-  /// The kernel tells hosts on the link of a nearer router (`net.ipv4.conf.LINK.send_redirects`).
-  package var redirectsIPv4: Bool?
+  /// Which source addresses the kernel takes from the link (`net.ipv4.conf.LINK.rp_filter`): 0 all, 1 those that it
+  /// would answer by this link, 2 those that it would answer by any.
+  package var reversePathFilter: UInt32?
 
   package init(
     isUp: Bool? = nil, isPromiscuous: Bool? = nil, mac: MACAddress? = nil, mtuBytes: Int? = nil,
     alias: String? = nil, masterIndex: Int32? = nil, hairpin: Bool? = nil, isolated: Bool? = nil,
-    announcesIPv4: Bool? = nil, redirectsIPv4: Bool? = nil
+    announcesIPv4: Bool? = nil, reversePathFilter: UInt32? = nil
   ) {
     self.isUp = isUp
     self.isPromiscuous = isPromiscuous
@@ -175,7 +186,7 @@ package struct LinkChange: Sendable {
     self.hairpin = hairpin
     self.isolated = isolated
     self.announcesIPv4 = announcesIPv4
-    self.redirectsIPv4 = redirectsIPv4
+    self.reversePathFilter = reversePathFilter
   }
 }
 
@@ -238,7 +249,7 @@ extension NetlinkRequest {
         }
       }
     }
-    if change.announcesIPv4 != nil || change.redirectsIPv4 != nil {
+    if change.announcesIPv4 != nil || change.reversePathFilter != nil {
       // As the sysctls have it, without three system calls in /proc for each.
       request.nest(LinkAttribute.familySpecific) { families in
         families.nest(LinkAttribute.familyIPv4) { family in
@@ -246,9 +257,7 @@ extension NetlinkRequest {
             if let announces = change.announcesIPv4 {
               settings.put(UInt16(IPV4_DEVCONF_ARP_NOTIFY), UInt32(announces ? 1 : 0))
             }
-            if let redirects = change.redirectsIPv4 {
-              settings.put(UInt16(IPV4_DEVCONF_SEND_REDIRECTS), UInt32(redirects ? 1 : 0))
-            }
+            if let filter = change.reversePathFilter { settings.put(UInt16(IPV4_DEVCONF_RP_FILTER), filter) }
           }
         }
       }

@@ -279,16 +279,20 @@ package struct NetlinkSocket: ~Copyable, Sendable {
     NetlinkSocket.set(descriptor.number, SOL_SOCKET, SO_RCVBUFFORCE, bufferBytes)
     // A link with many VLANs is told of in one message, as long as those of a list.
     buffer = [UInt8](repeating: 0, count: 1 << 15)
-    for group in groups {
-      let number = descriptor.number
-      do throws(SystemError) {
-        _ = try retryingOnInterrupt("subscribe to", "netlink group \(group)") {
-          var group = group
-          return unsafe setsockopt(number, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, 4)
-        }
-      } catch {
-        throw .socket(error)
+    for group in groups { try setMembership(of: group, true) }
+  }
+
+  /// Begins to listen to a group's notifications, or ends it.
+  func setMembership(of group: UInt32, _ isMember: Bool) throws(NetlinkError) {
+    let number = descriptor.number
+    do throws(SystemError) {
+      _ = try retryingOnInterrupt("subscribe to", "netlink group \(group)") {
+        var group = group
+        let option = isMember ? NETLINK_ADD_MEMBERSHIP : NETLINK_DROP_MEMBERSHIP
+        return unsafe setsockopt(number, SOL_NETLINK, option, &group, 4)
       }
+    } catch {
+      throw .socket(error)
     }
   }
 

@@ -21,11 +21,23 @@ package struct ForwardingEntry: Sendable, Equatable, Hashable {
   /// The other end of the tunnel.
   package let destination: IPAddress
   package let linkIndex: Int32
+  /// `nil` for the device's own.
+  package var port: UInt16?
+  /// `nil` for the device's own.
+  package var vni: UInt32?
+  /// The link that packets for there are confined to; `nil` for the device's own.
+  package var outputLinkIndex: Int32?
 
-  package init(_ mac: MACAddress, to destination: IPAddress, linkIndex: Int32) {
+  package init(
+    _ mac: MACAddress, to destination: IPAddress, linkIndex: Int32, port: UInt16? = nil, vni: UInt32? = nil,
+    outputLinkIndex: Int32? = nil
+  ) {
     self.mac = mac
     self.destination = destination
     self.linkIndex = linkIndex
+    self.port = port
+    self.vni = vni
+    self.outputLinkIndex = outputLinkIndex
   }
 }
 
@@ -76,6 +88,9 @@ extension NetlinkRequest {
     request.append(header)
     request.put(NeighbourAttribute.hardwareAddress, bytes: entry.mac.bytes)
     request.put(NeighbourAttribute.destination, bytes: entry.destination.bytes)
+    if let port = entry.port { request.put(NeighbourAttribute.port, bigEndian: port) }
+    if let vni = entry.vni { request.put(NeighbourAttribute.vni, vni) }
+    if let index = entry.outputLinkIndex { request.put(NeighbourAttribute.link, index) }
     return request
   }
 }
@@ -104,7 +119,12 @@ extension RouteSocket {
         let mac = attributes[NeighbourAttribute.hardwareAddress].flatMap({ MACAddress(bytes: $0) }),
         let destination = attributes.address(NeighbourAttribute.destination)
       else { continue }
-      entries.append(ForwardingEntry(mac, to: destination, linkIndex: linkIndex))
+      // The kernel tells only what is not the device's own (drivers/net/vxlan/vxlan_core.c, `vxlan_fdb_info`).
+      entries.append(
+        ForwardingEntry(
+          mac, to: destination, linkIndex: linkIndex,
+          port: attributes.value(NeighbourAttribute.port).map { UInt16(bigEndian: $0) },
+          vni: attributes.value(NeighbourAttribute.vni), outputLinkIndex: attributes.value(NeighbourAttribute.link)))
     }
     return entries
   }

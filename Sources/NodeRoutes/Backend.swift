@@ -7,6 +7,8 @@ internal import Netlink
 protocol Backend: Sendable {
   /// The tunnel devices that this node needs.
   var devices: [TunnelDevice] { get }
+  /// Why there can't be more of them, by their names.
+  var obstacles: [String: String] { get }
   /// What pods may send in one packet, in bytes.
   var mtuBytes: Int { get }
   /// Whether routes are made at all, also those that shut this node's own subnets.
@@ -14,6 +16,10 @@ protocol Backend: Sendable {
 
   /// How the pods of a node are reached in one family.
   func path(to node: Node, in subnet: IPPrefix, at address: IPAddress) -> PeerPath
+}
+
+extension Backend {
+  var obstacles: [String: String] { [:] }
 }
 
 /// How a node's pods are reached in one family.

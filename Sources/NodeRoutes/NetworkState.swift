@@ -23,6 +23,8 @@ package struct NetworkState: Sendable {
 
   /// `rtm_protocol` and `nh_protocol` of everything that the helper makes.
   package static let owner: UInt8 = 202
+  /// The same of the plugin's.
+  private static let pluginOwner: UInt8 = 203
 
   package init(links: [Link], addresses: [LinkAddress], routes: [Route] = [], nextHops: NextHopTable? = nil) {
     self.links = links
@@ -79,11 +81,15 @@ package struct NetworkState: Sendable {
     }
   }
 
-  /// Fills in `detours`.
-  mutating func askForDetours(_ socket: inout RouteSocket) throws(NetlinkError) {
-    let networks = addresses.map(\.prefix).filter { !$0.address.isLoopback && !$0.address.isLinkLocal }
+  /// Fills in `detours`; no node's address lies in the cluster's networks, nor has a pod one, and of such routes there may
+  /// be thousands.
+  mutating func askForDetours(outside cluster: [IPPrefix], _ socket: inout RouteSocket) throws(NetlinkError) {
+    let networks = addresses.map(\.prefix).filter { network in
+      !network.address.isLoopback && !network.address.isLinkLocal && !cluster.contains { $0.contains(network.address) }
+    }
     detours = try socket.routes(table: Route.mainTable).filter { route in
-      route.owner != NetworkState.owner && route.type == 1
+      ![NetworkState.owner, NetworkState.pluginOwner].contains(route.owner) && route.type == 1
+        && !cluster.contains { $0.contains(route.destination) }
         && networks.contains { $0.length < route.destination.length && $0.contains(route.destination) }
     }
   }

@@ -11,7 +11,8 @@ package struct Reconciler: Sendable {
   private let switches: RouteSwitches
 
   /// `nlmsg_pid` of the sockets by which the helper of this process changes routes: it need not look again for what it
-  /// has done itself. Far from the numbers that the kernel hands out, which are process numbers and negative ones.
+  /// has done itself; only of a tunnel's forwarding entries the kernel tells as of its own doing (port 0,
+  /// drivers/net/vxlan/vxlan_core.c), and they are looked at once more. Far from the numbers that the kernel hands out, which are process numbers and negative ones.
   package static let port = 0x4A00_0000 | UInt32(truncatingIfNeeded: CurrentProcess.identifier)
 
   package init(selection: NodeSelection, files: PublishedLease, switches: RouteSwitches) {
@@ -91,7 +92,7 @@ package struct Reconciler: Sendable {
       snapshot: part.snapshot, own: known.own, state: part.state, adjacency: known.basis.adjacency)
     let backend = basis.backend
     let plan = RoutePlan(
-      basis, backend, DevicePlan([], known.own, part.state, takesOverFlannel: false), foreign: [],
+      basis, backend, DevicePlan(backend, known.own, part.state, takesOverFlannel: false), foreign: [],
       guardsSubnets: false, takesOverFlannel: false)
     guard try socket.routesInTheWay(of: plan).isEmpty else {
       return try reconcile(snapshot, since: known, searchesLeftovers: false)
@@ -154,12 +155,12 @@ package struct Reconciler: Sendable {
     try state.ask(selection.interface, &socket)
     let own = try OwnNode(snapshot, selection, state: state)
     try state.askForNetworks(of: IPFamily.allCases.compactMap(own.node.address), &socket)
-    if snapshot.netConf.backend.tellsNeighboursFromOthers { try state.askForDetours(&socket) }
+    if snapshot.netConf.backend.tellsNeighboursFromOthers { try state.askForDetours(outside: snapshot.netConf.networks, &socket) }
     let basis = BackendBasis(
       snapshot: snapshot, own: own, state: state, adjacency: Adjacency(snapshot, own, state),
       hasMTUPerRoute: switches.hasMTUPerRoute)
     let backend = basis.backend
-    let devices = DevicePlan(backend.devices, own, state, takesOverFlannel: switches.takesOverFlannel)
+    let devices = DevicePlan(backend, own, state, takesOverFlannel: switches.takesOverFlannel)
     func plan(foreign: [Route]) -> RoutePlan {
       RoutePlan(
         basis, backend, devices, foreign: foreign, guardsSubnets: switches.guardsSubnets,

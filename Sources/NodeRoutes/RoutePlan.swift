@@ -66,7 +66,7 @@ package struct RoutePlan: Sendable, Equatable {
       snapshot: snapshot, own: own, state: state, adjacency: Adjacency(snapshot, own, state))
     let backend = basis.backend
     self.init(
-      basis, backend, DevicePlan(backend.devices, own, state, takesOverFlannel: takesOverFlannel), foreign: foreign,
+      basis, backend, DevicePlan(backend, own, state, takesOverFlannel: takesOverFlannel), foreign: foreign,
       guardsSubnets: guardsSubnets, takesOverFlannel: takesOverFlannel)
   }
 
@@ -157,10 +157,10 @@ package struct RoutePlan: Sendable, Equatable {
     staleNeighbours = entries.staleNeighbours.filter { own.problems[$0.address.family] == nil }
     staleForwarding = entries.staleForwarding.filter { own.problems[$0.destination.family] == nil }
     staleDevices = devices.stale
-    // Those of a device that goes go with it.
-    let leaving = Set(staleDevices.map(\.index))
-    staleNeighbours.removeAll { leaving.contains($0.linkIndex) }
-    staleForwarding.removeAll { leaving.contains($0.linkIndex) }
+    // Those of a device that goes go with it, and what is wanted of one that can't be used yet nobody has asked.
+    let passedOver = devices.waiting.union(staleDevices.map(\.index))
+    staleNeighbours.removeAll { passedOver.contains($0.linkIndex) }
+    staleForwarding.removeAll { passedOver.contains($0.linkIndex) }
   }
 
   /// Somebody else's route where one of ours must be.

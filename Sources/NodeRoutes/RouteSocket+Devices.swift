@@ -1,6 +1,5 @@
 internal import Addresses
 internal import Glibc
-internal import Linux
 internal import Netlink
 
 extension RouteSocket {
@@ -33,19 +32,17 @@ extension RouteSocket {
     // Somebody has removed it meanwhile, which the next pass sees.
     guard let index else { return }
     if let change = repair.change { try perform(.changeLink(index, name: device.name, change)) }
+    // With its last IPv4 address a device loses all its routes and neighbours (net/ipv4/fib_frontend.c,
+    // `fib_inetaddr_event`): the new one comes first.
+    try add(device.address, to: index)
     for address in repair.surplusAddresses where !repair.isMadeAnew {
       try perform(.removeAddress(address, from: index), accepting: EADDRNOTAVAIL)
+      // Of IPv6 there is no second of the same address with another length.
+      if address.address == device.address?.address { try add(device.address, to: index) }
     }
-    if let address = device.address { try perform(.addAddress(address, to: index), accepting: EEXIST) }
-    acceptOtherPaths(device)
   }
 
-  /// Where the kernel drops what comes by another link than it would answer by (`rp_filter` 1), what a node sends through
-  /// the tunnel is lost until both sides have decided alike: it is loosened on the device. Without the right to do so
-  /// (/proc/sys is read-only in many containers) the node goes on as it is.
-  private func acceptOtherPaths(_ device: TunnelDevice) {
-    let names = ["all", device.name].map { "net/ipv4/conf/\($0)/rp_filter" }
-    guard device.vxlan.local?.family == .v4, names.contains(where: { (try? Sysctl.read($0)) == "1" }) else { return }
-    try? Sysctl.ensureIfPresent(names[1], "2")
+  private mutating func add(_ address: IPPrefix?, to index: Int32) throws(NetlinkError) {
+    if let address { try perform(.addAddress(address, to: index), accepting: EEXIST) }
   }
 }

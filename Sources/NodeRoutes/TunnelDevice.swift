@@ -22,6 +22,18 @@ package struct TunnelDevice: Sendable, Equatable {
     if let index = found.linkIndex, index == vxlan.local.flatMap(state.link)?.index { found.linkIndex = nil }
     return found == vxlan
   }
+
+  /// Whether a link without the mark was made by the helper: another end may have come between its making and its
+  /// marking, or somebody has taken the mark away. Nobody else derives that address.
+  func isLostOurs(_ link: Link, of node: Node) -> Bool {
+    guard link.alias == nil, let found = link.vxlan, let family = vxlan.local?.family else { return false }
+    return found.vni == vxlan.vni && found.port == vxlan.port
+      && link.mac == node.derivedVTEPMAC(family, vni: vxlan.vni)
+  }
+
+  /// `rp_filter` that the device must have. Where the kernel drops what comes by another link than it would answer by (1
+  /// on the device or on `all`), what a node sends through the tunnel is lost until both sides have decided alike.
+  var reversePathFilter: UInt32? { vxlan.local?.family == .v4 ? 2 : nil }
 }
 
 /// What must be done so that one device is as it must be.
@@ -37,12 +49,16 @@ package struct DeviceRepair: Sendable, Equatable {
 
   /// What is to be changed on the link; `nil` where it is as it must be.
   package var change: LinkChange? {
-    guard let link, !isMadeAnew else { return LinkChange(alias: TunnelDevice.mark) }
+    guard let link, !isMadeAnew else {
+      return LinkChange(alias: TunnelDevice.mark, reversePathFilter: device.reversePathFilter)
+    }
+    let filter = link.reversePathFilter.flatMap { $0 == device.reversePathFilter ? nil : device.reversePathFilter }
     let change = LinkChange(
       isUp: link.isUp ? nil : true, mac: link.mac == device.mac ? nil : device.mac,
       mtuBytes: link.mtuBytes == device.mtuBytes ? nil : device.mtuBytes,
-      alias: link.alias == TunnelDevice.mark ? nil : TunnelDevice.mark)
-    let isRight = change.isUp == nil && change.mac == nil && change.mtuBytes == nil && change.alias == nil
+      alias: link.alias == TunnelDevice.mark ? nil : TunnelDevice.mark, reversePathFilter: filter)
+    let isRight =
+      change.isUp == nil && change.mac == nil && change.mtuBytes == nil && change.alias == nil && filter == nil
     return isRight ? nil : change
   }
 
@@ -55,19 +71,22 @@ package struct DevicePlan: Sendable, Equatable {
   package private(set) var repairs: [DeviceRepair] = []
   /// Those by which routes can go, by their names.
   private(set) var ready: [String: Link] = [:]
+  /// Those that are there and can't be used yet, by their indexes.
+  private(set) var waiting: Set<Int32> = []
   /// Why others can't be had.
-  private(set) var obstacles: [String: String] = [:]
+  private(set) var obstacles: [String: String]
   /// Ours that nobody wants.
   package private(set) var stale: [Link] = []
 
-  init(_ wanted: [TunnelDevice], _ own: OwnNode, _ state: NetworkState, takesOverFlannel: Bool) {
-    for device in wanted {
+  init(_ backend: any Backend, _ own: OwnNode, _ state: NetworkState, takesOverFlannel: Bool) {
+    obstacles = backend.obstacles
+    for device in backend.devices {
       let link = state.links.first { $0.name == device.name }
       if let link, link.vxlan == nil {
         obstacles[device.name] = "\(link.name) is no VXLAN device, but must be one: rename it"
         continue
       }
-      if let link, !TunnelDevice.isOurs(link), !takesOverFlannel {
+      if let link, !TunnelDevice.isOurs(link), !device.isLostOurs(link, of: own.node), !takesOverFlannel {
         obstacles[device.name] =
           "\(link.name) is there and may be flannel's: --take-over-flannel takes it over where flannel no longer runs"
         continue
@@ -80,7 +99,8 @@ package struct DevicePlan: Sendable, Equatable {
       if !repair.isEmpty { repairs.append(repair) }
       if let link, TunnelDevice.isOurs(link), !repair.isMadeAnew, link.isUp { ready[device.name] = link }
     }
-    let names = Set(wanted.map(\.name))
+    let names = Set(backend.devices.map(\.name) + obstacles.keys)
+    waiting = Set(state.links.filter { names.contains($0.name) && ready[$0.name] == nil }.map(\.index))
     // Where this node's address is gone for the moment, nobody knows what the family's device must be.
     stale = state.links.filter { link in
       TunnelDevice.isOurs(link) && !names.contains(link.name)

@@ -6,6 +6,7 @@ internal import Netlink
 /// one cluster; where that is wanted, plain routes to neighbours instead.
 struct VXLANBackend: Backend {
   let devices: [TunnelDevice]
+  let obstacles: [String: String]
   let mtuBytes: Int
   private let conf: VXLANConf
   private let adjacency: Adjacency
@@ -20,18 +21,28 @@ struct VXLANBackend: Backend {
     let own = basis.own
     problems = own.problems
     let families = own.families(of: basis.snapshot.netConf)
-    devices = families.compactMap { family in
+    var devices: [TunnelDevice] = []
+    var obstacles: [String: String] = [:]
+    for family in families {
       guard own.problems[family] == nil, let local = own.node.address(family),
         let link = basis.state.link(holding: local)
-      else { return nil }
-      return TunnelDevice(
+      else { continue }
+      let least = VXLANConf.leastMTUBytes(family)
+      guard conf.mtuBytes != nil || link.mtuBytes >= least else {
+        obstacles[conf.deviceName(family)] =
+          "\(link.name) carries \(link.mtuBytes) bytes; tunnels over \(family) need \(least): raise its MTU"
+        continue
+      }
+      let device = TunnelDevice(
         name: conf.deviceName(family), mac: own.node.vtepMAC(family) ?? own.node.derivedVTEPMAC(family, vni: conf.vni),
         mtuBytes: (conf.mtuBytes ?? link.mtuBytes) - VXLANConf.overhead(family),
         vxlan: VXLANSettings(
           vni: conf.vni, port: conf.port, local: local, learns: conf.learns,
           carriesGroupPolicy: conf.carriesGroupPolicy),
         address: own.node.subnet(family).map { IPPrefix(host: $0.first) })
+      devices.append(device)
     }
+    (self.devices, self.obstacles) = (devices, obstacles)
     let linkMTU = basis.linkMTUBytes
     if conf.routesDirectly, basis.hasMTUPerRoute {
       mtuBytes = linkMTU
@@ -41,7 +52,9 @@ struct VXLANBackend: Backend {
         })
     } else {
       // The worst path: one number is told to pods for both families.
-      mtuBytes = (conf.mtuBytes ?? linkMTU) - (families.map(VXLANConf.overhead).max() ?? 0)
+      let passable = families.filter { obstacles[conf.deviceName($0)] == nil }
+      mtuBytes =
+        (conf.mtuBytes ?? linkMTU) - ((passable.isEmpty ? families : passable).map(VXLANConf.overhead).max() ?? 0)
       routeMTUs = [:]
     }
   }

@@ -50,7 +50,7 @@ struct KernelFollower: Service {
 
   func run() async throws {
     let changes = try AsyncStream<Result<Void, any Error>>.words { (say) throws(NetlinkError) in
-      var events = try RouteEvents()
+      var events = try RouteEvents(tunnelsMarked: TunnelDevice.mark)
       while say() { _ = try events.waitForChange(atMost: .seconds(30), but: Reconciler.port) }
     }
     for await change in changes.cancelOnGracefulShutdown() {

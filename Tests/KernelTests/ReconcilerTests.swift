@@ -102,7 +102,7 @@ struct ReconcilerTests {
 
   /// Changes bear the mark by which the helper knows its own, so it need not look again for them.
   @Test func ownChangesAreNoNews() throws {
-    var events = try RouteEvents(in: node.namespace())
+    var events = try RouteEvents(tunnelsMarked: "causeway-hostgw", in: node.namespace())
     while try events.waitForChange(atMost: .milliseconds(200)) {}
     _ = try here { [reconciler] in try reconciler.reconcile(snapshot([2, 3])) }
     #expect(try !events.waitForChange(atMost: .milliseconds(200), but: Reconciler.port))

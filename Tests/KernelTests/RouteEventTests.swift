@@ -17,7 +17,7 @@ import Testing
     "ip route add fd00::/64 via 2001:db8::2", "ip nexthop add id 1 via 192.0.2.2 dev eth0",
   ])
   func tellsOfEveryChange(_ change: String) throws {
-    var events = try RouteEvents(in: node.namespace())
+    var events = try RouteEvents(tunnelsMarked: "causeway-hostgw", in: node.namespace())
     // What the fixture set going may still come in.
     while try events.waitForChange(atMost: .milliseconds(100)) {}
     try node.sh(change)
@@ -27,7 +27,7 @@ import Testing
   /// Neighbours matter where they are set by hand, and there only.
   @Test(.requires(.vxlan)) func tellsOfNeighboursOfTunnels() throws {
     try node.sh("ip link add x type vxlan id 1 dstport 8472 && ip link set x addrgenmode none && ip link set x up")
-    var events = try RouteEvents(in: node.namespace())
+    var events = try RouteEvents(tunnelsMarked: "causeway-hostgw", in: node.namespace())
     func expect(_ change: String, isTold: Bool) throws {
       while try events.waitForChange(atMost: .milliseconds(100)) {}
       try node.sh(change)
@@ -46,14 +46,14 @@ import Testing
 
   @Test func waitsNoLongerThanItMay() throws {
     let other = try TestNode()
-    var events = try RouteEvents(in: other.namespace())
+    var events = try RouteEvents(tunnelsMarked: "causeway-hostgw", in: other.namespace())
     try node.sh("ip route add 10.0.0.0/24 via 192.0.2.2")
     #expect(try !events.waitForChange(atMost: .milliseconds(50)))
   }
 
   /// More notifications than any buffer holds: a change is told of all the same, and then there is silence again.
   @Test func lostNotificationsAreAChange() throws {
-    var events = try RouteEvents(in: node.namespace())
+    var events = try RouteEvents(tunnelsMarked: "causeway-hostgw", in: node.namespace())
     try node.sh(
       """
       for n in $(seq 0 255); do for m in $(seq 0 255); do echo "route add 10.$n.$m.0/24 dev eth0"; done; done |

@@ -43,6 +43,19 @@ import Testing
     #expect(conf.networks.map(\.description) == ["10.244.0.0/16"])
   }
 
+  @Test func theLargestDeviceNamesFit() throws {
+    for (vni, usesIPv6, name) in [(9999, true, "flannel-v6.9999"), (9_999_999, false, "flannel.9999999")] {
+      let conf = try parse(
+        #"{"Network": "10.0.0.0/8", "EnableIPv6": \#(usesIPv6), "IPv6Network": "fd00::/48", "#
+          + #""Backend": {"Type": "vxlan", "VNI": \#(vni)}}"#)
+      guard case .vxlan(let vxlan) = conf.backend else {
+        Issue.record("\(conf)")
+        return
+      }
+      #expect(vxlan.deviceName(usesIPv6 ? .v6 : .v4) == name && name.utf8.count == 15)
+    }
+  }
+
   @Test func aFamilyThatIsOffNeedsNoNetwork() throws {
     let conf = try parse(#"{"EnableIPv4": false, "EnableIPv6": true, "IPv6Network": "fd00::/48", "Network": "x"}"#)
     #expect(conf.families == [.v6])
@@ -64,8 +77,12 @@ import Testing
       #"Backend.Type is "wireguard", but must be "host-gw", "vxlan" or "alloc""#
     ),
     (
-      #"{"Network": "10.0.0.0/8", "Backend": {"Type": "vxlan", "VNI": 16777216}}"#,
-      "Backend.VNI is 16777216, but must be from 1 to 16777215"
+      #"{"Network": "10.0.0.0/8", "Backend": {"Type": "vxlan", "VNI": 10000000}}"#,
+      "Backend.VNI is 10000000, but must be from 1 to 9999999, or 0 for the usual one: the name of its device, flannel.VNI"
+    ),
+    (
+      #"{"Network": "10.0.0.0/8", "EnableIPv6": true, "IPv6Network": "fd00::/48", "Backend": {"Type": "vxlan", "VNI": 10000}}"#,
+      "Backend.VNI is 10000, but must be from 1 to 9999, or 0 for the usual one: the name of its device, flannel-v6.VNI"
     ),
     (#"{"Network": "10.0.0.0/8", "Backend": {"Type": "vxlan", "Port": -1}}"#, "Backend.Port is -1"),
     (
