@@ -3,7 +3,8 @@ internal import Lease
 internal import Netlink
 
 /// Which of our links another node is a neighbour on, judged from our own addresses and links, and where an address
-/// tells of no network, from the routes without gateway beside it: the kernel would also take a gateway that it reaches through a router or a point-to-point link, and packets would vanish there.
+/// tells of no network, from the routes without gateway beside it: the kernel would also take a gateway that it reaches
+/// through a router or a point-to-point link, and packets would vanish there.
 struct Adjacency: Sendable {
   private let own: Set<IPAddress>
   private let clusterNetworks: [IPPrefix]

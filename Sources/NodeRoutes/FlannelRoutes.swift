@@ -3,7 +3,8 @@ internal import Lease
 internal import Netlink
 
 /// Routes that look as flannel makes them: owned by nobody (protocol boot), to a part of the cluster's network, by the
-/// address of a node or the first one of the node's subnet (vxlan); or a blackhole for a node's subnet (`--ip-blackhole-route`).
+/// address of a node or the first one of the node's subnet (vxlan); or a blackhole for a node's subnet
+/// (`--ip-blackhole-route`).
 struct FlannelRoutes {
   let routes: Set<Route>
 

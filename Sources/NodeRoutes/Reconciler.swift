@@ -155,7 +155,9 @@ package struct Reconciler: Sendable {
     try state.ask(selection.interface, &socket)
     let own = try OwnNode(snapshot, selection, state: state)
     try state.askForNetworks(of: IPFamily.allCases.compactMap(own.node.address), &socket)
-    if snapshot.netConf.backend.tellsNeighboursFromOthers { try state.askForDetours(outside: snapshot.netConf.networks, &socket) }
+    if snapshot.netConf.backend.tellsNeighboursFromOthers {
+      try state.askForDetours(outside: snapshot.netConf.networks, &socket)
+    }
     let basis = BackendBasis(
       snapshot: snapshot, own: own, state: state, adjacency: Adjacency(snapshot, own, state),
       hasMTUPerRoute: switches.hasMTUPerRoute)

@@ -9,9 +9,9 @@ struct CleanCommand: CommandWithOptions {
     commandName: "clean",
     abstract: "Remove what the helper made on this node.",
     discussion: """
-      Its rules, routes, next hops and tunnel devices, subnet.env and its copy, and the --cni-conf-file that is as its source. Refuses \
-      while an agent runs. What a store holds of the node stays there. With --pods also the plugin's tables, leases and \
-      records; refuses while a pod's cable is here.
+      Its rules, routes, next hops and tunnel devices, subnet.env and its copy, and the --cni-conf-file that is as its \
+      source. Refuses while an agent runs. What a store holds of the node stays there. With --pods also the plugin's \
+      tables, leases and records; refuses while a pod's cable is here.
       """)
 
   @OptionGroup var options: Options

@@ -28,7 +28,9 @@ struct RuleOptions: ParsableArguments {
   var blackholeRoute = true
 
   @Option(
-    help: ArgumentHelp("Replace or remove the routes and rules that flannel left on this node.", valueName: "bool"))
+    help: ArgumentHelp(
+      "Replace or remove the routes and rules that flannel left on this node, and use its vxlan devices, whose other "
+        + "entries go.", valueName: "bool"))
   var takeOverFlannel = false
 
   @Option(

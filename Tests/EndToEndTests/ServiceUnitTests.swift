@@ -81,6 +81,19 @@ struct ServiceUnitTests {
     #expect(try agent.exitStatus() == 0, "\(agent.output)")
   }
 
+  /// /proc/sys is read-only, also where a tunnel needs another setting than the node has.
+  @Test(.requires(.vxlan)) func tunnels() throws {
+    let cluster = try RoutedCluster(["Type": "vxlan", "DirectRouting": true])
+    let node = cluster.nodes[0]
+    try node.sh("for i in all default; do echo 1 >/proc/sys/net/ipv4/conf/$i/rp_filter; done")
+    let agent = try start(node, ["--node-name", "node-a"])
+    #expect(try eventually(within: .seconds(30)) { try node.podRoutes().count == 6 }, "\(agent.output)")
+    #expect(try node.sh("cat /proc/sys/net/ipv4/conf/flannel.1/rp_filter") == "2\n", "\(agent.output)")
+    #expect(try eventually(within: .seconds(30)) { try cluster.isReady(0) }, "\(agent.output)")
+    agent.signal(15)
+    #expect(try agent.exitStatus() == 0, "\(agent.output)")
+  }
+
   @Test func aLeaseOfEtcd() throws {
     let cluster = try EtcdCluster(1)
     try cluster.etcd.putRecord("10.244.2.0-24", of: "192.0.2.12")

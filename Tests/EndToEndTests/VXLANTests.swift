@@ -122,15 +122,29 @@ struct VXLANTests {
   }
 
   @Test(arguments: [
-    "ip link del flannel.1", "ip link del flannel-v6.1", "ip link set flannel.1 down",
-    "ip link set flannel.1 address 02:00:00:00:00:99", "ip link set flannel.1 mtu 1300",
-    "ip address del 10.244.1.0/32 dev flannel.1", "ip address add 198.18.9.9/32 dev flannel.1",
-    "ip neigh flush dev flannel.1 nud permanent", "ip neigh flush dev flannel-v6.1 nud permanent",
-    "bridge fdb flush dev flannel.1 || bridge fdb del $(bridge fdb show dev flannel.1 | cut -d' ' -f1 | head -1) dev flannel.1",
-    "bridge fdb append 00:00:00:00:00:00 dev flannel.1 dst 192.0.2.99", "ip route flush proto 202 || true",
-    "ip route change 10.244.3.0/24 via 10.244.4.0 dev flannel.1 onlink proto 202",
+    ("ip link del flannel.1", "device made"), ("ip link del flannel-v6.1", "device made"),
+    ("ip link set flannel.1 down", "device put right"), ("ip link set flannel.1 alias ''", "device put right"),
+    ("ip link set flannel.1 address 02:00:00:00:00:99", "device put right"),
+    ("echo 1 >/proc/sys/net/ipv4/conf/flannel.1/rp_filter; ip link set flannel.1 mtu 1300", "device put right"),
+    ("ip address del 10.244.1.0/32 dev flannel.1", "device put right"),
+    ("ip address add 198.18.9.9/32 dev flannel.1", "device put right"),
+    (
+      "ip address add 198.18.9.9/32 dev flannel.1; ip address del 10.244.1.0/32 dev flannel.1",
+      "device put right"
+    ),
+    ("ip neigh flush dev flannel.1 nud permanent", "neighbour set"),
+    ("ip neigh flush dev flannel-v6.1 nud permanent", "neighbour set"),
+    ("bridge fdb del $(bridge fdb show dev flannel.1 | cut -d' ' -f1 | head -1) dev flannel.1", "forwarding entry set"),
+    (
+      "bridge fdb replace $(bridge fdb show dev flannel.1 | cut -d' ' -f1-3 | head -1) dev flannel.1 port 9999 vni 9",
+      "forwarding entry set"
+    ),
+    ("bridge fdb append 00:00:00:00:00:00 dev flannel.1 dst 192.0.2.99", nil),
+    ("bridge fdb append 00:00:00:00:00:00 dev flannel.1 dst 192.0.2.99 port 9999 vni 9 via eth0", nil),
+    ("ip route flush proto 202 || true", "route added"),
+    ("ip route change 10.244.3.0/24 via 10.244.4.0 dev flannel.1 onlink proto 202", "route replaced"),
   ])
-  func whatIsDamagedIsRepaired(_ damage: String) throws {
+  func whatIsDamagedIsRepaired(_ damage: String, _ told: String?) throws {
     let cluster = try RoutedCluster(VXLANTests.vxlan)
     let node = cluster.nodes[0]
     let agent = try cluster.agent(0)
@@ -139,6 +153,7 @@ struct VXLANTests {
       try node.sh(
         """
         ip -br link show type vxlan | sed 's/@.*//' | sort; ip -d link show flannel.1 | grep -o 'mtu [0-9]*'
+        cat /sys/class/net/flannel.1/ifalias /proc/sys/net/ipv4/conf/flannel.1/rp_filter
         ip -br address show flannel.1 | grep -o '10[^ ]*\\|198[^ ]*'
         for d in flannel.1 flannel-v6.1; do
           ip neigh show nud permanent dev $d | sort; bridge fdb show dev $d | sort
@@ -147,12 +162,17 @@ struct VXLANTests {
         """)
     }
     #expect(try eventually(within: .seconds(20)) { try node.podRoutes().count == 6 }, "\(agent.output)")
+    #expect(eventually { agent.output.contains("lease written") }, "\(agent.output)")
     let before = try view()
+    #expect(before.contains("causeway-hostgw\n2\n"), "\(before)")
+    let tellsBefore = agent.output.count
     try node.sh(damage)
     let came = eventually(within: .seconds(20)) { (try? view()) == before }
     let now = try? view()
     #expect(came, "\(before)\n\(now ?? "")\n\(agent.output)")
-    #expect(eventually { agent.output.contains("device put right") || agent.output.contains("added") })
+    if let told {
+      #expect(eventually { agent.output.dropFirst(tellsBefore).contains(told) }, "\(agent.output)")
+    }
   }
 
   /// Nothing of a backend is left when there is another.

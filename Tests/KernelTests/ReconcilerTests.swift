@@ -45,6 +45,17 @@ struct ReconcilerTests {
         subnet: IPPrefix("10.244.1.0/24"), ipv6Subnet: IPPrefix("fd00:10:0:1::/64")))
   }
 
+  /// A route to a node's address leads around its network, but for the plugin's to a pod.
+  @Test func aPodsRouteIsNoDetour() throws {
+    var snapshot = try snapshot([2])
+    snapshot.netConf.backend = .vxlan(VXLANConf(routesDirectly: true))
+    for (owner, state) in [("203", "missing"), ("static", "skipped")] {
+      try node.sh("ip route replace 192.0.2.2/32 via 192.0.2.254 proto \(owner)")
+      let report = try here { [reconciler, snapshot] in try reconciler.inspect(snapshot) }
+      #expect(report.peers.first { $0.family == .v4 }?.stateName == state, "\(report.peers)")
+    }
+  }
+
   /// What is changed step by step is at each moment what a look at everything would have made of it.
   @Test(arguments: 0..<6 as Range<UInt64>) func followsWhatChanges(_ seed: UInt64) throws {
     var generator = Seeded(state: seed)

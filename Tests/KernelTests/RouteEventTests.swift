@@ -24,9 +24,14 @@ import Testing
     #expect(try events.waitForChange(atMost: .seconds(10)))
   }
 
+  /// A VXLAN device that stays silent by itself.
+  private static func tunnel(_ name: String, _ number: Int) -> String {
+    "ip link add \(name) type vxlan id \(number) dstport 8472 && ip link set \(name) addrgenmode none up"
+  }
+
   /// Neighbours matter where they are set by hand, and there only.
   @Test(.requires(.vxlan)) func tellsOfNeighboursOfTunnels() throws {
-    try node.sh("ip link add x type vxlan id 1 dstport 8472 && ip link set x addrgenmode none && ip link set x up")
+    try node.sh("\(RouteEventTests.tunnel("x", 1)) && ip link set x alias causeway-hostgw")
     var events = try RouteEvents(tunnelsMarked: "causeway-hostgw", in: node.namespace())
     func expect(_ change: String, isTold: Bool) throws {
       while try events.waitForChange(atMost: .milliseconds(100)) {}
@@ -39,8 +44,16 @@ import Testing
     try expect("bridge fdb add 02:00:00:00:00:09 dev x dst 192.0.2.9", isTold: true)
     try expect("bridge fdb del 02:00:00:00:00:09 dev x", isTold: true)
     try expect("ip neigh del 192.0.2.9 dev x", isTold: true)
-    // One that came later.
-    try expect("ip link add y type vxlan id 2 dstport 8472 && ip link set y addrgenmode none up", isTold: true)
+    // A port that leaves a bridge is no link that is gone.
+    try expect("ip link add b0 type bridge && ip link set x master b0 && ip link set x nomaster", isTold: true)
+    try expect("ip neigh add \(neighbour) dev x", isTold: true)
+    // One that came later, and is ours later still.
+    try expect(RouteEventTests.tunnel("y", 2), isTold: true)
+    try expect("ip neigh add \(neighbour) dev y", isTold: false)
+    try expect("ip link set y alias causeway-hostgw", isTold: true)
+    try expect("ip neigh del 192.0.2.9 dev y", isTold: true)
+    try expect("ip link del x && ip link del y", isTold: true)
+    try expect(RouteEventTests.tunnel("y", 2) + " && ip link set y alias causeway-hostgw", isTold: true)
     try expect("ip neigh add \(neighbour) dev y", isTold: true)
   }
 
@@ -52,16 +65,21 @@ import Testing
   }
 
   /// More notifications than any buffer holds: a change is told of all the same, and then there is silence again.
-  @Test func lostNotificationsAreAChange() throws {
+  @Test(.requires(.vxlan)) func lostNotificationsAreAChange() throws {
     var events = try RouteEvents(tunnelsMarked: "causeway-hostgw", in: node.namespace())
     try node.sh(
       """
       for n in $(seq 0 255); do for m in $(seq 0 255); do echo "route add 10.$n.$m.0/24 dev eth0"; done; done |
         ip -batch -
+      \(RouteEventTests.tunnel("x", 1)) && ip link set x alias causeway-hostgw
       """, limit: .seconds(60))
     #expect(try events.waitForChange(atMost: .seconds(10)))
     while try events.waitForChange(atMost: .milliseconds(100)) {}
     try node.sh("ip route add 11.0.0.0/24 dev eth0")
+    #expect(try events.waitForChange(atMost: .seconds(10)))
+    // A tunnel whose making was lost.
+    while try events.waitForChange(atMost: .milliseconds(100)) {}
+    try node.sh("ip neigh add 192.0.2.9 lladdr 02:00:00:00:00:09 nud permanent dev x")
     #expect(try events.waitForChange(atMost: .seconds(10)))
   }
 }

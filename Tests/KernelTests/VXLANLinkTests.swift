@@ -73,6 +73,27 @@ import Testing
     try socket.perform(.removeForwarding(entries[1]))
     #expect(try socket.forwardingEntries(on: index) == [])
     #expect(refusal { try socket.perform(.removeForwarding(entries[1])) }?.errno == 2)
+    // What differs from the device's own is a part of the entry.
+    let other = ForwardingEntry(
+      macs[0], to: try address("192.0.2.7"), linkIndex: index, port: 9999, vni: 9, outputLinkIndex: uplink)
+    try socket.perform(.replaceForwarding(other))
+    #expect(try node.sh("bridge fdb show dev x").contains("port 9999 vni 9 via eth0"))
+    #expect(try socket.forwardingEntries(on: index) == [other])
+    try socket.perform(.replaceForwarding(entries[0]))
+    #expect(try socket.forwardingEntries(on: index) == [entries[0]])
+    try socket.perform(.replaceForwarding(other))
+    try socket.perform(.removeForwarding(other))
+    #expect(try socket.forwardingEntries(on: index) == [])
+  }
+
+  @Test func theReversePathFilterIsSetAndTold() throws {
+    var socket = try node.routeSocket()
+    try socket.perform(.addVXLAN(name: "x", mac: mac("02:00:00:00:00:01"), mtuBytes: 1400, settings("192.0.2.1")))
+    for value in [2, 1, 0] as [UInt32] {
+      try socket.perform(.changeLink(name: "x", LinkChange(reversePathFilter: value)))
+      #expect(try socket.link(named: "x")?.reversePathFilter == value)
+      #expect(try node.sh("cat /proc/sys/net/ipv4/conf/x/rp_filter") == "\(value)\n")
+    }
   }
 
   /// Of one destination a route through a next-hop object and one through a tunnel take each other's place.

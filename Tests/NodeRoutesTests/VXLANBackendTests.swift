@@ -158,6 +158,64 @@ import Testing
     #expect(plan.isEmpty && plan.peers.allSatisfy { $0.stateName == "missing" })
   }
 
+  /// While a device is down, what was set on it stays for when it is up again.
+  @Test func theEntriesOfADeviceThatIsDownStay() throws {
+    var scenario = try scenario()
+    scenario.apply(try scenario.plan())
+    let link = scenario.state.links.removeLast()
+    scenario.state.links.append(
+      Link(
+        index: link.index, name: link.name, mac: link.mac, mtuBytes: link.mtuBytes, flags: 0x2, kind: "vxlan",
+        alias: TunnelDevice.mark, vxlan: link.vxlan))
+    scenario.state.routes = []
+    let plan = try scenario.plan()
+    #expect(plan.isEmpty && plan.peers.allSatisfy { $0.stateName == "missing" })
+  }
+
+  /// A device that has no mark is ours by the address that only we derive.
+  @Test func aDeviceThatLostItsMarkIsOurs() throws {
+    func state(_ mac: MACAddress?, vni: UInt32 = 1) throws -> String? {
+      var scenario = try scenario(isDeviceThere: false)
+      let settings = VXLANSettings(
+        vni: vni, port: 8472, local: address("192.0.2.1"), learns: false, carriesGroupPolicy: false)
+      scenario.state.links.append(
+        Link(index: 7, name: "flannel.1", mac: mac, mtuBytes: 1450, flags: 0x10003, kind: "vxlan", vxlan: settings))
+      return try scenario.plan().peers.first?.stateName
+    }
+    let derived = Node(name: "a").derivedVTEPMAC(.v4, vni: 1)
+    #expect(try state(derived) == "missing")
+    #expect(try state(derived, vni: 2) == "blocked")
+    #expect(try state(MACAddress("02:00:00:00:00:77")) == "blocked")
+  }
+
+  @Test func aLinkThatCarriesTooLittleIsNamed() throws {
+    var scenario = try scenario(dual: true, isDeviceThere: false)
+    scenario.state.links[1] = Scenario.link(2, "eth0", mtuBytes: 1340)
+    let peers = try scenario.plan().peers
+    #expect(peers.map(\.stateName) == ["missing", "blocked", "missing", "blocked"])
+    #expect(peers[1].reason == "eth0 carries 1340 bytes; tunnels over IPv6 need 1350: raise its MTU")
+    scenario.state.links[1] = Scenario.link(2, "eth0", mtuBytes: 1350)
+    #expect(try scenario.plan().peers.allSatisfy { $0.stateName == "missing" })
+    scenario.state.links[1] = Scenario.link(2, "eth0", mtuBytes: 625)
+    #expect(try scenario.plan().peers.allSatisfy { $0.stateName == "blocked" })
+    // Who says what the networks carry is believed.
+    scenario.snapshot.netConf.backend = .vxlan(VXLANConf(mtuBytes: 1400))
+    #expect(try scenario.plan().peers.allSatisfy { $0.stateName == "missing" })
+  }
+
+  @Test func anEntryByAnotherPortOrNumberIsPutRight() throws {
+    for change in [{ $0.port = 9999 }, { $0.vni = 9 }, { $0.outputLinkIndex = 2 }] as [(inout ForwardingEntry) -> Void]
+    {
+      var scenario = try scenario()
+      scenario.apply(try scenario.plan())
+      change(&scenario.state.forwarding[0])
+      let plan = try scenario.plan()
+      #expect(plan.newForwarding.count == 1 && plan.staleForwarding.isEmpty)
+      scenario.apply(plan)
+      #expect(try scenario.plan().isEmpty)
+    }
+  }
+
   @Test func theOtherBackendsLeaveNothingOfIt() throws {
     for backend in [BackendConf.hostGateway, .alloc, .vxlan(VXLANConf(vni: 2))] {
       var scenario = try scenario(dual: true)
