@@ -132,18 +132,21 @@ package enum Files {
   /// Makes a directory and its parents; those that are there are success.
   package static func makeDirectory(_ path: String, mode: UInt32 = 0o755) throws(SystemError) {
     do throws(SystemError) {
+      try makeOneDirectory(path, mode)
+    } catch {
+      guard error.errno == ENOENT, let slash = path.lastIndex(of: "/"), slash > path.startIndex else { throw error }
+      try makeDirectory(String(path[..<slash]), mode: mode)
+      // Once: below /proc there is the parent, and no directory can be made in it all the same.
+      try makeOneDirectory(path, mode)
+    }
+  }
+
+  private static func makeOneDirectory(_ path: String, _ mode: UInt32) throws(SystemError) {
+    do throws(SystemError) {
       _ = try retryingOnInterrupt("make the directory", path) { unsafe mkdir(path, mode) }
     } catch {
-      switch error.errno {
-      case EEXIST:
-        // A file of that name is reported by the first use of the directory.
-        return
-      case ENOENT:
-        guard let slash = path.lastIndex(of: "/"), slash > path.startIndex else { throw error }
-        try makeDirectory(String(path[..<slash]), mode: mode)
-        try makeDirectory(path, mode: mode)
-      default: throw error
-      }
+      // A file of that name is reported by the first use of the directory.
+      guard error.errno == EEXIST else { throw error }
     }
   }
 

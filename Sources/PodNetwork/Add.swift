@@ -105,22 +105,25 @@ private func add(
   if plan.isFromLease && mayHaveOldGateways {
     removeOldGateways(Traces(configuration.network, configuration.type), state, &host)
   }
-  var interfaces: [AttachmentResult.Interface] = []
-  if let bridge {
-    interfaces.append(try host.interface(bridge.link, mac: bridge.mac, configuration.network.version))
-  }
-  interfaces += [
-    .init(name: cable.hostName, mac: cable.hostMAC.description, mtuBytes: podLink.mtuBytes),
-    .init(
-      name: invocation.interfaceName, mac: podMAC.description, mtuBytes: podLink.mtuBytes,
-      sandbox: invocation.namespacePath),
-  ]
-  if let gatewayPort {
-    interfaces.append(try host.interface(gatewayPort, mac: gatewayPort.mac, configuration.network.version))
-  }
+  let interfaces = try interfaces(
+    bridge, cable, podLink, gatewayPort, path: invocation.namespacePath, configuration.network.version, &host)
   return AttachmentResult(
     interfaces: interfaces, ips: addresses.ips, routes: routes,
     dns: configuration.dns.isEmpty ? addresses.dns : configuration.dns)
+}
+
+/// What the result tells of links, in the order that chained plugins rely on.
+private func interfaces(
+  _ bridge: Bridge?, _ cable: Cable, _ podLink: Link, _ gatewayPort: Link?, path: String, _ version: SpecVersion,
+  _ host: inout RouteSocket
+) throws -> [AttachmentResult.Interface] {
+  var interfaces: [AttachmentResult.Interface] = []
+  if let bridge { interfaces.append(try host.interface(bridge.link, mac: bridge.mac, version)) }
+  interfaces.append(.init(name: cable.hostName, mac: cable.hostMAC.description, mtuBytes: podLink.mtuBytes))
+  interfaces.append(
+    .init(name: podLink.name, mac: cable.podMAC.description, mtuBytes: podLink.mtuBytes, sandbox: path))
+  if let gatewayPort { interfaces.append(try host.interface(gatewayPort, mac: gatewayPort.mac, version)) }
+  return interfaces
 }
 
 /// Takes an address of each range set, for as long as the attachment lives.

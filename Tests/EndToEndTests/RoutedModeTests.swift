@@ -290,10 +290,49 @@ struct RoutedModeTests {
     #expect(try node.lines("ip neigh show proxy | grep -v 169.254.1.1 || true").isEmpty)
   }
 
+  @Test func bandwidthIsLimitedBehindUs() throws {
+    let node = try node()
+    let runtime = Runtime(node: node, version: "1.0.0")
+    try node.addPod("a")
+    let configuration = configuration(runtime)
+    let answer = try runtime.add("a", configuration)
+    var limited = runtime.configuration(configuration, after: answer)
+    limited["type"] = "bandwidth"
+    limited["runtimeConfig"] = ["bandwidth": ["ingressRate": 8_000_000, "ingressBurst": 800_000]]
+    let bandwidth = Runtime(node: node, plugin: "/usr/lib/cni/bandwidth", searchPath: "/usr/lib/cni")
+    let after = try bandwidth.call("ADD", "a", limited)
+    try after.process.succeeded()
+    let link = try #require(node.cables().first)
+    #expect(try node.sh("tc qdisc show dev \(link)").contains("tbf"))
+    #expect(try node.ping(from: "a", "192.0.2.1"))
+    try runtime.check("a", after, configuration).process.succeeded()
+    try bandwidth.call("DEL", "a", limited).process.succeeded()
+    try runtime.delete("a", configuration)
+    #expect(try node.cables().isEmpty && node.leases().isEmpty)
+  }
+
+  @Test func capabilitiesAndStatus() throws {
+    let node = try node()
+    let runtime = Runtime(node: node)
+    try node.addPod("a")
+    var configuration = configuration(runtime)
+    try runtime.call("STATUS", nil, configuration).process.succeeded()
+    configuration["runtimeConfig"] = ["ips": ["10.9.0.77", "fd00:9::77"], "mac": "02:00:00:00:00:77"]
+    let answer = try runtime.add("a", configuration)
+    #expect(answer.hosts == ["10.9.0.77", "fd00:9::77"])
+    #expect(answer.interfaces.last?["mac"]?.string == "02:00:00:00:00:77")
+    #expect(try node.ping(from: "a", "192.0.2.1") && node.ping(from: "a", "2001:db8::1"))
+    configuration["ipam"] = ["ranges": [[["subnet": "10.9.0.0/24"]]], "dataDir": "/proc/nowhere"]
+    #expect(try runtime.call("STATUS", nil, configuration).code == 50)
+  }
+
   /// More than a bridge has ports, and ADD takes no longer for it. Each namespace has many interfaces: what is counted
   /// is the node's side.
   @Test(.timeLimit(.minutes(5))) func thousandAndFiveHundredPods() throws {
-    let node = try node()
+    let (node, peer, segment) = try (TestNode(), TestNode(), TestSegment())
+    try segment.connect(node, addresses: ["192.0.2.1/24"])
+    try segment.connect(peer, addresses: ["192.0.2.2/24"])
+    try peer.sh("ip route add 10.9.0.0/20 via 192.0.2.1")
     let runtime = Runtime(node: node)
     let configuration = configuration(
       runtime,
@@ -317,7 +356,9 @@ struct RoutedModeTests {
     for host in ["10.9.0.2", "10.9.2.190", "10.9.5.197"] {
       try node.run(["ping", "-c", "1", "-W", "2", host]).succeeded()
       #expect(try node.ping(from: "n3", host))
+      try peer.run(["ping", "-c", "1", "-W", "2", host]).succeeded()
     }
+    #expect(try node.ping(from: "n59", "192.0.2.2"))
     try node.run(
       ["/bin/bash", "-c", script, "bash", "DEL"], environment: ["CONF": text], limit: .seconds(200)
     ).succeeded()

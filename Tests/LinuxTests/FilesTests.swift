@@ -71,6 +71,8 @@ import Testing
     try Files.replace(directory.file("f"), with: [])
     #expect(throws: SystemError.self) { try Files.makeDirectory(directory.file("f/g")) }
     #expect(throws: SystemError.self) { try Files.makeDirectory("") }
+    // Its parent is there, and yet the kernel says that it is not.
+    #expect(throws: SystemError.self) { try Files.makeDirectory("/proc/nowhere/at/all") }
   }
 
   @Test func namesOfADirectory() throws {
