@@ -64,16 +64,7 @@ package enum Masquerade {
   package static func collect(
     keeping valid: Set<String>, _ netfilter: inout NetfilterSocket, isInNetwork: (String) -> Bool
   ) throws(NetlinkError) {
-    try netfilter.removeAll { netfilter throws(NetlinkError) in
-      var removals: [NetlinkRequest] = []
-      for map in IPFamily.allCases.map(map) {
-        let stray = try netfilter.elements(of: map).filter {
-          isInNetwork($0.comment) && !valid.contains($0.comment)
-        }
-        removals += stray.map { .removeElement($0.key, from: map) }
-      }
-      return removals
-    }
+    try netfilter.removeStrays(from: IPFamily.allCases.map(map), keeping: valid, isInNetwork: isInNetwork)
     for chain in try netfilter.chains(of: table) where chain != base {
       // EBUSY: it is in use. An ADD that has just made it makes it again.
       try netfilter.commit([.removeChain(chain)], accepting: EBUSY, ENOENT)

@@ -67,14 +67,7 @@ package enum SourceGuard {
   package static func collect(
     keeping valid: Set<String>, _ netfilter: inout NetfilterSocket, isInNetwork: (String) -> Bool
   ) throws(NetlinkError) {
-    try netfilter.removeAll { netfilter throws(NetlinkError) in
-      var removals: [NetlinkRequest] = []
-      for set in [links, sources(.v4), sources(.v6)] {
-        let stray = try netfilter.elements(of: set).filter { isInNetwork($0.comment) && !valid.contains($0.comment) }
-        removals += stray.map { .removeElement($0.key, from: set) }
-      }
-      return removals
-    }
+    try netfilter.removeStrays(from: [links, sources(.v4), sources(.v6)], keeping: valid, isInNetwork: isInNetwork)
   }
 
   /// Removes the table with all pods; absence is success.

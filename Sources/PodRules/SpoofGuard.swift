@@ -63,14 +63,7 @@ package enum SpoofGuard {
   package static func collect(
     keeping valid: Set<String>, _ netfilter: inout NetfilterSocket, isInNetwork: (String) -> Bool
   ) throws(NetlinkError) {
-    try netfilter.removeAll { netfilter throws(NetlinkError) in
-      var removals: [NetlinkRequest] = []
-      for set in [ports, senders] {
-        let stray = try netfilter.elements(of: set).filter { isInNetwork($0.comment) && !valid.contains($0.comment) }
-        removals += stray.map { .removeElement($0.key, from: set) }
-      }
-      return removals
-    }
+    try netfilter.removeStrays(from: [ports, senders], keeping: valid, isInNetwork: isInNetwork)
   }
 
   /// Removes the table with all ports; absence is success.
