@@ -163,6 +163,9 @@ final class SteadyPing {
   private let program: RunningProgram
 
   init(_ node: TestNode, from pod: String, _ address: String) throws {
+    // While the nodes' own links look for each other, a second for IPv6, the kernel keeps three packets for each.
+    let isReached = try eventually { try node.ping(from: pod, address) }
+    try #require(isReached, "\(address)")
     let program = try node.start(
       ["ip", "netns", "exec", pod, "ping", "-n", "-i", "0.01", "-W", "2", address])
     self.program = program
