@@ -34,7 +34,7 @@ package struct Invocation: Sendable, Equatable {
     guard !command.isEmpty else {
       throw CNIError(.invalidEnvironment, "required env variables [CNI_COMMAND] missing")
     }
-    guard let verb = Verb.allCases.first(where: { $0.rawValue == command }) else {
+    guard let verb = Verb(rawValue: command) else {
       throw CNIError(.invalidEnvironment, "unknown CNI_COMMAND: \(command)")
     }
     self.verb = verb

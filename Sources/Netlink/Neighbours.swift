@@ -37,18 +37,32 @@ extension RouteSocket {
   package mutating func answers() throws(NetlinkError) -> [Neighbour] {
     var found: [Neighbour] = []
     for family in IPFamily.allCases {
-      var request = NetlinkRequest("list", "the \(family) answers", type: RouteMessage.getNeighbour)
-      var header = ndmsg()
-      header.ndm_family = family.kernelValue
-      header.ndm_flags = UInt8(NTF_PROXY)
-      request.append(header)
-      for reply in try netlink.dump(request) {
-        let (header, attributes) = try reply.body(ndmsg.self)
-        guard header.ndm_flags & UInt8(NTF_PROXY) != 0,
-          let address = attributes.address(NeighbourAttribute.destination)
-        else { continue }
+      let entry = UInt8(NTF_PROXY)
+      for (header, attributes) in try neighbourEntries(family.kernelValue, entry: entry, "the \(family) answers")
+      where header.ndm_flags & entry != 0 {
+        guard let address = attributes.address(NeighbourAttribute.destination) else { continue }
         found.append(Neighbour(address, linkIndex: header.ndm_ifindex))
       }
+    }
+    return found
+  }
+
+  /// The entries of a family and kind (NTF_PROXY, or 0 for the others), of one link or of all.
+  mutating func neighbourEntries(
+    _ family: UInt8, on linkIndex: Int32? = nil, entry: UInt8 = 0, _ what: String
+  ) throws(NetlinkError) -> [(ndmsg, Attributes)] {
+    var request = NetlinkRequest("list", what, type: RouteMessage.getNeighbour)
+    var header = ndmsg()
+    header.ndm_family = family
+    header.ndm_flags = entry
+    request.append(header)
+    // Strict checking takes the link here only, for neighbours as for forwarding entries (net/core/neighbour.c,
+    // `neigh_valid_dump_req`; net/core/rtnetlink.c, `valid_fdb_dump_strict`).
+    if let linkIndex { request.put(NeighbourAttribute.link, linkIndex) }
+    var found: [(ndmsg, Attributes)] = []
+    for reply in try netlink.dump(request) where reply.type == RouteMessage.newNeighbour {
+      let (header, attributes) = try reply.body(ndmsg.self)
+      if linkIndex == nil || header.ndm_ifindex == linkIndex { found.append((header, attributes)) }
     }
     return found
   }
@@ -68,12 +82,14 @@ extension NetlinkRequest {
     self.neighbour("stop to answer for", neighbour, RouteMessage.deleteNeighbour, entry: UInt8(NTF_PROXY))
   }
 
-  fileprivate static func neighbour(
-    _ operation: String, _ neighbour: Neighbour, _ type: UInt16, _ flags: UInt16 = 0, entry: UInt8 = 0
+  static func neighbour(
+    _ operation: String, _ neighbour: Neighbour, _ type: UInt16, _ flags: UInt16 = 0, entry: UInt8 = 0,
+    state: UInt16 = 0
   ) -> NetlinkRequest {
     var request = NetlinkRequest(operation, "\(neighbour.address)", type: type, flags: flags)
     var header = ndmsg()
     header.ndm_flags = entry
+    header.ndm_state = state
     header.ndm_family = neighbour.address.family.kernelValue
     header.ndm_ifindex = neighbour.linkIndex
     request.append(header)

@@ -65,13 +65,9 @@ extension NetlinkRequest {
   private static func neighbour(
     _ operation: String, _ neighbour: StaticNeighbour, _ type: UInt16, _ flags: UInt16
   ) -> NetlinkRequest {
-    var request = NetlinkRequest(operation, "\(neighbour.address)", type: type, flags: flags)
-    var header = ndmsg()
-    header.ndm_family = neighbour.address.family.kernelValue
-    header.ndm_ifindex = neighbour.linkIndex
-    header.ndm_state = UInt16(NUD_PERMANENT)
-    request.append(header)
-    request.put(NeighbourAttribute.destination, bytes: neighbour.address.bytes)
+    var request = self.neighbour(
+      operation, Neighbour(neighbour.address, linkIndex: neighbour.linkIndex), type, flags, state: UInt16(NUD_PERMANENT)
+    )
     request.put(NeighbourAttribute.hardwareAddress, bytes: neighbour.mac.bytes)
     return request
   }
@@ -100,7 +96,7 @@ extension RouteSocket {
   package mutating func staticNeighbours(on linkIndex: Int32) throws(NetlinkError) -> [StaticNeighbour] {
     var neighbours: [StaticNeighbour] = []
     for family in IPFamily.allCases {
-      for (header, attributes) in try neighbourDump(family.kernelValue, linkIndex, "the \(family) neighbours") {
+      for (header, attributes) in try neighbourEntries(family.kernelValue, on: linkIndex, "the \(family) neighbours") {
         guard header.ndm_state & UInt16(NUD_PERMANENT) != 0, header.ndm_family == family.kernelValue,
           let address = attributes.address(NeighbourAttribute.destination),
           let mac = attributes[NeighbourAttribute.hardwareAddress].flatMap({ MACAddress(bytes: $0) })
@@ -114,7 +110,7 @@ extension RouteSocket {
   /// The entries of a VXLAN device that were set by hand and lead to the other end of a tunnel.
   package mutating func forwardingEntries(on linkIndex: Int32) throws(NetlinkError) -> [ForwardingEntry] {
     var entries: [ForwardingEntry] = []
-    for (header, attributes) in try neighbourDump(UInt8(AF_BRIDGE), linkIndex, "the forwarding entries") {
+    for (header, attributes) in try neighbourEntries(UInt8(AF_BRIDGE), on: linkIndex, "the forwarding entries") {
       guard header.ndm_state & UInt16(NUD_PERMANENT) != 0,
         let mac = attributes[NeighbourAttribute.hardwareAddress].flatMap({ MACAddress(bytes: $0) }),
         let destination = attributes.address(NeighbourAttribute.destination)
@@ -127,23 +123,5 @@ extension RouteSocket {
           vni: attributes.value(NeighbourAttribute.vni), outputLinkIndex: attributes.value(NeighbourAttribute.link)))
     }
     return entries
-  }
-
-  private mutating func neighbourDump(
-    _ family: UInt8, _ linkIndex: Int32, _ what: String
-  ) throws(NetlinkError) -> [(ndmsg, Attributes)] {
-    var request = NetlinkRequest("list", what, type: RouteMessage.getNeighbour)
-    var header = ndmsg()
-    header.ndm_family = family
-    request.append(header)
-    // Strict checking takes the link here only, for neighbours as for forwarding entries (net/core/neighbour.c,
-    // `neigh_valid_dump_req`; net/core/rtnetlink.c, `valid_fdb_dump_strict`).
-    request.put(NeighbourAttribute.link, linkIndex)
-    var found: [(ndmsg, Attributes)] = []
-    for reply in try netlink.dump(request) where reply.type == RouteMessage.newNeighbour {
-      let (header, attributes) = try reply.body(ndmsg.self)
-      if header.ndm_ifindex == linkIndex { found.append((header, attributes)) }
-    }
-    return found
   }
 }

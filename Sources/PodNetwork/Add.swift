@@ -95,11 +95,11 @@ private func add(
     try side.add(attachment, bridgeName: configuration.bridgeName, &host)
   }
   let routes = podRoutes(configuration, plan, addresses)
-  try pod.configure(podLink.index, addresses.prefixes, routes)
-  if configuration.isRouted { try pod.reach(addresses.ips.compactMap(\.gateway), podLink.index, cable.hostMAC) }
+  try pod.configure(podLink, addresses.prefixes, routes)
+  if configuration.isRouted { try pod.reach(addresses.ips.compactMap(\.gateway), podLink, cable.hostMAC) }
   if !configuration.leavesInterfaceDown {
     try cable.waitUntilForwarding(&host)
-    if bridge != nil, !addresses.ips.isEmpty { try pod.announce(podLink.index, mac: podMAC) }
+    if bridge != nil, !addresses.ips.isEmpty { try pod.announce(podLink, mac: podMAC) }
   }
   _ = consume use
   if plan.isFromLease && mayHaveOldGateways {

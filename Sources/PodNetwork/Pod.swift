@@ -64,11 +64,11 @@ struct Pod: ~Copyable {
 
   /// Gives the interface its addresses and routes.
   mutating func configure(
-    _ index: Int32, _ addresses: [IPPrefix], _ routes: [PodRoute]
+    _ link: Link, _ addresses: [IPPrefix], _ routes: [PodRoute]
   ) throws {
-    try perform(addresses.map { .addAddress($0, to: index, detectsDuplicates: detectsDuplicates) })
-    if detectsDuplicates { try waitUntilUsable(addresses, index) }
-    for route in routes { try add(route.onLink(index)) }
+    try perform(addresses.map { .addAddress($0, to: link.index, detectsDuplicates: detectsDuplicates) })
+    if detectsDuplicates { try waitUntilUsable(addresses, link) }
+    for route in routes { try add(route.onLink(link.index)) }
   }
 
   /// Adds a route behind those that are there: a pod's second network does not take the default route from its first.
@@ -88,8 +88,8 @@ struct Pod: ~Copyable {
   }
 
   /// Makes the gateways known: they are the other end of the cable, and are never asked for.
-  mutating func reach(_ gateways: [IPAddress], _ index: Int32, _ mac: MACAddress) throws {
-    try perform(gateways.map { .replaceNeighbour(StaticNeighbour($0, mac: mac, linkIndex: index)) })
+  mutating func reach(_ gateways: [IPAddress], _ link: Link, _ mac: MACAddress) throws {
+    try perform(gateways.map { .replaceNeighbour(StaticNeighbour($0, mac: mac, linkIndex: link.index)) })
   }
 
   private mutating func perform(_ requests: [NetlinkRequest]) throws {
@@ -99,10 +99,10 @@ struct Pod: ~Copyable {
   }
 
   /// Waits for duplicate address detection (RFC 4862, section 5.4): one to two seconds.
-  private mutating func waitUntilUsable(_ addresses: [IPPrefix], _ index: Int32) throws {
+  private mutating func waitUntilUsable(_ addresses: [IPPrefix], _ link: Link) throws {
     let deadline = MonotonicTime.now + .seconds(5)
     while true {
-      let pending = try socket.addresses(on: index).filter { addresses.contains($0.prefix) && !$0.isUsable }
+      let pending = try socket.addresses(on: link.index).filter { addresses.contains($0.prefix) && !$0.isUsable }
       guard let first = pending.first else { return }
       if first.isDuplicate {
         throw CNIError(
@@ -120,8 +120,8 @@ struct Pod: ~Copyable {
   ///
   /// To set the MAC that the link has already counts as a change of it (net/core/dev.c, `netif_set_mac_address`): the
   /// kernel then sends a gratuitous ARP and an unsolicited neighbour advertisement for each address.
-  mutating func announce(_ index: Int32, mac: MACAddress) throws {
-    try socket.perform(.changeLink(index, name: interfaceName, LinkChange(mac: mac)))
+  mutating func announce(_ link: Link, mac: MACAddress) throws {
+    try socket.perform(.changeLink(link.index, name: interfaceName, LinkChange(mac: mac)))
   }
 }
 

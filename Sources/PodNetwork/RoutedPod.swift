@@ -1,7 +1,6 @@
 internal import Addresses
 internal import CNI
 internal import Glibc
-internal import JSON
 internal import Linux
 internal import Netlink
 
