@@ -38,6 +38,9 @@ let package = Package(
     .systemLibrary(name: "CNFTables", pkgConfig: "libnftables", providers: [.apt(["libnftables-dev"])]),
     // The archive, not the shared library: the helper shall need no more on a node than it must.
     .systemLibrary(name: "CYAML", providers: [.apt(["libyaml-dev"])]),
+    // The archive, too.
+    .systemLibrary(name: "CBPF", providers: [.apt(["libbpf-dev"])]),
+    .target(name: "CFastPath", exclude: ["programs", "objects"]),
     .target(name: "CLinux"),
     .target(name: "JSON", dependencies: ["CJansson"], swiftSettings: settings),
     .target(
@@ -49,8 +52,14 @@ let package = Package(
     .target(name: "CNI", dependencies: ["JSON", "Addresses"], swiftSettings: settings),
     .target(name: "IPAM", dependencies: ["Linux", "Addresses"], swiftSettings: settings),
     .target(name: "PodRules", dependencies: ["Netlink", "Linux", "Addresses"], swiftSettings: settings),
+    .target(name: "FastPath", dependencies: ["Netlink", "Linux", "Addresses"], swiftSettings: settings),
     .target(
-      name: "PodNetwork", dependencies: ["CNI", "IPAM", "Lease", "PodRules", "Netlink", "Linux", "Addresses", "JSON"],
+      name: "NodeFastPath", dependencies: ["CBPF", "CFastPath", "FastPath", "Netlink", "Linux", "Addresses"],
+      swiftSettings: settings,
+      linkerSettings: [.linkedLibrary(":libbpf.a"), .linkedLibrary("elf"), .linkedLibrary("z")]),
+    .target(
+      name: "PodNetwork",
+      dependencies: ["FastPath", "CNI", "IPAM", "Lease", "PodRules", "Netlink", "Linux", "Addresses", "JSON"],
       swiftSettings: settings),
     .target(name: "Lease", dependencies: ["JSON", "Addresses", "Linux"], swiftSettings: settings),
     .executableTarget(
@@ -78,7 +87,8 @@ let package = Package(
     .executableTarget(
       name: "causeway-hostgw",
       dependencies: [
-        "NodeStores", "NodeRoutes", "NodeRules", "PodNetwork", "IPAM", "Netlink", "Lease", "JSON", "Addresses", "Linux",
+        "NodeStores", "NodeRoutes", "NodeRules", "NodeFastPath", "FastPath", "PodNetwork", "IPAM", "Netlink", "Lease",
+        "JSON", "Addresses", "Linux",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "AsyncHTTPClient", package: "async-http-client"),
         .product(name: "Hummingbird", package: "hummingbird"),

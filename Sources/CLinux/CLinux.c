@@ -41,3 +41,7 @@ int clinux_set_capabilities(const struct __user_cap_data_struct halves[2]) {
   struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
   return syscall(SYS_capset, &header, halves);
 }
+
+int clinux_bpf(int command, union bpf_attr *argument, unsigned int size) {
+  return syscall(SYS_bpf, command, argument, size);
+}

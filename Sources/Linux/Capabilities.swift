@@ -15,6 +15,8 @@ package struct Capabilities: OptionSet, Sendable {
   package static let bindLowPorts = Capabilities(CAP_NET_BIND_SERVICE)
   /// Links, addresses, routes, rules.
   package static let administerNetwork = Capabilities(CAP_NET_ADMIN)
+  /// BPF programs and maps, and what such programs may read in the kernel.
+  package static let loadPrograms: Capabilities = [Capabilities(CAP_BPF), Capabilities(CAP_PERFMON)]
   /// Raw sockets, by which the older tables of xtables are reached.
   package static let openRawSockets = Capabilities(CAP_NET_RAW)
 }

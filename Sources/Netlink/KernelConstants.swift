@@ -42,6 +42,12 @@ enum RouteMessage {
   static let newNeighbour = UInt16(RTM_NEWNEIGH)
   static let deleteNeighbour = UInt16(RTM_DELNEIGH)
   static let getNeighbour = UInt16(RTM_GETNEIGH)
+  static let newDiscipline = UInt16(RTM_NEWQDISC)
+  static let deleteDiscipline = UInt16(RTM_DELQDISC)
+  static let getDiscipline = UInt16(RTM_GETQDISC)
+  static let newFilter = UInt16(RTM_NEWTFILTER)
+  static let deleteFilter = UInt16(RTM_DELTFILTER)
+  static let getFilter = UInt16(RTM_GETTFILTER)
 }
 
 /// Attributes of links (linux/if_link.h).
@@ -105,6 +111,16 @@ enum RouteAttribute {
   static let multipath = UInt16(RTA_MULTIPATH.rawValue)
   static let mtu = UInt16(RTAX_MTU)
   static let advertisedMSS = UInt16(RTAX_ADVMSS)
+}
+
+/// Attributes of traffic control (linux/rtnetlink.h, linux/pkt_cls.h).
+enum TrafficAttribute {
+  static let kind = UInt16(TCA_KIND)
+  static let options = UInt16(TCA_OPTIONS)
+  static let programDescriptor = UInt16(TCA_BPF_FD)
+  static let programName = UInt16(TCA_BPF_NAME)
+  static let programFlags = UInt16(TCA_BPF_FLAGS)
+  static let programID = UInt16(TCA_BPF_ID)
 }
 
 /// Attributes of next-hop objects (linux/nexthop.h).

@@ -37,6 +37,9 @@ package struct PeerRoute: Sendable, Equatable {
   var linkIndex: Int32?
   var nextHopID: UInt32?
 
+  /// The link of a route that is in the kernel.
+  package var installedLink: Int32? { state == .installed ? linkIndex : nil }
+
   /// Whether all that is wanted is there.
   package var isSettled: Bool {
     switch state {

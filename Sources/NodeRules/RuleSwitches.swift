@@ -19,13 +19,17 @@ package struct RuleSwitches: Sendable, Equatable {
   /// Whether what flannel left on this node is replaced.
   package var takesOverFlannel: Bool
 
+  /// Whether conntrack is to see all packets, also where no other rule asks for it.
+  package var tracks: Bool
+
   package init(
     masquerade: MasqueradePorts? = nil, forwards: Bool = true, insertsAccept: Bool = false,
-    takesOverFlannel: Bool = false
+    takesOverFlannel: Bool = false, tracks: Bool = false
   ) {
     self.masquerade = masquerade
     self.forwards = forwards
     self.insertsAccept = insertsAccept
     self.takesOverFlannel = takesOverFlannel
+    self.tracks = tracks
   }
 }

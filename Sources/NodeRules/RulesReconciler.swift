@@ -19,7 +19,9 @@ package struct RulesReconciler: Sendable {
   }
 
   private func ruleset(_ networks: [IPPrefix], _ nodes: [IPAddress]) -> Ruleset {
-    Ruleset(networks: networks, nodes: nodes, masquerade: switches.masquerade, forwards: switches.forwards)
+    Ruleset(
+      networks: networks, nodes: nodes, masquerade: switches.masquerade, forwards: switches.forwards,
+      tracks: switches.tracks)
   }
 
   /// One pass in the calling thread's network namespace; it blocks. What fails is told and holds nothing else back.

@@ -21,25 +21,44 @@ package struct Ruleset: Sendable, Equatable {
   package var nodes: [IPAddress]
   package var masquerade: MasqueradePorts?
   package var forwards: Bool
+  /// For the fast path, which asks conntrack: it sees packets only where some rule asks for it.
+  package var tracks: Bool
 
-  package init(networks: [IPPrefix], nodes: [IPAddress], masquerade: MasqueradePorts?, forwards: Bool) {
+  package init(
+    networks: [IPPrefix], nodes: [IPAddress], masquerade: MasqueradePorts?, forwards: Bool, tracks: Bool = false
+  ) {
     self.networks = networks
     self.nodes = nodes
     self.masquerade = masquerade
     self.forwards = forwards
+    self.tracks = tracks
   }
 
   /// Whether the node needs no table at all.
-  package var isEmpty: Bool { networks.isEmpty || masquerade == nil && !forwards }
+  package var isEmpty: Bool { networks.isEmpty || masquerade == nil && !forwards && !tracks }
 
   /// What `nft -f` takes: the table that is there goes and this one comes, in one transaction.
   package var text: String {
     var parts = ["table inet causeway\ndelete table inet causeway\n"]
+    if tracks { parts.append(trackText) }
     for network in networks {
       if let masquerade { parts.append(masqueradeText(network, FamilyWords(network.family), masquerade)) }
       if forwards { parts.append(forwardText(network, FamilyWords(network.family))) }
     }
     return parts.joined(separator: "\n")
+  }
+
+  private var trackText: String {
+    """
+    table inet causeway {
+    	chain track {
+    		type filter hook forward priority filter; policy accept;
+    		# This alone makes conntrack look at all packets: the fast path asks it about each.
+    		ct state new
+    	}
+    }
+
+    """
   }
 
   private func masqueradeText(_ network: IPPrefix, _ words: FamilyWords, _ ports: MasqueradePorts) -> String {

@@ -101,6 +101,10 @@ private func add(
     try cable.waitUntilForwarding(&host)
     if bridge != nil, !addresses.ips.isEmpty { try pod.announce(podLink, mac: podMAC) }
   }
+  if configuration.mayUseFastPath {
+    undo.push(.fastPath(addresses.hosts, cable))
+    joinFastPath(cable, addresses.hosts, gatewayMAC: bridge?.mac ?? cable.hostMAC, &host)
+  }
   _ = consume use
   if plan.isFromLease && mayHaveOldGateways {
     removeOldGateways(Traces(configuration.network, configuration.type), state, &host)
@@ -151,7 +155,7 @@ private func record(
     hostLink: hostLink, mac: podMAC, addresses: addresses.hosts,
     dataDirectory: configuration.addressing?.dataDirectory ?? "",
     masquerades: plan.masquerades && !addresses.ips.isEmpty, checksMAC: configuration.checksMAC,
-    isRouted: configuration.isRouted)
+    isRouted: configuration.isRouted, mayUseFastPath: configuration.mayUseFastPath)
 }
 
 extension PodAddresses {

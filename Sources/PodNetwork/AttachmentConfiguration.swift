@@ -37,6 +37,8 @@ package struct AttachmentConfiguration: Sendable {
   let addressing: AddressConfiguration?
   /// Another plugin that gives the addresses.
   let delegate: IPAMDelegate?
+  /// The pod may use what the runtime's other plugins leave to it of the line (the capability `bandwidth`).
+  let isLimited: Bool
   /// Where the node's lease is, and who writes it.
   let leaseSource: LeaseSource
   /// Whose keys and defaults these are.
@@ -72,6 +74,7 @@ package struct AttachmentConfiguration: Sendable {
     detectsDuplicates = try fields.bool("enabledad") ?? false
     leavesInterfaceDown = try fields.bool("disableContainerInterface") ?? false
     requestedMAC = try AttachmentConfiguration.requestedMAC(fields, arguments)
+    isLimited = try fields.fields("runtimeConfig")?.fields("bandwidth") != nil
     dns = try fields.fields("dns").map(DNS.init) ?? DNS()
     leaseSource = try LeaseSource(fields, for: type)
     switch try IPAMChoice(fields, type) {
@@ -96,6 +99,12 @@ package struct AttachmentConfiguration: Sendable {
 
   /// Whether the pod gets addresses at all.
   var hasAddresses: Bool { addressing != nil || delegate != nil }
+
+  /// Whether the pod's packets may pass bridge and rules by: it sends what leaves its network to this node, and nobody
+  /// limits it.
+  var mayUseFastPath: Bool {
+    hasAddresses && !isLimited && (isRouted || isGateway && vlans == nil && !leavesInterfaceDown)
+  }
 
   static let defaultBridgeName = "cni0"
 

@@ -21,6 +21,8 @@ struct AttachmentRecord: Equatable, Sendable {
   let checksMAC: Bool
   /// There is no bridge; false in a record of an earlier version.
   let isRouted: Bool
+  /// Its packets may pass the node's rules by, where the node has a fast path; false in a record of an earlier version.
+  let mayUseFastPath: Bool
 
   fileprivate var json: JSONValue {
     [
@@ -31,7 +33,7 @@ struct AttachmentRecord: Equatable, Sendable {
       "hostLink": .string(hostLink), "mac": .string(mac?.description ?? ""),
       "addresses": .array(addresses.map { .string($0.description) }),
       "dataDir": .string(dataDirectory), "ipMasq": .bool(masquerades), "macspoofchk": .bool(checksMAC),
-      "mode": isRouted ? "routed" : "bridge",
+      "mode": isRouted ? "routed" : "bridge", "fastPath": .bool(mayUseFastPath),
     ]
   }
 
@@ -52,13 +54,14 @@ struct AttachmentRecord: Equatable, Sendable {
     masquerades = object["ipMasq"] == true
     checksMAC = object["macspoofchk"] == true
     isRouted = object["mode"] == "routed"
+    mayUseFastPath = object["fastPath"] == true
     addresses = (object["addresses"]?.array ?? []).compactMap { $0.string.flatMap { IPAddress($0) } }
   }
 
   init(
     attachment: Attachment, namespace: NetworkNamespace.Identity, namespacePath: String, hostLink: String,
     mac: MACAddress?, addresses: [IPAddress], dataDirectory: String, masquerades: Bool, checksMAC: Bool,
-    isRouted: Bool = false
+    isRouted: Bool = false, mayUseFastPath: Bool = false
   ) {
     self.attachment = attachment
     self.namespace = namespace
@@ -70,6 +73,7 @@ struct AttachmentRecord: Equatable, Sendable {
     self.masquerades = masquerades
     self.checksMAC = checksMAC
     self.isRouted = isRouted
+    self.mayUseFastPath = mayUseFastPath
   }
 }
 

@@ -28,6 +28,7 @@ package func deleteAttachment(
     .map { LeaseDirectory(attachment.network, dataDirectory: $0, state.path, isFromLease: false) }
   let owner = LeaseOwner(attachment)
   let addresses = record?.addresses ?? leases.flatMap { (try? $0.find(owner)) ?? [] }
+  leaveFastPath(addresses, record?.mac)
   let netfilter = removeRules(attachment, record, of: addresses) {
     leases.flatMap { (try? $0.addresses(besides: owner)) ?? [] }
   }

@@ -23,6 +23,7 @@ struct Undo {
     case cable(Attachment)
     case delegate(IPAMDelegate, searchPath: [String])
     case rules(Attachment, [IPAddress], Cable)
+    case fastPath([IPAddress], Cable)
     /// Answers on a bridge for a routed pod; its routes go with the cable.
     case answers([IPAddress])
 
@@ -59,6 +60,7 @@ struct Undo {
         case .rules(let attachment, let addresses, let cable):
           var netfilter = try NetfilterSocket()
           try attachment.removeRules(of: addresses, port: cable.hostName, mac: cable.podMAC, &netfilter)
+        case .fastPath(let addresses, let cable): leaveFastPath(addresses, cable.podMAC)
         case .answers(let addresses): host.stopAnswering(for: addresses)
         case .cable(let attachment): _ = try Cable.remove(attachment, &host)
         case .bridge(let name, let state): try Undo.removeBridge(name, state, &host)

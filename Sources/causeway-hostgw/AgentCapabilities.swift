@@ -1,3 +1,4 @@
+internal import NodeFastPath
 internal import Linux
 
 extension Options {
@@ -8,6 +9,7 @@ extension Options {
     if (1..<1024).contains(healthzPort) { kept.insert(.bindLowPorts) }
     // DEL looks by iptables-legacy for what the reference plugins left there.
     if collectsPods { kept.insert(.openRawSockets) }
+    if fastPath != .off { kept.formUnion(.loadPrograms) }
     return kept
   }
 

@@ -1,4 +1,6 @@
 internal import Addresses
+internal import FastPath
+internal import NodeFastPath
 internal import NodeRoutes
 internal import NodeRules
 
@@ -8,7 +10,8 @@ extension AgentState.Facts {
   /// - Parameters:
   ///   - source: where the nodes come from.
   ///   - use: how full this node's subnets are.
-  func metrics(source: String, use: [AddressUse]) -> String {
+  ///   - counts: what the fast path has carried; `nil` where there is none.
+  func metrics(source: String, use: [AddressUse], counts: [FastPathCount]?) -> String {
     var text = MetricsText()
     text.add(
       .gauge, "causeway_info", "The version, and where the nodes come from.",
@@ -27,6 +30,7 @@ extension AgentState.Facts {
       .gauge, "causeway_store_up", "Whether the last reading of the nodes succeeded.",
       storeFailure == nil && store?.isConnected != false ? 1 : 0)
     addLease(&text)
+    addFastPath(counts, &text)
     text.add(
       .gauge, "causeway_addresses_used", "Addresses of this node's subnet that pods hold.",
       use.map { ([("subnet", "\($0.subnet)")], $0.used) })
@@ -50,6 +54,26 @@ extension AgentState.Facts {
         .gauge, "causeway_lease_expiry_timestamp_seconds", "When the lease ends unless it is renewed, since the epoch.",
         expiry.seconds)
     }
+  }
+
+  private func addFastPath(_ counts: [FastPathCount]?, _ text: inout MetricsText) {
+    guard let fastPath else { return }
+    text.add(
+      .gauge, "causeway_fast_path_up", "Whether the fast path is in.", fastPath.unavailability == nil ? 1 : 0)
+    text.add(
+      .gauge, "causeway_fast_path_addresses", "Addresses of pods that use the fast path.", Double(fastPath.podCount))
+    text.add(
+      .counter, "causeway_fast_path_repairs_total", "Programs of the fast path that were put back.",
+      Double(fastPathRepairs))
+    func labels(_ count: FastPathCount) -> MetricsText.Labels {
+      [("direction", count.direction.name), ("reason", count.reason.name)]
+    }
+    text.add(
+      .counter, "causeway_fast_path_packets_total", "Packets carried, or passed on to the ordinary path for a reason.",
+      (counts ?? []).map { (labels($0), Double($0.packets)) })
+    text.add(
+      .counter, "causeway_fast_path_bytes_total", "Bytes of these.",
+      (counts ?? []).map { (labels($0), Double($0.bytes)) })
   }
 
   private func addRules(_ text: inout MetricsText) {

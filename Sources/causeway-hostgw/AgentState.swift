@@ -1,4 +1,5 @@
 internal import Linux
+internal import NodeFastPath
 internal import NodeRoutes
 internal import NodeRules
 internal import Synchronization
@@ -15,6 +16,10 @@ final class AgentState: Sendable {
     var rules: RulesReport?
     /// Whether the rules were once as they must be.
     var wereRulesIn = false
+    /// The last look at the fast path; `nil` where none is wanted.
+    var fastPath: FastPathReport?
+    /// How many things of it were put right.
+    var fastPathRepairs = 0
     /// Why the last pass failed as a whole; `nil` where it came to its end.
     var failure: String?
     /// Why the nodes can't be read; `nil` where they can.
@@ -126,6 +131,15 @@ final class AgentState: Sendable {
       if !rules.hasFailed { facts.wereRulesIn = true }
     }
     tellListeners()
+  }
+
+  /// The fast path was looked at. Listeners are not told: no pod hangs on it, and it is looked at when they are.
+  func note(_ fastPath: FastPathReport) {
+    facts.withLock { facts in
+      let isTheSame = facts.fastPath?.state == fastPath.state
+      if isTheSame { facts.fastPathRepairs += fastPath.changes.count { $0.verb == .attached || $0.verb == .loaded } }
+      facts.fastPath = fastPath
+    }
   }
 
   /// A pass failed as a whole.

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import NodeFastPath
 internal import Linux
 internal import NodeRoutes
 internal import NodeRules
@@ -30,6 +31,7 @@ struct CleanCommand: CommandWithOptions {
     }
     // Nothing stays because something else could not be removed.
     let routes = Result { try agent.reconciler.clean() }
+    if try agent.fastPath.clean() { print("fast path removed") }
     for change in try agent.rules.clean() { print("\(change.verb.rawValue): \(change.subject)") }
     if let file = agent.networkConfiguration, try file.remove() { print("removed: \(file.destination)") }
     let removed = try routes.get()

@@ -108,7 +108,7 @@ struct RulesFollower: Service {
 extension AsyncStream where Element == Result<Void, any Error> {
   /// From a thread of its own in this process's namespace, which lives as long as the process. `body` calls what it is
   /// given to say a word, and ends when that says that nobody listens.
-  fileprivate static func words(
+  static func words(
     _ body: @escaping @Sendable (_ say: () -> Bool) throws(NetlinkError) -> Void
   ) throws -> Self {
     let (stream, continuation) = makeStream(bufferingPolicy: .bufferingNewest(1))

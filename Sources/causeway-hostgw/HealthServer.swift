@@ -1,6 +1,7 @@
 internal import Glibc
 internal import Hummingbird
 internal import JSON
+internal import NodeFastPath
 internal import Linux
 internal import Logging
 internal import NIOCore
@@ -75,7 +76,8 @@ struct HealthServer: Sendable {
       let facts = state.now
       let text = try await onThread {
         facts.metrics(
-          source: agent.store.source, use: facts.report?.lease.map { AddressUse.of($0, agent.pods) } ?? [])
+          source: agent.store.source, use: facts.report?.lease.map { AddressUse.of($0, agent.pods) } ?? [],
+          counts: (try? agent.fastPath.counts()) ?? nil)
       }
       return Response(
         status: .ok, headers: [.contentType: "text/plain; version=0.0.4; charset=utf-8"],

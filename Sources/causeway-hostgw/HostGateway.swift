@@ -38,7 +38,10 @@ enum Main {
         Array(CommandLine.arguments.dropFirst()), environment: CurrentProcess.environment, readFile: readFile)
       var command = try HostGateway.parseAsRoot(arguments)
       // The others end soon, and what they are for takes more.
-      if let run = command as? RunCommand { try CurrentProcess.keepOnly(run.options.capabilities) }
+      if let run = command as? RunCommand {
+        try run.prepare()
+        try CurrentProcess.keepOnly(run.options.capabilities)
+      }
       if var command = command as? any AsyncParsableCommand {
         try await command.run()
       } else {

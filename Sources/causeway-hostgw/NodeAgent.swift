@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import Lease
 internal import Linux
 internal import Logging
+internal import NodeFastPath
 internal import NodeRoutes
 internal import NodeRules
 internal import NodeStores
@@ -23,6 +24,7 @@ struct NodeAgent: Sendable {
   /// Tells the store whether this node's network is up, where it wants to know.
   let reportNetwork: (@Sendable (NetworkReport) -> Void)?
   let pods: HeldAddresses
+  let fastPath: FastPathReconciler
   private let interface: InterfaceSelection
 
   init(_ options: Options) throws {
@@ -37,9 +39,10 @@ struct NodeAgent: Sendable {
     let selection = NodeSelection(
       name: NodeAgent.given(options.nodeName), hostName: try Sysctl.read("kernel/hostname") ?? "",
       interface: options.interfaceSelection)
-    rules = RulesReconciler(switches: options.rules.ruleSwitches, stateDirectory: options.stateDir)
+    rules = RulesReconciler(switches: options.ruleSwitches, stateDirectory: options.stateDir)
     reconciler = Reconciler(selection: selection, files: files, switches: options.rules.routeSwitches)
     interface = selection.interface
+    fastPath = options.fastPathReconciler
     pods = HeldAddresses(stateDirectory: options.stateDir)
     let addresses: OwnAddresses = { wishes, families, networks, present in
       try await onThread {

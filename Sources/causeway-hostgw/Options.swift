@@ -1,7 +1,9 @@
 internal import Addresses
 internal import ArgumentParser
 internal import Logging
+internal import NodeFastPath
 internal import NodeRoutes
+internal import NodeRules
 
 /// Where the nodes come from.
 enum StoreKind: String, CaseIterable {
@@ -75,6 +77,20 @@ struct Options: ParsableArguments {
   @OptionGroup(title: "Options of rules and blackhole routes") var rules: RuleOptions
 
   @Option(
+    help: ArgumentHelp(
+      "Carry established flows between pods past bridge and packet filter: off, auto (where the kernel can), on.",
+      valueName: "mode"),
+    transform: { try Options.word($0) })
+  var fastPath = FastPathMode.off
+
+  @Option(
+    help: ArgumentHelp(
+      "How the fast path knows that nobody translates a flow: conntrack, sight. (default: conntrack, where the kernel can)",
+      valueName: "way"),
+    transform: { try Options.word($0) })
+  var fastPathFlows: FlowKnowledge?
+
+  @Option(
     help: ArgumentHelp("The runtime's network configuration, to be put in --cni-conf-file.", valueName: "file"))
   var cniConfSource: String?
 
@@ -113,7 +129,8 @@ struct Options: ParsableArguments {
   static let names =
     [
       "store", "nodes-file", "node-name", "iface", "iface-regex", "iface-can-reach", "public-ip", "public-ipv6",
-      "subnet-file", "state-dir", "lease-copy", "cni-conf-source", "cni-conf-file", "gc-interval",
+      "subnet-file", "state-dir", "lease-copy", "fast-path", "fast-path-flows", "cni-conf-source", "cni-conf-file",
+      "gc-interval",
       "cni-bin-dir", "healthz-ip", "healthz-port",
       "log-level", "log-format",
     ] + EtcdOptions.names + KubernetesOptions.names + RuleOptions.names
@@ -121,6 +138,12 @@ struct Options: ParsableArguments {
   static let switches = RuleOptions.switches.union(KubernetesOptions.switches)
   /// Those that may be given more than once; all values come from one source.
   static let lists: Set = ["iface", "iface-regex", "iface-can-reach"]
+
+  var ruleSwitches: RuleSwitches { rules.ruleSwitches(tracks: fastPath != .off) }
+
+  var fastPathReconciler: FastPathReconciler {
+    FastPathReconciler(mode: fastPath, knowledge: fastPathFlows, stateDirectory: stateDir)
+  }
 
   /// Which links and addresses are this node's. An empty value, such as a variable of a script that is not set, counts
   /// as none.
@@ -167,6 +190,13 @@ struct Options: ParsableArguments {
         "there is no store '\(text)', only \(StoreKind.allCases.map(\.rawValue).joined(separator: ", ")).")
     }
     return store
+  }
+
+  private static func word<Word: RawRepresentable<String> & CaseIterable>(_ text: String) throws -> Word {
+    guard let word = Word(rawValue: text) else {
+      throw ValidationError("'\(text)' is none of \(Word.allCases.map(\.rawValue).joined(separator: ", ")).")
+    }
+    return word
   }
 
   private static func level(_ text: String) throws -> Logger.Level {

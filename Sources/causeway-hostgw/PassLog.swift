@@ -1,6 +1,7 @@
 internal import Addresses
 internal import Lease
 internal import Logging
+internal import NodeFastPath
 internal import NodeRoutes
 internal import NodeRules
 
@@ -44,6 +45,26 @@ struct PassLog: Sendable {
       logger.info("\(change.verb.rawValue)", metadata: ["rules": "\(change.subject)"])
     }
     tell(rules.problems + rules.warnings, since: previous.map { $0.problems + $0.warnings } ?? [])
+  }
+
+  /// The same of a look at the fast path.
+  func tell(_ report: FastPathReport, previous: FastPathReport? = nil) {
+    if report.state != previous?.state {
+      switch report.state {
+      case .off: break
+      case .on(let knowledge, let reason):
+        logger.info("fast path: flows are known by \(knowledge.rawValue)\(reason.map { ": \($0)" } ?? "")")
+      case .unavailable(let reason): logger.warning("no fast path, everything goes the ordinary way: \(reason)")
+      }
+    }
+    for (verb, changes) in Dictionary(grouping: report.changes, by: \.verb).sorted(by: {
+      $0.key.rawValue < $1.key.rawValue
+    }) {
+      let level = changes.count > PassLog.readable ? Logger.Level.debug : .info
+      for change in changes { logger.log(level: level, "\(verb.rawValue)", metadata: ["what": "\(change.subject)"]) }
+      if level == .debug { logger.info("\(verb.rawValue), \(changes.count) times") }
+    }
+    tell(report.problems, since: previous?.problems ?? [])
   }
 
   private func tell(_ problems: [String], since told: [String]) {

@@ -49,10 +49,11 @@ struct RuleOptions: ParsableArguments {
     "ip-masq", "forward-rules", "forward-insert", "blackhole-route", "take-over-flannel", "mtu-per-route",
   ]
 
-  var ruleSwitches: RuleSwitches {
+  /// - Parameter tracks: whether conntrack is to see all packets.
+  func ruleSwitches(tracks: Bool) -> RuleSwitches {
     RuleSwitches(
       masquerade: ipMasq ? ipMasqPorts : nil, forwards: forwardRules, insertsAccept: forwardInsert,
-      takesOverFlannel: takeOverFlannel)
+      takesOverFlannel: takeOverFlannel, tracks: tracks)
   }
 
   var routeSwitches: RouteSwitches {

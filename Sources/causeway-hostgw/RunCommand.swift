@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import Linux
 internal import Logging
+internal import NodeFastPath
 internal import NodeRoutes
 internal import NodeStores
 internal import ServiceLifecycle
@@ -14,10 +15,18 @@ struct RunCommand: AsyncParsableCommand, CommandWithOptions {
 
   @OptionGroup var options: Options
 
+  /// To be called while the process still has all its rights: of some kernels' modules the programs' loader learns only
+  /// with them.
+  func prepare() throws {
+    if let error = options.fastPathReconciler.prepare(), options.fastPath == .on {
+      throw FastPathRefused(reason: error)
+    }
+  }
+
   func run() async throws {
     let agent = try NodeAgent(options)
     let lock = try AgentLock.claim(options.stateDir)
-    let (news, rulesNews) = (News(), News())
+    let (news, rulesNews, fastPathNews) = (News(), News(), News())
     let state = AgentState(agent.keeper == nil ? nil : agent.conditions)
     // Told apart from the agent's own words: what the group says about its services is for those who look for it.
     var groupLogger = agent.log.logger
@@ -28,6 +37,16 @@ struct RunCommand: AsyncParsableCommand, CommandWithOptions {
       RouteKeeper(agent: agent, news: news, state: state),
     ]
     var listeners: [@Sendable () -> Void] = [{ news.look() }]
+    if options.fastPath == .off {
+      // What an agent before this one has left of it.
+      agent.log.tell(agent.fastPath.reconcile(own: [], peers: []) { _ in [] })
+    } else {
+      services += [
+        FastPathKeeper(agent: agent, news: fastPathNews, state: state), FiltersFollower(news: fastPathNews),
+      ]
+      state.listen { fastPathNews.look() }
+      listeners.append { fastPathNews.look() }
+    }
     if let keeper = agent.keeper {
       services.append(KeeperService(keeper: keeper))
       listeners.append { keeper.look() }
@@ -46,4 +65,11 @@ struct RunCommand: AsyncParsableCommand, CommandWithOptions {
     agent.log.logger.info("stopped; rules and routes stay")
     _ = consume lock
   }
+}
+
+/// `--fast-path on` where there can be none.
+struct FastPathRefused: Error, CustomStringConvertible {
+  let reason: FastPathError
+
+  var description: String { "there is no fast path: \(reason); --fast-path auto does without" }
 }

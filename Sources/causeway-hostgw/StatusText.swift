@@ -16,7 +16,7 @@ struct StatusText {
     return [
       "Node:   \(object["node"]?.string ?? "unknown")",
       "Store:  \(store?["kind"]?.string ?? "") \(store?["source"]?.string ?? "")\(storeState)", agentLine, leaseLine,
-    ] + backendLine + rulesLine + texts("errors").map { "\(painted("Error:", .red))  \($0)" }
+    ] + backendLine + rulesLine + fastPathLine + texts("errors").map { "\(painted("Error:", .red))  \($0)" }
       + texts("warnings").map { "\(painted("Note:", .yellow))   \($0)" } + repairs + table
   }
 
@@ -51,6 +51,22 @@ struct StatusText {
       "Rules:  \(masquerade), \(forward); table \(rules["table"]?.string ?? "") "
         + (state == StatusView.hidden ? "can't be seen (try as root)" : state)
     ]
+  }
+
+  private var fastPathLine: [String] {
+    guard let fastPath = object["fastPath"]?.object, let state = fastPath["state"]?.string else { return [] }
+    guard state == "on" else { return ["Fast:   \(painted(state, state == "off" ? .yellow : .red))"] }
+    let flows = fastPath["flows"]?.string.map { ", flows known by \($0)" } ?? ""
+    let directions = [("from-pod", "from pods"), ("to-pod", "to pods")].map { key, words in
+      let reasons = fastPath[key]?.object ?? [:]
+      let total = reasons.members.reduce(Int64(0)) { $0 + (StatusText.packets($1.value) ?? 0) }
+      return "\(words) \(StatusText.packets(reasons["carried"]) ?? 0) of \(total) packets carried"
+    }
+    return ["Fast:   \(painted("on", .green))\(flows); \(directions.joined(separator: ", "))"]
+  }
+
+  private static func packets(_ count: JSONValue?) -> Int64? {
+    if case .integer(let packets)? = count?.object?["packets"] { packets } else { nil }
   }
 
   private var leaseLine: String {

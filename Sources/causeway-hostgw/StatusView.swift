@@ -1,7 +1,9 @@
 internal import Addresses
+internal import FastPath
 internal import JSON
 internal import Lease
 internal import Linux
+internal import NodeFastPath
 internal import NodeRoutes
 internal import NodeRules
 
@@ -19,6 +21,7 @@ struct StatusView {
   private let failure: String?
   private let facts: AgentState.Facts?
   private let switches: RuleSwitches
+  private let counts: [FastPathCount]?
 
   /// - Parameter facts: what the running agent knows; without them the store is read.
   init(_ agent: NodeAgent, _ facts: AgentState.Facts? = nil) async {
@@ -27,8 +30,9 @@ struct StatusView {
       facts != nil ? true : try? FileLock.isHeldExclusively(AgentLock.agentPath(agent.options.stateDir))
     subnetFile = agent.files.subnetFile
     lease = (try? SubnetLease.read(subnetFile)) ?? nil
-    switches = agent.options.rules.ruleSwitches
+    switches = agent.options.ruleSwitches
     self.facts = facts
+    counts = (try? agent.fastPath.counts()) ?? nil
     do {
       let nodes: NodeSnapshot?
       if let facts { nodes = facts.snapshot } else { nodes = try await agent.store.read() }
@@ -54,7 +58,7 @@ struct StatusView {
       "agentRunning": isAgentRunning.map { .bool($0) } ?? .null,
       "lease": lease.map { .object(leaseValue($0)) } ?? .null,
       "rules": rules.map(rulesValue) ?? .null,
-      "peers": .array(report?.peers.map(StatusView.value) ?? []),
+      "fastPath": fastPathValue, "peers": .array(report?.peers.map(StatusView.value) ?? []),
       "errors": .array(errors.map { .string($0) }), "warnings": .array(warnings.map { .string($0) }),
     ]
     if let facts { object["agent"] = StatusView.value(facts) }
@@ -66,7 +70,9 @@ struct StatusView {
     return [failure, writing].compactMap { $0 } + (report?.problems ?? []) + (rules?.problems ?? [])
   }
   private var warnings: [String] {
-    (report?.warnings ?? []) + (rules?.warnings ?? []) + [facts?.lease?.shortage].compactMap { $0 }
+    (facts?.fastPath?.unavailability.map { ["no fast path, everything goes the ordinary way: \($0)"] } ?? [])
+      + (facts?.fastPath?.problems ?? []) + (report?.warnings ?? []) + (rules?.warnings ?? [])
+      + [facts?.lease?.shortage].compactMap { $0 }
   }
 
   /// A store that is spoken to has a state of its own.
@@ -103,6 +109,38 @@ struct StatusView {
       "state": .string(rules.mayNotLook ? StatusView.hidden : rules.table.rawValue),
       "masquerade": switches.masquerade.map { .string($0.rawValue) } ?? .null, "forward": .bool(switches.forwards),
     ]
+  }
+
+  /// `null` where there is none and no agent that wants one.
+  private var fastPathValue: JSONValue {
+    guard counts != nil || facts?.fastPath != nil else { return .null }
+    var object: JSONObject = [:]
+    switch facts?.fastPath?.state {
+    case nil, .off: object["state"] = counts == nil ? "off" : "on"
+    case .on(let knowledge, let reason):
+      object["state"] = "on"
+      object["flows"] = .string(knowledge.rawValue)
+      object["reason"] = reason.map { .string($0) } ?? .null
+    case .unavailable(let reason):
+      object["state"] = "unavailable"
+      object["reason"] = .string(reason)
+    }
+    if let found = facts?.fastPath {
+      object["peers"] = .integer(Int64(found.peerCount))
+      object["addresses"] = .integer(Int64(found.podCount))
+      object["limitedPods"] = .integer(Int64(found.limitedPods))
+      object["repairs"] = .integer(Int64(facts?.fastPathRepairs ?? 0))
+    }
+    for direction in FastPathCount.Direction.allCases {
+      var reasons: JSONObject = [:]
+      for count in counts ?? [] where count.direction == direction {
+        reasons[count.reason.name] = [
+          "packets": .integer(Int64(clamping: count.packets)), "bytes": .integer(Int64(clamping: count.bytes)),
+        ]
+      }
+      object[direction.name] = .object(reasons)
+    }
+    return .object(object)
   }
 
   private static func value(_ peer: PeerRoute) -> JSONValue {

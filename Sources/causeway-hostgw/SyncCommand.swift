@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import NodeFastPath
 internal import NodeRoutes
 internal import NodeRules
 
@@ -18,14 +19,19 @@ struct SyncCommand: AsyncParsableCommand, CommandWithOptions {
           + "use causeway-hostgw run.")
     }
     let agent = try NodeAgent(options)
-    let (rules, report) = try await AgentLock.taking(turnIn: options.stateDir) {
+    let (rules, report, fastPath) = try await AgentLock.taking(turnIn: options.stateDir) {
       let nodes = try await agent.store.read()
       let rules = agent.rules.reconcile(nodes)
       agent.log.tell(rules)
-      return (rules, try agent.reconciler.reconcile(nodes))
+      let report = try agent.reconciler.reconcile(nodes)
+      return (rules, report, agent.keepFastPath(report))
     }
     agent.log.tell(report)
+    agent.log.tell(fastPath)
     print(ReportText.lines(report, rules).joined(separator: "\n"))
+    if options.fastPath == .on, let reason = fastPath.unavailability {
+      throw FastPathRefused(reason: FastPathError(reason))
+    }
     if !report.isSettled || !rules.problems.isEmpty { throw ExitCode.failure }
   }
 }

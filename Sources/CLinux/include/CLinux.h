@@ -7,7 +7,9 @@
 #include <netinet/in.h>
 
 #include <malloc.h>
+#include <sys/vfs.h>
 
+#include <linux/bpf.h>
 #include <linux/capability.h>
 #include <linux/if_addr.h>
 #include <linux/if_arp.h>
@@ -24,6 +26,8 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
 #include <linux/nexthop.h>
+#include <linux/pkt_cls.h>
+#include <linux/pkt_sched.h>
 #include <linux/prctl.h>
 #include <linux/rtnetlink.h>
 #include <linux/sched.h>
@@ -61,5 +65,8 @@ int clinux_get_capabilities(struct __user_cap_data_struct halves[2]);
 
 /// capset(2) of the calling thread.
 int clinux_set_capabilities(const struct __user_cap_data_struct halves[2]);
+
+/// bpf(2) with the part of its argument that `size` says; a descriptor, 0, or -1 with errno.
+int clinux_bpf(int command, union bpf_attr *argument, unsigned int size);
 
 #endif

@@ -1,0 +1,45 @@
+#include "CFastPath.h"
+
+#include <bpf/libbpf.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#pragma clang diagnostic ignored "-Wc23-extensions"
+
+static const unsigned char by_conntrack[] = {
+#embed "objects/by_conntrack.o"
+};
+
+static const unsigned char by_sight[] = {
+#embed "objects/by_sight.o"
+};
+
+struct cfastpath_object cfastpath_object(int asks_conntrack) {
+  if (asks_conntrack) return (struct cfastpath_object){by_conntrack, sizeof by_conntrack};
+  return (struct cfastpath_object){by_sight, sizeof by_sight};
+}
+
+// libbpf is called by one thread at a time.
+static char last_warning[512];
+static char told_warning[512];
+
+static int keep(enum libbpf_print_level level, const char *format, va_list arguments) {
+  char text[512];
+  if (level != LIBBPF_WARN) return 0;
+  vsnprintf(text, sizeof text, format, arguments);
+  // The verifier's log has many lines; what libbpf concludes from them follows. The first conclusion is the cause.
+  if (strchr(text, '\n') == text + strlen(text) - 1 && !last_warning[0]) {
+    text[strlen(text) - 1] = 0;
+    strcpy(last_warning, text);
+  }
+  return 0;
+}
+
+void cfastpath_listen(void) { libbpf_set_print(keep); }
+
+const char *cfastpath_last_warning(void) {
+  strcpy(told_warning, last_warning);
+  last_warning[0] = 0;
+  return told_warning;
+}

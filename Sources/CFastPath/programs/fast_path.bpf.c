@@ -1,0 +1,462 @@
+/// Pods' packets between nodes, past bridge and netfilter.
+///
+/// `from_pod` runs where a pod's packets come in (the host's end of its cable, ingress) and sends them straight to the
+/// other node; `from_node` runs where other nodes' come in (the node's interface, ingress) and puts them straight into the
+/// pod. Each decides for itself and by this node alone, so one side may be without. What they leave alone goes on as if
+/// they weren't there. `to_node` and `to_pod` run at the other ends of the ordinary path (egress) and note which flows
+/// come out of it as they went in: that is how a flow is known to be translated by nobody where conntrack can't be asked.
+
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <linux/icmpv6.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
+#include <linux/pkt_cls.h>
+#include <linux/tcp.h>
+#include <linux/udp.h>
+
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "layout.h"
+
+/// include/linux/socket.h
+#define AF_INET 2
+#define AF_INET6 10
+
+/// linux/icmp.h, which draws in what is not for programs.
+#define ICMP_ECHOREPLY 0
+#define ICMP_ECHO 8
+
+#define SECOND 1000000000ull
+/// So often a packet of each carried flow goes the ordinary way, or else conntrack forgets the flow: an ICMP echo or a
+/// datagram without answer after 30 seconds (net/netfilter/nf_conntrack_proto_udp.c, nf_conntrack_proto_icmp.c).
+#define REFRESH_SECONDS 15
+
+char licence[] SEC("license") = "GPL";
+
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, 16384);
+  __type(key, struct address);
+  __type(value, struct pod);
+  __uint(pinning, LIBBPF_PIN_BY_NAME);
+} pods SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_LPM_TRIE);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, 65536);
+  __type(key, struct subnet);
+  __type(value, struct peer);
+  __uint(pinning, LIBBPF_PIN_BY_NAME);
+} peers SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, DIRECTIONS * REASONS);
+  __type(key, __u32);
+  __type(value, struct count);
+  __uint(pinning, LIBBPF_PIN_BY_NAME);
+} counts SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, 65536);
+  __type(key, struct flow);
+  __type(value, struct sight);
+  __uint(pinning, LIBBPF_PIN_BY_NAME);
+} flows SEC(".maps");
+
+/// A packet's flow on its way through the ordinary path, which it leaves on the processor that it entered it on.
+struct passage {
+  struct flow flow;
+  __u32 direction;
+  __u32 is_under_way;
+};
+
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct passage);
+} passages SEC(".maps");
+
+// MARK: Packets
+
+struct packet {
+  struct address source;
+  struct address destination;
+  __u16 source_port;
+  __u16 destination_port;
+  __u8 family;
+  __u8 protocol;
+  __u8 hop_limit;
+  /// SYN, FIN or RST.
+  bool is_handshake;
+};
+
+static __always_inline bool is_same(const struct address *one, const struct address *other) {
+  return one->words[0] == other->words[0] && one->words[1] == other->words[1] && one->words[2] == other->words[2] &&
+         one->words[3] == other->words[3];
+}
+
+static __always_inline void map_address(struct address *address, __be32 ipv4) {
+  address->words[0] = address->words[1] = 0;
+  address->words[2] = bpf_htonl(0xffff);
+  address->words[3] = ipv4;
+}
+
+/// The addresses; false where it is no IP packet.
+static __always_inline bool read_addresses(struct __sk_buff *skb, struct packet *packet) {
+  void *start = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+  if (skb->protocol == bpf_htons(ETH_P_IP)) {
+    struct iphdr *ip = start + sizeof(struct ethhdr);
+    if ((void *)(ip + 1) > end) return false;
+    packet->family = AF_INET;
+    map_address(&packet->source, ip->saddr);
+    map_address(&packet->destination, ip->daddr);
+    return true;
+  }
+  if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
+    struct ipv6hdr *ip = start + sizeof(struct ethhdr);
+    if ((void *)(ip + 1) > end) return false;
+    packet->family = AF_INET6;
+    __builtin_memcpy(&packet->source, &ip->saddr, 16);
+    __builtin_memcpy(&packet->destination, &ip->daddr, 16);
+    return true;
+  }
+  return false;
+}
+
+/// The rest of what is to be known; what can be carried is `CARRIED`.
+static __always_inline enum reason read_rest(struct __sk_buff *skb, struct packet *packet) {
+  void *start = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+  void *rest;
+  if (skb->vlan_present) return PROTOCOL;
+  if (packet->family == AF_INET) {
+    struct iphdr *ip = start + sizeof(struct ethhdr);
+    if ((void *)(ip + 1) > end) return PROTOCOL;
+    // More fragments, or an offset.
+    if (ip->ihl != 5 || ip->frag_off & bpf_htons(0x3fff)) return OPTIONS;
+    packet->protocol = ip->protocol;
+    packet->hop_limit = ip->ttl;
+    rest = ip + 1;
+  } else {
+    struct ipv6hdr *ip = start + sizeof(struct ethhdr);
+    if ((void *)(ip + 1) > end) return PROTOCOL;
+    packet->protocol = ip->nexthdr;
+    packet->hop_limit = ip->hop_limit;
+    rest = ip + 1;
+  }
+  if (packet->protocol == IPPROTO_TCP) {
+    struct tcphdr *tcp = rest;
+    if ((void *)(tcp + 1) > end) return PROTOCOL;
+    packet->source_port = tcp->source;
+    packet->destination_port = tcp->dest;
+    packet->is_handshake = tcp->syn || tcp->fin || tcp->rst;
+    return CARRIED;
+  }
+  if (packet->protocol == IPPROTO_UDP) {
+    struct udphdr *udp = rest;
+    if ((void *)(udp + 1) > end) return PROTOCOL;
+    packet->source_port = udp->source;
+    packet->destination_port = udp->dest;
+    return CARRIED;
+  }
+  // Type, code and identifier stand at the same places in both (RFC 792, RFC 4443).
+  struct icmp6hdr *icmp = rest;
+  if (packet->protocol == (packet->family == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6)) {
+    if ((void *)(icmp + 1) > end) return PROTOCOL;
+    bool is_echo = packet->family == AF_INET
+                       ? icmp->icmp6_type == ICMP_ECHO || icmp->icmp6_type == ICMP_ECHOREPLY
+                       : icmp->icmp6_type == ICMPV6_ECHO_REQUEST || icmp->icmp6_type == ICMPV6_ECHO_REPLY;
+    if (!is_echo) return PROTOCOL;
+    packet->source_port = packet->destination_port = icmp->icmp6_identifier;
+    return CARRIED;
+  }
+  // Extension headers of IPv6 (RFC 8200, section 4), among them that of fragments.
+  switch (packet->protocol) {
+  case IPPROTO_HOPOPTS:
+  case IPPROTO_ROUTING:
+  case IPPROTO_FRAGMENT:
+  case IPPROTO_DSTOPTS:
+    if (packet->family == AF_INET6) return OPTIONS;
+  }
+  return PROTOCOL;
+}
+
+static __always_inline struct peer *find_peer(const struct address *address) {
+  struct subnet key = {.prefix_length = 128, .address = *address};
+  return bpf_map_lookup_elem(&peers, &key);
+}
+
+static __always_inline void make_flow(struct flow *flow, const struct packet *packet, enum direction direction) {
+  bool is_from_pod = direction == FROM_POD;
+  flow->pod = is_from_pod ? packet->source : packet->destination;
+  flow->peer = is_from_pod ? packet->destination : packet->source;
+  flow->pod_port = is_from_pod ? packet->source_port : packet->destination_port;
+  flow->peer_port = is_from_pod ? packet->destination_port : packet->source_port;
+  flow->protocol = packet->protocol;
+}
+
+// MARK: What is known of a flow
+
+#ifdef ASKS_CONNTRACK
+
+/// Of the kernel's types what is looked at; where that stands is told by the kernel that runs (BPF CO-RE).
+struct ip_ct_tcp {
+  __u8 state;
+} __attribute__((preserve_access_index));
+
+union nf_conntrack_proto {
+  struct ip_ct_tcp tcp;
+} __attribute__((preserve_access_index));
+
+/// Its first extension is that of helpers (include/net/netfilter/nf_conntrack_extend.h).
+struct nf_ct_ext {
+  __u8 offset[1];
+} __attribute__((preserve_access_index));
+
+struct nf_conn {
+  unsigned long status;
+  __u32 timeout;
+  struct nf_ct_ext *ext;
+  union nf_conntrack_proto proto;
+} __attribute__((preserve_access_index));
+
+/// net/netfilter/nf_conntrack_bpf.c; its first 12 bytes are what every kernel knows.
+struct bpf_ct_opts___first {
+  __s32 netns_id;
+  __s32 error;
+  __u8 l4proto;
+  __u8 dir;
+  __u8 reserved[2];
+};
+
+extern struct nf_conn *bpf_skb_ct_lookup(struct __sk_buff *skb, struct bpf_sock_tuple *tuple, __u32 tuple__sz,
+                                         struct bpf_ct_opts___first *opts, __u32 opts__sz) __ksym;
+extern void bpf_ct_release(struct nf_conn *entry) __ksym;
+
+/// Of the kernel's clock (CONFIG_HZ).
+const volatile __u32 ticks_per_second = 250;
+
+static __always_inline enum reason judge(const struct nf_conn *entry, const struct packet *packet) {
+  unsigned long status = entry->status;
+  if (status & (IPS_NAT_MASK | IPS_SEQ_ADJUST | IPS_UNTRACKED)) return TRANSLATED;
+  if (entry->ext && entry->ext->offset[0]) return TRANSLATED;
+  if (!(status & IPS_CONFIRMED) || status & IPS_DYING) return NEW;
+  if (packet->protocol == IPPROTO_TCP &&
+      (!(status & IPS_SEEN_REPLY) || entry->proto.tcp.state != TCP_CONNTRACK_ESTABLISHED))
+    return NEW;
+  // What is carried doesn't keep the entry alive: before it ends, a packet has to.
+  __s32 left = entry->timeout - (__u32)bpf_jiffies64();
+  return left < (__s32)(REFRESH_SECONDS * ticks_per_second) ? REFRESH : CARRIED;
+}
+
+static __always_inline enum reason ask_conntrack(struct __sk_buff *skb, const struct packet *packet) {
+  struct bpf_sock_tuple tuple = {};
+  struct bpf_ct_opts___first opts = {.netns_id = BPF_F_CURRENT_NETNS, .l4proto = packet->protocol};
+  struct nf_conn *entry;
+  // Two calls, as the size tells the family.
+  if (packet->family == AF_INET) {
+    tuple.ipv4.saddr = packet->source.words[3];
+    tuple.ipv4.daddr = packet->destination.words[3];
+    tuple.ipv4.sport = packet->source_port;
+    tuple.ipv4.dport = packet->destination_port;
+    entry = bpf_skb_ct_lookup(skb, &tuple, sizeof(tuple.ipv4), &opts, sizeof(opts));
+  } else {
+    __builtin_memcpy(tuple.ipv6.saddr, &packet->source, 16);
+    __builtin_memcpy(tuple.ipv6.daddr, &packet->destination, 16);
+    tuple.ipv6.sport = packet->source_port;
+    tuple.ipv6.dport = packet->destination_port;
+    entry = bpf_skb_ct_lookup(skb, &tuple, sizeof(tuple.ipv6), &opts, sizeof(opts));
+  }
+  if (!entry) return NEW;
+  enum reason reason = judge(entry, packet);
+  bpf_ct_release(entry);
+  return reason;
+}
+
+/// Conntrack tells programs of TCP and UDP only.
+#define KNOWS_BY_SIGHT(packet) ((packet)->protocol == IPPROTO_ICMP || (packet)->protocol == IPPROTO_ICMPV6)
+#else
+static __always_inline enum reason ask_conntrack(struct __sk_buff *skb, const struct packet *packet) { return NEW; }
+#define KNOWS_BY_SIGHT(packet) true
+#endif
+
+/// Whether the ordinary path lets the flow through in both directions, and as it came.
+static __always_inline enum reason ask_sight(const struct packet *packet, enum direction direction) {
+  struct flow flow = {};
+  make_flow(&flow, packet, direction);
+  if (packet->is_handshake) {
+    // What comes next may be another connection.
+    bpf_map_delete_elem(&flows, &flow);
+    return HANDSHAKE;
+  }
+  struct sight *sight = bpf_map_lookup_elem(&flows, &flow);
+  __u64 now = bpf_ktime_get_ns();
+  enum reason reason = CARRIED;
+  if (!sight || !sight->seen[FROM_POD] || !sight->seen[TO_POD])
+    reason = NEW;
+  else if (now - sight->seen[direction] > REFRESH_SECONDS * SECOND)
+    reason = REFRESH;
+  if (reason == CARRIED) return CARRIED;
+  __u32 zero = 0;
+  struct passage *passage = bpf_map_lookup_elem(&passages, &zero);
+  if (passage) {
+    passage->flow = flow;
+    passage->direction = direction;
+    passage->is_under_way = true;
+  }
+  return reason;
+}
+
+/// Another packet may come out of the ordinary path next.
+static __always_inline void forget_passage(void) {
+  __u32 zero = 0;
+  struct passage *passage = bpf_map_lookup_elem(&passages, &zero);
+  if (passage) passage->is_under_way = false;
+}
+
+/// A packet leaves the ordinary path.
+static __always_inline void see(struct __sk_buff *skb, enum direction direction) {
+  __u32 zero = 0;
+  struct passage *passage = bpf_map_lookup_elem(&passages, &zero);
+  if (!passage || !passage->is_under_way) return;
+  passage->is_under_way = false;
+  struct packet packet = {};
+  if (passage->direction != direction || !read_addresses(skb, &packet) || read_rest(skb, &packet) != CARRIED) return;
+  struct flow flow = {};
+  make_flow(&flow, &packet, direction);
+  if (!is_same(&flow.pod, &passage->flow.pod) || !is_same(&flow.peer, &passage->flow.peer) ||
+      flow.pod_port != passage->flow.pod_port || flow.peer_port != passage->flow.peer_port ||
+      flow.protocol != passage->flow.protocol)
+    return;
+  __u64 now = bpf_ktime_get_ns();
+  struct sight *known = bpf_map_lookup_elem(&flows, &flow);
+  if (known && now - known->seen[direction] < 2 * REFRESH_SECONDS * SECOND) {
+    known->seen[direction] = now;
+    return;
+  }
+  // After so long without a packet the ordinary path has forgotten it too, and looks at it anew.
+  struct sight sight = {};
+  if (known && now - known->seen[!direction] < 2 * REFRESH_SECONDS * SECOND)
+    sight.seen[!direction] = known->seen[!direction];
+  sight.seen[direction] = now;
+  bpf_map_update_elem(&flows, &flow, &sight, BPF_ANY);
+}
+
+static __always_inline enum reason ask(struct __sk_buff *skb, const struct packet *packet, enum direction direction) {
+  if (KNOWS_BY_SIGHT(packet)) return ask_sight(packet, direction);
+  return packet->is_handshake ? HANDSHAKE : ask_conntrack(skb, packet);
+}
+
+// MARK: Carrying
+
+/// Whether the packet, or each that it will be cut into, may leave by the link.
+static __always_inline bool fits(struct __sk_buff *skb, __u32 link) {
+  __u32 mtu = 0;
+  return bpf_check_mtu(skb, link, &mtu, 0, skb->gso_segs > 1 ? BPF_MTU_CHK_SEGS : 0) == BPF_MTU_CHK_RET_SUCCESS;
+}
+
+/// One hop less (RFC 1812, section 5.3.1; RFC 8200, section 3), and the checksums right.
+static __always_inline bool take_hop(struct __sk_buff *skb, const struct packet *packet) {
+  __u8 hop_limit = packet->hop_limit - 1;
+  if (packet->family == AF_INET6)
+    // No checksum of the packet covers it, but one that the hardware may have made does.
+    return !bpf_skb_store_bytes(skb, sizeof(struct ethhdr) + offsetof(struct ipv6hdr, hop_limit), &hop_limit, 1,
+                                BPF_F_RECOMPUTE_CSUM);
+  __u16 old = bpf_htons((packet->hop_limit << 8) | packet->protocol);
+  __u16 new = bpf_htons((hop_limit << 8) | packet->protocol);
+  return !bpf_l3_csum_replace(skb, sizeof(struct ethhdr) + offsetof(struct iphdr, check), old, new, 2) &&
+         !bpf_skb_store_bytes(skb, sizeof(struct ethhdr) + offsetof(struct iphdr, ttl), &hop_limit, 1, 0);
+}
+
+static __always_inline int count(struct __sk_buff *skb, enum direction direction, enum reason reason, int verdict) {
+  __u32 place = direction * REASONS + reason;
+  struct count *count = bpf_map_lookup_elem(&counts, &place);
+  if (count) {
+    count->packets++;
+    count->bytes += skb->len;
+  }
+  if (reason != CARRIED) return TC_ACT_UNSPEC;
+  return verdict;
+}
+
+SEC("tc")
+int from_pod(struct __sk_buff *skb) {
+  struct packet packet = {};
+  forget_passage();
+  if (!read_addresses(skb, &packet)) return TC_ACT_UNSPEC;
+  struct pod *pod = bpf_map_lookup_elem(&pods, &packet.source);
+  if (!pod || pod->link != skb->ifindex) return count(skb, FROM_POD, NO_POD, 0);
+  struct peer *peer = find_peer(&packet.destination);
+  if (!peer || !peer->link) return count(skb, FROM_POD, NO_PEER, 0);
+  // To the gateway, from the pod's own MAC.
+  struct ethhdr *ethernet = (void *)(long)skb->data;
+  if ((void *)(ethernet + 1) > (void *)(long)skb->data_end) return TC_ACT_UNSPEC;
+  if (__builtin_memcmp(ethernet->h_dest, pod->gateway_mac, 6) || __builtin_memcmp(ethernet->h_source, pod->mac, 6))
+    return count(skb, FROM_POD, PROTOCOL, 0);
+  enum reason reason = read_rest(skb, &packet);
+  if (reason != CARRIED) return count(skb, FROM_POD, reason, 0);
+  if (packet.hop_limit <= 1) return count(skb, FROM_POD, HOP_LIMIT, 0);
+  if (!fits(skb, peer->link)) return count(skb, FROM_POD, SIZE, 0);
+  reason = ask(skb, &packet, FROM_POD);
+  if (reason != CARRIED) return count(skb, FROM_POD, reason, 0);
+
+  struct bpf_redir_neigh next_hop = {.nh_family = packet.family};
+  if (packet.family == AF_INET)
+    next_hop.ipv4_nh = peer->next_hop.words[3];
+  else
+    __builtin_memcpy(next_hop.ipv6_nh, &peer->next_hop, 16);
+  __u32 link = peer->link;
+  if (!take_hop(skb, &packet)) return TC_ACT_SHOT;
+  return count(skb, FROM_POD, CARRIED, bpf_redirect_neigh(link, &next_hop, sizeof(next_hop), 0));
+}
+
+SEC("tc")
+int from_node(struct __sk_buff *skb) {
+  struct packet packet = {};
+  forget_passage();
+  if (!read_addresses(skb, &packet)) return TC_ACT_UNSPEC;
+  // What is not for this node's pods is no concern of ours, nor counted.
+  struct pod *pod = bpf_map_lookup_elem(&pods, &packet.destination);
+  if (!pod) return TC_ACT_UNSPEC;
+  struct peer *peer = find_peer(&packet.source);
+  if (!peer || peer->link != skb->ifindex) return count(skb, TO_POD, NO_PEER, 0);
+  if (skb->pkt_type != PACKET_HOST) return count(skb, TO_POD, PROTOCOL, 0);
+  enum reason reason = read_rest(skb, &packet);
+  if (reason != CARRIED) return count(skb, TO_POD, reason, 0);
+  if (packet.hop_limit <= 1) return count(skb, TO_POD, HOP_LIMIT, 0);
+  if (!fits(skb, pod->link)) return count(skb, TO_POD, SIZE, 0);
+  reason = ask(skb, &packet, TO_POD);
+  if (reason != CARRIED) return count(skb, TO_POD, reason, 0);
+
+  struct {
+    __u8 destination[6];
+    __u8 source[6];
+  } macs;
+  __builtin_memcpy(macs.destination, pod->mac, 6);
+  __builtin_memcpy(macs.source, pod->gateway_mac, 6);
+  __u32 link = pod->link;
+  if (!take_hop(skb, &packet) || bpf_skb_store_bytes(skb, 0, &macs, sizeof(macs), 0)) return TC_ACT_SHOT;
+  return count(skb, TO_POD, CARRIED, bpf_redirect_peer(link, 0));
+}
+
+SEC("tc")
+int to_node(struct __sk_buff *skb) {
+  see(skb, FROM_POD);
+  return TC_ACT_UNSPEC;
+}
+
+SEC("tc")
+int to_pod(struct __sk_buff *skb) {
+  see(skb, TO_POD);
+  return TC_ACT_UNSPEC;
+}

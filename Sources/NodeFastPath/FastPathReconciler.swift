@@ -1,0 +1,148 @@
+package import Addresses
+internal import CBPF
+package import FastPath
+internal import Glibc
+package import Linux
+package import Netlink
+
+/// Makes the fast path what it must be: programs loaded and attached, the maps filled. As with the routes what is in the
+/// kernel is the only state, and start, repair and restart are one pass.
+package struct FastPathReconciler: Sendable {
+  private let mode: FastPathMode
+  private let wanted: FlowKnowledge?
+  private let loader: ProgramLoader
+  private let conntrack: ConntrackSettings
+
+  /// `nlmsg_pid` of the sockets by which this process changes filters: it need not look again for what it did itself.
+  package static let port = 0x4B00_0000 | UInt32(truncatingIfNeeded: CurrentProcess.identifier)
+
+  /// - Parameter knowledge: `nil` for the best that the kernel has.
+  package init(mode: FastPathMode, knowledge: FlowKnowledge?, stateDirectory: String) {
+    self.mode = mode
+    wanted = knowledge
+    loader = ProgramLoader(stateDirectory: stateDirectory)
+    conntrack = ConntrackSettings(stateDirectory: stateDirectory)
+  }
+
+  /// A route that the kernel has to another node's pods.
+  package struct Peer: Sendable, Equatable {
+    package let subnet: IPPrefix
+    package let link: Int32
+    package let nextHop: IPAddress
+
+    package init(subnet: IPPrefix, link: Int32, nextHop: IPAddress) {
+      self.subnet = subnet
+      self.link = link
+      self.nextHop = nextHop
+    }
+  }
+
+  /// Brings the programs into the kernel, where they are wanted and not there; says why that can't be.
+  package func prepare() -> FastPathError? {
+    guard mode != .off else { return nil }
+    do throws(FastPathError) { _ = try loader.ensure(wanted) } catch { return error }
+    return nil
+  }
+
+  /// One pass in the calling thread's network namespace; it blocks, and must not run twice at a time.
+  ///
+  /// - Parameters:
+  ///   - own: this node's subnets.
+  ///   - peers: the other nodes'.
+  ///   - pods: those of this node, given its links.
+  package func reconcile(
+    own: [IPPrefix], peers: [Peer], pods: ([Link]) throws -> [FastPathPlace]
+  ) -> FastPathReport {
+    var report = FastPathReport()
+    do {
+      if mode == .off {
+        if try remove() {
+          report.changes.append(FastPathChange(verb: .removed, subject: PinnedFastPath.directory))
+        }
+      } else {
+        try keep(own, peers, pods, &report)
+      }
+    } catch let error as FastPathError {
+      report.state = .unavailable("\(error)")
+    } catch {
+      report.problems.append("the fast path can't be looked after: \(error)")
+    }
+    return report
+  }
+
+  private func keep(
+    _ own: [IPPrefix], _ peers: [Peer], _ pods: ([Link]) throws -> [FastPathPlace], _ report: inout FastPathReport
+  ) throws {
+    let before = try? loader.currentProgram()
+    let (knowledge, reason) = try loader.ensure(wanted)
+    report.state = .on(knowledge, reason: reason)
+    if try loader.currentProgram() != before {
+      report.changes.append(FastPathChange(verb: .loaded, subject: "flows known by \(knowledge.rawValue)"))
+    }
+    try conntrack.allowFlowsToReturn()
+    var node = try NodeSide.look()
+    var wanted: [IPPrefix: FastPathPeer] = [:]
+    for subnet in own { wanted[subnet.network] = .thisNode }
+    // What a tunnel wraps goes the ordinary way.
+    let plain = Set(node.links.filter { $0.resolvesNeighbours && $0.hardwareType == 1 && $0.vxlan == nil }.map(\.index))
+    for peer in peers where plain.contains(peer.link) {
+      wanted[peer.subnet.network] = .node(link: peer.link, nextHop: peer.nextHop)
+    }
+    let used = Set(peers.map(\.link)).intersection(plain)
+    try node.attach(to: used, &report)
+    report.peerCount = wanted.values.count { $0 != .thisNode }
+    try node.fill(peers: wanted, &report)
+    try node.fill(pods, &report)
+  }
+
+  /// How much was carried and how much passed on, and why; `nil` where this node has no fast path.
+  package func counts() throws(SystemError) -> [FastPathCount]? {
+    try FastPathCount.all(processors: Int(libbpf_num_possible_cpus()))
+  }
+
+  /// Detaches all programs of this namespace, and removes them with their maps: from here on everything goes the
+  /// ordinary way. What conntrack was told stays, for the flows that were carried.
+  private func remove() throws -> Bool {
+    guard try !Files.names(in: PinnedFastPath.directory).isEmpty else { return false }
+    var socket = try RouteSocket(port: FastPathReconciler.port)
+    for discipline in try socket.queueingDisciplines() where discipline.kind == "clsact" {
+      try socket.removeOurFilters(from: discipline.linkIndex)
+    }
+    try ProgramLoader.unpin()
+    try loader.removeMark()
+    return true
+  }
+
+  /// The same, and conntrack's settings as they were.
+  package func clean() throws -> Bool {
+    let wasThere = try remove()
+    try conntrack.restore()
+    return wasThere
+  }
+}
+
+extension RouteSocket {
+  /// With the hooks, where nobody else has a filter there; says whether there was one of ours.
+  @discardableResult
+  mutating func removeOurFilters(from link: Int32) throws(NetlinkError) -> Bool {
+    var (ours, others) = (false, false)
+    for hook in FilterHook.allCases {
+      for filter in try filters(at: hook, of: link) {
+        guard filter.isOurs else {
+          others = true
+          continue
+        }
+        ours = true
+        try perform(.removeFilter(at: hook, of: link), accepting: ENOENT, ENODEV, EINVAL)
+      }
+    }
+    if ours && !others { try perform(.removeFilterHooks(from: link), accepting: ENOENT, ENODEV, EINVAL) }
+    return ours
+  }
+}
+
+extension Filter {
+  var isOurs: Bool {
+    priority == Filter.ourPriority && FastPathProgram.allCases.contains { $0.rawValue == program?.name }
+  }
+}

@@ -1,0 +1,153 @@
+internal import Addresses
+internal import FastPath
+internal import Glibc
+internal import Linux
+internal import Netlink
+
+/// The kernel's side of a pass: links, filters and maps.
+struct NodeSide: ~Copyable {
+  let links: [Link]
+  private var socket: RouteSocket
+  private let disciplines: [QueueingDiscipline]
+  private let fastPath: PinnedFastPath
+  private let programs: Programs
+  private let peers: BPFMap
+  private let pods: BPFMap
+
+  /// The node's own programs, and the numbers of all.
+  private struct Programs: ~Copyable {
+    let fromNode: BPFProgram
+    let toNode: BPFProgram
+    let ids: [FastPathProgram: UInt32]
+  }
+
+  /// As it is now, in the calling thread's namespace.
+  static func look() throws -> NodeSide {
+    var socket = try RouteSocket(port: FastPathReconciler.port)
+    let links = try socket.links()
+    let disciplines = try socket.queueingDisciplines()
+    guard let fastPath = try PinnedFastPath(), let peers = try FastPathPeer.map(), let pods = try FastPathPod.map(),
+      let fromNode = try BPFProgram(pinned: PinnedFastPath.path(FastPathProgram.fromNode.rawValue)),
+      let toNode = try BPFProgram(pinned: PinnedFastPath.path(FastPathProgram.toNode.rawValue))
+    else { throw FastPathError("\(PinnedFastPath.directory) was emptied meanwhile") }
+    var ids: [FastPathProgram: UInt32] = [:]
+    for program in FastPathProgram.allCases {
+      ids[program] = try BPFProgram(pinned: PinnedFastPath.path(program.rawValue))?.id()
+    }
+    return NodeSide(
+      links: links, socket: socket, disciplines: disciplines, fastPath: fastPath,
+      programs: Programs(fromNode: fromNode, toNode: toNode, ids: ids), peers: peers, pods: pods)
+  }
+
+  // MARK: Programs
+
+  /// Attaches to these interfaces of the node, and to no others.
+  mutating func attach(to used: Set<Int32>, _ report: inout FastPathReport) throws {
+    for link in links where used.contains(link.index) {
+      guard try !hasPrograms(link.index, at: [.ingress: .fromNode, .egress: .toNode]) else { continue }
+      do throws(NetlinkError) {
+        try socket.perform(.addFilterHooks(to: link.index), accepting: EEXIST)
+        // First the one that remembers what the other one has seen go by.
+        try socket.perform(.setFilter(FastPathProgram.toNode.rawValue, programs.toNode, at: .egress, of: link.index))
+        try socket.perform(
+          .setFilter(FastPathProgram.fromNode.rawValue, programs.fromNode, at: .ingress, of: link.index))
+        report.changes.append(FastPathChange(verb: .attached, subject: link.name))
+      } catch {
+        let remedy =
+          disciplines.contains { $0.linkIndex == link.index && $0.kind == "ingress" }
+          ? "; it has an ingress qdisc: use clsact instead, which has room for both" : ""
+        report.problems.append("nothing is carried from and to \(link.name): \(error)\(remedy)")
+      }
+    }
+    // Such as one whose last peer has gone elsewhere.
+    for link in links where !used.contains(link.index) && has("clsact", link.index) {
+      guard try socket.filters(at: .ingress, of: link.index).contains(where: { $0.isOurs && $0.isNodes }) else {
+        continue
+      }
+      try socket.removeOurFilters(from: link.index)
+      report.changes.append(FastPathChange(verb: .detached, subject: link.name))
+    }
+  }
+
+  private func has(_ kind: String, _ link: Int32) -> Bool {
+    disciplines.contains { $0.linkIndex == link && $0.kind == kind }
+  }
+
+  private mutating func hasPrograms(
+    _ link: Int32, at wanted: KeyValuePairs<FilterHook, FastPathProgram>
+  ) throws -> Bool {
+    guard has("clsact", link) else { return false }
+    for (hook, program) in wanted {
+      let id = programs.ids[program]
+      guard try socket.filters(at: hook, of: link).contains(where: { $0.isOurs && $0.program?.id == id }) else {
+        return false
+      }
+    }
+    return true
+  }
+
+  // MARK: Maps
+
+  mutating func fill(peers wanted: [IPPrefix: FastPathPeer], _ report: inout FastPathReport) throws {
+    var missing: [[UInt8]: (IPPrefix, FastPathPeer)] = [:]
+    for (subnet, peer) in wanted { missing[FastPathPeer.key(subnet)] = (subnet, peer) }
+    for key in try peers.keys() {
+      guard let (_, peer) = missing[key] else {
+        try peers.remove(key)
+        report.changes.append(FastPathChange(verb: .peerRemoved, subject: FastPathPeer.subnet(key)))
+        continue
+      }
+      if try peers.value(of: key) == peer.value { missing[key] = nil }
+    }
+    for (key, (subnet, peer)) in missing {
+      try peers.set(key, to: peer.value)
+      report.changes.append(FastPathChange(verb: .peerSet, subject: "\(subnet)"))
+    }
+  }
+
+  mutating func fill(_ places: ([Link]) throws -> [FastPathPlace], _ report: inout FastPathReport) throws {
+    // Before the pods are asked for: an entry that comes with a pod meanwhile is then none of these.
+    let known = try pods.keys()
+    var wanted: [[UInt8]: FastPathPod] = [:]
+    for place in try places(links) {
+      let link = place.pod.link
+      guard !isLimited(link) else {
+        report.limitedPods += 1
+        continue
+      }
+      if try !hasPrograms(link, at: [.ingress: .fromPod, .egress: .toPod]) {
+        do throws(NetlinkError) {
+          guard try fastPath.attach(to: link, &socket) else { continue }
+          report.changes.append(FastPathChange(verb: .attached, subject: place.owner))
+        } catch {
+          // Pods come and go.
+          if error.errno != ENODEV { report.problems.append("\(place.owner) has no fast path: \(error)") }
+          continue
+        }
+      }
+      for address in place.addresses where try fastPath.isOwn(address) {
+        wanted[FastPathPod.key(address)] = place.pod
+      }
+    }
+    report.podCount = wanted.count
+    for key in known where wanted[key] == nil {
+      try pods.remove(key)
+      report.changes.append(FastPathChange(verb: .podRemoved, subject: FastPathPod.text(key)))
+    }
+    for (key, pod) in wanted where try pods.value(of: key) != pod.value {
+      try pods.set(key, to: pod.value)
+      report.changes.append(FastPathChange(verb: .podSet, subject: FastPathPod.text(key)))
+    }
+  }
+
+  /// Whether somebody, such as the bandwidth plugin, has put a queue before the pod or behind it.
+  private func isLimited(_ link: Int32) -> Bool {
+    disciplines.contains { $0.linkIndex == link && !["noqueue", "clsact"].contains($0.kind) }
+  }
+}
+
+extension Filter {
+  fileprivate var isNodes: Bool {
+    [FastPathProgram.fromNode, .toNode].contains { $0.rawValue == program?.name }
+  }
+}
