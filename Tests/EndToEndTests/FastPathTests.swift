@@ -1,0 +1,32 @@
+import JSON
+import TestSupport
+import Testing
+
+/// Established flows between pods pass bridge and rules by, in both modes of the plugin, both families and both ways of
+/// knowing flows.
+@Suite(.requiresRoot) struct FastPathTests {
+  @Test(arguments: ["bridge", "routed"], ["conntrack", "sight"])
+  func pingsAreCarried(_ mode: String, _ flows: String) throws {
+    let cluster = try FastPathCluster(options: ["--fast-path-flows", flows])
+    _ = try cluster.addPod(0, more(mode))
+    for address in try cluster.addPod(1, more(mode)) {
+      let before = try (0..<2).map { try (cluster.packets($0, "from-pod"), cluster.packets($0, "to-pod")) }
+      let ping = try cluster.nodes[0].run(
+        ["ip", "netns", "exec", "pod", "ping", "-n", "-c", "20", "-i", "0.05", "-W", "2", address])
+      #expect(ping.output.contains("20 packets transmitted, 20 received"), "\(ping.output)")
+      // Two nodes, each a hop.
+      #expect(ping.output.contains("ttl=62"), "\(ping.output)")
+      for index in 0..<2 {
+        // The first ones go the ordinary way.
+        #expect(try cluster.packets(index, "from-pod") - before[index].0 >= 15)
+        #expect(try cluster.packets(index, "to-pod") - before[index].1 >= 15)
+      }
+    }
+  }
+
+  private func more(_ mode: String) -> JSONObject { ["mode": .string(mode)] }
+}
+
+extension FastPathCluster {
+  fileprivate func addPod(_ index: Int, _ more: JSONObject) throws -> [String] { try addPod(index, "pod", more) }
+}
