@@ -223,7 +223,35 @@ struct nf_ct_ext {
   __u8 offset[1];
 } __attribute__((preserve_access_index));
 
+union nf_inet_addr {
+  __be32 all[4];
+} __attribute__((preserve_access_index));
+
+union nf_conntrack_man_proto {
+  __be16 all;
+} __attribute__((preserve_access_index));
+
+struct nf_conntrack_man {
+  union nf_inet_addr u3;
+  union nf_conntrack_man_proto u;
+} __attribute__((preserve_access_index));
+
+struct nf_conntrack_tuple {
+  struct nf_conntrack_man src;
+  struct {
+    union nf_inet_addr u3;
+    union {
+      __be16 all;
+    } u;
+  } dst;
+} __attribute__((preserve_access_index));
+
+struct nf_conntrack_tuple_hash {
+  struct nf_conntrack_tuple tuple;
+} __attribute__((preserve_access_index));
+
 struct nf_conn {
+  struct nf_conntrack_tuple_hash tuplehash[2];
   unsigned long status;
   __u32 timeout;
   struct nf_ct_ext *ext;
@@ -246,9 +274,23 @@ extern void bpf_ct_release(struct nf_conn *entry) __ksym;
 /// Of the kernel's clock (CONFIG_HZ).
 const volatile __u32 ticks_per_second = 250;
 
+static __always_inline bool is_same_inside(const union nf_inet_addr *one, const union nf_inet_addr *other) {
+  return one->all[0] == other->all[0] && one->all[1] == other->all[1] && one->all[2] == other->all[2] &&
+         one->all[3] == other->all[3];
+}
+
+/// Whether answers go back where the packets come from. The status alone doesn't say so: IPVS translates by itself and
+/// only lets conntrack know of the answers (net/netfilter/ipvs/ip_vs_nfct.c, `ip_vs_update_conntrack`).
+static __always_inline bool is_untranslated(const struct nf_conn *entry) {
+  const struct nf_conntrack_tuple *there = &entry->tuplehash[0].tuple, *back = &entry->tuplehash[1].tuple;
+  return !(entry->status & IPS_NAT_MASK) && is_same_inside(&there->src.u3, &back->dst.u3) &&
+         is_same_inside(&there->dst.u3, &back->src.u3) && there->src.u.all == back->dst.u.all &&
+         there->dst.u.all == back->src.u.all;
+}
+
 static __always_inline enum reason judge(const struct nf_conn *entry, const struct packet *packet) {
   unsigned long status = entry->status;
-  if (status & (IPS_NAT_MASK | IPS_SEQ_ADJUST | IPS_UNTRACKED)) return TRANSLATED;
+  if (!is_untranslated(entry) || status & IPS_SEQ_ADJUST) return TRANSLATED;
   if (entry->ext && entry->ext->offset[0]) return TRANSLATED;
   if (!(status & IPS_CONFIRMED) || status & IPS_DYING) return NEW;
   if (packet->protocol == IPPROTO_TCP &&
@@ -362,7 +404,7 @@ static __always_inline enum reason ask(struct __sk_buff *skb, const struct packe
 /// Whether the packet, or each that it will be cut into, may leave by the link.
 static __always_inline bool fits(struct __sk_buff *skb, __u32 link) {
   __u32 mtu = 0;
-  return bpf_check_mtu(skb, link, &mtu, 0, skb->gso_segs > 1 ? BPF_MTU_CHK_SEGS : 0) == BPF_MTU_CHK_RET_SUCCESS;
+  return bpf_check_mtu(skb, link, &mtu, 0, BPF_MTU_CHK_SEGS) == BPF_MTU_CHK_RET_SUCCESS;
 }
 
 /// One hop less (RFC 1812, section 5.3.1; RFC 8200, section 3), and the checksums right.
