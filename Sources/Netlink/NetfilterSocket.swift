@@ -64,6 +64,16 @@ package struct NetfilterSocket: ~Copyable, Sendable {
     return true
   }
 
+  /// How many flows conntrack knows in the namespace. A kernel that has it as a module loads that first
+  /// (net/netfilter/nfnetlink.c, `nfnetlink_rcv_msg`).
+  package mutating func conntrackCount() throws(NetlinkError) -> Int {
+    // IPCTNL_MSG_CT_GET_STATS, CTA_STATS_GLOBAL_ENTRIES (linux/netfilter/nfnetlink_conntrack.h).
+    var request = NetlinkRequest("count", "the flows of conntrack", type: UInt16(NFNL_SUBSYS_CTNETLINK) << 8 | 5)
+    request.append(nfgenmsg(nfgen_family: UInt8(AF_UNSPEC), version: UInt8(NFNETLINK_V0), res_id: 0))
+    let (_, attributes) = try netlink.get(request).body(nfgenmsg.self)
+    return Int(UInt32(bigEndian: attributes.value(1, as: UInt32.self) ?? 0))
+  }
+
   /// The comment of a set's element, empty where it has none; `nil` where there is no such element.
   package mutating func comment(of key: [UInt8], in set: SetName) throws(NetlinkError) -> String? {
     do throws(NetlinkError) {

@@ -40,7 +40,7 @@ package struct FastPathReconciler: Sendable {
   /// Brings the programs into the kernel, where they are wanted and not there; says why that can't be.
   package func prepare() -> FastPathError? {
     guard mode != .off else { return nil }
-    do throws(FastPathError) { _ = try loader.ensure(wanted) } catch { return error }
+    do throws(FastPathError) { _ = try loader.ensure(wanted, triesAgain: true) } catch { return error }
     return nil
   }
 

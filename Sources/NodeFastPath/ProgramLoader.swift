@@ -4,6 +4,7 @@ internal import CFastPath
 internal import FastPath
 internal import Glibc
 internal import Linux
+internal import Netlink
 
 /// Brings the programs into the kernel, through libbpf. Calls must not overlap.
 struct ProgramLoader {
@@ -14,11 +15,22 @@ struct ProgramLoader {
   /// Maps that are pinned are taken over, and programs give way to their successors at once: nothing that is carried
   /// waits.
   ///
-  /// - Parameter wanted: `nil` for the best that the kernel has.
-  func ensure(_ wanted: FlowKnowledge?) throws(FastPathError) -> (knowledge: FlowKnowledge, reason: String?) {
-    if let mark = mark(), wanted == nil || mark.knowledge == wanted { return (mark.knowledge, mark.reason) }
+  /// - Parameters:
+  ///   - wanted: `nil` for the best that the kernel has.
+  ///   - triesAgain: whether to look for a better one than was had the last time.
+  func ensure(
+    _ wanted: FlowKnowledge?, triesAgain: Bool = false
+  ) throws(FastPathError) -> (knowledge: FlowKnowledge, reason: String?) {
+    if let mark = mark(), wanted == nil && !(triesAgain && mark.reason != nil) || mark.knowledge == wanted {
+      return (mark.knowledge, mark.reason)
+    }
     try checkFileSystem()
     cfastpath_listen()
+    // Where it is a module, what programs may call is known when that is there.
+    do throws(NetlinkError) {
+      var netfilter = try NetfilterSocket()
+      _ = try netfilter.conntrackCount()
+    } catch {}
     let choices = wanted.map { [$0] } ?? FlowKnowledge.allCases
     var reason: String?
     for knowledge in choices {
