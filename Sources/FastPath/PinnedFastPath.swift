@@ -18,6 +18,9 @@ package struct PinnedFastPath: ~Copyable, Sendable {
   /// Where ours are pinned.
   package static let directory = "\(fileSystem)/causeway"
 
+  /// The maps, by the names that they have there.
+  package static let maps = ["pods", "peers", "counts", "flows"]
+
   /// The place of a map or program.
   package static func path(_ name: String) -> String { "\(directory)/\(name)" }
 

@@ -49,9 +49,9 @@ struct ProgramLoader {
   }
 
   /// Removes what is pinned; what runs somewhere still does until it is detached.
-  static func unpin() throws(SystemError) {
-    for name in try Files.names(in: PinnedFastPath.directory) { try Files.remove(PinnedFastPath.path(name)) }
-    _ = unsafe rmdir(PinnedFastPath.directory)
+  static func unpin(_ directory: String = PinnedFastPath.directory) throws(SystemError) {
+    for name in try Files.names(in: directory) { try Files.remove("\(directory)/\(name)") }
+    _ = unsafe rmdir(directory)
   }
 
   // MARK: What is there
@@ -75,7 +75,8 @@ struct ProgramLoader {
     guard words.count == 4, let knowledge = FlowKnowledge(rawValue: words[0]), let program = UInt32(words[1]),
       UInt64(words[2], radix: 16) == ProgramLoader.hash(knowledge), (try? currentProgram()) == program,
       // Not a part of it.
-      (try? PinnedFastPath()) ?? nil != nil
+      let names = try? Files.names(in: PinnedFastPath.directory),
+      (FastPathProgram.allCases.map(\.rawValue) + PinnedFastPath.maps).allSatisfy(names.contains)
     else { return nil }
     let reason = words[3].hasSuffix("\n") ? String(words[3].dropLast()) : words[3]
     return Mark(
@@ -124,10 +125,19 @@ struct ProgramLoader {
     do throws(FastPathError) {
       try loadOnce(knowledge)
     } catch {
-      // Maps of another version may be in the way. Only what they hold is lost, which comes again.
-      guard (try? Files.names(in: PinnedFastPath.directory))?.isEmpty == false else { throw error }
-      do throws(SystemError) { try ProgramLoader.unpin() } catch { throw FastPathError("\(error)") }
-      try loadOnce(knowledge)
+      // Maps of another version may be in the way. Only what they hold is lost, which comes again; and that only where
+      // it helps.
+      let (directory, aside) = (PinnedFastPath.directory, "\(PinnedFastPath.directory)-before")
+      try? ProgramLoader.unpin(aside)
+      guard unsafe rename(directory, aside) == 0 else { throw error }
+      do throws(FastPathError) {
+        try loadOnce(knowledge)
+        try? ProgramLoader.unpin(aside)
+      } catch {
+        try? ProgramLoader.unpin()
+        unsafe rename(aside, directory)
+        throw error
+      }
     }
   }
 

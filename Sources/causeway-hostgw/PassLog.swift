@@ -52,6 +52,8 @@ struct PassLog: Sendable {
     if report.state != previous?.state {
       switch report.state {
       case .off: break
+      // Of one command of many nothing is told where all is as it was.
+      case .on where previous == nil && report.changes.isEmpty: break
       case .on(let knowledge, let reason):
         logger.info("fast path: flows are known by \(knowledge.rawValue)\(reason.map { ": \($0)" } ?? "")")
       case .unavailable(let reason): logger.warning("no fast path, everything goes the ordinary way: \(reason)")
