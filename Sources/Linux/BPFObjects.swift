@@ -124,6 +124,8 @@ package struct BPFMap: ~Copyable, Sendable {
 }
 
 private func openPinned(_ path: String) throws(SystemError) -> OwnedDescriptor? {
+  // Where nothing is pinned bpf(2) is not called: a service manager may kill whoever does.
+  guard unsafe access(path, F_OK) == 0 else { return nil }
   let result = unsafe path.withCString { path in
     var argument = bpf_attr()
     argument.pathname = UInt64(UInt(bitPattern: path))
