@@ -1,6 +1,7 @@
 // Small UDP traffic between two ends, made as cheaply as a program can, so that the path between them is what is measured.
 //
-//   traffic sink PORT SECONDS                 counts what comes in that time after the first packet: packets nanoseconds
+//   traffic sink PORT SECONDS                 answers the first packet, as some paths tell a flow by both its directions,
+//                                             and counts what comes in that time after it: packets nanoseconds
 //   traffic flood ADDRESS PORT SECONDS BYTES  sends without pause
 //   traffic echo PORT                         sends everything back, until it is killed
 //   traffic ask ADDRESS PORT SECONDS          one question after the other: questions median 99th (nanoseconds)
@@ -67,9 +68,12 @@ static void limit(int end, int64_t nanoseconds) {
 }
 
 static void sink(int end, int64_t length) {
+  struct sockaddr_in from;
+  socklen_t length_of_from = sizeof from;
   fill(SIZE);
   limit(end, 10000000000ll);
-  if (recvmmsg(end, batch, 1, 0, NULL) < 1) die("nothing came");
+  ssize_t size = recvfrom(end, packets[0], SIZE, 0, (void *)&from, &length_of_from);
+  if (size < 0 || sendto(end, packets[0], size, 0, (void *)&from, length_of_from) < 0) die("nothing came");
   // Where all is lost, it still ends.
   limit(end, length);
   int64_t start = now(), end_of_it = start, count = 0;
