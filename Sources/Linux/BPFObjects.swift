@@ -110,7 +110,8 @@ package struct BPFMap: ~Copyable, Sendable {
         var argument = bpf_attr()
         argument.map_fd = UInt32(bitPattern: descriptor.number)
         argument.key = UInt64(UInt(bitPattern: key.isEmpty ? nil : key.baseAddress))
-        argument.value = UInt64(UInt(bitPattern: value.baseAddress))
+        // What a command has no use for must be 0 (kernel/bpf/syscall.c, CHECK_ATTR), and no array is without an address.
+        argument.value = UInt64(UInt(bitPattern: value.isEmpty ? nil : value.baseAddress))
         do throws(SystemError) {
           _ = try bpf(command, &argument, operation, name)
           return .success(())

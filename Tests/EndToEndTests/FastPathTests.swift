@@ -24,6 +24,16 @@ import Testing
     }
   }
 
+  /// Its address may be another's at once.
+  @Test func podThatGoesLeavesNoPlaceBehind() throws {
+    let cluster = try FastPathCluster()
+    _ = try cluster.addPod(0, more("bridge"))
+    let answer = try Runtime(node: cluster.nodes[0]).call(
+      "DEL", "pod", ["cniVersion": "1.1.0", "name": "podnet", "type": "causeway"])
+    try answer.process.succeeded()
+    #expect(answer.process.errors.isEmpty, "\(answer)")
+  }
+
   private func more(_ mode: String) -> JSONObject { ["mode": .string(mode)] }
 }
 
