@@ -6,9 +6,10 @@ import re
 import subprocess
 import sys
 
+import paths
 import pictures
-from private import PLUGIN, REFERENCE, Node, built, sh
-from report import spread
+from private import HELPER, PLUGIN, REFERENCE, Node, built, sh
+from report import say, spread
 
 TOOLS = ("gcc", "strace", "iptables-nft-restore", "nft", REFERENCE + "/bridge")
 IPV4, DUAL, MASQUERADE, DUAL_MASQUERADE = "IPv4", "dual stack", "IPv4, ipMasq", "dual stack, ipMasq"
@@ -17,6 +18,8 @@ ADDRESSES = (IPV4, DUAL, MASQUERADE, DUAL_MASQUERADE)
 PODS, STANDING = 100, 10
 # The plugin with and without a bridge.
 OURS = ("causeway", "routed")
+# On a node that the helper has given its routes, without a fast path and with one.
+FAST_PATH, WITHOUT_IT, WITH_IT = "IPv4, the helper's node", "causeway, no fast path", "causeway, fast path"
 
 
 class Rival:
@@ -167,6 +170,35 @@ class Crowd:
         return once([(self.rival, "ADD", "pod"), (self.rival, "DEL", "pod")], self.node)
 
 
+class Neighbour:
+    """A node of its own, with another one beside it and the helper's routes there, and a pod that stays."""
+
+    def __init__(self, label, *options):
+        self.rival, self.node = Rival("causeway", IPV4, label), Node("node-1")
+        self.node.sh("""ip link add eth0 type veth peer name far && ip link set far up && ip link set eth0 up
+                        ip address add 192.0.2.1/24 dev eth0 && ip netns add pod && ip netns add standing""")
+        nodes = [{"name": f"node-{number}", "publicIP": f"192.0.2.{number}", "subnet": subnet}
+                 for number, subnet in ((1, self.rival.subnet + "/16"), (2, "10.200.0.0/16"))]
+        self.node.run("sh", "-c", "cat >/run/node/nodes.json", input=json.dumps(
+            {"network": {"Network": "10.0.0.0/8"}, "nodes": nodes}).encode())
+        self.node.run(HELPER, "sync", "--nodes-file", "/run/node/nodes.json", "--node-name", "node-1", *options)
+        # No agent has been here, so that no ADD says that it is gone.
+        self.node.sh("rm /run/causeway/agent.lock")
+        once([(self.rival, "ADD", "standing")], self.node)
+
+    def cycle(self):
+        return once([(self.rival, "ADD", "pod"), (self.rival, "DEL", "pod")], self.node)
+
+    def check(self, wanted):
+        """Whether its pods have the fast path, and not only none of its errors."""
+        once([(self.rival, "ADD", "pod")], self.node)
+        found = self.node.sh("""for link in $(ip -br link show type veth | cut -d@ -f1); do
+                                  tc filter show dev $link ingress; done""").decode()
+        once([(self.rival, "DEL", "pod")], self.node)
+        if found.count("name from_pod") != wanted:
+            sys.exit(f"hack/bench/run: of two pods on a node {found.count('name from_pod')} have the fast path, not {wanted}")
+
+
 class Part:
     """Collects what the goals and the pictures are made of."""
 
@@ -177,7 +209,8 @@ class Part:
         self.table = report.table("plugin", "one pod at a time, the whole process from outside", [
             ("case", "case"), ("verb", "verb"), ("rival", "rival"), ("median", "median ms", ".2f"), ("p90", "90th ms", ".2f"),
             ("cpu", "CPU ms", ".2f"), ("memory", "peak MiB", ".1f"), ("floor", "x floor", ".2f"),
-            ("reference", "x reference", ".3f"), ("causeway", "x bridge", ".3f")])
+            ("reference", "x reference", ".3f"), ("causeway", "x bridge", ".3f"),
+            (WITHOUT_IT, "x without", ".3f")], {"rival": 22})
 
     def compare(self, case, names, chains=""):
         count = 6 if self.quick else 40
@@ -195,7 +228,8 @@ class Part:
                 if rival.name in OURS:
                     self.memory = max(self.memory, memory)
                 self.medians[verb, case, rival.label] = median
-                others = ("floor", "reference") + (("causeway",) if rival.name == "routed" else ())
+                others = ("floor", "reference") + (("causeway",) if rival.name == "routed" else ()) + (
+                    (WITHOUT_IT,) if rival.label == WITH_IT else ())
                 ratios = {other: median / walls[other]["median"] for other in others if other in walls}
                 self.table.row(case=case, verb=verb, rival=rival.label, **walls[rival.label],
                                cpu=spread(result.cpu for result in results)["median"], memory=memory, **ratios)
@@ -237,11 +271,27 @@ class Part:
         for crowd in nodes:
             crowd.node.stop()
 
+    def fast_path(self):
+        """Two nodes in turn, in the same minute."""
+        self.neighbours = []
+        if not paths.has_fast_path():
+            say("plugin: the fast path is left out: it needs a kernel that takes its programs")
+            return
+        self.neighbours = [Neighbour(WITHOUT_IT), Neighbour(WITH_IT, "--fast-path", "on")]
+        for neighbour, wanted in zip(self.neighbours, (0, 2), strict=True):
+            neighbour.check(wanted)
+        found = {verb: {neighbour.rival: [] for neighbour in self.neighbours} for verb in ("ADD", "DEL")}
+        for cycle in range(6 if self.quick else 80):
+            for neighbour in self.neighbours[::-1] if cycle % 2 else self.neighbours:
+                for verb, result in zip(("ADD", "DEL"), neighbour.cycle(), strict=True):
+                    found[verb][neighbour.rival].append(result)
+        self.rows(FAST_PATH, found)
+
     def work(self):
         """Counted, not timed."""
         table = self.report.table("plugin", "what one call makes the kernel do", [
             ("case", "case"), ("verb", "verb"), ("rival", "rival"), ("executions", "executions", "d"),
-            ("calls", "system calls", "d")])
+            ("calls", "system calls", "d")], {"rival": 22})
         for case in ADDRESSES:
             names = [*OURS, "reference"] + ([] if "ipMasq" in case else ["floor"])
             with Standing([Rival(name, case) for name in names]) as rivals:
@@ -251,6 +301,12 @@ class Part:
                         if rival.name in OURS and verb == "ADD":
                             self.executions = max(self.executions, executions)
                         table.row(case=case, verb=verb, rival=rival.name, executions=executions, calls=calls)
+        for neighbour in self.neighbours:
+            for verb in ("ADD", "DEL"):
+                executions, calls = traced(neighbour.rival, verb, "pod", neighbour.node)
+                self.executions = max(self.executions, executions)
+                table.row(case=FAST_PATH, verb=verb, rival=neighbour.rival.label, executions=executions, calls=calls)
+            neighbour.node.stop()
 
     def at_once(self):
         table = self.report.table("plugin", "pods at once, until the last one is done", [
@@ -309,6 +365,9 @@ class Part:
                 goal(f"{verb}, {case}, routed to bridge", ratio(verb, case, "causeway", "routed"), 1.05)
         crowds = [self.medians["ADD", "IPv4, routed pods there", f"routed {count}"] for count in (0, self.routed_pods)]
         goal(f"ADD, {self.routed_pods:,} routed pods there, to none", crowds[1] / crowds[0], 1.1)
+        if self.neighbours:
+            without, with_it = (self.medians["ADD", FAST_PATH, label] for label in (WITHOUT_IT, WITH_IT))
+            goal("ADD, fast path, ms more than without", with_it - without, 0.3)
         goal("peak memory, MiB", self.memory, 8)
         goal("executions for an ADD", self.executions, 0)
 
@@ -328,11 +387,12 @@ class Part:
             for name in ("floor", "causeway", "reference")}, "pods")
 
 
-def traced(rival, verb, pod):
+def traced(rival, verb, pod, node=None):
     """Further programs that are executed, and system calls."""
     trace = "/run/trace"
+    command = ["strace", "-f", "-qq", "-o", trace, *rival.command()]
     with open(rival.input) as file:
-        process = subprocess.run(["strace", "-f", "-qq", "-o", trace, *rival.command()], stdin=file, text=True,
+        process = subprocess.run(node.command(*command) if node else command, stdin=file, text=True,
                                  stdout=subprocess.PIPE, env=rival.environment(verb, pod))
     if process.returncode:
         sys.exit(f"hack/bench/run: {verb} of {rival.name} failed under strace: {process.stdout}")
@@ -357,6 +417,7 @@ def measure(report, quick):
     part.leases()
     part.crowds_without_bridge()
     part.at_once()
+    part.fast_path()
     part.work()
     part.goals()
     part.draw()
