@@ -414,10 +414,13 @@ static __always_inline bool take_hop(struct __sk_buff *skb, const struct packet 
     // No checksum of the packet covers it, but one that the hardware may have made does.
     return !bpf_skb_store_bytes(skb, sizeof(struct ethhdr) + offsetof(struct ipv6hdr, hop_limit), &hop_limit, 1,
                                 BPF_F_RECOMPUTE_CSUM);
-  __u16 old = bpf_htons((packet->hop_limit << 8) | packet->protocol);
-  __u16 new = bpf_htons((hop_limit << 8) | packet->protocol);
-  return !bpf_l3_csum_replace(skb, sizeof(struct ethhdr) + offsetof(struct iphdr, check), old, new, 2) &&
-         !bpf_skb_store_bytes(skb, sizeof(struct ethhdr) + offsetof(struct iphdr, ttl), &hop_limit, 1, 0);
+  struct iphdr *ip = (void *)(long)skb->data + sizeof(struct ethhdr);
+  if ((void *)(ip + 1) > (void *)(long)skb->data_end) return false;
+  // RFC 1624: the sum of both stays what it is, and so does one of the whole packet that the hardware may have made.
+  __u32 check = ip->check + bpf_htons(0x0100);
+  ip->check = check + (check >= 0xffff);
+  ip->ttl = hop_limit;
+  return true;
 }
 
 static __always_inline int count(struct __sk_buff *skb, enum direction direction, enum reason reason, int verdict) {
@@ -480,14 +483,12 @@ int from_node(struct __sk_buff *skb) {
   reason = ask(skb, &packet, TO_POD);
   if (reason != CARRIED) return count(skb, TO_POD, reason, 0);
 
-  struct {
-    __u8 destination[6];
-    __u8 source[6];
-  } macs;
-  __builtin_memcpy(macs.destination, pod->mac, 6);
-  __builtin_memcpy(macs.source, pod->gateway_mac, 6);
   __u32 link = pod->link;
-  if (!take_hop(skb, &packet) || bpf_skb_store_bytes(skb, 0, &macs, sizeof(macs), 0)) return TC_ACT_SHOT;
+  if (!take_hop(skb, &packet)) return TC_ACT_SHOT;
+  struct ethhdr *ethernet = (void *)(long)skb->data;
+  if ((void *)(ethernet + 1) > (void *)(long)skb->data_end) return TC_ACT_SHOT;
+  __builtin_memcpy(ethernet->h_dest, pod->mac, 6);
+  __builtin_memcpy(ethernet->h_source, pod->gateway_mac, 6);
   return count(skb, TO_POD, CARRIED, bpf_redirect_peer(link, 0));
 }
 
