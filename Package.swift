@@ -107,6 +107,7 @@ let package = Package(
     .testTarget(name: "LinuxTests", dependencies: ["Linux", "TestSupport"], swiftSettings: settings),
     .testTarget(
       name: "NetlinkTests", dependencies: ["Netlink", "Addresses", "TestSupport"], swiftSettings: settings),
+    .testTarget(name: "FastPathTests", dependencies: ["FastPath", "Addresses"], swiftSettings: settings),
     .testTarget(name: "NodeRulesTests", dependencies: ["NodeRules", "Addresses"], swiftSettings: settings),
     .testTarget(
       name: "KernelTests",

@@ -48,13 +48,17 @@ package struct FastPathCount: Sendable, Equatable {
   package let packets: UInt64
   package let bytes: UInt64
 
+  /// `struct count`.
+  static let size = 16
+
   /// All of them, `nil` where this node has no fast path.
   ///
   /// - Parameter processors: how many the kernel may ever have; it counts for each apart.
   package static func all(processors: Int) throws(SystemError) -> [FastPathCount]? {
-    guard let map = try BPFMap(pinned: PinnedFastPath.path("counts"), keySize: 4, valueSize: 16 * processors) else {
-      return nil
-    }
+    guard
+      let map = try BPFMap(
+        pinned: PinnedFastPath.path("counts"), keySize: 4, valueSize: size, processors: processors)
+    else { return nil }
     var counts: [FastPathCount] = []
     for direction in Direction.allCases {
       for reason in Reason.allCases {

@@ -20,7 +20,7 @@ package enum FastPathPeer: Sendable, Equatable {
     }
   }
 
-  private static let size = 20
+  static let size = 20
 
   /// `struct subnet`.
   package static func key(_ subnet: IPPrefix) -> [UInt8] {

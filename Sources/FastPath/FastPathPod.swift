@@ -26,7 +26,7 @@ package struct FastPathPod: Sendable, Equatable {
 
   package var value: [UInt8] { fourBytes(of: link) + mac.bytes + gatewayMAC.bytes }
 
-  private static let size = 16
+  static let size = 16
 
   /// `struct address`: an IPv4 address as ::ffff:a.b.c.d (RFC 4291, section 2.5.5.2).
   package static func key(_ address: IPAddress) -> [UInt8] {
@@ -36,9 +36,10 @@ package struct FastPathPod: Sendable, Equatable {
     }
   }
 
-  /// The address of a key.
+  /// The address of a key; `nil` for what is none.
   package static func address(_ key: some Collection<UInt8>) -> IPAddress? {
-    key.starts(with: ipv4Prefix) ? IPAddress(bytes: Array(key.dropFirst(12))) : IPAddress(bytes: Array(key))
+    guard key.count == 16 else { return nil }
+    return key.starts(with: ipv4Prefix) ? IPAddress(bytes: Array(key.dropFirst(12))) : IPAddress(bytes: Array(key))
   }
 
   /// The address of a key, for people.

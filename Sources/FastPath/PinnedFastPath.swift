@@ -1,5 +1,4 @@
 package import Addresses
-internal import Glibc
 package import Linux
 package import Netlink
 
@@ -18,9 +17,6 @@ package struct PinnedFastPath: ~Copyable, Sendable {
   /// Where ours are pinned.
   package static let directory = "\(fileSystem)/causeway"
 
-  /// The maps, by the names that they have there.
-  package static let maps = ["pods", "peers", "counts", "flows"]
-
   /// The place of a map or program.
   package static func path(_ name: String) -> String { "\(directory)/\(name)" }
 
@@ -34,6 +30,28 @@ package struct PinnedFastPath: ~Copyable, Sendable {
     self.toPod = toPod
     self.pods = pods
     self.peers = peers
+  }
+
+  /// The maps that are pinned, with the sizes of their keys and values in bytes (Sources/CFastPath/programs/layout.h).
+  private static let layouts: [(name: String, keySize: Int, valueSize: Int)] = [
+    ("pods", 16, FastPathPod.size), ("peers", 20, FastPathPeer.size),
+    ("counts", 4, FastPathCount.size), ("flows", 40, 16),
+  ]
+
+  /// Whether nothing that belongs to it is missing, or is something else.
+  package static func isWhole() -> Bool {
+    do throws(SystemError) {
+      for program in FastPathProgram.allCases where try BPFProgram(pinned: path(program.rawValue)) == nil {
+        return false
+      }
+      for map in layouts
+      where try BPFMap(pinned: path(map.name), keySize: map.keySize, valueSize: map.valueSize) == nil {
+        return false
+      }
+      return true
+    } catch {
+      return false
+    }
   }
 
   /// Lets a pod's packets in and out by the fast path, those of addresses that other nodes know as this node's.
@@ -54,19 +72,13 @@ package struct PinnedFastPath: ~Copyable, Sendable {
 
   /// Puts the programs at the host's end of a pod's cable; false where they have no place.
   package func attach(to link: Int32, _ socket: inout RouteSocket) throws(NetlinkError) -> Bool {
-    try socket.perform(.addFilterHooks(to: link), accepting: EEXIST)
+    guard try socket.ensureFilterHooks(of: link) else { return false }
     for (program, hook) in [(FastPathProgram.fromPod, FilterHook.ingress), (.toPod, .egress)] {
       let request =
         program == .fromPod
         ? NetlinkRequest.setFilter(program.rawValue, fromPod, at: hook, of: link)
         : NetlinkRequest.setFilter(program.rawValue, toPod, at: hook, of: link)
-      do throws(NetlinkError) {
-        try socket.perform(request)
-      } catch {
-        // An `ingress` qdisc has no egress.
-        guard [EINVAL, EOPNOTSUPP].contains(error.errno) else { throw error }
-        return false
-      }
+      try socket.perform(request)
     }
     return true
   }

@@ -41,18 +41,34 @@ package struct BPFMap: ~Copyable, Sendable {
   private let name: String
   private let keySize: Int
   private let valueSize: Int
+  /// How many keys it has room for.
+  private let capacity: Int
 
   /// The map that is pinned there, `nil` where there is none.
   ///
   /// - Parameters:
   ///   - keySize: of a key, in bytes.
-  ///   - valueSize: of a value, in bytes; of a map with one for each processor that of all of them.
-  package init?(pinned path: String, keySize: Int, valueSize: Int) throws(SystemError) {
+  ///   - valueSize: of a value, in bytes, a multiple of 8 in a map with one for each processor.
+  ///   - processors: how many values a key has in such a map, which come one behind the other.
+  /// - Throws: EINVAL for one with other sizes: the kernel goes by the map's own, whatever the caller has room for.
+  package init?(pinned path: String, keySize: Int, valueSize: Int, processors: Int = 1) throws(SystemError) {
     guard let descriptor = try openPinned(path) else { return nil }
+    var info = bpf_map_info()
+    try unsafe withUnsafeMutablePointer(to: &info) { (info) throws(SystemError) in
+      var argument = bpf_attr()
+      unsafe argument.info.bpf_fd = UInt32(bitPattern: descriptor.number)
+      unsafe argument.info.info_len = UInt32(MemoryLayout<bpf_map_info>.size)
+      unsafe argument.info.info = UInt64(UInt(bitPattern: info))
+      _ = try bpf(BPF_OBJ_GET_INFO_BY_FD, &argument, "look at", path)
+    }
+    guard Int(info.key_size) == keySize, Int(info.value_size) == valueSize else {
+      throw SystemError("find keys of \(keySize) and values of \(valueSize) bytes in", path, errno: EINVAL)
+    }
     self.descriptor = descriptor
     name = path
     self.keySize = keySize
-    self.valueSize = valueSize
+    self.valueSize = valueSize * processors
+    capacity = Int(info.max_entries)
   }
 
   /// The value of a key, `nil` where it has none.
@@ -87,7 +103,8 @@ package struct BPFMap: ~Copyable, Sendable {
   package func keys() throws(SystemError) -> [[UInt8]] {
     var keys: [[UInt8]] = []
     var key: [UInt8] = []
-    while true {
+    // Where the last one is gone the kernel begins again.
+    while keys.count < 2 * capacity {
       var next = [UInt8](repeating: 0, count: keySize)
       do throws(SystemError) {
         try call(BPF_MAP_GET_NEXT_KEY, key, &next, "list")
@@ -98,6 +115,7 @@ package struct BPFMap: ~Copyable, Sendable {
       keys.append(next)
       key = next
     }
+    return keys
   }
 
   /// - Parameter key: empty for none.

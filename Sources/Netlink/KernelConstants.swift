@@ -48,6 +48,7 @@ enum RouteMessage {
   static let newFilter = UInt16(RTM_NEWTFILTER)
   static let deleteFilter = UInt16(RTM_DELTFILTER)
   static let getFilter = UInt16(RTM_GETTFILTER)
+  static let newChain = UInt16(RTM_NEWCHAIN)
 }
 
 /// Attributes of links (linux/if_link.h).

@@ -41,6 +41,9 @@ package struct QueueingDiscipline: Sendable, Equatable {
 
 extension NetlinkRequest {
   /// Gives the link both hooks. EEXIST where it has them, or the older `ingress` in their place.
+  ///
+  /// For a moment the kernel stops the link, and what it should send just then is lost (net/sched/sch_api.c, `qdisc_graft`);
+  /// the same where they are taken away.
   package static func addFilterHooks(to link: Int32) -> NetlinkRequest {
     var request = NetlinkRequest(
       "add clsact to the link of index", String(link), type: RouteMessage.newDiscipline,
@@ -105,6 +108,14 @@ extension NetlinkRequest {
 }
 
 extension RouteSocket {
+  /// Gives the link both hooks; false where an `ingress` qdisc has their place.
+  ///
+  /// Such a one would take a filter for egress, too, and run it at ingress (net/sched/sch_ingress.c, `ingress_tcf_block`).
+  package mutating func ensureFilterHooks(of link: Int32) throws(NetlinkError) -> Bool {
+    if try perform(.addFilterHooks(to: link), accepting: EEXIST) { return true }
+    return try queueingDisciplines().contains { $0.linkIndex == link && $0.kind == "clsact" }
+  }
+
   /// The filters at a link's hook; none where the link has no hooks, or is gone.
   package mutating func filters(at hook: FilterHook, of link: Int32) throws(NetlinkError) -> [Filter] {
     var request = NetlinkRequest("list", "the filters of the link of index \(link)", type: RouteMessage.getFilter)
@@ -130,15 +141,19 @@ extension RouteSocket {
     return filters
   }
 
-  /// What all links' packets are queued by.
+  /// What all links' packets are queued by; nothing where the kernel has no traffic control.
   package mutating func queueingDisciplines() throws(NetlinkError) -> [QueueingDiscipline] {
     var request = NetlinkRequest("list", "the queueing disciplines", type: RouteMessage.getDiscipline)
     request.append(NetlinkRequest.trafficHeader(0))
     var found: [QueueingDiscipline] = []
-    for reply in try netlink.dump(request) where reply.type == RouteMessage.newDiscipline {
-      let (header, attributes) = try reply.body(tcmsg.self)
-      guard let kind = attributes.string(TrafficAttribute.kind) else { continue }
-      found.append(QueueingDiscipline(linkIndex: header.tcm_ifindex, kind: kind))
+    do throws(NetlinkError) {
+      for reply in try netlink.dump(request) where reply.type == RouteMessage.newDiscipline {
+        let (header, attributes) = try reply.body(tcmsg.self)
+        guard let kind = attributes.string(TrafficAttribute.kind) else { continue }
+        found.append(QueueingDiscipline(linkIndex: header.tcm_ifindex, kind: kind))
+      }
+    } catch {
+      guard error.errno == EOPNOTSUPP else { throw error }
     }
     return found
   }
@@ -151,6 +166,11 @@ package struct TrafficControlEvents: ~Copyable, Sendable {
   /// Subscribes in the calling thread's namespace.
   package init() throws(NetlinkError) {
     try self.init(NetlinkSocket(family: NETLINK_ROUTE))
+  }
+
+  /// The same in another namespace.
+  package init(in namespace: borrowing NetworkNamespace) throws(NetlinkError) {
+    try self.init(NetlinkSocket(family: NETLINK_ROUTE, in: namespace))
   }
 
   private init(_ netlink: consuming NetlinkSocket) throws(NetlinkError) {
@@ -166,7 +186,9 @@ package struct TrafficControlEvents: ~Copyable, Sendable {
     repeat {
       do throws(NetlinkError) {
         let events = try netlink.notifications(waitingAtMost: max(.zero, deadline - MonotonicTime.now))
-        if events.contains(where: { $0.port != port }) { return true }
+        // The chain that a first filter brings is told of as nobody's change (net/sched/cls_api.c,
+        // `__tcf_chain_get`), and the filter besides.
+        if events.contains(where: { $0.port != port && $0.type != RouteMessage.newChain }) { return true }
       } catch {
         if case .malformed = error { return true }
         guard error.errno == ENOBUFS else { throw error }

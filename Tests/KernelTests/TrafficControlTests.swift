@@ -1,0 +1,163 @@
+import Glibc
+import Linux
+import Netlink
+import TestSupport
+import Testing
+
+/// Hooks of links, and programs at them.
+@Suite(.requiresRoot, .timeLimit(.minutes(1)))
+struct TrafficControlTests {
+  private let node: TestNode
+
+  init() throws {
+    node = try TestNode()
+    try node.addUplink()
+    try node.loadPrograms()
+  }
+
+  /// As `tc` tells them: kind and handle of what a link's packets are queued by.
+  private func disciplines() throws -> String { try node.sh("tc qdisc show dev eth0") }
+
+  private func kinds(_ socket: inout RouteSocket, _ link: Int32) throws -> Set<String> {
+    Set(try socket.queueingDisciplines().filter { $0.linkIndex == link }.map(\.kind))
+  }
+
+  @Test func hooksComeAndGo() throws {
+    var socket = try node.routeSocket()
+    let link = try node.index(of: "eth0")
+    try #expect(!kinds(&socket, link).contains("clsact"))
+    #expect(try socket.perform(.addFilterHooks(to: link), accepting: EEXIST))
+    #expect(try disciplines().contains("qdisc clsact ffff:"))
+    #expect(try kinds(&socket, link).contains("clsact"))
+    #expect(try !socket.perform(.addFilterHooks(to: link), accepting: EEXIST))
+    #expect(refusal { try socket.perform(.addFilterHooks(to: link)) }?.errno == EEXIST)
+    #expect(try socket.perform(.removeFilterHooks(from: link)))
+    #expect(try !disciplines().contains("clsact"))
+    #expect(try !socket.perform(.removeFilterHooks(from: link), accepting: ENOENT, EINVAL))
+    #expect(refusal { try socket.perform(.addFilterHooks(to: 9999)) }?.errno == ENODEV)
+  }
+
+  @Test(arguments: [FilterHook.ingress, .egress]) func aProgramIsAtItsHookAndNoOther(_ hook: FilterHook) throws {
+    var socket = try node.routeSocket()
+    let link = try node.index(of: "eth0")
+    #expect(try socket.filters(at: hook, of: link) == [])
+    #expect(try socket.filters(at: hook, of: 9999) == [])
+    try socket.perform(.addFilterHooks(to: link))
+    #expect(try socket.filters(at: hook, of: link) == [])
+    let id = try node.attach("from_pod", at: hook, of: link, &socket)
+    let filters = try socket.filters(at: hook, of: link)
+    #expect(filters.map(\.priority) == [Filter.ourPriority])
+    #expect(filters.map(\.program?.name) == ["from_pod"] && filters.map(\.program?.id) == [id])
+    #expect(try socket.filters(at: hook == .ingress ? .egress : .ingress, of: link) == [])
+    let told = try node.sh("tc filter show dev eth0 \(hook)")
+    #expect(told.contains("pref 50000 bpf") && told.contains("handle 0x1 from_pod direct-action"), "\(told)")
+    #expect(told.contains("protocol all"), "\(told)")
+
+    try socket.perform(.removeFilter(at: hook, of: link))
+    #expect(try socket.filters(at: hook, of: link) == [])
+    #expect(try !socket.perform(.removeFilter(at: hook, of: link), accepting: ENOENT, EINVAL))
+  }
+
+  /// One message, and never two or none: whatever is told of it while it happens is "replaced".
+  @Test func aProgramGivesWayWithoutAGap() throws {
+    var socket = try node.routeSocket()
+    let link = try node.index(of: "eth0")
+    try socket.perform(.addFilterHooks(to: link))
+    _ = try node.attach("from_pod", at: .ingress, of: link, &socket)
+    let monitor = try node.start(["tc", "monitor"])
+    let listens = try eventually {
+      try node.sh("tc qdisc add dev lo clsact && tc qdisc del dev lo clsact")
+      return monitor.output.contains("dev lo")
+    }
+    try #require(listens, "\(monitor.output)")
+    let id = try node.attach("to_pod", at: .ingress, of: link, &socket)
+    let filters = try socket.filters(at: .ingress, of: link)
+    #expect(filters.map(\.program?.name) == ["to_pod"] && filters.map(\.program?.id) == [id])
+    #expect(eventually { monitor.output.contains("to_pod") })
+    #expect(!monitor.output.contains("deleted filter"), "\(monitor.output)")
+  }
+
+  /// Somebody else's come before ours and stay when ours go; our place is told from theirs by its priority.
+  @Test func othersFiltersAreNotOurs() throws {
+    var socket = try node.routeSocket()
+    let link = try node.index(of: "eth0")
+    try socket.perform(.addFilterHooks(to: link))
+    try node.sh(
+      """
+      tc filter add dev eth0 ingress bpf da object-pinned /sys/fs/bpf/programs/to_node
+      tc filter add dev eth0 ingress protocol ip prio 7 u32 match u32 0 0 classid 1:1
+      """)
+    _ = try node.attach("from_node", at: .ingress, of: link, &socket)
+    let filters = try socket.filters(at: .ingress, of: link)
+    // tc has names of its own.
+    #expect(filters.compactMap(\.program?.name).count == 2 && filters.last?.program?.name == "from_node")
+    #expect(filters.filter { $0.priority == Filter.ourPriority }.count == 1)
+    #expect(filters.last?.priority == Filter.ourPriority, "\(filters)")
+    // One of this kind is told as two, the filter and its table.
+    #expect(Set(filters.filter { $0.program == nil }.map(\.priority)) == [7])
+    try socket.perform(.removeFilter(at: .ingress, of: link))
+    #expect(try socket.filters(at: .ingress, of: link) == filters.filter { $0.priority != Filter.ourPriority })
+  }
+
+  /// `ingress` has one of the two hooks, and is in the way of `clsact`.
+  @Test func anIngressQdiscHasNoRoomForBoth() throws {
+    var socket = try node.routeSocket()
+    let link = try node.index(of: "eth0")
+    try node.sh("tc qdisc add dev eth0 ingress")
+    #expect(try kinds(&socket, link).contains("ingress"))
+    #expect(try !socket.ensureFilterHooks(of: link))
+    #expect(try kinds(&socket, link).contains("ingress"))
+    try node.sh("tc qdisc del dev eth0 ingress")
+    for _ in 1...2 { #expect(try socket.ensureFilterHooks(of: link)) }
+    #expect(try kinds(&socket, link).contains("clsact"))
+  }
+
+  @Test func aLinkThatGoesTakesItsFilters() throws {
+    var socket = try node.routeSocket()
+    let link = try node.index(of: "eth0")
+    try socket.perform(.addFilterHooks(to: link))
+    _ = try node.attach("to_pod", at: .egress, of: link, &socket)
+    try node.sh("ip link del eth0")
+    #expect(try socket.filters(at: .egress, of: link) == [])
+    #expect(try kinds(&socket, link) == [])
+    try node.addUplink()
+    #expect(try socket.filters(at: .egress, of: node.index(of: "eth0")) == [])
+  }
+
+  // MARK: Events
+
+  @Test(arguments: [
+    "tc qdisc add dev eth0 clsact", "tc qdisc del dev full clsact",
+    "tc filter add dev full egress protocol ip u32 match u32 0 0 classid 1:1", "tc filter del dev full ingress pref 9",
+    "ip link set eth0 address 02:00:00:00:00:77", "ip link add more type bridge", "ip link set full down",
+  ])
+  func changesOfOthersAreTold(_ change: String) throws {
+    try node.sh(
+      """
+      ip link add full type bridge && ip link set full up && tc qdisc add dev full clsact
+      tc filter add dev full ingress protocol ip pref 9 u32 match u32 0 0 classid 1:1
+      """)
+    let port: UInt32 = 0x4B00_0001
+    var events = try TrafficControlEvents(in: node.namespace())
+    // What the fixture set going may still come in.
+    while try events.waitForChange(atMost: .milliseconds(100), but: port) {}
+    try node.sh(change)
+    #expect(try events.waitForChange(atMost: .seconds(10), but: port))
+  }
+
+  @Test func whatOneDidOneselfIsNotTold() throws {
+    let port: UInt32 = 0x4B00_0002
+    let link = try node.index(of: "eth0")
+    var events = try TrafficControlEvents(in: node.namespace())
+    while try events.waitForChange(atMost: .milliseconds(100), but: port) {}
+    var socket: RouteSocket?
+    try node.namespace().run { socket = try? RouteSocket(port: port) }
+    try socket?.perform(.addFilterHooks(to: link))
+    let program = try node.program("from_node")
+    try socket?.perform(.setFilter("from_node", program, at: .ingress, of: link))
+    #expect(try !events.waitForChange(atMost: .milliseconds(300), but: port))
+    #expect(try node.sh("tc filter show dev eth0 ingress").contains("from_node"))
+    try node.sh("tc filter del dev eth0 ingress")
+    #expect(try events.waitForChange(atMost: .seconds(10), but: port))
+  }
+}
