@@ -6,10 +6,14 @@ package struct FastPathPlace: Sendable, Equatable {
   package let owner: String
   package let pod: FastPathPod
   package let addresses: [IPAddress]
+  /// How long its ADD may still be under way: the runtime's other plugins, such as one that limits it, come behind ours and
+  /// want the same place at its link.
+  package let wait: Duration
 
-  package init(owner: String, pod: FastPathPod, addresses: [IPAddress]) {
+  package init(owner: String, pod: FastPathPod, addresses: [IPAddress], wait: Duration = .zero) {
     self.owner = owner
     self.pod = pod
     self.addresses = addresses
+    self.wait = wait
   }
 }

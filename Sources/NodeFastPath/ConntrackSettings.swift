@@ -11,15 +11,28 @@ struct ConntrackSettings {
 
   private var path: String { "\(stateDirectory)/conntrack.before" }
 
-  /// Where the node has no conntrack, nothing is to be done.
+  /// Whether it may be told.
+  func check() throws(FastPathError) {
+    try forEachToBeSet { (name) throws(SystemError) in
+      _ = try OwnedDescriptor.open("/proc/sys/net/netfilter/\(name)", O_WRONLY)
+    }
+  }
+
   func allowFlowsToReturn() throws(FastPathError) {
+    try forEachToBeSet { (name) throws(SystemError) in
+      // First what it was, for the case that we don't come any further.
+      let known = (try Files.read(path, limit: 4096)).map { String(decoding: $0, as: UTF8.self) } ?? ""
+      try Files.makeDirectory(stateDirectory)
+      if !known.contains(name) { try Files.replace(path, with: Array((known + "\(name)\n").utf8)) }
+      try Sysctl.ensure("net/netfilter/\(name)", "1")
+    }
+  }
+
+  /// Where the node has no conntrack, nothing is to be done.
+  private func forEachToBeSet(_ body: (String) throws(SystemError) -> Void) throws(FastPathError) {
     for name in ConntrackSettings.names {
       do throws(SystemError) {
-        guard let value = try Sysctl.read("net/netfilter/\(name)"), value == "0" else { continue }
-        try Sysctl.ensure("net/netfilter/\(name)", "1")
-        let known = (try Files.read(path, limit: 4096)).map { String(decoding: $0, as: UTF8.self) } ?? ""
-        try Files.makeDirectory(stateDirectory)
-        if !known.contains(name) { try Files.replace(path, with: Array((known + "\(name)\n").utf8)) }
+        if try Sysctl.read("net/netfilter/\(name)") == "0" { try body(name) }
       } catch {
         throw FastPathError("\(error); set net.netfilter.\(name) = 1, by sysctl.d for instance")
       }

@@ -40,7 +40,12 @@ package struct FastPathReconciler: Sendable {
   /// Brings the programs into the kernel, where they are wanted and not there; says why that can't be.
   package func prepare() -> FastPathError? {
     guard mode != .off else { return nil }
-    do throws(FastPathError) { _ = try loader.ensure(wanted, triesAgain: true) } catch { return error }
+    do throws(FastPathError) {
+      try conntrack.check()
+      _ = try loader.ensure(wanted, triesAgain: true)
+    } catch {
+      return error
+    }
     return nil
   }
 
@@ -64,6 +69,14 @@ package struct FastPathReconciler: Sendable {
       }
     } catch let error as FastPathError {
       report.state = .unavailable("\(error)")
+      // What runs by maps that nobody looks after is worse than nothing.
+      do {
+        if try remove() {
+          report.changes.append(FastPathChange(verb: .removed, subject: PinnedFastPath.directory))
+        }
+      } catch {
+        report.problems.append("what is left of the fast path stays: \(error)")
+      }
     } catch {
       report.problems.append("the fast path can't be looked after: \(error)")
     }
@@ -73,6 +86,7 @@ package struct FastPathReconciler: Sendable {
   private func keep(
     _ own: [IPPrefix], _ peers: [Peer], _ pods: ([Link]) throws -> [FastPathPlace], _ report: inout FastPathReport
   ) throws {
+    try conntrack.check()
     let before = try? loader.currentProgram()
     let (knowledge, reason) = try loader.ensure(wanted)
     report.state = .on(knowledge, reason: reason)
@@ -102,15 +116,18 @@ package struct FastPathReconciler: Sendable {
 
   /// Detaches all programs of this namespace, and removes them with their maps: from here on everything goes the
   /// ordinary way. What conntrack was told stays, for the flows that were carried.
+  ///
+  /// - Returns: whether there was anything.
   private func remove() throws -> Bool {
-    guard try !Files.names(in: PinnedFastPath.directory).isEmpty else { return false }
+    var wasThere = try !Files.names(in: PinnedFastPath.directory).isEmpty
     var socket = try RouteSocket(port: FastPathReconciler.port)
+    // Programs run on without their pins.
     for discipline in try socket.queueingDisciplines() where discipline.kind == "clsact" {
-      try socket.removeOurFilters(from: discipline.linkIndex)
+      if try socket.removeOurFilters(from: discipline.linkIndex) { wasThere = true }
     }
-    try ProgramLoader.unpin()
+    if wasThere { try ProgramLoader.unpin() }
     try loader.removeMark()
-    return true
+    return wasThere
   }
 
   /// The same, and conntrack's settings as they were.

@@ -34,6 +34,22 @@ package struct FastPathReport: Sendable, Equatable {
   package internal(set) var podCount = 0
   /// Pods with a bandwidth limit, which don't.
   package internal(set) var limitedPods = 0
+  /// Where programs are: the links' names of the node, and the pods.
+  package internal(set) var places: Set<String> = []
+  /// How long until a pod may be given its place; `nil` where none waits for it.
+  package internal(set) var wait: Duration?
+
+  /// How many programs were put back since the report before: what is new on the node is no repair.
+  package func repairs(since previous: FastPathReport) -> Int {
+    guard previous.state == state else { return 0 }
+    return changes.count { change in
+      switch change.verb {
+      case .loaded: true
+      case .attached: previous.places.contains(change.subject)
+      default: false
+      }
+    }
+  }
 
   /// Why there is none although it is wanted.
   package var unavailability: String? {

@@ -13,6 +13,9 @@ struct NodeSide: ~Copyable {
   private let programs: Programs
   private let peers: BPFMap
   private let pods: BPFMap
+  /// What is in it. An entry comes last of all that its pod has: whoever has one is found among links and records that are
+  /// read later.
+  private let knownPods: [[UInt8]]
 
   /// The node's own programs, and the numbers of all.
   private struct Programs: ~Copyable {
@@ -23,9 +26,6 @@ struct NodeSide: ~Copyable {
 
   /// As it is now, in the calling thread's namespace.
   static func look() throws -> NodeSide {
-    var socket = try RouteSocket(port: FastPathReconciler.port)
-    let links = try socket.links()
-    let disciplines = try socket.queueingDisciplines()
     guard let fastPath = try PinnedFastPath(), let peers = try FastPathPeer.map(), let pods = try FastPathPod.map(),
       let fromNode = try BPFProgram(pinned: PinnedFastPath.path(FastPathProgram.fromNode.rawValue)),
       let toNode = try BPFProgram(pinned: PinnedFastPath.path(FastPathProgram.toNode.rawValue))
@@ -34,9 +34,14 @@ struct NodeSide: ~Copyable {
     for program in FastPathProgram.allCases {
       ids[program] = try BPFProgram(pinned: PinnedFastPath.path(program.rawValue))?.id()
     }
+    let knownPods = try pods.keys()
+    var socket = try RouteSocket(port: FastPathReconciler.port)
+    let links = try socket.links()
+    let disciplines = try socket.queueingDisciplines()
     return NodeSide(
       links: links, socket: socket, disciplines: disciplines, fastPath: fastPath,
-      programs: Programs(fromNode: fromNode, toNode: toNode, ids: ids), peers: peers, pods: pods)
+      programs: Programs(fromNode: fromNode, toNode: toNode, ids: ids), peers: peers, pods: pods,
+      knownPods: knownPods)
   }
 
   // MARK: Programs
@@ -44,19 +49,25 @@ struct NodeSide: ~Copyable {
   /// Attaches to these interfaces of the node, and to no others.
   mutating func attach(to used: Set<Int32>, _ report: inout FastPathReport) throws {
     for link in links where used.contains(link.index) {
-      guard try !hasPrograms(link.index, at: [.ingress: .fromNode, .egress: .toNode]) else { continue }
+      guard try !hasPrograms(link.index, at: [.ingress: .fromNode, .egress: .toNode]) else {
+        report.places.insert(link.name)
+        continue
+      }
       do throws(NetlinkError) {
-        try socket.perform(.addFilterHooks(to: link.index), accepting: EEXIST)
+        guard try socket.ensureFilterHooks(of: link.index) else {
+          report.problems.append(
+            "nothing is carried from and to \(link.name): it has an ingress qdisc: use clsact instead, which has room for both"
+          )
+          continue
+        }
         // First the one that remembers what the other one has seen go by.
         try socket.perform(.setFilter(FastPathProgram.toNode.rawValue, programs.toNode, at: .egress, of: link.index))
         try socket.perform(
           .setFilter(FastPathProgram.fromNode.rawValue, programs.fromNode, at: .ingress, of: link.index))
         report.changes.append(FastPathChange(verb: .attached, subject: link.name))
+        report.places.insert(link.name)
       } catch {
-        let remedy =
-          disciplines.contains { $0.linkIndex == link.index && $0.kind == "ingress" }
-          ? "; it has an ingress qdisc: use clsact instead, which has room for both" : ""
-        report.problems.append("nothing is carried from and to \(link.name): \(error)\(remedy)")
+        report.problems.append("nothing is carried from and to \(link.name): \(error)")
       }
     }
     // Such as one whose last peer has gone elsewhere.
@@ -106,16 +117,21 @@ struct NodeSide: ~Copyable {
   }
 
   mutating func fill(_ places: ([Link]) throws -> [FastPathPlace], _ report: inout FastPathReport) throws {
-    // Before the pods are asked for: an entry that comes with a pod meanwhile is then none of these.
-    let known = try pods.keys()
     var wanted: [[UInt8]: FastPathPod] = [:]
     for place in try places(links) {
       let link = place.pod.link
+      let addresses = try place.addresses.filter { try fastPath.isOwn($0) }
+      guard !addresses.isEmpty else { continue }
       guard !isLimited(link) else {
         report.limitedPods += 1
         continue
       }
       if try !hasPrograms(link, at: [.ingress: .fromPod, .egress: .toPod]) {
+        // Where the hooks are it is too late to wait.
+        guard place.wait == .zero || has("clsact", link) else {
+          report.wait = min(report.wait ?? place.wait, place.wait)
+          continue
+        }
         do throws(NetlinkError) {
           guard try fastPath.attach(to: link, &socket) else { continue }
           report.changes.append(FastPathChange(verb: .attached, subject: place.owner))
@@ -125,12 +141,11 @@ struct NodeSide: ~Copyable {
           continue
         }
       }
-      for address in place.addresses where try fastPath.isOwn(address) {
-        wanted[FastPathPod.key(address)] = place.pod
-      }
+      report.places.insert(place.owner)
+      for address in addresses { wanted[FastPathPod.key(address)] = place.pod }
     }
     report.podCount = wanted.count
-    for key in known where wanted[key] == nil {
+    for key in knownPods where wanted[key] == nil {
       try pods.remove(key)
       report.changes.append(FastPathChange(verb: .podRemoved, subject: FastPathPod.text(key)))
     }

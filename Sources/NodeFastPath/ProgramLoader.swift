@@ -21,9 +21,7 @@ struct ProgramLoader {
   func ensure(
     _ wanted: FlowKnowledge?, triesAgain: Bool = false
   ) throws(FastPathError) -> (knowledge: FlowKnowledge, reason: String?) {
-    if let mark = mark(), wanted == nil && !(triesAgain && mark.reason != nil) || mark.knowledge == wanted {
-      return (mark.knowledge, mark.reason)
-    }
+    if let mark = mark(), mark.satisfies(wanted, triesAgain: triesAgain) { return (mark.knowledge, mark.reason) }
     try checkFileSystem()
     cfastpath_listen()
     // Where it is a module, what programs may call is known when that is there.
@@ -64,6 +62,12 @@ struct ProgramLoader {
     /// The kernel's number of `from_pod`.
     var program: UInt32
     var object: UInt64
+
+    /// What was asked for by name, and is not the best, is no answer to who asks for the best.
+    func satisfies(_ wanted: FlowKnowledge?, triesAgain: Bool) -> Bool {
+      if let wanted { return knowledge == wanted }
+      return knowledge == FlowKnowledge.allCases.first || (reason != nil && !triesAgain)
+    }
   }
 
   private var markPath: String { "\(stateDirectory)/fast-path.mark" }
@@ -74,9 +78,7 @@ struct ProgramLoader {
     let words = String(decoding: text, as: UTF8.self).split(separator: " ", maxSplits: 3).map { String($0) }
     guard words.count == 4, let knowledge = FlowKnowledge(rawValue: words[0]), let program = UInt32(words[1]),
       UInt64(words[2], radix: 16) == ProgramLoader.hash(knowledge), (try? currentProgram()) == program,
-      // Not a part of it.
-      let names = try? Files.names(in: PinnedFastPath.directory),
-      (FastPathProgram.allCases.map(\.rawValue) + PinnedFastPath.maps).allSatisfy(names.contains)
+      PinnedFastPath.isWhole()
     else { return nil }
     let reason = words[3].hasSuffix("\n") ? String(words[3].dropLast()) : words[3]
     return Mark(
@@ -185,9 +187,9 @@ struct ProgramLoader {
   private func refusal(_ operation: String, _ code: Int32) -> FastPathError {
     let warning = unsafe String(cString: cfastpath_last_warning())
     var text = "\(operation): \(SystemError.text(of: code))" + (warning.isEmpty ? "" : " (\(warning))")
-    if [EPERM, EACCES].contains(code), !isPrivileged { text += "; CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN are needed" }
+    if [EPERM, EACCES].contains(code) {
+      text += "; CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN are needed, and the right to call bpf(2)"
+    }
     return FastPathError(text)
   }
-
-  private var isPrivileged: Bool { getuid() == 0 }
 }

@@ -103,7 +103,7 @@ private func add(
   }
   if configuration.mayUseFastPath {
     undo.push(.fastPath(addresses.hosts, cable))
-    joinFastPath(cable, addresses.hosts, gatewayMAC: bridge?.mac ?? cable.hostMAC, &host)
+    joinFastPath(cable, addresses.hosts, gatewayMAC: bridge?.mac ?? cable.hostMAC, configuration, &host)
   }
   _ = consume use
   if plan.isFromLease && mayHaveOldGateways {

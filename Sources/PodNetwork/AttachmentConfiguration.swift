@@ -39,6 +39,8 @@ package struct AttachmentConfiguration: Sendable {
   let delegate: IPAMDelegate?
   /// The pod may use what the runtime's other plugins leave to it of the line (the capability `bandwidth`).
   let isLimited: Bool
+  /// The runtime says here whether it is: the configuration declares the capability.
+  let tellsLimits: Bool
   /// Where the node's lease is, and who writes it.
   let leaseSource: LeaseSource
   /// Whose keys and defaults these are.
@@ -75,6 +77,7 @@ package struct AttachmentConfiguration: Sendable {
     leavesInterfaceDown = try fields.bool("disableContainerInterface") ?? false
     requestedMAC = try AttachmentConfiguration.requestedMAC(fields, arguments)
     isLimited = try fields.fields("runtimeConfig")?.fields("bandwidth") != nil
+    tellsLimits = fields.value("capabilities")?.object?["bandwidth"] == true
     dns = try fields.fields("dns").map(DNS.init) ?? DNS()
     leaseSource = try LeaseSource(fields, for: type)
     switch try IPAMChoice(fields, type) {

@@ -45,7 +45,7 @@ package enum PluginType: String, Sendable {
       throw CNIError(
         .unsupportedField, "delegate.type = \(type.excerpt) is not supported", details: "only \"bridge\" is")
     }
-    for key in ["ipam", "runtimeConfig", "args", "subnetFile", "hostgw", "dns"] {
+    for key in ["ipam", "capabilities", "runtimeConfig", "args", "subnetFile", "hostgw", "dns"] {
       if let value = outer.object[key] { merged[key] = value }
     }
     if let ipam = try outer.fields("ipam") {

@@ -5,11 +5,18 @@ package import Netlink
 
 /// Gives a pod its place on the node's fast path, where there is one. It is never why a pod has no network: without it the
 /// pod's packets go the ordinary way, and the helper looks after what is missing.
-func joinFastPath(_ cable: Cable, _ addresses: [IPAddress], gatewayMAC: MACAddress?, _ host: inout RouteSocket) {
+///
+/// The plugins behind this one may want the place: `bandwidth` fails where an `ingress` qdisc of its own has no room. Where
+/// the configuration doesn't tell of limits an agent, which sees what they did, makes the place some seconds later.
+func joinFastPath(
+  _ cable: Cable, _ addresses: [IPAddress], gatewayMAC: MACAddress?, _ configuration: AttachmentConfiguration,
+  _ host: inout RouteSocket
+) {
   do {
-    guard let fastPath = try PinnedFastPath(), let gatewayMAC, let link = try host.link(named: cable.hostName) else {
-      return
-    }
+    guard let fastPath = try PinnedFastPath(), let gatewayMAC,
+      try configuration.tellsLimits || !FileLock.isHeldExclusively(configuration.leaseSource.agentLock),
+      let link = try host.link(named: cable.hostName)
+    else { return }
     try fastPath.add(
       FastPathPod(link: link.index, mac: cable.podMAC, gatewayMAC: gatewayMAC), addresses, &host)
   } catch {
@@ -30,6 +37,9 @@ func leaveFastPath(_ addresses: [IPAddress], _ mac: MACAddress?) {
 package struct FastPathPods: Sendable {
   private let state: StateDirectory
 
+  /// So long an ADD may take, from its record to the last plugin of the chain.
+  private static let longestADD = Duration.seconds(5)
+
   package init(stateDirectory: String) {
     state = StateDirectory(stateDirectory)
   }
@@ -42,14 +52,18 @@ package struct FastPathPods: Sendable {
       byName[link.name] = link
       if link.kind == "bridge" { bridges[link.index] = link.mac }
     }
+    let now = MonotonicTime.sinceEpoch
     return try state.records.all().compactMap { record in
       guard record.mayUseFastPath, let mac = record.mac, let link = byName[record.hostLink],
         link.alias == record.attachment.linkAlias,
         let gatewayMAC = record.isRouted ? link.mac : link.masterIndex.flatMap({ bridges[$0] })
       else { return nil }
+      let age = now - (state.records.written(record.attachment.key) ?? .zero)
       return FastPathPlace(
         owner: "\(record.attachment.containerID) \(record.attachment.interfaceName)",
-        pod: FastPathPod(link: link.index, mac: mac, gatewayMAC: gatewayMAC), addresses: record.addresses)
+        pod: FastPathPod(link: link.index, mac: mac, gatewayMAC: gatewayMAC), addresses: record.addresses,
+        // A clock that was set back makes nobody wait for longer.
+        wait: (Duration.zero..<FastPathPods.longestADD).contains(age) ? FastPathPods.longestADD - age : .zero)
     }
   }
 }

@@ -136,8 +136,7 @@ final class AgentState: Sendable {
   /// The fast path was looked at. Listeners are not told: no pod hangs on it, and it is looked at when they are.
   func note(_ fastPath: FastPathReport) {
     facts.withLock { facts in
-      let isTheSame = facts.fastPath?.state == fastPath.state
-      if isTheSame { facts.fastPathRepairs += fastPath.changes.count { $0.verb == .attached || $0.verb == .loaded } }
+      if let previous = facts.fastPath { facts.fastPathRepairs += fastPath.repairs(since: previous) }
       facts.fastPath = fastPath
     }
   }

@@ -31,9 +31,10 @@ struct CleanCommand: CommandWithOptions {
     }
     // Nothing stays because something else could not be removed.
     let routes = Result { try agent.reconciler.clean() }
-    if try agent.fastPath.clean() { print("fast path removed") }
+    let fastPath = Result { try agent.fastPath.clean() }
     for change in try agent.rules.clean() { print("\(change.verb.rawValue): \(change.subject)") }
     if let file = agent.networkConfiguration, try file.remove() { print("removed: \(file.destination)") }
+    if try fastPath.get() { print("fast path removed") }
     let removed = try routes.get()
     for device in removed.devices { print("device removed: \(device)") }
     print("routes removed: \(removed.routes); the lease is gone from this node")

@@ -18,6 +18,8 @@ struct FastPathKeeper: Service {
 
   func run() async throws {
     var previous: FastPathReport?
+    var reminder: Task<Void, any Error>?
+    defer { reminder?.cancel() }
     for await _ in news.wakeUps.cancelOnGracefulShutdown() {
       try await Task.sleep(for: FastPathKeeper.burst)
       _ = news.take()
@@ -29,6 +31,13 @@ struct FastPathKeeper: Service {
       state.note(found)
       agent.log.tell(found, previous: previous)
       previous = found
+      reminder?.cancel()
+      reminder = found.wait.map { wait in
+        Task { [news] in
+          try await Task.sleep(for: wait)
+          news.remind()
+        }
+      }
       try await Task.sleep(for: FastPathKeeper.rest(after: MonotonicTime.now - start))
     }
   }

@@ -18,6 +18,8 @@ struct RunCommand: AsyncParsableCommand, CommandWithOptions {
   /// To be called while the process still has all its rights: of some kernels' modules the programs' loader learns only
   /// with them.
   func prepare() throws {
+    // To be said by who claims its lock; its programs are not ours to replace.
+    if try FileLock.isHeldExclusively(AgentLock.agentPath(options.stateDir)) { return }
     if let error = options.fastPathReconciler.prepare(), options.fastPath == .on {
       throw FastPathRefused(reason: error)
     }

@@ -32,6 +32,7 @@ struct SyncCommand: AsyncParsableCommand, CommandWithOptions {
     if options.fastPath == .on, let reason = fastPath.unavailability {
       throw FastPathRefused(reason: FastPathError(reason))
     }
+    if options.fastPath == .on, !fastPath.problems.isEmpty { throw ExitCode.failure }
     if !report.isSettled || !rules.problems.isEmpty { throw ExitCode.failure }
   }
 }

@@ -58,10 +58,13 @@ struct FastPathCluster {
     return packets
   }
 
-  /// Adds a pod and says its addresses: IPv4, IPv6.
+  /// Adds a pod and says its addresses: IPv4, IPv6. Its limits, of which there are none, would be told: ADD itself gives it
+  /// its place.
   func addPod(_ index: Int, _ name: String = "pod", _ more: JSONObject = [:]) throws -> [String] {
     try nodes[index].addPod(name)
-    var configuration: JSONObject = ["cniVersion": "1.1.0", "name": "podnet", "type": "causeway"]
+    var configuration: JSONObject = [
+      "cniVersion": "1.1.0", "name": "podnet", "type": "causeway", "capabilities": ["bandwidth": true],
+    ]
     for member in more.members { configuration[member.name] = member.value }
     return try Runtime(node: nodes[index]).add(name, configuration).hosts
   }

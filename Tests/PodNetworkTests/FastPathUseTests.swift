@@ -1,0 +1,41 @@
+import JSON
+@testable import PodNetwork
+import Testing
+
+/// Whose packets may pass bridge and rules by, as configurations say.
+@Suite struct FastPathUseTests {
+  @Test(
+    arguments: [
+      (JSONObject(), true), (["mode": "routed"], true), (["isDefaultGateway": false], true),
+      (["macspoofchk": true, "portIsolation": true], true), (["ipam": ["type": "dhcp"]], true),
+      (["capabilities": ["bandwidth": true], "runtimeConfig": ["mac": "02:00:00:00:00:01"]], true),
+      // It sends what leaves its network to somebody else, or in a VLAN of its own, or has no address.
+      (["isGateway": false], false), (["vlan": 100], false), (["vlanTrunk": [["id": 7]]], false),
+      (["ipam": ["type": "none"]], false), (["disableContainerInterface": true], false),
+      (["runtimeConfig": ["bandwidth": ["ingressRate": 1000, "ingressBurst": 1000]]], false),
+      (["mode": "routed", "runtimeConfig": ["bandwidth": ["egressRate": 1000, "egressBurst": 1000]]], false),
+    ] as [(JSONObject, Bool)])
+  func whoMayUseIt(_ keys: JSONObject, _ mayUseFastPath: Bool) throws {
+    #expect(try configuration(keys).mayUseFastPath == mayUseFastPath)
+  }
+
+  /// What other plugins' words are is no error of ours.
+  @Test(
+    arguments: [
+      (JSONObject(), false), (["capabilities": ["bandwidth": true]], true),
+      (["capabilities": ["bandwidth": true, "mac": true]], true), (["capabilities": ["bandwidth": false]], false),
+      (["capabilities": ["portMappings": true]], false), (["capabilities": .null], false),
+      (["capabilities": "bandwidth"], false), (["capabilities": ["bandwidth": "true"]], false),
+      (["runtimeConfig": ["bandwidth": ["ingressRate": 1000, "ingressBurst": 1000]]], false),
+    ] as [(JSONObject, Bool)])
+  func whoTellsOfLimits(_ keys: JSONObject, _ tellsLimits: Bool) throws {
+    #expect(try configuration(keys).tellsLimits == tellsLimits)
+  }
+
+  @Test func flannelsConfigurationTellsOfThemToo() throws {
+    let keys: JSONObject = [
+      "type": "flannel", "delegate": ["isDefaultGateway": true], "capabilities": ["bandwidth": true],
+    ]
+    #expect(try configuration(keys, as: .flannel).tellsLimits)
+  }
+}
