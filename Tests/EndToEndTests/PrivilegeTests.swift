@@ -14,10 +14,12 @@ struct PrivilegeTests {
     return Set(text.split(separator: "\n").map { $0.split(whereSeparator: \.isWhitespace).joined(separator: " ") })
   }
 
-  /// CAP_DAC_OVERRIDE is 1, CAP_NET_BIND_SERVICE 10, CAP_NET_ADMIN 12, CAP_NET_RAW 13 (linux/capability.h).
+  /// CAP_DAC_OVERRIDE is 1, CAP_NET_BIND_SERVICE 10, CAP_NET_ADMIN 12, CAP_NET_RAW 13, CAP_PERFMON 38, CAP_BPF 39
+  /// (linux/capability.h).
   @Test(
     arguments: [
-      ([], "1002"), (["--healthz-port", "80"], "1402"),
+      ([], "1002"), (["--healthz-port", "80"], "1402"), (["--fast-path", "off"], "1002"),
+      (["--fast-path", "auto"], "c000001002"), (["--fast-path", "on"], "c000001002"),
       (["--cni-conf-source", "/etc/causeway/conf", "--cni-conf-file", "/etc/cni/net.d/10-c.conflist"], "3002"),
       (
         [
@@ -29,15 +31,24 @@ struct PrivilegeTests {
   func rootKeepsWhatItNeeds(_ options: [String], _ mask: String) throws {
     let cluster = try Cluster(3)
     let node = cluster.nodes[0]
-    try node.sh("echo '{}' >/etc/causeway/conf")
+    try node.sh("echo '{}' >/etc/causeway/conf; mount -t bpf bpf /sys/fs/bpf")
     let agent = try node.start([Binaries.hostgw, "run"] + options)
     try node.expectRoutes(AgentFixture.routes, agent)
-    let set = String(repeating: "0", count: 12) + mask
+    let set = String(repeating: "0", count: 16 - mask.count) + mask
     #expect(
       try status(agent, "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs") == [
         "CapInh: 0000000000000000", "CapPrm: \(set)", "CapEff: \(set)", "CapBnd: \(set)", "CapAmb: 0000000000000000",
         "NoNewPrivs: 1",
       ])
+    // With no more than these it brings programs into the kernel anew.
+    if options.contains("on") {
+      try node.sh("rm -r /sys/fs/bpf/causeway; ip link add more type bridge")
+      #expect(
+        try eventually(within: .seconds(60)) {
+          try node.run(["test", "-e", "/sys/fs/bpf/causeway/to_pod"]).status == 0
+        },
+        "\(agent.output)")
+    }
     if options.contains("80") {
       #expect(try eventually { try node.run(["curl", "-s", "http://127.0.0.1/healthz"]).output == "ok\n" })
     }
