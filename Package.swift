@@ -141,7 +141,8 @@ let package = Package(
       ],
       swiftSettings: settings),
     .testTarget(
-      name: "EndToEndTests", dependencies: ["YAML", "JSON", "Linux", "TestSupport"], exclude: ["kubeapi", "libcni"],
+      name: "EndToEndTests", dependencies: ["YAML", "JSON", "Linux", "Addresses", "TestSupport"],
+      exclude: ["kubeapi", "libcni", "traffic"],
       swiftSettings: settings),
   ]
 )

@@ -53,9 +53,18 @@ struct FastPathCluster {
 
   /// How many packets a node's programs have counted for a reason, in one direction ("from-pod", "to-pod").
   func packets(_ index: Int, _ direction: String, _ reason: String = "carried") throws -> Int64 {
+    try counted("packets", index, direction, reason)
+  }
+
+  /// How many bytes, which offloads put into fewer packets.
+  func bytes(_ index: Int, _ direction: String, _ reason: String = "carried") throws -> Int64 {
+    try counted("bytes", index, direction, reason)
+  }
+
+  private func counted(_ what: String, _ index: Int, _ direction: String, _ reason: String) throws -> Int64 {
     let counts = try status(index)["fastPath"]?.object?[direction]?.object
-    guard case .integer(let packets)? = counts?[reason]?.object?["packets"] else { return 0 }
-    return packets
+    guard case .integer(let number)? = counts?[reason]?.object?[what] else { return 0 }
+    return number
   }
 
   /// Adds a pod and says its addresses: IPv4, IPv6. Its limits, of which there are none, would be told: ADD itself gives it

@@ -26,4 +26,33 @@ package final class TestSegment: Sendable {
   package func setCarrier(_ isOn: Bool, of node: TestNode, link: String = "eth0") throws {
     try home.sh("ip link set \"\(link)-\(node.processID)\" \(isOn ? "up" : "down")")
   }
+
+  /// Loses so many of a hundred TCP packets between the nodes, until the segment goes.
+  package func drop(percent: Int) throws -> Loss {
+    try home.run(
+      ["nft", "-f", "-"],
+      input: """
+        table bridge loss {
+          counter lost { }
+          chain forward {
+            type filter hook forward priority 0; policy accept;
+            meta l4proto tcp numgen random mod 100 < \(percent) counter name lost drop
+          }
+        }
+
+        """
+    ).succeeded()
+    return Loss(home: home)
+  }
+
+  /// What a segment loses.
+  package struct Loss {
+    fileprivate let home: TestNode
+
+    /// How many packets were lost so far.
+    package func packets() throws -> Int {
+      let words = try home.sh("nft list counter bridge loss lost").split { $0.isWhitespace }
+      return words.firstIndex(of: "packets").flatMap { Int(words[$0 + 1]) } ?? 0
+    }
+  }
 }

@@ -32,6 +32,9 @@
 #define ICMP_ECHOREPLY 0
 #define ICMP_ECHO 8
 
+/// linux/netfilter/nf_conntrack_tuple_common.h, which has types of its own for what is read below.
+#define IP_CT_DIR_REPLY 1
+
 #define SECOND 1000000000ull
 /// So often a packet of each carried flow goes the ordinary way, or else conntrack forgets the flow: an ICMP echo or a
 /// datagram without answer after 30 seconds (net/netfilter/nf_conntrack_proto_udp.c, nf_conntrack_proto_icmp.c).
@@ -301,7 +304,8 @@ static __always_inline enum reason judge(const struct nf_conn *entry, const stru
   return left < (__s32)(REFRESH_SECONDS * ticks_per_second) ? REFRESH : CARRIED;
 }
 
-static __always_inline enum reason ask_conntrack(struct __sk_buff *skb, const struct packet *packet) {
+/// `is_answer`: it goes against the flow's first packet.
+static __always_inline enum reason ask_conntrack(struct __sk_buff *skb, const struct packet *packet, bool *is_answer) {
   struct bpf_sock_tuple tuple = {};
   struct bpf_ct_opts___first opts = {.netns_id = BPF_F_CURRENT_NETNS, .l4proto = packet->protocol};
   struct nf_conn *entry;
@@ -320,6 +324,7 @@ static __always_inline enum reason ask_conntrack(struct __sk_buff *skb, const st
     entry = bpf_skb_ct_lookup(skb, &tuple, sizeof(tuple.ipv6), &opts, sizeof(opts));
   }
   if (!entry) return NEW;
+  *is_answer = opts.dir == IP_CT_DIR_REPLY;
   enum reason reason = judge(entry, packet);
   bpf_ct_release(entry);
   return reason;
@@ -328,12 +333,14 @@ static __always_inline enum reason ask_conntrack(struct __sk_buff *skb, const st
 /// Conntrack tells programs of TCP and UDP only.
 #define KNOWS_BY_SIGHT(packet) ((packet)->protocol == IPPROTO_ICMP || (packet)->protocol == IPPROTO_ICMPV6)
 #else
-static __always_inline enum reason ask_conntrack(struct __sk_buff *skb, const struct packet *packet) { return NEW; }
+static __always_inline enum reason ask_conntrack(struct __sk_buff *skb, const struct packet *packet, bool *is_answer) {
+  return NEW;
+}
 #define KNOWS_BY_SIGHT(packet) true
 #endif
 
-/// Whether the ordinary path lets the flow through in both directions, and as it came.
-static __always_inline enum reason ask_sight(const struct packet *packet, enum direction direction) {
+/// Whether the ordinary path lets the flow through as it came, in this direction or in both.
+static __always_inline enum reason ask_sight(const struct packet *packet, enum direction direction, bool asks_both) {
   struct flow flow = {};
   make_flow(&flow, packet, direction);
   if (packet->is_handshake) {
@@ -344,7 +351,7 @@ static __always_inline enum reason ask_sight(const struct packet *packet, enum d
   struct sight *sight = bpf_map_lookup_elem(&flows, &flow);
   __u64 now = bpf_ktime_get_ns();
   enum reason reason = CARRIED;
-  if (!sight || !sight->seen[FROM_POD] || !sight->seen[TO_POD])
+  if (!sight || !sight->seen[direction] || (asks_both && !sight->seen[!direction]))
     reason = NEW;
   else if (now - sight->seen[direction] > REFRESH_SECONDS * SECOND)
     reason = REFRESH;
@@ -395,8 +402,14 @@ static __always_inline void see(struct __sk_buff *skb, enum direction direction)
 }
 
 static __always_inline enum reason ask(struct __sk_buff *skb, const struct packet *packet, enum direction direction) {
-  if (KNOWS_BY_SIGHT(packet)) return ask_sight(packet, direction);
-  return packet->is_handshake ? HANDSHAKE : ask_conntrack(skb, packet);
+  if (KNOWS_BY_SIGHT(packet)) return ask_sight(packet, direction, true);
+  if (packet->is_handshake) return HANDSHAKE;
+  bool is_answer = false;
+  enum reason reason = ask_conntrack(skb, packet, &is_answer);
+  // An entry is there once the rules have let the first packet through. Of answers conntrack knows that some came, before
+  // any rule has seen them; where TCP is established they came through, too.
+  if (reason == CARRIED && is_answer && packet->protocol == IPPROTO_UDP) return ask_sight(packet, direction, false);
+  return reason;
 }
 
 // MARK: Carrying

@@ -1,0 +1,130 @@
+import Addresses
+import JSON
+import TestSupport
+import Testing
+
+/// What firewalls forbid, and pods that go.
+@Suite(.requiresRoot, .timeLimit(.minutes(5))) struct FastPathPolicyTests {
+  /// One direction of a pair of pods is dropped at one of the nodes.
+  @Test(arguments: ["conntrack", "sight"])
+  func newFlowsAreDropped(_ flows: String) throws {
+    let stage = try FastPathStage("bridge", flows)
+    for family in 0..<2 {
+      let (client, host) = (stage.clients[0][family], stage.servers[1][family])
+      for (from, to) in [(client, host), (host, client)] {
+        for node in stage.cluster.nodes {
+          try FastPathPolicyTests.setRule(true, node, from, to)
+          let udp = try stage.client(0).run("udp", host, "--count", "1", "--tries", "4")
+          #expect(udp.output == "unanswered 1\n", "\(from) to \(to): \(udp)")
+          let tcp = try stage.client(0).run(command: [
+            "timeout", "0.5", "bash", "-c", "exec 3<>/dev/tcp/\(host)/80 && echo connected",
+          ])
+          #expect(tcp.output == "", "\(from) to \(to): \(tcp)")
+          let ping = try stage.client(0).run(command: ["ping", "-nc", "5", "-i", "0.1", "-W", "0.5", host])
+          #expect(ping.output.contains(" 0 received"), "\(ping)")
+          try FastPathPolicyTests.setRule(false, node, from, to)
+        }
+      }
+      // And no trace of it remains.
+      try stage.talk(0, host, to: "server-1")
+    }
+  }
+
+  @Test(arguments: ["conntrack", "sight"])
+  func establishedFlowsPassByADropUntilTheFastPathIsOff(_ flows: String) throws {
+    var stage = try FastPathStage("bridge", flows)
+    let (client, host) = (stage.clients[0][0], stage.servers[1][0])
+    let flood = try stage.client(0).start("flood", host)
+    try flood.waitFor("so far", beyond: 0)
+    let tcp = try stage.client(0).start("tcp", host, "--pause", "0.002")
+    try tcp.waitFor("so far", beyond: 0)
+    let node = stage.cluster.nodes[1]
+    try FastPathPolicyTests.setRule(true, node, client, host)
+    try flood.waitFor("so far", beyond: (flood.number(behind: "so far") ?? 0) + 500)
+    try tcp.waitFor("so far", beyond: (tcp.number(behind: "so far") ?? 0) + 3_000_000)
+    try stage.setFastPath(1, "off")
+    func dropped() throws -> Int {
+      let rule = try node.sh("iptables -nvxL FORWARD 1").split(separator: " ").first
+      return try #require(rule.flatMap { Int($0) })
+    }
+    let before = (try dropped(), flood.number(behind: "so far"), tcp.number(behind: "so far"))
+    let isDropped = try eventually { try dropped() > before.0 + 500 }
+    #expect(isDropped)
+    // What was said before it was off may have been on its way.
+    #expect((flood.number(behind: "so far") ?? 0) <= (before.1 ?? 0) + 100)
+    #expect((tcp.number(behind: "so far") ?? 0) <= (before.2 ?? 0) + 2_000_000)
+    flood.stop()
+    // Nothing was lost: it goes on when it may.
+    try FastPathPolicyTests.setRule(false, node, client, host)
+    try tcp.waitFor("so far", beyond: (tcp.number(behind: "so far") ?? 0) + 1_000_000)
+    tcp.signal(15)
+    #expect(try tcp.exitStatus(within: .seconds(60)) == 0, "\(tcp.output)")
+  }
+
+  private static func setRule(_ isThere: Bool, _ node: TestNode, _ from: String, _ to: String) throws {
+    let iptables = from.contains(":") ? "ip6tables" : "iptables"
+    try node.sh("\(iptables) -\(isThere ? "I" : "D") FORWARD -s \(from) -d \(to) -j DROP")
+  }
+
+  /// The address's next owner gets what is for it, and no other pod does.
+  @Test(arguments: [("bridge", "conntrack"), ("bridge", "sight"), ("routed", "conntrack"), ("routed", "sight")])
+  func aPodGoesUnderTraffic(_ mode: String, _ flows: String) throws {
+    let stage = try FastPathStage(mode, flows)
+    let (node, addresses) = (stage.cluster.nodes[1], stage.servers[1])
+    let floods = try addresses.map { try stage.client(0).start("flood", $0) }
+    let transfers = try addresses.map { try stage.client(0).start("tcp", $0, "--pause", "0.002") }
+    for program in floods + transfers { try program.waitFor("so far", beyond: 0) }
+    let bystander = try Traffic(node: node, pod: "client").serve(name: "bystander")
+    let received = try FastPathPolicyTests.received(node, "client")
+
+    var network: JSONObject = ["cniVersion": "1.1.0", "name": "podnet", "type": "causeway", "mode": .string(mode)]
+    try Runtime(node: node).delete("server", network)
+    #expect(
+      try FastPathPolicyTests.pods(node) == Set(stage.clients[1].compactMap { IPAddress($0) }),
+      "\(stage.cluster.agents[1].output)")
+    // A while without anybody behind the address.
+    let before = try stage.cluster.packets(0, "from-pod")
+    let goesOn = try eventually { try stage.cluster.packets(0, "from-pod") > before + 300 }
+    #expect(goesOn)
+    #expect(try FastPathPolicyTests.received(node, "client") - received < 50)
+
+    try node.addPod("heir")
+    network["runtimeConfig"] = ["ips": .array(addresses.map { .string($0) })]
+    network["capabilities"] = ["ips": true]
+    #expect(try Runtime(node: node).add("heir", network).hosts == addresses)
+    let heir = try Traffic(node: node, pod: "heir").serve(name: "heir")
+    defer { heir.stop() }
+    for flood in floods { try flood.waitFor("so far", beyond: (flood.number(behind: "so far") ?? 0) + 300) }
+    // Its kernel knows nothing of these.
+    for transfer in transfers {
+      #expect(try transfer.exitStatus(within: .seconds(60)) == 1, "\(transfer.output)")
+      #expect(transfer.output.contains("reset"), "\(transfer.output)")
+    }
+    for address in addresses { try stage.talk(0, address, to: "heir") }
+    #expect(try FastPathPolicyTests.received(node, "client") - received < 100)
+    #expect(!bystander.output.contains("noted"))
+  }
+
+  /// The packets that a pod's kernel has taken for its own: a bridge that has forgotten where a MAC is sends to all.
+  private static func received(_ node: TestNode, _ pod: String) throws -> Int {
+    let text = try node.run(
+      inPod: pod,
+      [
+        "awk", "/^Ip: [0-9]/ { n += $4 } /^Ip6InReceives/ { n += $2 } END { print n }", "/proc/net/snmp",
+        "/proc/net/snmp6",
+      ])
+    return try #require(Int(text.output.dropLast()), "\(text)")
+  }
+
+  /// The addresses that the map of pods has.
+  private static func pods(_ node: TestNode) throws -> Set<IPAddress> {
+    let dump = try node.sh("bpftool -j map dump pinned /sys/fs/bpf/causeway/pods")
+    let entries = try #require(try JSONValue(parsing: Array(dump.utf8)).array)
+    return Set(
+      entries.compactMap { entry in
+        let key = entry.object?["key"]?.array?.compactMap { UInt8($0.string?.dropFirst(2) ?? "", radix: 16) } ?? []
+        // Those of IPv4 are mapped into IPv6.
+        return IPAddress(bytes: key.starts(with: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF]) ? Array(key[12...]) : key)
+      })
+  }
+}
