@@ -21,7 +21,7 @@ COLOURS = {
     "causeway, file": "#1f77b4", "causeway, etcd": "#6baed6", "causeway, Kubernetes": "#b5d3ea",
     "file": "#1f77b4", "etcd": "#6baed6", "Kubernetes": "#b5d3ea",
     "routed": "#31a354", "vxlan": "#756bb1",
-    "fast path": "#08306b", "fast path, by sight": "#2c7fb8", "fast path, routed": "#006d2c", "causeway, fast path": "#08306b",
+    "fast path": "#08306b", "fast path, by sight": "#2c7fb8", "fast path, routed": "#006d2c",
     "floor": "#7f7f7f", "node to node": "#7f7f7f", "floor, inline": "#7f7f7f", "floor, next hops": "#bdbdbd",
 }
 
