@@ -72,6 +72,53 @@ struct ManifestTests {
     let clean = try #require(try value(uninstall, "spec/template/spec/initContainers/0").object)
     #expect(
       try value(clean, "securityContext/capabilities") == value(agent, "securityContext/capabilities"))
+    // Both find the fast path that another agent has left.
+    for container in [agent, clean] {
+      let mounts = try #require(try value(container, "volumeMounts").array).compactMap(\.object)
+      #expect(mounts.contains { $0["mountPath"] == "/sys/fs/bpf" && $0["name"] == "bpf" && $0["readOnly"] == nil })
+    }
+  }
+
+  /// It names what is there, and the agent's capabilities will do where settings of the kernel can't be written.
+  @Test func theFastPathsPatchFits() throws {
+    let patch = try #require(try Self.objects(of: "fast-path.yaml").first)
+    let daemonSet = try object("DaemonSet")
+    let containers = ["initContainers", "containers"].map { "spec/template/spec/\($0)/0" }
+    for path in ["apiVersion", "kind", "metadata/name", "metadata/namespace"] + containers.map({ "\($0)/name" }) {
+      #expect(try value(patch, path) == value(daemonSet, path))
+    }
+    let modes = try containers.map { path in
+      #expect(try value(patch, "\(path)/env/0/name") == "CAUSEWAY_FAST_PATH")
+      return try value(patch, "\(path)/env/0/value").string
+    }
+    #expect(modes == ["auto", "auto"])
+    let path = "\(containers[1])/securityContext/capabilities/add"
+    let capabilities = try texts(value(patch, path))
+    #expect(try capabilities == texts(value(daemonSet, path)) + ["BPF", "PERFMON"])
+
+    let cluster = try Cluster(2)
+    let node = cluster.nodes[0]
+    try node.sh("mount -t bpf bpf /sys/fs/bpf")
+    func agent() throws -> RunningProgram {
+      try node.start(
+        [
+          "unshare", "--mount", "/bin/sh", "-ec",
+          #"mount --bind /proc/sys /proc/sys; mount -o remount,bind,ro /proc/sys; exec "$@""#, "sh",
+          "setpriv", "--bounding-set", "-all,\(capabilities.map { "+\($0.lowercased())" }.joined(separator: ","))",
+          "--inh-caps", "-all", "--no-new-privs", Binaries.hostgw, "run",
+        ], environment: ["CAUSEWAY_FAST_PATH": "auto"])
+    }
+    let refused = try agent()
+    #expect(
+      eventually(within: .seconds(30)) { refused.output.contains("set net.netfilter.nf_conntrack_tcp_be_liberal = 1") },
+      "\(refused.output)")
+    refused.stop()
+    // As prepare-node does.
+    try node.sh(
+      "for name in be_liberal ignore_invalid_rst; do echo 1 >/proc/sys/net/netfilter/nf_conntrack_tcp_$name; done")
+    let served = try agent()
+    #expect(
+      eventually(within: .seconds(30)) { served.output.contains("fast path: flows are known by") }, "\(served.output)")
   }
 
   @Test func theConfigurationsAreSound() throws {

@@ -2,12 +2,14 @@ import TestSupport
 import Testing
 
 /// `conf/causeway-hostgw.service` as far as a program can be put under its restrictions without systemd: its mounts,
-/// capabilities and filter of system calls, made from what stands in the file.
+/// capabilities, filter of system calls and environment, made from what stands in the file.
 struct ServiceUnit {
   private let lines: [(name: String, value: String)]
 
-  init() throws {
-    let text = try run(["cat", "\(Binaries.packageRoot)/conf/causeway-hostgw.service"]).succeeded().output
+  /// - Parameter dropIns: files beside it whose settings come after its own.
+  init(dropIns: String...) throws {
+    let files = (["causeway-hostgw.service"] + dropIns).map { "\(Binaries.packageRoot)/conf/\($0)" }
+    let text = try run(["cat"] + files).succeeded().output
     lines = text.split(separator: "\n").compactMap { line in
       guard !line.hasPrefix("#"), let equal = line.firstIndex(of: "=") else { return nil }
       return (String(line[..<equal]), String(line[line.index(after: equal)...]))
@@ -36,8 +38,8 @@ struct ServiceUnit {
         writable.joined(separator: " "),
         "setpriv", "--bounding-set", set, "--inh-caps", set, "--no-new-privs",
         "python3", "-c", ServiceUnit.filter, try calls().joined(separator: ","),
-        words("RestrictAddressFamilies").joined(separator: ","),
-      ]
+        words("RestrictAddressFamilies").joined(separator: ","), "/usr/bin/env",
+      ] + words("Environment")
     }
   }
 
@@ -53,7 +55,7 @@ struct ServiceUnit {
     for path in /root /home /run/user /tmp /var/tmp; do
       [ ! -d $path ] || mount -t tmpfs -o ro,mode=0 tmpfs $path
     done
-    mount --bind /proc/sys /proc/sys; mount -o remount,bind,ro /proc/sys
+    mount --rbind /proc/sys /proc/sys; mount -o remount,bind,ro /proc/sys
     exec "$@"
     """
 

@@ -10,7 +10,12 @@ struct ServiceUnitTests {
   init() throws { unit = try ServiceUnit() }
 
   /// The unit's own command, and more options.
-  private func start(_ node: TestNode, _ options: [String] = []) throws -> RunningProgram {
+  ///
+  /// - Parameter other: the unit with a drop-in.
+  private func start(
+    _ node: TestNode, _ options: [String] = [], under other: ServiceUnit? = nil
+  ) throws -> RunningProgram {
+    let unit = other ?? unit
     try node.sh("cp \(Binaries.hostgw) \(Binaries.causeway) /opt/cni/bin/")
     let command = unit.words("ExecStart")
     #expect(command.first == "/opt/cni/bin/causeway-hostgw")
@@ -92,6 +97,27 @@ struct ServiceUnitTests {
     #expect(try eventually(within: .seconds(30)) { try cluster.isReady(0) }, "\(agent.output)")
     agent.signal(15)
     #expect(try agent.exitStatus() == 0, "\(agent.output)")
+  }
+
+  /// Comes with its drop-in, and goes without it.
+  @Test func theFastPath() throws {
+    let cluster = try Cluster(2)
+    let node = cluster.nodes[0]
+    try node.sh("mount -t bpf bpf /sys/fs/bpf")
+    let agent = try start(node, under: ServiceUnit(dropIns: "causeway-hostgw-fast-path.conf"))
+    let came = try eventually(within: .seconds(30)) { try node.sh("tc qdisc show dev eth0").contains("clsact") }
+    #expect(came, "\(agent.output)")
+    #expect(try node.hostgw("status").output.contains("Fast:   on, flows known by"))
+    #expect(try node.sh("cat /proc/sys/net/netfilter/nf_conntrack_tcp_be_liberal") == "1\n")
+    agent.signal(15)
+    #expect(try agent.exitStatus() == 0, "\(agent.output)")
+    let without = try start(node)
+    let went = try eventually(within: .seconds(30)) {
+      try node.sh("find /sys/fs/bpf -name causeway; tc qdisc show").split(separator: "\n").allSatisfy {
+        $0.contains("noqueue")
+      }
+    }
+    #expect(went, "\(without.output)")
   }
 
   @Test func aLeaseOfEtcd() throws {
