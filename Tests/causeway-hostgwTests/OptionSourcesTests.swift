@@ -41,6 +41,7 @@ import Testing
       "etcd-password": "secret", "subnet-lease-ttl": "1h30m", "subnet-lease-renew-margin": "5",
       "kubeconfig-file": "/k", "kube-api-url": "https://192.0.2.1:6443", "kube-annotation-prefix": "example.com",
       "net-config-path": "/n", "set-node-network-unavailable": "false", "gc-interval": "5m", "cni-bin-dir": "/b",
+      "fast-path": "auto", "fast-path-flows": "sight",
     ]
     #expect(Set(values.keys) == Set(Options.names))
     let unchanged = "\(try options([]))"
