@@ -124,6 +124,11 @@ import Testing
         let isNoted = eventually { stage.notes(1).contains("noted \(text) 19 from \(client)\n") }
         #expect(isNoted, "\(stage.notes(1))")
       }
+      // The helper waits a little with pods that are new.
+      let isIn = try eventually(within: .seconds(30)) {
+        try stage.carried { _ = try liar.run("udp", stage.servers[1][0], "--count", "20") }[0] > 0
+      }
+      #expect(isIn)
       var carried: [Int64] = []
       let unknown = try stage.counted("no-pod") { carried = try stage.carried { try lie("with") } }
       #expect(unknown[0] >= 20 && carried[0] == 0, "\(unknown) \(carried)")
