@@ -85,6 +85,7 @@ package struct BPFMap: ~Copyable, Sendable {
 
   /// Gives a key its value, whether or not it has one.
   package func set(_ key: [UInt8], to value: [UInt8]) throws(SystemError) {
+    precondition(value.count == valueSize)
     var value = value
     try call(BPF_MAP_UPDATE_ELEM, key, &value, "write to")
   }

@@ -111,7 +111,9 @@ package struct FastPathReconciler: Sendable {
 
   /// How much was carried and how much passed on, and why; `nil` where this node has no fast path.
   package func counts() throws(SystemError) -> [FastPathCount]? {
-    try FastPathCount.all(processors: Int(libbpf_num_possible_cpus()))
+    let processors = libbpf_num_possible_cpus()
+    guard processors > 0 else { throw SystemError("count", "the processors", errno: -processors) }
+    return try FastPathCount.all(processors: Int(processors))
   }
 
   /// Detaches all programs of this namespace, and removes them with their maps: from here on everything goes the
@@ -120,12 +122,15 @@ package struct FastPathReconciler: Sendable {
   /// - Returns: whether there was anything.
   private func remove() throws -> Bool {
     var wasThere = try !Files.names(in: PinnedFastPath.directory).isEmpty
+    // Without peers nothing is carried, also by what an ADD attaches just now; and none finds the programs any more.
+    if let peers = try? FastPathPeer.map() { for key in try peers.keys() { try peers.remove(key) } }
+    try ProgramLoader.unpin()
+    try ProgramLoader.unpin(ProgramLoader.aside)
     var socket = try RouteSocket(port: FastPathReconciler.port)
     // Programs run on without their pins.
     for discipline in try socket.queueingDisciplines() where discipline.kind == "clsact" {
       if try socket.removeOurFilters(from: discipline.linkIndex) { wasThere = true }
     }
-    if wasThere { try ProgramLoader.unpin() }
     try loader.removeMark()
     return wasThere
   }

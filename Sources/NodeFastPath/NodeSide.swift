@@ -149,7 +149,10 @@ struct NodeSide: ~Copyable {
       try pods.remove(key)
       report.changes.append(FastPathChange(verb: .podRemoved, subject: FastPathPod.text(key)))
     }
-    for (key, pod) in wanted where try pods.value(of: key) != pod.value {
+    for (key, pod) in wanted {
+      let value = try pods.value(of: key)
+      // One that has gone since the pass began went with its pod.
+      guard value != pod.value, value != nil || !knownPods.contains(key) else { continue }
       try pods.set(key, to: pod.value)
       report.changes.append(FastPathChange(verb: .podSet, subject: FastPathPod.text(key)))
     }

@@ -46,6 +46,9 @@ struct ProgramLoader {
     throw FastPathError("there is no way to know flows")
   }
 
+  /// Where pins are while others are tried in their place.
+  static let aside = "\(PinnedFastPath.directory)-before"
+
   /// Removes what is pinned; what runs somewhere still does until it is detached.
   static func unpin(_ directory: String = PinnedFastPath.directory) throws(SystemError) {
     for name in try Files.names(in: directory) { try Files.remove("\(directory)/\(name)") }
@@ -129,7 +132,7 @@ struct ProgramLoader {
     } catch {
       // Maps of another version may be in the way. Only what they hold is lost, which comes again; and that only where
       // it helps.
-      let (directory, aside) = (PinnedFastPath.directory, "\(PinnedFastPath.directory)-before")
+      let (directory, aside) = (PinnedFastPath.directory, ProgramLoader.aside)
       try? ProgramLoader.unpin(aside)
       guard unsafe rename(directory, aside) == 0 else { throw error }
       do throws(FastPathError) {

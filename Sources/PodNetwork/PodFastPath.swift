@@ -7,15 +7,14 @@ package import Netlink
 /// pod's packets go the ordinary way, and the helper looks after what is missing.
 ///
 /// The plugins behind this one may want the place: `bandwidth` fails where an `ingress` qdisc of its own has no room. Where
-/// the configuration doesn't tell of limits an agent, which sees what they did, makes the place some seconds later.
+/// the configuration doesn't tell of limits the helper, which sees what they did, makes the place some seconds later.
 func joinFastPath(
   _ cable: Cable, _ addresses: [IPAddress], gatewayMAC: MACAddress?, _ configuration: AttachmentConfiguration,
   _ host: inout RouteSocket
 ) {
   do {
     guard let fastPath = try PinnedFastPath(), let gatewayMAC,
-      try configuration.tellsLimits || !FileLock.isHeldExclusively(configuration.leaseSource.agentLock),
-      let link = try host.link(named: cable.hostName)
+      configuration.tellsLimits, let link = try host.link(named: cable.hostName)
     else { return }
     try fastPath.add(
       FastPathPod(link: link.index, mac: cable.podMAC, gatewayMAC: gatewayMAC), addresses, &host)
@@ -55,7 +54,8 @@ package struct FastPathPods: Sendable {
     let now = MonotonicTime.sinceEpoch
     return try state.records.all().compactMap { record in
       guard record.mayUseFastPath, let mac = record.mac, let link = byName[record.hostLink],
-        link.alias == record.attachment.linkAlias,
+        // One that is down is meant to reach nobody; the programs look at the pod's end only.
+        link.alias == record.attachment.linkAlias, link.isUp,
         let gatewayMAC = record.isRouted ? link.mac : link.masterIndex.flatMap({ bridges[$0] })
       else { return nil }
       let age = now - (state.records.written(record.attachment.key) ?? .zero)

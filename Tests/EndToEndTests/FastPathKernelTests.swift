@@ -28,7 +28,9 @@ extension VirtualMachineTests {
       try node.run(["/bin/sh", "-ec", "cat >/etc/causeway/nodes.json"], input: file.text()).succeeded()
       let options = ["--node-name", "node-a", "--fast-path", "on", "--fast-path-flows", flows]
       try node.run([Binaries.hostgw, "sync"] + options, limit: .seconds(120)).succeeded()
-      try HostRuntime(node: node).add("pod", ["cniVersion": "1.0.0", "name": "podnet", "type": "causeway"])
+      try HostRuntime(node: node).add(
+        "pod",
+        ["cniVersion": "1.0.0", "name": "podnet", "type": "causeway", "capabilities": ["bandwidth": true]])
 
       // ICMP is known by sight, TCP in the way that was chosen; a megabyte there and back.
       #expect(try node.run(["ip", "netns", "exec", "pod", "ping", "-nc", "5", "-W", "5", "10.244.2.2"]).status == 0)

@@ -79,6 +79,19 @@ struct FastPathLimitTests {
     #expect(try cluster.packets(0, "to-pod") == 0)
   }
 
+  /// Nobody but the plugins is there, and the chain has its room.
+  @Test(arguments: limits) func aLimitedPodWithoutAgentIsNotCarried(_ limits: JSONObject) throws {
+    let cluster = try FastPathCluster(1)
+    cluster.stopAgent(0)
+    let node = cluster.nodes[0]
+    try add(node, limits, isDeclared: false)
+    #expect(try node.entries("pods").isEmpty)
+    let options = ["--node-name", "node-a", "--fast-path", "on"]
+    try node.sh("sleep 5")
+    try node.run([Binaries.hostgw, "sync"] + options).succeeded()
+    #expect(try node.entries("pods").isEmpty)
+  }
+
   /// The agent, which sees what plugins behind ours have made of the link, gives it its place a little later.
   @Test func aPodThatNobodyLimitsIsCarriedSoon() throws {
     let cluster = try FastPathCluster()

@@ -68,7 +68,8 @@ struct FastPathRestartTests {
     let cluster = try FastPathCluster()
     cluster.stopAgent(0)
     try cluster.nodes[0].addPod("pod")
-    try Runtime(node: cluster.nodes[0]).add("pod", ["cniVersion": "1.1.0", "name": "podnet", "type": "causeway"])
+    try Runtime(node: cluster.nodes[0]).add(
+      "pod", ["cniVersion": "1.1.0", "name": "podnet", "type": "causeway", "capabilities": ["bandwidth": true]])
     #expect(try cluster.nodes[0].entries("pods").count == 2)
     let other = try #require(try cluster.addPod(1).first)
     let ping = try cluster.nodes[0].run(inPod: "pod", ["ping", "-nc", "10", "-i", "0.05", "-W", "5", other])
@@ -86,7 +87,7 @@ struct FastPathRestartTests {
     try runtime.add(
       "pod",
       [
-        "cniVersion": "1.1.0", "name": "podnet", "type": "causeway",
+        "cniVersion": "1.1.0", "name": "podnet", "type": "causeway", "capabilities": ["bandwidth": true],
         "hostgw": ["node-name": "node-a", "fast-path": "auto"],
       ])
     #expect(try node.programNames("eth0") == TestNode.nodePrograms)

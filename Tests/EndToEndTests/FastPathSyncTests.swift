@@ -34,7 +34,11 @@ struct FastPathSyncTests {
 
     private func add(_ index: Int, _ mode: String) throws -> Runtime.Answer {
       try Runtime(node: cluster.nodes[index]).add(
-        "pod", ["cniVersion": "1.1.0", "name": "podnet", "type": "causeway", "mode": .string(mode)])
+        "pod",
+        [
+          "cniVersion": "1.1.0", "name": "podnet", "type": "causeway", "mode": .string(mode),
+          "capabilities": ["bandwidth": true],
+        ])
     }
 
     /// Everything that must be as it was after a repair.
@@ -140,7 +144,9 @@ struct FastPathSyncTests {
       "rm \(path) && bpftool map create \(path) type hash key 16 value 4096 entries 8 name \(name) flags 0")
     // Neither the plugin nor anybody who looks trips over it.
     try fixture.node.addPod("next")
-    let configuration: JSONObject = ["cniVersion": "1.1.0", "name": "podnet", "type": "causeway"]
+    let configuration: JSONObject = [
+      "cniVersion": "1.1.0", "name": "podnet", "type": "causeway", "capabilities": ["bandwidth": true],
+    ]
     try Runtime(node: fixture.node).add("next", configuration)
     try fixture.node.hostgw("status", "--node-name", "node-a").succeeded()
     try Runtime(node: fixture.node).delete("next", configuration)

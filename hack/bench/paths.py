@@ -89,7 +89,9 @@ class FastPods(Pods):
     SHARE = 0.95
 
     def __init__(self, configuration, *options):
-        super().__init__(PLUGIN, configuration, "--ip-masq", "--fast-path", "on", *options)
+        # Who is told of limits gives its pods their place at once.
+        super().__init__(PLUGIN, lambda number: {"capabilities": {"bandwidth": True}} | configuration(number),
+                         "--ip-masq", "--fast-path", "on", *options)
 
     def check(self):
         for number, node in enumerate(self.nodes, 1):

@@ -49,7 +49,8 @@ class Rival:
             "cniVersion": "1.0.0", "name": self.network, "type": "causeway" if self.name in OURS else "bridge",
             "bridge": self.bridge, "isGateway": True, "isDefaultGateway": True, "hairpinMode": True,
             "ipMasq": self.masquerade, "ipam": {"type": "host-local", "dataDir": "/run/leases", "ranges": ranges},
-        } | ({"mode": "routed"} if self.name == "routed" else {})
+        } | ({"mode": "routed"} if self.name == "routed" else {}) | (
+            {"capabilities": {"bandwidth": True}} if self.name in OURS else {})
 
     def hold(self, count):
         """Leases of pods that came before, as host-local writes them."""

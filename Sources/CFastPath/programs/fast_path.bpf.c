@@ -32,12 +32,10 @@
 #define ICMP_ECHOREPLY 0
 #define ICMP_ECHO 8
 
-/// linux/netfilter/nf_conntrack_tuple_common.h, which has types of its own for what is read below.
-#define IP_CT_DIR_REPLY 1
-
 #define SECOND 1000000000ull
-/// So often a packet of each carried flow goes the ordinary way, or else conntrack forgets the flow: an ICMP echo or a
-/// datagram without answer after 30 seconds (net/netfilter/nf_conntrack_proto_udp.c, nf_conntrack_proto_icmp.c).
+/// A flow that is carried goes the ordinary way for a packet before that forgets it: by sight so often, by conntrack when
+/// its entry has no longer to live. An ICMP echo or a datagram without answer is forgotten after 30 seconds
+/// (net/netfilter/nf_conntrack_proto_udp.c, nf_conntrack_proto_icmp.c).
 #define REFRESH_SECONDS 15
 
 char licence[] SEC("license") = "GPL";
@@ -291,6 +289,15 @@ static __always_inline bool is_untranslated(const struct nf_conn *entry) {
          there->dst.u.all == back->src.u.all;
 }
 
+/// Whether the packet comes from who began the flow. The direction that a lookup tells is not there before Linux 6.0.
+static __always_inline bool is_from_beginner(const struct nf_conn *entry, const struct packet *packet) {
+  const struct nf_conntrack_man *beginner = &entry->tuplehash[0].tuple.src;
+  if (beginner->u.all != packet->source_port) return false;
+  if (packet->family == AF_INET) return beginner->u3.all[0] == packet->source.words[3];
+  return beginner->u3.all[0] == packet->source.words[0] && beginner->u3.all[1] == packet->source.words[1] &&
+         beginner->u3.all[2] == packet->source.words[2] && beginner->u3.all[3] == packet->source.words[3];
+}
+
 static __always_inline enum reason judge(const struct nf_conn *entry, const struct packet *packet) {
   unsigned long status = entry->status;
   if (!is_untranslated(entry) || status & IPS_SEQ_ADJUST) return TRANSLATED;
@@ -324,7 +331,7 @@ static __always_inline enum reason ask_conntrack(struct __sk_buff *skb, const st
     entry = bpf_skb_ct_lookup(skb, &tuple, sizeof(tuple.ipv6), &opts, sizeof(opts));
   }
   if (!entry) return NEW;
-  *is_answer = opts.dir == IP_CT_DIR_REPLY;
+  *is_answer = !is_from_beginner(entry, packet);
   enum reason reason = judge(entry, packet);
   bpf_ct_release(entry);
   return reason;
