@@ -121,15 +121,16 @@ package struct FastPathReconciler: Sendable {
   ///
   /// - Returns: whether there was anything.
   private func remove() throws -> Bool {
-    var wasThere = try !Files.names(in: PinnedFastPath.directory).isEmpty
-    // Without peers nothing is carried, also by what an ADD attaches just now; and none finds the programs any more.
-    if let peers = try? FastPathPeer.map() { for key in try peers.keys() { try peers.remove(key) } }
+    let isPinned = try !Files.names(in: PinnedFastPath.directory).isEmpty
     try ProgramLoader.unpin()
     try ProgramLoader.unpin(ProgramLoader.aside)
     var socket = try RouteSocket(port: FastPathReconciler.port)
-    // Programs run on without their pins.
-    for discipline in try socket.queueingDisciplines() where discipline.kind == "clsact" {
-      if try socket.removeOurFilters(from: discipline.linkIndex) { wasThere = true }
+    let wasThere = try socket.removeOurFilters() || isPinned
+    if wasThere {
+      // An ADD that had found the programs may have attached them since. Without bpf(2), which an agent without the fast
+      // path may not have the right to, its peers can't be taken from it.
+      MonotonicTime.sleep(.milliseconds(500))
+      _ = try socket.removeOurFilters()
     }
     try loader.removeMark()
     return wasThere
@@ -144,6 +145,15 @@ package struct FastPathReconciler: Sendable {
 }
 
 extension RouteSocket {
+  /// From all links; programs run on without their pins. Says whether there were any.
+  fileprivate mutating func removeOurFilters() throws(NetlinkError) -> Bool {
+    var wereThere = false
+    for discipline in try queueingDisciplines() where discipline.kind == "clsact" {
+      if try removeOurFilters(from: discipline.linkIndex) { wereThere = true }
+    }
+    return wereThere
+  }
+
   /// With the hooks, where nobody else has a filter there; says whether there was one of ours.
   @discardableResult
   mutating func removeOurFilters(from link: Int32) throws(NetlinkError) -> Bool {

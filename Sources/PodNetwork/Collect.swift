@@ -49,8 +49,8 @@ private func collectCablesAndLeases(
   let records = strays.compactMap { state.records.find(key: $0) }
   // A killed ADD leaves a cable without alias: its name and MAC tell whose it was.
   for record in records {
-    leaveFastPath(record.addresses, record.mac)
     _ = try Cable.remove(record.attachment, recorded: record.hostLink, &host)
+    leaveFastPath(record.addresses, record.mac)
     if record.isRouted { host.stopAnswering(for: record.addresses) }
   }
   var freed: [Attachment] = []

@@ -28,7 +28,6 @@ package func deleteAttachment(
     .map { LeaseDirectory(attachment.network, dataDirectory: $0, state.path, isFromLease: false) }
   let owner = LeaseOwner(attachment)
   let addresses = record?.addresses ?? leases.flatMap { (try? $0.find(owner)) ?? [] }
-  leaveFastPath(addresses, record?.mac)
   let netfilter = removeRules(attachment, record, of: addresses) {
     leases.flatMap { (try? $0.addresses(besides: owner)) ?? [] }
   }
@@ -41,6 +40,8 @@ package func deleteAttachment(
   if try !Cable.remove(attachment, recorded: record?.hostLink, keeping: kept, &host), let namespace {
     try removeInside(namespace, attachment, &host)
   }
+  // Not before the cable is gone: as long as there is one, the helper gives the pod its place back.
+  leaveFastPath(addresses, record?.mac)
   if record?.isRouted ?? true { host.stopAnswering(for: addresses) }
   for directory in leases { _ = try directory.release(owner) }
   try state.records.remove(attachment.key)

@@ -23,7 +23,7 @@ func joinFastPath(
   }
 }
 
-/// Ends it, before the cable goes and the addresses become another's.
+/// Ends it, before the addresses become another's.
 func leaveFastPath(_ addresses: [IPAddress], _ mac: MACAddress?) {
   do {
     if let fastPath = try PinnedFastPath() { try fastPath.remove(addresses, of: mac) }

@@ -53,7 +53,7 @@ struct FastPathRestartTests {
     try transfer.expectProgress()
     #expect(try eventually { try cluster.packets(0, "from-pod") > carried + 100 })
     for index in 0..<2 { try cluster.restart(index, ["--fast-path", "off"]) }
-    #expect(try cluster.nodes[0].fastPathRemains() == [])
+    #expect(try eventually { try cluster.nodes[0].fastPathRemains() == [] })
     try transfer.expectProgress()
     for index in 0..<2 { try cluster.restart(index, ["--fast-path", "on"]) }
     // The agent gives a place to pods that are there.
