@@ -21,25 +21,23 @@ struct cfastpath_object cfastpath_object(int asks_conntrack) {
 }
 
 // libbpf is called by one thread at a time.
-static char last_warning[512];
-static char told_warning[512];
+static char first_warning[512];
 
 static int keep(enum libbpf_print_level level, const char *format, va_list arguments) {
   char text[512];
   if (level != LIBBPF_WARN) return 0;
   vsnprintf(text, sizeof text, format, arguments);
   // The verifier's log has many lines; what libbpf concludes from them follows. The first conclusion is the cause.
-  if (strchr(text, '\n') == text + strlen(text) - 1 && !last_warning[0]) {
+  if (strchr(text, '\n') == text + strlen(text) - 1 && !first_warning[0]) {
     text[strlen(text) - 1] = 0;
-    strcpy(last_warning, text);
+    strcpy(first_warning, text);
   }
   return 0;
 }
 
-void cfastpath_listen(void) { libbpf_set_print(keep); }
-
-const char *cfastpath_last_warning(void) {
-  strcpy(told_warning, last_warning);
-  last_warning[0] = 0;
-  return told_warning;
+void cfastpath_listen(void) {
+  first_warning[0] = 0;
+  libbpf_set_print(keep);
 }
+
+const char *cfastpath_warning(void) { return first_warning; }

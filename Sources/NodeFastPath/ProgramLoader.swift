@@ -23,7 +23,6 @@ struct ProgramLoader {
   ) throws(FastPathError) -> (knowledge: FlowKnowledge, reason: String?) {
     if let mark = mark(), mark.satisfies(wanted, triesAgain: triesAgain) { return (mark.knowledge, mark.reason) }
     try checkFileSystem()
-    cfastpath_listen()
     // Where it is a module, what programs may call is known when that is there.
     do throws(NetlinkError) {
       var netfilter = try NetfilterSocket()
@@ -147,6 +146,7 @@ struct ProgramLoader {
   }
 
   private func loadOnce(_ knowledge: FlowKnowledge) throws(FastPathError) {
+    cfastpath_listen()
     let object = unsafe cfastpath_object(knowledge == .conntrack ? 1 : 0)
     let opened = unsafe PinnedFastPath.directory.withCString { directory in
       var options = unsafe bpf_object_open_opts()
@@ -156,7 +156,7 @@ struct ProgramLoader {
     }
     guard let opened = unsafe opened else { throw refusal("read the programs", errno) }
     defer { unsafe bpf_object__close(opened) }
-    unsafe setClock(of: opened)
+    try unsafe setClock(of: opened)
     let result = unsafe bpf_object__load(opened)
     guard result == 0 else { throw refusal("load the programs", -result) }
     for program in FastPathProgram.allCases {
@@ -174,21 +174,22 @@ struct ProgramLoader {
 
   /// Tells the programs how fast the kernel's clock of ticks goes: it is the resolution of the coarse clocks
   /// (kernel/time/posix-timers.c, `posix_get_coarse_res`).
-  private func setClock(of object: OpaquePointer) {
+  private func setClock(of object: OpaquePointer) throws(FastPathError) {
     var map = unsafe bpf_object__next_map(object, nil)
     while let current = unsafe map {
       if unsafe String(cString: bpf_map__name(current)).hasSuffix(".rodata") {
         var resolution = timespec()
         unsafe clock_getres(CLOCK_MONOTONIC_COARSE, &resolution)
         var ticks = UInt32(clamping: 1_000_000_000 / max(1, resolution.tv_nsec))
-        unsafe bpf_map__set_initial_value(current, &ticks, MemoryLayout<UInt32>.size)
+        let result = unsafe bpf_map__set_initial_value(current, &ticks, MemoryLayout<UInt32>.size)
+        guard result == 0 else { throw refusal("set the programs' clock", -result) }
       }
       unsafe map = unsafe bpf_object__next_map(object, current)
     }
   }
 
   private func refusal(_ operation: String, _ code: Int32) -> FastPathError {
-    let warning = unsafe String(cString: cfastpath_last_warning())
+    let warning = unsafe String(cString: cfastpath_warning())
     var text = "\(operation): \(SystemError.text(of: code))" + (warning.isEmpty ? "" : " (\(warning))")
     if [EPERM, EACCES].contains(code) {
       text += "; CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN are needed, and the right to call bpf(2)"

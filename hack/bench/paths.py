@@ -104,6 +104,16 @@ class FastPods(Pods):
                              f"the fast path that was measured: {packets}")
 
 
+class FastNodes(FastPods):
+    """The nodes of such pods themselves: their link, as conntrack and the programs at it leave it."""
+
+    def __init__(self):
+        super().__init__(lambda number: {})
+        self.address = "192.0.2.2"
+
+    client, server, check = NodeToNode.client, NodeToNode.server, NodeToNode.check
+
+
 def causeway(*options, backend=HOST_GW, **keys):
     """With the addresses of the helper's lease."""
     return lambda: Pods(PLUGIN, lambda number: keys, *options, backend=backend)
@@ -130,6 +140,7 @@ WAYS = {
     "routed": causeway(ipMasq=False, mode="routed"),
     "vxlan": causeway(ipMasq=False, backend=VXLAN),
     "fast path": fast(),
+    "fast path, its nodes": FastNodes,
     "fast path, by sight": fast("--fast-path-flows", "sight"),
     "fast path, routed": fast(mode="routed"),
     "reference": reference(ipMasq=False),
@@ -164,4 +175,4 @@ def has_fast_path():
 
 # Ways that need what a kernel may lack: what that is, and whether it is there.
 NEEDS = {"vxlan": ("a kernel with vxlan", has_vxlan)} | dict.fromkeys(
-    ("fast path", "fast path, by sight", "fast path, routed"), ("a kernel that takes the fast path's programs", has_fast_path))
+    (way for way in WAYS if way.startswith("fast path")), ("a kernel that takes the fast path's programs", has_fast_path))

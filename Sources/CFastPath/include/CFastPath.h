@@ -11,10 +11,10 @@ struct cfastpath_object {
 /// Those that ask conntrack, or those that know a flow by sight.
 struct cfastpath_object cfastpath_object(int asks_conntrack);
 
-/// From now on what libbpf has to say is kept here instead of being printed.
+/// From now on what libbpf has to say is kept here instead of being printed, and what it said before is forgotten.
 void cfastpath_listen(void);
 
-/// The last warning since the last call, or "".
-const char *cfastpath_last_warning(void);
+/// Its first warning since then, or "".
+const char *cfastpath_warning(void);
 
 #endif
