@@ -61,6 +61,43 @@ import Testing
     }
   }
 
+  /// Some drivers put no more than the Ethernet header where a packet begins; so does a packet socket's ring.
+  @Test(arguments: ["conntrack", "sight"])
+  func headersInPagesAreFound(_ flows: String) throws {
+    let stage = try FastPathStage("bridge", flows)
+    for (client, host) in zip(stage.clients[0], stage.servers[1]) {
+      let carried = try stage.carried { try sendFrames(stage, from: client, to: host, "paged") }
+      #expect(carried[0] >= 35 && carried[3] >= 35, "\(carried)")
+      let isNoted = eventually { stage.notes(1).contains("noted paged 39 from \(client)\n") }
+      #expect(isNoted, "\(stage.notes(1))")
+    }
+  }
+
+  /// In the maps an address of IPv4 is an IPv4-mapped one: an IPv6 packet that has such is of no IPv4 flow.
+  @Test(arguments: ["conntrack", "sight"])
+  func mappedAddressesAreNobodys(_ flows: String) throws {
+    let stage = try FastPathStage("bridge", flows)
+    let (client, host) = (stage.clients[0][0], stage.servers[1][0])
+    let plain = try stage.carried { try sendFrames(stage, from: client, to: host, "plain") }
+    #expect(plain[0] >= 35, "\(plain)")
+    let mapped = try stage.carried { try sendFrames(stage, from: client, to: host, "mapped", ["--mapped"]) }
+    // The ten datagrams that keep the flow known are carried.
+    #expect(mapped[0] <= 10, "\(mapped)")
+  }
+
+  /// 40 frames of a flow that is known, by the datagrams before them.
+  private func sendFrames(
+    _ stage: FastPathStage, from client: String, to host: String, _ text: String, _ more: [String] = []
+  ) throws {
+    let node = stage.cluster.nodes[0]
+    let gateway = try #require(try node.ip(json: "link", "show", "cni0").first?["address"]?.string)
+    try stage.client(0).run("udp", host, "--port-here", "4000", "--count", "10").succeeded()
+    try stage.client(0).run(
+      ["frames", host, "--address-here", client, "--port-here", "4000", "--count", "40", "--text", text]
+        + ["--gateway", gateway] + more
+    ).succeeded()
+  }
+
   // MARK: Path MTU
 
   /// The hop whose next link is too small says so: the first node, then the second.

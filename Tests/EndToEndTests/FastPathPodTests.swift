@@ -87,6 +87,36 @@ struct FastPathPodTests {
     #expect(try node.entries("pods").isEmpty)
   }
 
+  /// The subnet is another node's by now; the pod that it has left here is still this node's to reach.
+  @Test(arguments: ["conntrack", "sight"])
+  func aPodOfAnEarlierSubnetIsReachedHere(_ flows: String) throws {
+    let stage = try FastPathStage("routed", flows)
+    let node = stage.cluster.nodes[0]
+    var (own, other) = (try #require(Cluster.entry(0).object), try #require(Cluster.entry(1).object))
+    (own["subnet"], own["ipv6Subnet"]) = ("10.244.9.0/24", "fd00:10:244:9::/64")
+    (other["subnet"], other["ipv6Subnet"]) = (
+      Cluster.entry(0).object?["subnet"], Cluster.entry(0).object?["ipv6Subnet"]
+    )
+    try Cluster.write(Cluster.nodesFile([], more: [.object(own), .object(other)]), to: node)
+    // Its link in front: no longer this node's own.
+    let isMoved = try eventually(within: .seconds(20)) {
+      try node.entries("peers")["78000000" + "00000000000000000000ffff0af40100"]?.hasPrefix("00000000") == false
+    }
+    try #require(isMoved, "\(stage.cluster.agents[0].output)")
+    let addresses = try stage.cluster.addPod(0, "new", ["mode": "routed"])
+    #expect(addresses.first?.hasPrefix("10.244.9.") == true, "\(addresses)")
+    let new = Traffic(node: node, pod: "new")
+    let carried = try stage.carried {
+      for host in stage.servers[0] {
+        let tcp = try new.run("tcp", host, "--bytes", "3000000")
+        #expect(tcp.output.contains("complete 3000000 by server-0\n"), "\(tcp)")
+        let udp = try new.run("udp", host, "--count", "200")
+        #expect(udp.output == "server-0 200\nunanswered 0\n", "\(udp)")
+      }
+    }
+    #expect(carried[0] == 0, "\(carried)")
+  }
+
   /// The runtime is gone when the answer comes.
   @Test(arguments: ["bridge", "routed"]) func aFailedADDLeavesNothing(_ mode: String) throws {
     let cluster = try FastPathCluster()

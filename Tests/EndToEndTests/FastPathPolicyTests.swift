@@ -30,8 +30,61 @@ import Testing
     }
   }
 
+  /// Conntrack knows a flow before the bridge's own rules have seen it.
   @Test(arguments: ["conntrack", "sight"])
-  func establishedFlowsPassByADropUntilTheFastPathIsOff(_ flows: String) throws {
+  func whatTheBridgeDropsIsNotCarried(_ flows: String) throws {
+    let stage = try FastPathStage("bridge", flows)
+    let (client, host) = (stage.clients[0][0], stage.servers[1][0])
+    try stage.cluster.nodes[1].sh(
+      """
+      nft -f - <<E
+      table bridge firewall {
+        chain output {
+          type filter hook output priority 0; policy accept;
+          ip saddr \(client) ip daddr \(host) drop
+        }
+      }
+      E
+      """)
+    let carried = try stage.carried {
+      try stage.client(0).run("note", host, "--count", "20", "--text", "dropped").succeeded()
+    }
+    #expect(carried[3] == 0, "\(carried)")
+    try stage.talk(0, stage.servers[1][1], to: "server-1")
+    #expect(!stage.notes(1).contains("dropped"), "\(stage.notes(1))")
+  }
+
+  /// The answers to one pod's echo requests are not the other pod's requests, though both have one identifier.
+  @Test(arguments: ["conntrack", "sight"])
+  func echoRequestsOfThePeerAreAnotherFlow(_ flows: String) throws {
+    let stage = try FastPathStage("bridge", flows)
+    for family in 0..<2 {
+      let (client, host) = (stage.clients[0][family], stage.servers[1][family])
+      let rule =
+        family == 0
+        ? "iptables -I FORWARD -p icmp --icmp-type echo-request"
+        : "ip6tables -I FORWARD -p icmpv6 --icmpv6-type echo-request"
+      try stage.cluster.nodes[0].sh("\(rule) -s \(host) -d \(client) -j DROP")
+      func ping(_ index: Int, _ pod: String, _ host: String) throws -> String {
+        try stage.cluster.nodes[index].run(
+          inPod: pod, ["ping", "-nc", "5", "-i", "0.05", "-W", "0.5", "-e", "77", host]
+        ).output
+      }
+      #expect(try ping(1, "server", client).contains(" 0 received"))
+      let carried = try stage.carried {
+        let ping = try ping(0, "client", host)
+        #expect(ping.contains("5 received"), "\(ping)")
+      }
+      #expect(carried[0] > 0, "\(carried)")
+      let there = try ping(1, "server", client)
+      #expect(there.contains(" 0 received"), "\(there)")
+    }
+  }
+
+  /// A rule that is made later is heard with a flow's next packet that goes the ordinary way, and at once where the fast
+  /// path is switched off.
+  @Test(arguments: ["conntrack", "sight"], [false, true])
+  func establishedFlowsPassByADropForAWhile(_ flows: String, isSwitchedOff: Bool) throws {
     var stage = try FastPathStage("bridge", flows)
     let (client, host) = (stage.clients[0][0], stage.servers[1][0])
     let flood = try stage.client(0).start("flood", host)
@@ -42,17 +95,31 @@ import Testing
     try FastPathPolicyTests.setRule(true, node, client, host)
     try flood.waitFor("so far", beyond: (flood.number(behind: "so far") ?? 0) + 500)
     try tcp.waitFor("so far", beyond: (tcp.number(behind: "so far") ?? 0) + 3_000_000)
-    try stage.setFastPath(1, "off")
+    if isSwitchedOff { try stage.setFastPath(1, "off") }
     func dropped() throws -> Int {
       let rule = try node.sh("iptables -nvxL FORWARD 1").split(separator: " ").first
       return try #require(rule.flatMap { Int($0) })
     }
-    let before = (try dropped(), flood.number(behind: "so far"), tcp.number(behind: "so far"))
-    let isDropped = try eventually { try dropped() > before.0 + 500 }
-    #expect(isDropped)
-    // What was said before it was off may have been on its way.
-    #expect((flood.number(behind: "so far") ?? 0) <= (before.1 ?? 0) + 100)
-    #expect((tcp.number(behind: "so far") ?? 0) <= (before.2 ?? 0) + 2_000_000)
+    /// From here on no more comes through, but what was on its way.
+    func expectSilence() throws {
+      let before = (try dropped(), flood.number(behind: "so far"), tcp.number(behind: "so far"))
+      let isDropped = try eventually { try dropped() > before.0 + 500 }
+      #expect(isDropped)
+      #expect((flood.number(behind: "so far") ?? 0) <= (before.1 ?? 0) + 100)
+      #expect((tcp.number(behind: "so far") ?? 0) <= (before.2 ?? 0) + 2_000_000)
+    }
+    if !isSwitchedOff {
+      let isHeard = try eventually(within: .seconds(40)) { try dropped() > 500 }
+      #expect(isHeard)
+    }
+    try expectSilence()
+    // Nor does it come back with the fast path.
+    if isSwitchedOff {
+      try stage.setFastPath(1, "on")
+      let areIn = try eventually { try stage.cluster.status(1)["fastPath"]?.object?["addresses"] == 4 }
+      #expect(areIn)
+      try expectSilence()
+    }
     flood.stop()
     // Nothing was lost: it goes on when it may.
     try FastPathPolicyTests.setRule(false, node, client, host)

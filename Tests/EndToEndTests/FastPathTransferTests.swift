@@ -77,6 +77,23 @@ import Testing
   }
 
   /// Whichever node has it, and whoever begins.
+  /// Conntrack's entry lives no longer than two pauses, and who has none begins no connection in its middle: it is kept
+  /// alive however seldom the packets come.
+  @Test(arguments: ["conntrack", "sight"])
+  func aConnectionThatTalksSeldomStaysKnown(_ flows: String) throws {
+    let stage = try stage("bridge", flows)
+    for node in stage.cluster.nodes {
+      try node.sh(
+        """
+        cd /proc/sys/net/netfilter
+        echo 0 >nf_conntrack_tcp_loose
+        echo 31 >nf_conntrack_tcp_timeout_established
+        """)
+    }
+    let talk = try stage.client(0).run("seldom", stage.servers[1][0], "--count", "4", "--pause", "16")
+    #expect(talk.output == "complete 4\n", "\(talk)")
+  }
+
   @Test(arguments: ["conntrack", "sight"], [0, 1])
   func oneNodeMayBeWithout(_ flows: String, _ without: Int) throws {
     let stage = try stage("bridge", flows, without: [without])

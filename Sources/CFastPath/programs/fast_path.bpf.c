@@ -4,7 +4,7 @@
 /// other node; `from_node` runs where other nodes' come in (the node's interface, ingress) and puts them straight into the
 /// pod. Each decides for itself and by this node alone, so one side may be without. What they leave alone goes on as if
 /// they weren't there. `to_node` and `to_pod` run at the other ends of the ordinary path (egress) and note which flows
-/// come out of it as they went in: that is how a flow is known to be translated by nobody where conntrack can't be asked.
+/// come out of it as they went in: only those are carried, and each of them is looked at anew every 15 seconds.
 
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -33,9 +33,9 @@
 #define ICMP_ECHO 8
 
 #define SECOND 1000000000ull
-/// A flow that is carried goes the ordinary way for a packet before that forgets it: by sight so often, by conntrack when
-/// its entry has no longer to live. An ICMP echo or a datagram without answer is forgotten after 30 seconds
-/// (net/netfilter/nf_conntrack_proto_udp.c, nf_conntrack_proto_icmp.c).
+/// So often a packet of a flow that is carried goes the ordinary way: before that forgets the flow (an ICMP echo or a
+/// datagram without answer after 30 seconds, net/netfilter/nf_conntrack_proto_udp.c, nf_conntrack_proto_icmp.c), and so
+/// that a rule that is made later is heard.
 #define REFRESH_SECONDS 15
 
 char licence[] SEC("license") = "GPL";
@@ -100,11 +100,25 @@ struct packet {
   __u8 hop_limit;
   /// SYN, FIN or RST.
   bool is_handshake;
+  enum { NO_ECHO, REQUEST, REPLY } echo;
 };
+
+/// All headers that are looked at.
+#define HEADERS (sizeof(struct ethhdr) + sizeof(struct ipv6hdr) + sizeof(struct tcphdr))
+
+/// Some drivers, and packet sockets, leave the headers among the pages of what follows.
+static __always_inline void reach_headers(struct __sk_buff *skb) {
+  __u32 length = skb->len < HEADERS ? skb->len : HEADERS;
+  if ((void *)(long)skb->data + length > (void *)(long)skb->data_end) bpf_skb_pull_data(skb, length);
+}
 
 static __always_inline bool is_same(const struct address *one, const struct address *other) {
   return one->words[0] == other->words[0] && one->words[1] == other->words[1] && one->words[2] == other->words[2] &&
          one->words[3] == other->words[3];
+}
+
+static __always_inline bool is_mapped(const struct address *address) {
+  return !address->words[0] && !address->words[1] && address->words[2] == bpf_htonl(0xffff);
 }
 
 static __always_inline void map_address(struct address *address, __be32 ipv4) {
@@ -130,7 +144,8 @@ static __always_inline bool read_addresses(struct __sk_buff *skb, struct packet 
     packet->family = AF_INET6;
     __builtin_memcpy(&packet->source, &ip->saddr, 16);
     __builtin_memcpy(&packet->destination, &ip->daddr, 16);
-    return true;
+    // These are no addresses of packets (RFC 4038, section 4.2), but what we call those of IPv4.
+    return !is_mapped(&packet->source) && !is_mapped(&packet->destination);
   }
   return false;
 }
@@ -174,10 +189,12 @@ static __always_inline enum reason read_rest(struct __sk_buff *skb, struct packe
   struct icmp6hdr *icmp = rest;
   if (packet->protocol == (packet->family == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6)) {
     if ((void *)(icmp + 1) > end) return PROTOCOL;
-    bool is_echo = packet->family == AF_INET
-                       ? icmp->icmp6_type == ICMP_ECHO || icmp->icmp6_type == ICMP_ECHOREPLY
-                       : icmp->icmp6_type == ICMPV6_ECHO_REQUEST || icmp->icmp6_type == ICMPV6_ECHO_REPLY;
-    if (!is_echo) return PROTOCOL;
+    if (icmp->icmp6_type == (packet->family == AF_INET ? ICMP_ECHO : ICMPV6_ECHO_REQUEST))
+      packet->echo = REQUEST;
+    else if (icmp->icmp6_type == (packet->family == AF_INET ? ICMP_ECHOREPLY : ICMPV6_ECHO_REPLY))
+      packet->echo = REPLY;
+    else
+      return PROTOCOL;
     packet->source_port = packet->destination_port = icmp->icmp6_identifier;
     return CARRIED;
   }
@@ -204,6 +221,7 @@ static __always_inline void make_flow(struct flow *flow, const struct packet *pa
   flow->pod_port = is_from_pod ? packet->source_port : packet->destination_port;
   flow->peer_port = is_from_pod ? packet->destination_port : packet->source_port;
   flow->protocol = packet->protocol;
+  if (packet->echo == (is_from_pod ? REPLY : REQUEST)) flow->protocol |= ASKED_BY_PEER;
 }
 
 // MARK: What is known of a flow
@@ -289,15 +307,6 @@ static __always_inline bool is_untranslated(const struct nf_conn *entry) {
          there->dst.u.all == back->src.u.all;
 }
 
-/// Whether the packet comes from who began the flow. The direction that a lookup tells is not there before Linux 6.0.
-static __always_inline bool is_from_beginner(const struct nf_conn *entry, const struct packet *packet) {
-  const struct nf_conntrack_man *beginner = &entry->tuplehash[0].tuple.src;
-  if (beginner->u.all != packet->source_port) return false;
-  if (packet->family == AF_INET) return beginner->u3.all[0] == packet->source.words[3];
-  return beginner->u3.all[0] == packet->source.words[0] && beginner->u3.all[1] == packet->source.words[1] &&
-         beginner->u3.all[2] == packet->source.words[2] && beginner->u3.all[3] == packet->source.words[3];
-}
-
 static __always_inline enum reason judge(const struct nf_conn *entry, const struct packet *packet) {
   unsigned long status = entry->status;
   if (!is_untranslated(entry) || status & IPS_SEQ_ADJUST) return TRANSLATED;
@@ -306,13 +315,12 @@ static __always_inline enum reason judge(const struct nf_conn *entry, const stru
   if (packet->protocol == IPPROTO_TCP &&
       (!(status & IPS_SEEN_REPLY) || entry->proto.tcp.state != TCP_CONNTRACK_ESTABLISHED))
     return NEW;
-  // What is carried doesn't keep the entry alive: before it ends, a packet has to.
+  // What is carried doesn't keep the entry alive, and it must live for as long as that.
   __s32 left = entry->timeout - (__u32)bpf_jiffies64();
   return left < (__s32)(REFRESH_SECONDS * ticks_per_second) ? REFRESH : CARRIED;
 }
 
-/// `is_answer`: it goes against the flow's first packet.
-static __always_inline enum reason ask_conntrack(struct __sk_buff *skb, const struct packet *packet, bool *is_answer) {
+static __always_inline enum reason ask_conntrack(struct __sk_buff *skb, const struct packet *packet) {
   struct bpf_sock_tuple tuple = {};
   struct bpf_ct_opts___first opts = {.netns_id = BPF_F_CURRENT_NETNS, .l4proto = packet->protocol};
   struct nf_conn *entry;
@@ -331,7 +339,6 @@ static __always_inline enum reason ask_conntrack(struct __sk_buff *skb, const st
     entry = bpf_skb_ct_lookup(skb, &tuple, sizeof(tuple.ipv6), &opts, sizeof(opts));
   }
   if (!entry) return NEW;
-  *is_answer = !is_from_beginner(entry, packet);
   enum reason reason = judge(entry, packet);
   bpf_ct_release(entry);
   return reason;
@@ -340,14 +347,16 @@ static __always_inline enum reason ask_conntrack(struct __sk_buff *skb, const st
 /// Conntrack tells programs of TCP and UDP only.
 #define KNOWS_BY_SIGHT(packet) ((packet)->protocol == IPPROTO_ICMP || (packet)->protocol == IPPROTO_ICMPV6)
 #else
-static __always_inline enum reason ask_conntrack(struct __sk_buff *skb, const struct packet *packet, bool *is_answer) {
-  return NEW;
+static __always_inline enum reason ask_conntrack(struct __sk_buff *skb, const struct packet *packet) {
+  return CARRIED;
 }
 #define KNOWS_BY_SIGHT(packet) true
 #endif
 
-/// Whether the ordinary path lets the flow through as it came, in this direction or in both.
-static __always_inline enum reason ask_sight(const struct packet *packet, enum direction direction, bool asks_both) {
+/// Whether the ordinary path has let the flow through as it came: in this direction, where conntrack says that nobody
+/// translates it, else in both. Conntrack alone would say too little: it knows a flow before all rules have seen it, and
+/// still when a later rule drops it.
+static __always_inline enum reason ask(struct __sk_buff *skb, const struct packet *packet, enum direction direction) {
   struct flow flow = {};
   make_flow(&flow, packet, direction);
   if (packet->is_handshake) {
@@ -356,13 +365,12 @@ static __always_inline enum reason ask_sight(const struct packet *packet, enum d
     return HANDSHAKE;
   }
   struct sight *sight = bpf_map_lookup_elem(&flows, &flow);
-  __u64 now = bpf_ktime_get_ns();
-  enum reason reason = CARRIED;
-  if (!sight || !sight->seen[direction] || (asks_both && !sight->seen[!direction]))
-    reason = NEW;
-  else if (now - sight->seen[direction] > REFRESH_SECONDS * SECOND)
-    reason = REFRESH;
-  if (reason == CARRIED) return CARRIED;
+  bool is_known = sight && sight->seen[direction] && (!KNOWS_BY_SIGHT(packet) || sight->seen[!direction]);
+  if (is_known && bpf_ktime_get_coarse_ns() - sight->seen[direction] <= REFRESH_SECONDS * SECOND) return CARRIED;
+  if (!KNOWS_BY_SIGHT(packet)) {
+    enum reason reason = ask_conntrack(skb, packet);
+    if (reason != CARRIED) return reason;
+  }
   __u32 zero = 0;
   struct passage *passage = bpf_map_lookup_elem(&passages, &zero);
   if (passage) {
@@ -370,7 +378,7 @@ static __always_inline enum reason ask_sight(const struct packet *packet, enum d
     passage->direction = direction;
     passage->is_under_way = true;
   }
-  return reason;
+  return is_known ? REFRESH : NEW;
 }
 
 /// Another packet may come out of the ordinary path next.
@@ -386,6 +394,7 @@ static __always_inline void see(struct __sk_buff *skb, enum direction direction)
   struct passage *passage = bpf_map_lookup_elem(&passages, &zero);
   if (!passage || !passage->is_under_way) return;
   passage->is_under_way = false;
+  reach_headers(skb);
   struct packet packet = {};
   if (passage->direction != direction || !read_addresses(skb, &packet) || read_rest(skb, &packet) != CARRIED) return;
   struct flow flow = {};
@@ -394,7 +403,7 @@ static __always_inline void see(struct __sk_buff *skb, enum direction direction)
       flow.pod_port != passage->flow.pod_port || flow.peer_port != passage->flow.peer_port ||
       flow.protocol != passage->flow.protocol)
     return;
-  __u64 now = bpf_ktime_get_ns();
+  __u64 now = bpf_ktime_get_coarse_ns();
   struct sight *known = bpf_map_lookup_elem(&flows, &flow);
   if (known && now - known->seen[direction] < 2 * REFRESH_SECONDS * SECOND) {
     known->seen[direction] = now;
@@ -408,23 +417,14 @@ static __always_inline void see(struct __sk_buff *skb, enum direction direction)
   bpf_map_update_elem(&flows, &flow, &sight, BPF_ANY);
 }
 
-static __always_inline enum reason ask(struct __sk_buff *skb, const struct packet *packet, enum direction direction) {
-  if (KNOWS_BY_SIGHT(packet)) return ask_sight(packet, direction, true);
-  if (packet->is_handshake) return HANDSHAKE;
-  bool is_answer = false;
-  enum reason reason = ask_conntrack(skb, packet, &is_answer);
-  // An entry is there once the rules have let the first packet through. Of answers conntrack knows that some came, before
-  // any rule has seen them; where TCP is established they came through, too.
-  if (reason == CARRIED && is_answer && packet->protocol == IPPROTO_UDP) return ask_sight(packet, direction, false);
-  return reason;
-}
-
 // MARK: Carrying
 
 /// Whether the packet, or each that it will be cut into, may leave by the link.
 static __always_inline bool fits(struct __sk_buff *skb, __u32 link) {
   __u32 mtu = 0;
-  return bpf_check_mtu(skb, link, &mtu, 0, BPF_MTU_CHK_SEGS) == BPF_MTU_CHK_RET_SUCCESS;
+  if (bpf_check_mtu(skb, link, &mtu, 0, BPF_MTU_CHK_SEGS) != BPF_MTU_CHK_RET_SUCCESS) return false;
+  // It counts what the link puts before a packet, with VLANs more than what is there now.
+  return skb->gso_size || skb->len <= mtu + sizeof(struct ethhdr);
 }
 
 /// One hop less (RFC 1812, section 5.3.1; RFC 8200, section 3), and the checksums right.
@@ -458,6 +458,7 @@ SEC("tc")
 int from_pod(struct __sk_buff *skb) {
   struct packet packet = {};
   forget_passage();
+  reach_headers(skb);
   if (!read_addresses(skb, &packet)) return TC_ACT_UNSPEC;
   struct pod *pod = bpf_map_lookup_elem(&pods, &packet.source);
   if (!pod || pod->link != skb->ifindex) return count(skb, FROM_POD, NO_POD, 0);
@@ -489,6 +490,7 @@ SEC("tc")
 int from_node(struct __sk_buff *skb) {
   struct packet packet = {};
   forget_passage();
+  reach_headers(skb);
   if (!read_addresses(skb, &packet)) return TC_ACT_UNSPEC;
   // What is not for this node's pods is no concern of ours, nor counted.
   struct pod *pod = bpf_map_lookup_elem(&pods, &packet.destination);

@@ -53,7 +53,7 @@ enum reason {
   NEW,
   /// Somebody translates it, or follows what it says.
   TRANSLATED,
-  /// It keeps the ordinary path's memory of it awake.
+  /// It keeps the ordinary path's memory of it awake, and hears its rules.
   REFRESH,
   REASONS,
 };
@@ -72,8 +72,11 @@ struct flow {
   /// In network byte order; of ICMP echo both are the identifier.
   __u16 pod_port;
   __u16 peer_port;
+  /// With `ASKED_BY_PEER` where the echo requests are the other pod's: those of both may have one identifier.
   __u32 protocol;
 };
+
+#define ASKED_BY_PEER 0x100
 
 /// When packets of a flow last left the ordinary path as they had entered it, in nanoseconds of the monotonic clock.
 struct sight {

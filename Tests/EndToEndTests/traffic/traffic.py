@@ -4,6 +4,7 @@ Each command writes what it found, and ends with 1 where that is not what was se
 """
 
 import argparse
+import mmap
 import random
 import select
 import signal
@@ -18,6 +19,8 @@ IP_RECVERR, IPV6_RECVERR = 11, 25
 # An IPv4 record route option for three hops; a destination options header of IPv6 that holds padding (RFC 8200, 4.2).
 RECORD_ROUTE = bytes([7, 15, 4] + [0] * 12 + [1])
 PADDING = bytes([0, 0, 1, 4, 0, 0, 0, 0])
+# linux/if_packet.h, linux/if_ether.h: likewise.
+SOL_PACKET, PACKET_TX_RING, TP_STATUS_SEND_REQUEST, ETH_P_IP, ETH_P_IPV6 = 263, 13, 1, 0x0800, 0x86DD
 PATIENCE = 20
 
 
@@ -144,6 +147,18 @@ def tcp(options):
     say("complete", received, "by", name.decode().strip())
 
 
+def seldom(options):
+    """One byte, its answer, a pause: so many times."""
+    connection = socket.create_connection((options.host, options.port), timeout=PATIENCE)
+    connection.recv(16, socket.MSG_WAITALL)
+    for number in range(options.count):
+        time.sleep(options.pause if number else 0)
+        connection.sendall(b"x")
+        if connection.recv(1) != b"x":
+            fail("ended after", number)
+    say("complete", options.count)
+
+
 # UDP
 
 
@@ -247,6 +262,48 @@ def note(options):
     say("sent", options.count)
 
 
+def frames(options):
+    """The same in frames of its own making, through the ring of a packet socket: what follows their Ethernet header stands
+    in pages of its own. With --mapped they are IPv6 packets with what stands for these addresses of IPv4 there."""
+    is_ipv6 = family(options.host) == socket.AF_INET6 or options.mapped
+    source, destination = (
+        socket.inet_pton(socket.AF_INET6, f"::ffff:{host}") if options.mapped else socket.inet_pton(family(host), host)
+        for host in (options.address_here, options.host))
+    with open("/sys/class/net/eth0/address") as file:
+        ethernet = bytes.fromhex((options.gateway + file.read().strip()).replace(":", ""))
+    ring = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+    ring.bind(("eth0", ETH_P_IPV6 if is_ipv6 else ETH_P_IP))
+    size, count = 2048, 64
+    ring.setsockopt(SOL_PACKET, PACKET_TX_RING, struct.pack("IIII", 4096, size * count // 4096, size, count))
+    slots = mmap.mmap(ring.fileno(), size * count)
+    for number in range(options.count):
+        text = f"note {options.text} {number}".encode()
+        length = 8 + len(text)
+        pseudo = source + destination + struct.pack("!II", length, socket.IPPROTO_UDP)
+        ports = struct.pack("!HHH", options.port_here, options.port, length)
+        datagram = ports + struct.pack("!H", checksum(pseudo + ports + text)) + text
+        if is_ipv6:
+            header = struct.pack("!IHBB", 6 << 28, length, socket.IPPROTO_UDP, 64)
+        else:
+            header = struct.pack("!BBHHHBBH", 0x45, 0, 20 + length, 0, 0x4000, 64, socket.IPPROTO_UDP, 0)
+            header = header[:10] + struct.pack("!H", checksum(header + source + destination))
+        frame = ethernet + struct.pack("!H", ETH_P_IPV6 if is_ipv6 else ETH_P_IP) + header + source + destination + datagram
+        # struct tpacket_hdr, of which the kernel reads these two; the frame stands behind all of it.
+        slot = number % count * size
+        slots[slot + 32:slot + 32 + len(frame)] = frame
+        slots[slot:slot + 12] = struct.pack("QI", TP_STATUS_SEND_REQUEST, len(frame))
+        ring.send(b"")
+    say("sent", options.count)
+
+
+def checksum(data):
+    """RFC 1071."""
+    total = sum(struct.unpack(f"!{(len(data) + 1) // 2}H", data + bytes(len(data) % 2)))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
 def probe(options):
     """Once the flow is established: a datagram with another hop limit, and what routers say of it."""
     is_ipv6 = family(options.host) == socket.AF_INET6
@@ -280,7 +337,7 @@ def probe(options):
 
 
 parser = argparse.ArgumentParser()
-parser.add_argument("command", choices=["serve", "tcp", "udp", "turns", "flood", "note", "probe"])
+parser.add_argument("command", choices=["serve", "tcp", "udp", "turns", "flood", "note", "frames", "probe", "seldom"])
 parser.add_argument("host", nargs="?", default="")
 parser.add_argument("others", nargs="*", default=[])
 parser.add_argument("--port", type=int, default=80)
@@ -297,5 +354,7 @@ parser.add_argument("--tries", type=int, default=10)
 parser.add_argument("--options", action="store_true")
 parser.add_argument("--hops", type=int, default=0)
 parser.add_argument("--text", default="")
+parser.add_argument("--gateway", default="", help="its MAC")
+parser.add_argument("--mapped", action="store_true")
 options = parser.parse_args()
 globals()[options.command](options)
