@@ -56,12 +56,26 @@ package struct PinnedFastPath: ~Copyable, Sendable {
 
   /// Lets a pod's packets in and out by the fast path, those of addresses that other nodes know as this node's.
   ///
-  /// Where the hooks are taken by an `ingress` qdisc somebody limits the pod, and nothing is done.
+  /// Where the hooks are taken by an `ingress` qdisc somebody limits the pod, and nothing is done; nor where the node has had
+  /// no fast path any more, or another one, since this one was opened.
   package func add(_ pod: FastPathPod, _ addresses: [IPAddress], _ socket: inout RouteSocket) throws {
     var known: [IPAddress] = []
     for address in addresses where try isOwn(address) { known.append(address) }
     guard !known.isEmpty, try attach(to: pod.link, &socket) else { return }
+    // Whoever ends it unpins the programs before it looks for attached ones: either it finds these, or the pin is gone here.
+    guard try isPinned() else {
+      try socket.removeOurFilters(from: pod.link)
+      return
+    }
     for address in known { try pods.set(FastPathPod.key(address), to: pod.value) }
+  }
+
+  /// Whether it is the node's still: of another one's maps nobody here knows.
+  private func isPinned() throws(SystemError) -> Bool {
+    guard let present = try BPFProgram(pinned: PinnedFastPath.path(FastPathProgram.fromPod.rawValue)) else {
+      return false
+    }
+    return try present.id() == fromPod.id()
   }
 
   /// Whether other nodes send to the address by this one.

@@ -1,7 +1,6 @@
 package import Addresses
 internal import CBPF
 package import FastPath
-internal import Glibc
 package import Linux
 package import Netlink
 
@@ -122,16 +121,14 @@ package struct FastPathReconciler: Sendable {
   /// - Returns: whether there was anything.
   private func remove() throws -> Bool {
     let isPinned = try !Files.names(in: PinnedFastPath.directory).isEmpty
+    // First: an ADD that has found the programs looks for them again when it has attached them. If they are still there,
+    // they are found attached here.
     try ProgramLoader.unpin()
     try ProgramLoader.unpin(ProgramLoader.aside)
     var socket = try RouteSocket(port: FastPathReconciler.port)
     let wasThere = try socket.removeOurFilters() || isPinned
-    if wasThere {
-      // An ADD that had found the programs may have attached them since. Without bpf(2), which an agent without the fast
-      // path may not have the right to, its peers can't be taken from it.
-      MonotonicTime.sleep(.milliseconds(500))
-      _ = try socket.removeOurFilters()
-    }
+    // Where links go meanwhile the kernel may leave one out of its list, and an ADD is at it at the same time.
+    if wasThere { _ = try socket.removeOurFilters() }
     try loader.removeMark()
     return wasThere
   }
@@ -152,29 +149,5 @@ extension RouteSocket {
       if try removeOurFilters(from: discipline.linkIndex) { wereThere = true }
     }
     return wereThere
-  }
-
-  /// With the hooks, where nobody else has a filter there; says whether there was one of ours.
-  @discardableResult
-  mutating func removeOurFilters(from link: Int32) throws(NetlinkError) -> Bool {
-    var (ours, others) = (false, false)
-    for hook in FilterHook.allCases {
-      for filter in try filters(at: hook, of: link) {
-        guard filter.isOurs else {
-          others = true
-          continue
-        }
-        ours = true
-        try perform(.removeFilter(at: hook, of: link), accepting: ENOENT, ENODEV, EINVAL)
-      }
-    }
-    if ours && !others { try perform(.removeFilterHooks(from: link), accepting: ENOENT, ENODEV, EINVAL) }
-    return ours
-  }
-}
-
-extension Filter {
-  var isOurs: Bool {
-    priority == Filter.ourPriority && FastPathProgram.allCases.contains { $0.rawValue == program?.name }
   }
 }

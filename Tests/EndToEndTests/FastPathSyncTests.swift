@@ -1,4 +1,5 @@
 import JSON
+import Linux
 import TestSupport
 import Testing
 
@@ -226,6 +227,40 @@ struct FastPathSyncTests {
         return try node.entries("pods").count == 2
       })
     try fixture.expectCarriedPings()
+  }
+
+  /// Its ADD has found the programs, and attaches them when they are no more the node's: nobody would look after the maps
+  /// by which it were carried.
+  @Test(arguments: [["off"], ["off", "on"]]) func aPodWhoseADDIsSlowHasNoPlaceWhenItIsOff(_ modes: [String]) throws {
+    let fixture = try Fixture()
+    let node = fixture.node
+    try node.addPod("slow")
+    let runtime = Runtime(node: node)
+    var configuration = runtime.configuration(["capabilities": ["bandwidth": true]])
+    configuration["ipam"] = nil
+    try Files.write(node.path("/run/slow.json"), Array(JSONValue.object(configuration).text().utf8))
+    // It has opened all that is pinned, and asks whose the addresses are.
+    let slow = try node.start(
+      [
+        "/bin/sh", "-c",
+        "exec strace -f -o /run/trace -e trace=bpf -e inject=bpf:signal=SIGSTOP:when=7 \(runtime.plugin) </run/slow.json",
+      ],
+      environment: [
+        "CNI_COMMAND": "ADD", "CNI_CONTAINERID": "slow", "CNI_NETNS": "/run/netns/slow", "CNI_IFNAME": "eth0",
+        "CNI_PATH": runtime.searchPath,
+      ])
+    let stands = try eventually(within: .seconds(30)) {
+      try node.sh("cat /run/trace 2>/dev/null || true").contains("stopped by SIGSTOP")
+    }
+    try #require(stands, "\(slow.output)")
+    for mode in modes { try fixture.sync(0, "--fast-path", mode).succeeded() }
+    try node.sh("kill -CONT $(awk '/stopped by SIGSTOP/ { print $1 }' /run/trace)")
+    #expect(try slow.exitStatus(within: .seconds(30)) == 0, "\(slow.output)")
+    #expect(slow.output.contains("10.244.1.3"), "\(slow.output)")
+    let programs = try node.programs(node.cable("slow"))
+    #expect(programs == [])
+    if modes == ["off"] { #expect(try node.fastPathRemains() == []) }
+    #expect(try node.ping(from: "slow", fixture.other))
   }
 
   /// A setting that was 1 already is not ours to put back.

@@ -1,0 +1,30 @@
+internal import Glibc
+package import Netlink
+
+extension Filter {
+  /// Whether it is one of the fast path's programs, in their place.
+  package var isOurs: Bool {
+    priority == Filter.ourPriority && FastPathProgram.allCases.contains { $0.rawValue == program?.name }
+  }
+}
+
+extension RouteSocket {
+  /// Takes the fast path's programs from a link, with the hooks where nobody else has a filter there; says whether there was
+  /// one.
+  @discardableResult
+  package mutating func removeOurFilters(from link: Int32) throws(NetlinkError) -> Bool {
+    var (ours, others) = (false, false)
+    for hook in FilterHook.allCases {
+      for filter in try filters(at: hook, of: link) {
+        guard filter.isOurs else {
+          others = true
+          continue
+        }
+        ours = true
+        try perform(.removeFilter(at: hook, of: link), accepting: ENOENT, ENODEV, EINVAL)
+      }
+    }
+    if ours && !others { try perform(.removeFilterHooks(from: link), accepting: ENOENT, ENODEV, EINVAL) }
+    return ours
+  }
+}
