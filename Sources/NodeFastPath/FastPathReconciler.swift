@@ -59,23 +59,11 @@ package struct FastPathReconciler: Sendable {
   ) -> FastPathReport {
     var report = FastPathReport()
     do {
-      if mode == .off {
-        if try remove() {
-          report.changes.append(FastPathChange(verb: .removed, subject: PinnedFastPath.directory))
-        }
-      } else {
-        try keep(own, peers, pods, &report)
-      }
+      if mode == .off { remove(&report) } else { try keep(own, peers, pods, &report) }
     } catch let error as FastPathError {
       report.state = .unavailable("\(error)")
       // What runs by maps that nobody looks after is worse than nothing.
-      do {
-        if try remove() {
-          report.changes.append(FastPathChange(verb: .removed, subject: PinnedFastPath.directory))
-        }
-      } catch {
-        report.problems.append("what is left of the fast path stays: \(error)")
-      }
+      remove(&report)
     } catch {
       report.problems.append("the fast path can't be looked after: \(error)")
     }
@@ -118,26 +106,50 @@ package struct FastPathReconciler: Sendable {
   /// Detaches all programs of this namespace, and removes them with their maps: from here on everything goes the
   /// ordinary way. What conntrack was told stays, for the flows that were carried.
   ///
-  /// - Returns: whether there was anything.
-  private func remove() throws -> Bool {
-    let isPinned = try !Files.names(in: PinnedFastPath.directory).isEmpty
+  /// Nothing stays because something else can't go; without bpf(2), which an agent without the fast path may not have the
+  /// right to.
+  ///
+  /// - Returns: whether anything has gone, and why something stays.
+  private func remove() -> (hasGone: Bool, failure: (any Error)?) {
+    var hasGone = false
+    var failure: (any Error)?
+    func attempt(_ step: () throws -> Bool) {
+      do { if try step() { hasGone = true } } catch { failure = failure ?? error }
+    }
     // First: an ADD that has found the programs looks for them again when it has attached them. If they are still there,
     // they are found attached here.
-    try ProgramLoader.unpin()
-    try ProgramLoader.unpin(ProgramLoader.aside)
-    var socket = try RouteSocket(port: FastPathReconciler.port)
-    let wasThere = try socket.removeOurFilters() || isPinned
-    // Where links go meanwhile the kernel may leave one out of its list, and an ADD is at it at the same time.
-    if wasThere { _ = try socket.removeOurFilters() }
-    try loader.removeMark()
-    return wasThere
+    for directory in [PinnedFastPath.directory, ProgramLoader.aside] {
+      attempt { try ProgramLoader.unpin(directory) }
+    }
+    attempt {
+      var socket = try RouteSocket(port: FastPathReconciler.port)
+      guard try socket.removeOurFilters() else { return false }
+      // Where links go meanwhile the kernel may leave one out of its list, and an ADD is at it at the same time.
+      _ = try socket.removeOurFilters()
+      return true
+    }
+    attempt {
+      try loader.removeMark()
+      return false
+    }
+    return (hasGone, failure)
   }
 
-  /// The same, and conntrack's settings as they were.
+  private func remove(_ report: inout FastPathReport) {
+    let (hasGone, failure) = remove()
+    if let failure {
+      report.problems.append("what is left of the fast path stays: \(failure)")
+    } else if hasGone {
+      report.changes.append(FastPathChange(verb: .removed, subject: PinnedFastPath.directory))
+    }
+  }
+
+  /// The same, and conntrack's settings as they were; says whether there was anything.
   package func clean() throws -> Bool {
-    let wasThere = try remove()
+    let (hasGone, failure) = remove()
     try conntrack.restore()
-    return wasThere
+    if let failure { throw failure }
+    return hasGone
   }
 }
 

@@ -27,7 +27,7 @@ package struct FastPathReport: Sendable, Equatable {
 
   package internal(set) var state = State.off
   package internal(set) var changes: [FastPathChange] = []
-  /// What keeps packets from the fast path that could be there.
+  /// What keeps packets from the fast path that could be there; where there is none, why what is left of it stays.
   package internal(set) var problems: [String] = []
   /// Other nodes' subnets that it leads to, and this node's addresses that use it.
   package internal(set) var peerCount = 0
@@ -49,6 +49,11 @@ package struct FastPathReport: Sendable, Equatable {
       default: false
       }
     }
+  }
+
+  /// Whether programs or pins stay that should be gone: nobody looks after them.
+  package var leavesBehind: Bool {
+    if case .on = state { false } else { !problems.isEmpty }
   }
 
   /// Why there is none although it is wanted.

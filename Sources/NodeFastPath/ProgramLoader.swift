@@ -48,10 +48,17 @@ struct ProgramLoader {
   /// Where pins are while others are tried in their place.
   static let aside = "\(PinnedFastPath.directory)-before"
 
-  /// Removes what is pinned; what runs somewhere still does until it is detached.
-  static func unpin(_ directory: String = PinnedFastPath.directory) throws(SystemError) {
-    for name in try Files.names(in: directory) { try Files.remove("\(directory)/\(name)") }
+  /// Removes what is pinned; what runs somewhere still does until it is detached. Says whether there was anything.
+  @discardableResult
+  static func unpin(_ directory: String = PinnedFastPath.directory) throws(SystemError) -> Bool {
+    let names = try Files.names(in: directory)
+    var failure: SystemError?
+    for name in names {
+      do throws(SystemError) { try Files.remove("\(directory)/\(name)") } catch { failure = failure ?? error }
+    }
     _ = unsafe rmdir(directory)
+    if let failure { throw failure }
+    return !names.isEmpty
   }
 
   // MARK: What is there
@@ -132,13 +139,13 @@ struct ProgramLoader {
       // Maps of another version may be in the way. Only what they hold is lost, which comes again; and that only where
       // it helps.
       let (directory, aside) = (PinnedFastPath.directory, ProgramLoader.aside)
-      try? ProgramLoader.unpin(aside)
+      _ = try? ProgramLoader.unpin(aside)
       guard unsafe rename(directory, aside) == 0 else { throw error }
       do throws(FastPathError) {
         try loadOnce(knowledge)
-        try? ProgramLoader.unpin(aside)
+        _ = try? ProgramLoader.unpin(aside)
       } catch {
-        try? ProgramLoader.unpin()
+        _ = try? ProgramLoader.unpin()
         unsafe rename(aside, directory)
         throw error
       }

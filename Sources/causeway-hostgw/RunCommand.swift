@@ -40,8 +40,7 @@ struct RunCommand: AsyncParsableCommand, CommandWithOptions {
     ]
     var listeners: [@Sendable () -> Void] = [{ news.look() }]
     if options.fastPath == .off {
-      // What an agent before this one has left of it.
-      agent.log.tell(agent.fastPath.reconcile(own: [], peers: []) { _ in [] })
+      services.append(FastPathRemover(agent: agent))
     } else {
       services += [
         FastPathKeeper(agent: agent, news: fastPathNews, state: state), FiltersFollower(news: fastPathNews),

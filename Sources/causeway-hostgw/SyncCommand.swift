@@ -32,7 +32,8 @@ struct SyncCommand: AsyncParsableCommand, CommandWithOptions {
     if options.fastPath == .on, let reason = fastPath.unavailability {
       throw FastPathRefused(reason: FastPathError(reason))
     }
-    if options.fastPath == .on, !fastPath.problems.isEmpty { throw ExitCode.failure }
+    // `auto` is content with less, but not with programs that should be gone.
+    if fastPath.leavesBehind || (options.fastPath == .on && !fastPath.problems.isEmpty) { throw ExitCode.failure }
     if !report.isSettled || !rules.problems.isEmpty { throw ExitCode.failure }
   }
 }

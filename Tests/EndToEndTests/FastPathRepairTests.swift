@@ -179,6 +179,26 @@ struct FastPathRepairTests {
     #expect(try eventually { try fixture.fact("addresses") == 0 })
   }
 
+  /// An agent without the fast path goes on until nothing is left of it.
+  @Test func anAgentThatIsOffTriesAgain() throws {
+    let fixture = try Fixture()
+    let (cluster, node) = (fixture.cluster, fixture.node)
+    cluster.stopAgent(0)
+    let links = try ["eth0", node.cable()]
+    try node.sh("mount -o remount,ro /sys/fs/bpf")
+    let agent = try cluster.agent(0, ["--fast-path", "off"])
+    let problem = "what is left of the fast path stays: remove /sys/fs/bpf/causeway/"
+    #expect(eventually(within: .seconds(20)) { agent.output.contains(problem) }, "\(agent.output)")
+    #expect(try links.flatMap { try node.programs($0) } == [])
+    #expect(try node.fastPathRemains() != [])
+    try node.sh("mount -o remount,rw /sys/fs/bpf")
+    #expect(try eventually(within: .seconds(60)) { try node.fastPathRemains() == [] }, "\(agent.output)")
+    #expect(eventually { agent.output.contains("fast path removed") }, "\(agent.output)")
+    #expect(agent.isRunning && agent.output.count(of: problem) == 1, "\(agent.output)")
+    agent.signal(15)
+    #expect(try agent.exitStatus() == 0, "\(agent.output)")
+  }
+
   @Test func whatIsAsItMustBeIsLeftAlone() throws {
     let fixture = try Fixture()
     let node = fixture.node

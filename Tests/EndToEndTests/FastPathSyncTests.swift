@@ -229,6 +229,27 @@ struct FastPathSyncTests {
     try fixture.expectCarriedPings()
   }
 
+  /// No packet is carried for a pin that can't go, and whoever asked is told: where it was asked for, and where nothing may be
+  /// there because nobody could look after it.
+  @Test(arguments: ["off", "auto"]) func whatCannotBeUnpinnedIsDetached(_ mode: String) throws {
+    let fixture = try Fixture()
+    let node = fixture.node
+    let links = try ["eth0", node.cable()]
+    try node.sh("mount -o remount,ro /sys/fs/bpf")
+    let pass = try fixture.sync(0, "--fast-path", mode)
+    #expect(pass.status == 1, "\(pass)")
+    for word in ["what is left of the fast path stays: remove /sys/fs/bpf/causeway/", "Read-only file system"] {
+      #expect(pass.errors.contains(word), "\(pass)")
+    }
+    #expect(try links.flatMap { try node.programs($0) } == [])
+    #expect(try node.podRoutes().count == 2)
+    #expect(try node.ping(from: "pod", fixture.other))
+    try node.sh("mount -o remount,rw /sys/fs/bpf")
+    let next = try fixture.sync(0, "--fast-path", "off").succeeded()
+    #expect(next.errors.contains("fast path removed"), "\(next)")
+    #expect(try node.fastPathRemains() == [])
+  }
+
   /// Its ADD has found the programs, and attaches them when they are no more the node's: nobody would look after the maps
   /// by which it were carried.
   @Test(arguments: [["off"], ["off", "on"]]) func aPodWhoseADDIsSlowHasNoPlaceWhenItIsOff(_ modes: [String]) throws {
