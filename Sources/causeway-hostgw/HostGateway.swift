@@ -37,12 +37,12 @@ enum Main {
       let arguments = try OptionSources.arguments(
         Array(CommandLine.arguments.dropFirst()), environment: CurrentProcess.environment, readFile: readFile)
       var command = try HostGateway.parseAsRoot(arguments)
-      // The others end soon, and what they are for takes more.
       if let run = command as? RunCommand {
-        try run.prepare()
+        let lock = try run.prepare()
+        // The other commands end soon, and what they are for takes more.
         try CurrentProcess.keepOnly(run.options.capabilities)
-      }
-      if var command = command as? any AsyncParsableCommand {
+        try await run.run(holding: lock)
+      } else if var command = command as? any AsyncParsableCommand {
         try await command.run()
       } else {
         try command.run()

@@ -7,7 +7,7 @@ internal import NodeStores
 internal import ServiceLifecycle
 internal import UnixSignals
 
-struct RunCommand: AsyncParsableCommand, CommandWithOptions {
+struct RunCommand: CommandWithOptions {
   static let configuration = CommandConfiguration(
     commandName: "run",
     abstract: "Keep rules, routes and lease as they must be, until SIGTERM.",
@@ -17,17 +17,19 @@ struct RunCommand: AsyncParsableCommand, CommandWithOptions {
 
   /// To be called while the process still has all its rights: of some kernels' modules the programs' loader learns only
   /// with them.
-  func prepare() throws {
-    // To be said by who claims its lock; its programs are not ours to replace.
-    if try FileLock.isHeldExclusively(AgentLock.agentPath(options.stateDir)) { return }
+  ///
+  /// - Returns: what makes this the node's agent: from here on nobody else loads programs, or takes them away.
+  func prepare() throws -> FileLock {
+    let lock = try AgentLock.claim(options.stateDir)
     if let error = options.fastPathReconciler.prepare(), options.fastPath == .on {
       throw FastPathRefused(reason: error)
     }
+    return lock
   }
 
-  func run() async throws {
+  /// - Parameter lock: held until it ends.
+  func run(holding lock: borrowing FileLock) async throws {
     let agent = try NodeAgent(options)
-    let lock = try AgentLock.claim(options.stateDir)
     let (news, rulesNews, fastPathNews) = (News(), News(), News())
     let state = AgentState(agent.keeper == nil ? nil : agent.conditions)
     // Told apart from the agent's own words: what the group says about its services is for those who look for it.
@@ -64,7 +66,6 @@ struct RunCommand: AsyncParsableCommand, CommandWithOptions {
     agent.log.logger.info("started", metadata: ["store": "\(agent.store.source)"])
     try await group.run()
     agent.log.logger.info("stopped; rules and routes stay")
-    _ = consume lock
   }
 }
 

@@ -284,6 +284,25 @@ struct FastPathSyncTests {
     #expect(try node.ping(from: "slow", fixture.other))
   }
 
+  /// Programs are loaded by one at a time: they come to their places by names that all use.
+  @Test func anAgentLoadsNothingWhileAPassIsUnderWay() throws {
+    let cluster = try Cluster(2)
+    let node = cluster.nodes[0]
+    try node.sh("mount -t bpf bpf /sys/fs/bpf; mkdir -p /run/causeway")
+    let pass = try node.start([
+      "flock", "--no-fork", "--shared", "/run/causeway/agent.lock", "flock", "--no-fork", "/run/causeway/sync.lock",
+      "sleep", "1000",
+    ])
+    #expect(try eventually { try FileLock.isHeldExclusively(node.path("/run/causeway/sync.lock")) })
+    let agent = try node.start([Binaries.hostgw, "run", "--node-name", "node-a", "--fast-path", "on"])
+    // One that doesn't wait is done by then.
+    let loads = try eventually(within: .seconds(3)) { try node.fastPathRemains() != [] }
+    #expect(!loads, "\(agent.output)")
+    pass.stop()
+    let works = try eventually(within: .seconds(30)) { try node.programNames("eth0") == TestNode.nodePrograms }
+    #expect(works, "\(agent.output)")
+  }
+
   /// A setting that was 1 already is not ours to put back.
   @Test func cleanRestoresWhatWasChangedAndNoMore() throws {
     let cluster = try Cluster(2)
