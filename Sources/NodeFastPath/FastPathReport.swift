@@ -32,7 +32,7 @@ package struct FastPathReport: Sendable, Equatable {
   /// Other nodes' subnets that it leads to, and this node's addresses that use it.
   package internal(set) var peerCount = 0
   package internal(set) var podCount = 0
-  /// Pods with a bandwidth limit, which don't.
+  /// Pods with a bandwidth limit, or a filter that would be passed by, which don't.
   package internal(set) var limitedPods = 0
   /// Where programs are: the links' names of the node, and the pods.
   package internal(set) var places: Set<String> = []

@@ -49,7 +49,7 @@ struct NodeSide: ~Copyable {
   /// Attaches to these interfaces of the node, and to no others.
   mutating func attach(to used: Set<Int32>, _ report: inout FastPathReport) throws {
     for link in links where used.contains(link.index) {
-      guard try !hasPrograms(link.index, at: [.ingress: .fromNode, .egress: .toNode]) else {
+      guard try !filters(of: link.index).have(programs.ids, ingress: .fromNode, egress: .toNode) else {
         report.places.insert(link.name)
         continue
       }
@@ -84,17 +84,28 @@ struct NodeSide: ~Copyable {
     disciplines.contains { $0.linkIndex == link && $0.kind == kind }
   }
 
-  private mutating func hasPrograms(
-    _ link: Int32, at wanted: KeyValuePairs<FilterHook, FastPathProgram>
-  ) throws -> Bool {
-    guard has("clsact", link) else { return false }
-    for (hook, program) in wanted {
-      let id = programs.ids[program]
-      guard try socket.filters(at: hook, of: link).contains(where: { $0.isOurs && $0.program?.id == id }) else {
-        return false
-      }
+  /// What is at both hooks of a link.
+  private struct Filters {
+    var ingress: [Filter] = []
+    var egress: [Filter] = []
+
+    /// - Parameter ids: the kernel's numbers of the programs that are pinned.
+    func have(_ ids: [FastPathProgram: UInt32], ingress first: FastPathProgram, egress last: FastPathProgram) -> Bool {
+      ingress.filter(\.isOurs).map(\.program?.id).contains(ids[first])
+        && egress.filter(\.isOurs).map(\.program?.id).contains(ids[last])
     }
-    return true
+
+    /// Whether a pod's packets would pass by somebody else's: what comes to it is put straight into it, and what it sends
+    /// comes no further than to ours.
+    var wouldBePassedBy: Bool {
+      egress.contains { !$0.isOurs } || ingress.contains { !$0.isOurs && $0.priority >= Filter.ourPriority }
+    }
+  }
+
+  private mutating func filters(of link: Int32) throws -> Filters {
+    guard has("clsact", link) else { return Filters() }
+    return try Filters(
+      ingress: socket.filters(at: .ingress, of: link), egress: socket.filters(at: .egress, of: link))
   }
 
   // MARK: Maps
@@ -122,11 +133,12 @@ struct NodeSide: ~Copyable {
       let link = place.pod.link
       let addresses = try place.addresses.filter { try fastPath.isOwn($0) }
       guard !addresses.isEmpty else { continue }
-      guard !isLimited(link) else {
+      let filters = try filters(of: link)
+      guard !isQueued(link), !filters.wouldBePassedBy else {
         report.limitedPods += 1
         continue
       }
-      if try !hasPrograms(link, at: [.ingress: .fromPod, .egress: .toPod]) {
+      if !filters.have(programs.ids, ingress: .fromPod, egress: .toPod) {
         // Where the hooks are it is too late to wait.
         guard place.wait == .zero || has("clsact", link) else {
           report.wait = min(report.wait ?? place.wait, place.wait)
@@ -159,7 +171,7 @@ struct NodeSide: ~Copyable {
   }
 
   /// Whether somebody, such as the bandwidth plugin, has put a queue before the pod or behind it.
-  private func isLimited(_ link: Int32) -> Bool {
+  private func isQueued(_ link: Int32) -> Bool {
     disciplines.contains { $0.linkIndex == link && !["noqueue", "clsact"].contains($0.kind) }
   }
 }

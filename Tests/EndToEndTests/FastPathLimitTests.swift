@@ -122,4 +122,46 @@ struct FastPathLimitTests {
     try node.sh("tc qdisc del dev \(node.cable()) root")
     #expect(try eventually(within: .seconds(20)) { try node.entries("pods").count == 2 }, "\(cluster.agents[0].output)")
   }
+
+  static let program = "protocol all bpf da object-pinned /sys/fs/bpf/causeway/to_pod"
+
+  /// What is carried comes by no filter at the pod's egress, and by none behind ours at its ingress: whoever put one there
+  /// wants to see all.
+  @Test(arguments: [
+    "egress pref 1 protocol ip u32 match u32 0 0 classid 1:1", "egress pref 1 \(program)",
+    "egress pref 60000 \(program)", "ingress pref 60000 \(program)",
+  ])
+  func aFilterThatWouldBePassedByIsALimit(_ filter: String) throws {
+    let cluster = try FastPathCluster()
+    let node = cluster.nodes[0]
+    _ = try cluster.addPod(0)
+    #expect(try node.entries("pods").count == 2)
+    let cable = try node.cable()
+    try node.sh("tc filter add dev \(cable) \(filter)")
+    #expect(
+      try eventually(within: .seconds(20)) {
+        try node.entries("pods").isEmpty && cluster.status(0)["fastPath"]?.object?["limitedPods"] == 1
+      }, "\(cluster.agents[0].output)")
+    let place = filter.split(separator: " ").prefix(3).joined(separator: " ")
+    #expect(try node.sh("tc filter show dev \(cable) \(place)") != "")
+    try node.sh("tc filter del dev \(cable) \(place)")
+    #expect(
+      try eventually(within: .seconds(20)) {
+        try node.entries("pods").count == 2 && cluster.status(0)["fastPath"]?.object?["limitedPods"] == 0
+      }, "\(cluster.agents[0].output)")
+    #expect(try node.programNames(cable) == TestNode.podPrograms)
+  }
+
+  /// It sees all that the pod sends.
+  @Test func aFilterBeforeOursIsNoLimit() throws {
+    let cluster = try FastPathCluster()
+    let node = cluster.nodes[0]
+    _ = try cluster.addPod(0)
+    try node.sh("tc filter add dev \(node.cable()) ingress pref 1 \(FastPathLimitTests.program)")
+    // A pass that begins after this.
+    try node.sh("tc qdisc del dev eth0 clsact")
+    #expect(try eventually(within: .seconds(20)) { try cluster.status(0)["fastPath"]?.object?["repairs"] == 1 })
+    #expect(try cluster.status(0)["fastPath"]?.object?["limitedPods"] == 0)
+    #expect(try node.entries("pods").count == 2)
+  }
 }

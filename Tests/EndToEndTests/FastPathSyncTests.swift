@@ -179,18 +179,16 @@ struct FastPathSyncTests {
     let fixture = try Fixture()
     let node = fixture.node
     let cable = try node.cable()
-    for link in ["eth0", cable] {
+    // At a pod's egress it would be a limit.
+    let hooks = ["eth0 egress", "\(cable) ingress"]
+    for hook in hooks {
       try node.sh(
-        "tc filter add dev \(link) egress protocol ip pref 7 bpf da object-pinned /sys/fs/bpf/causeway/to_pod")
+        "tc filter add dev \(hook) protocol ip pref 7 bpf da object-pinned /sys/fs/bpf/causeway/to_pod")
     }
-    let others = try [
-      node.sh("tc filter show dev eth0 egress pref 7"), node.sh("tc filter show dev \(cable) egress pref 7"),
-    ]
+    let others = try hooks.map { try node.sh("tc filter show dev \($0) pref 7") }
     try fixture.sync(0, "--fast-path", "off").succeeded()
     #expect(try node.programs("eth0") + node.programs(cable) == [])
-    #expect(
-      try [node.sh("tc filter show dev eth0 egress pref 7"), node.sh("tc filter show dev \(cable) egress pref 7")]
-        == others)
+    #expect(try hooks.map { try node.sh("tc filter show dev \($0) pref 7") } == others)
     #expect(try node.lines("tc qdisc show | grep clsact").count == 2)
     // And where they were first.
     try fixture.sync().succeeded()
