@@ -51,10 +51,10 @@ package struct FastPathReport: Sendable, Equatable {
     }
   }
 
+  package var isOn: Bool { if case .on = state { true } else { false } }
+
   /// Whether programs or pins stay that should be gone: nobody looks after them.
-  package var leavesBehind: Bool {
-    if case .on = state { false } else { !problems.isEmpty }
-  }
+  package var leavesBehind: Bool { !isOn && !problems.isEmpty }
 
   /// Why there is none although it is wanted.
   package var unavailability: String? {

@@ -59,7 +59,7 @@ extension AgentState.Facts {
   private func addFastPath(_ counts: [FastPathCount]?, _ text: inout MetricsText) {
     guard let fastPath else { return }
     text.add(
-      .gauge, "causeway_fast_path_up", "Whether the fast path is in.", fastPath.unavailability == nil ? 1 : 0)
+      .gauge, "causeway_fast_path_up", "Whether the fast path is in.", fastPath.isOn ? 1 : 0)
     text.add(
       .gauge, "causeway_fast_path_addresses", "Addresses of pods that use the fast path.", Double(fastPath.podCount))
     text.add(

@@ -133,10 +133,11 @@ final class AgentState: Sendable {
     tellListeners()
   }
 
-  /// The fast path was looked at. Listeners are not told: no pod hangs on it, and it is looked at when they are.
-  func note(_ fastPath: FastPathReport) {
+  /// The fast path was looked at; `nil`: there is nothing of it to tell of any more. Listeners are not told: no pod hangs on
+  /// it, and it is looked at when they are.
+  func note(_ fastPath: FastPathReport?) {
     facts.withLock { facts in
-      if let previous = facts.fastPath { facts.fastPathRepairs += fastPath.repairs(since: previous) }
+      if let fastPath, let previous = facts.fastPath { facts.fastPathRepairs += fastPath.repairs(since: previous) }
       facts.fastPath = fastPath
     }
   }

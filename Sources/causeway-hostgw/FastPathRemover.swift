@@ -5,6 +5,7 @@ internal import ServiceLifecycle
 /// Takes away what an agent before this one has left of the fast path; again and again while something stays.
 struct FastPathRemover: Service {
   let agent: NodeAgent
+  let state: AgentState
 
   private static let pause = Duration.seconds(30)
 
@@ -14,6 +15,7 @@ struct FastPathRemover: Service {
       repeat {
         let found = try await onThread { [agent] in agent.fastPath.reconcile(own: [], peers: []) { _ in [] } }
         agent.log.tell(found, previous: previous)
+        state.note(found.leavesBehind ? found : nil)
         guard found.leavesBehind else { break }
         previous = found
         try? await Task.sleep(for: FastPathRemover.pause)

@@ -42,7 +42,7 @@ struct RunCommand: CommandWithOptions {
     ]
     var listeners: [@Sendable () -> Void] = [{ news.look() }]
     if options.fastPath == .off {
-      services.append(FastPathRemover(agent: agent))
+      services.append(FastPathRemover(agent: agent, state: state))
     } else {
       services += [
         FastPathKeeper(agent: agent, news: fastPathNews, state: state), FiltersFollower(news: fastPathNews),

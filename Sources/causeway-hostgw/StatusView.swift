@@ -116,7 +116,8 @@ struct StatusView {
     guard counts != nil || facts?.fastPath != nil else { return .null }
     var object: JSONObject = [:]
     switch facts?.fastPath?.state {
-    case nil, .off: object["state"] = counts == nil ? "off" : "on"
+    case nil: object["state"] = "on"
+    case .off: object["state"] = "off"
     case .on(let knowledge, let reason):
       object["state"] = "on"
       object["flows"] = .string(knowledge.rawValue)

@@ -109,7 +109,12 @@ import Testing
       #expect((tcp.number(behind: "so far") ?? 0) <= (before.2 ?? 0) + 2_000_000)
     }
     if !isSwitchedOff {
-      let isHeard = try eventually(within: .seconds(40)) { try dropped() > 500 }
+      // By both: they have not begun together.
+      let isHeard = try eventually(within: .seconds(40)) {
+        let before = tcp.number(behind: "so far")
+        try node.sh("sleep 0.5")
+        return try dropped() > 500 && tcp.number(behind: "so far") == before
+      }
       #expect(isHeard)
     }
     try expectSilence()

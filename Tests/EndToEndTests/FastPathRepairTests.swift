@@ -191,9 +191,13 @@ struct FastPathRepairTests {
     #expect(eventually(within: .seconds(20)) { agent.output.contains(problem) }, "\(agent.output)")
     #expect(try links.flatMap { try node.programs($0) } == [])
     #expect(try node.fastPathRemains() != [])
+    #expect(try eventually { try cluster.status(0)["fastPath"]?.object?["state"] == "off" })
+    let text = try node.hostgw("status", "--node-name", "node-a").output
+    #expect(text.contains("Note:   \(problem)"), "\(text)")
     try node.sh("mount -o remount,rw /sys/fs/bpf")
     #expect(try eventually(within: .seconds(60)) { try node.fastPathRemains() == [] }, "\(agent.output)")
     #expect(eventually { agent.output.contains("fast path removed") }, "\(agent.output)")
+    #expect(try eventually { try cluster.status(0)["fastPath"] == .null })
     #expect(agent.isRunning && agent.output.count(of: problem) == 1, "\(agent.output)")
     agent.signal(15)
     #expect(try agent.exitStatus() == 0, "\(agent.output)")

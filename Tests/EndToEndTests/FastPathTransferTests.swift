@@ -76,7 +76,6 @@ import Testing
     #expect(try isOver(stage, port(of: tcp.output), family))
   }
 
-  /// Whichever node has it, and whoever begins.
   /// Conntrack's entry lives no longer than two pauses, and who has none begins no connection in its middle: it is kept
   /// alive however seldom the packets come.
   @Test(arguments: ["conntrack", "sight"])
@@ -94,6 +93,7 @@ import Testing
     #expect(talk.output == "complete 4\n", "\(talk)")
   }
 
+  /// Whichever node has it, and whoever begins.
   @Test(arguments: ["conntrack", "sight"], [0, 1])
   func oneNodeMayBeWithout(_ flows: String, _ without: Int) throws {
     let stage = try stage("bridge", flows, without: [without])

@@ -103,13 +103,25 @@ struct packet {
   enum { NO_ECHO, REQUEST, REPLY } echo;
 };
 
-/// All headers that are looked at.
-#define HEADERS (sizeof(struct ethhdr) + sizeof(struct ipv6hdr) + sizeof(struct tcphdr))
+/// The packet's beginning or end. The compiler would keep it in 32 bits from one look to the next, as the field says, and
+/// the verifier knows no such pointer.
+#define LOOK(skb, field)                                                                            \
+  ({                                                                                                \
+    void *pointer;                                                                                  \
+    asm volatile("%0 = *(u32 *)(%1 + %2)"                                                           \
+                 : "=r"(pointer)                                                                    \
+                 : "r"(skb), "i"(offsetof(struct __sk_buff, field)));                               \
+    pointer;                                                                                        \
+  })
 
-/// Some drivers, and packet sockets, leave the headers among the pages of what follows.
-static __always_inline void reach_headers(struct __sk_buff *skb) {
-  __u32 length = skb->len < HEADERS ? skb->len : HEADERS;
-  if ((void *)(long)skb->data + length > (void *)(long)skb->data_end) bpf_skb_pull_data(skb, length);
+/// A header; NULL where the packet ends before. Some drivers, and packet sockets, leave headers among the pages of what
+/// follows. No more is drawn in than that: datagrams that the kernel has chained would lose their ends.
+static __always_inline void *header(struct __sk_buff *skb, __u32 offset, __u32 size) {
+  void *start = LOOK(skb, data);
+  if (start + offset + size <= LOOK(skb, data_end)) return start + offset;
+  if (bpf_skb_pull_data(skb, offset + size)) return 0;
+  start = LOOK(skb, data);
+  return start + offset + size <= LOOK(skb, data_end) ? start + offset : 0;
 }
 
 static __always_inline bool is_same(const struct address *one, const struct address *other) {
@@ -129,18 +141,17 @@ static __always_inline void map_address(struct address *address, __be32 ipv4) {
 
 /// The addresses; false where it is no IP packet.
 static __always_inline bool read_addresses(struct __sk_buff *skb, struct packet *packet) {
-  void *start = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
   if (skb->protocol == bpf_htons(ETH_P_IP)) {
-    struct iphdr *ip = start + sizeof(struct ethhdr);
-    if ((void *)(ip + 1) > end) return false;
+    struct iphdr *ip = header(skb, sizeof(struct ethhdr), sizeof(*ip));
+    if (!ip) return false;
     packet->family = AF_INET;
     map_address(&packet->source, ip->saddr);
     map_address(&packet->destination, ip->daddr);
     return true;
   }
   if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
-    struct ipv6hdr *ip = start + sizeof(struct ethhdr);
-    if ((void *)(ip + 1) > end) return false;
+    struct ipv6hdr *ip = header(skb, sizeof(struct ethhdr), sizeof(*ip));
+    if (!ip) return false;
     packet->family = AF_INET6;
     __builtin_memcpy(&packet->source, &ip->saddr, 16);
     __builtin_memcpy(&packet->destination, &ip->daddr, 16);
@@ -150,45 +161,27 @@ static __always_inline bool read_addresses(struct __sk_buff *skb, struct packet 
   return false;
 }
 
-/// The rest of what is to be known; what can be carried is `CARRIED`.
-static __always_inline enum reason read_rest(struct __sk_buff *skb, struct packet *packet) {
-  void *start = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
-  void *rest;
-  if (skb->vlan_present) return PROTOCOL;
-  if (packet->family == AF_INET) {
-    struct iphdr *ip = start + sizeof(struct ethhdr);
-    if ((void *)(ip + 1) > end) return PROTOCOL;
-    // More fragments, or an offset.
-    if (ip->ihl != 5 || ip->frag_off & bpf_htons(0x3fff)) return OPTIONS;
-    packet->protocol = ip->protocol;
-    packet->hop_limit = ip->ttl;
-    rest = ip + 1;
-  } else {
-    struct ipv6hdr *ip = start + sizeof(struct ethhdr);
-    if ((void *)(ip + 1) > end) return PROTOCOL;
-    packet->protocol = ip->nexthdr;
-    packet->hop_limit = ip->hop_limit;
-    rest = ip + 1;
-  }
+/// What stands behind the IP header; what can be carried is `CARRIED`.
+static __always_inline enum reason read_transport(struct __sk_buff *skb, struct packet *packet, __u32 offset) {
   if (packet->protocol == IPPROTO_TCP) {
-    struct tcphdr *tcp = rest;
-    if ((void *)(tcp + 1) > end) return PROTOCOL;
+    struct tcphdr *tcp = header(skb, offset, sizeof(*tcp));
+    if (!tcp) return PROTOCOL;
     packet->source_port = tcp->source;
     packet->destination_port = tcp->dest;
     packet->is_handshake = tcp->syn || tcp->fin || tcp->rst;
     return CARRIED;
   }
   if (packet->protocol == IPPROTO_UDP) {
-    struct udphdr *udp = rest;
-    if ((void *)(udp + 1) > end) return PROTOCOL;
+    struct udphdr *udp = header(skb, offset, sizeof(*udp));
+    if (!udp) return PROTOCOL;
     packet->source_port = udp->source;
     packet->destination_port = udp->dest;
     return CARRIED;
   }
-  // Type, code and identifier stand at the same places in both (RFC 792, RFC 4443).
-  struct icmp6hdr *icmp = rest;
   if (packet->protocol == (packet->family == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6)) {
-    if ((void *)(icmp + 1) > end) return PROTOCOL;
+    // Type, code and identifier stand at the same places in both (RFC 792, RFC 4443).
+    struct icmp6hdr *icmp = header(skb, offset, sizeof(*icmp));
+    if (!icmp) return PROTOCOL;
     if (icmp->icmp6_type == (packet->family == AF_INET ? ICMP_ECHO : ICMPV6_ECHO_REQUEST))
       packet->echo = REQUEST;
     else if (icmp->icmp6_type == (packet->family == AF_INET ? ICMP_ECHOREPLY : ICMPV6_ECHO_REPLY))
@@ -207,6 +200,25 @@ static __always_inline enum reason read_rest(struct __sk_buff *skb, struct packe
     if (packet->family == AF_INET6) return OPTIONS;
   }
   return PROTOCOL;
+}
+
+/// The rest of what is to be known; what can be carried is `CARRIED`.
+static __always_inline enum reason read_rest(struct __sk_buff *skb, struct packet *packet) {
+  if (skb->vlan_present) return PROTOCOL;
+  if (packet->family == AF_INET) {
+    struct iphdr *ip = header(skb, sizeof(struct ethhdr), sizeof(*ip));
+    if (!ip) return PROTOCOL;
+    // More fragments, or an offset.
+    if (ip->ihl != 5 || ip->frag_off & bpf_htons(0x3fff)) return OPTIONS;
+    packet->protocol = ip->protocol;
+    packet->hop_limit = ip->ttl;
+    return read_transport(skb, packet, sizeof(struct ethhdr) + sizeof(*ip));
+  }
+  struct ipv6hdr *ip = header(skb, sizeof(struct ethhdr), sizeof(*ip));
+  if (!ip) return PROTOCOL;
+  packet->protocol = ip->nexthdr;
+  packet->hop_limit = ip->hop_limit;
+  return read_transport(skb, packet, sizeof(struct ethhdr) + sizeof(*ip));
 }
 
 static __always_inline struct peer *find_peer(const struct address *address) {
@@ -353,6 +365,13 @@ static __always_inline enum reason ask_conntrack(struct __sk_buff *skb, const st
 #define KNOWS_BY_SIGHT(packet) true
 #endif
 
+/// Another packet goes the ordinary way.
+static __always_inline void forget_passage(void) {
+  __u32 zero = 0;
+  struct passage *passage = bpf_map_lookup_elem(&passages, &zero);
+  if (passage) passage->is_under_way = false;
+}
+
 /// Whether the ordinary path has let the flow through as it came: in this direction, where conntrack says that nobody
 /// translates it, else in both. Conntrack alone would say too little: it knows a flow before all rules have seen it, and
 /// still when a later rule drops it.
@@ -362,11 +381,13 @@ static __always_inline enum reason ask(struct __sk_buff *skb, const struct packe
   if (packet->is_handshake) {
     // What comes next may be another connection.
     bpf_map_delete_elem(&flows, &flow);
+    forget_passage();
     return HANDSHAKE;
   }
   struct sight *sight = bpf_map_lookup_elem(&flows, &flow);
   bool is_known = sight && sight->seen[direction] && (!KNOWS_BY_SIGHT(packet) || sight->seen[!direction]);
   if (is_known && bpf_ktime_get_coarse_ns() - sight->seen[direction] <= REFRESH_SECONDS * SECOND) return CARRIED;
+  forget_passage();
   if (!KNOWS_BY_SIGHT(packet)) {
     enum reason reason = ask_conntrack(skb, packet);
     if (reason != CARRIED) return reason;
@@ -381,20 +402,11 @@ static __always_inline enum reason ask(struct __sk_buff *skb, const struct packe
   return is_known ? REFRESH : NEW;
 }
 
-/// Another packet may come out of the ordinary path next.
-static __always_inline void forget_passage(void) {
-  __u32 zero = 0;
-  struct passage *passage = bpf_map_lookup_elem(&passages, &zero);
-  if (passage) passage->is_under_way = false;
-}
-
 /// A packet leaves the ordinary path.
 static __always_inline void see(struct __sk_buff *skb, enum direction direction) {
   __u32 zero = 0;
   struct passage *passage = bpf_map_lookup_elem(&passages, &zero);
   if (!passage || !passage->is_under_way) return;
-  passage->is_under_way = false;
-  reach_headers(skb);
   struct packet packet = {};
   if (passage->direction != direction || !read_addresses(skb, &packet) || read_rest(skb, &packet) != CARRIED) return;
   struct flow flow = {};
@@ -402,7 +414,17 @@ static __always_inline void see(struct __sk_buff *skb, enum direction direction)
   if (!is_same(&flow.pod, &passage->flow.pod) || !is_same(&flow.peer, &passage->flow.peer) ||
       flow.pod_port != passage->flow.pod_port || flow.peer_port != passage->flow.peer_port ||
       flow.protocol != passage->flow.protocol)
+    // One of those that came in together with it, and leave before it.
     return;
+  passage->is_under_way = false;
+  // Another link than that which carries leads elsewhere, or to a bridge's other ports too.
+  if (direction == FROM_POD) {
+    struct peer *peer = find_peer(&flow.peer);
+    if (!peer || peer->link != skb->ifindex) return;
+  } else {
+    struct pod *pod = bpf_map_lookup_elem(&pods, &flow.pod);
+    if (!pod || pod->link != skb->ifindex) return;
+  }
   __u64 now = bpf_ktime_get_coarse_ns();
   struct sight *known = bpf_map_lookup_elem(&flows, &flow);
   if (known && now - known->seen[direction] < 2 * REFRESH_SECONDS * SECOND) {
@@ -454,27 +476,34 @@ static __always_inline int count(struct __sk_buff *skb, enum direction direction
   return verdict;
 }
 
+/// A packet that is not to be carried, whatever is known of its flow.
+static __always_inline int pass_on(struct __sk_buff *skb, enum direction direction, enum reason reason) {
+  forget_passage();
+  return count(skb, direction, reason, TC_ACT_UNSPEC);
+}
+
 SEC("tc")
 int from_pod(struct __sk_buff *skb) {
   struct packet packet = {};
-  forget_passage();
-  reach_headers(skb);
-  if (!read_addresses(skb, &packet)) return TC_ACT_UNSPEC;
+  if (!read_addresses(skb, &packet)) {
+    forget_passage();
+    return TC_ACT_UNSPEC;
+  }
   struct pod *pod = bpf_map_lookup_elem(&pods, &packet.source);
-  if (!pod || pod->link != skb->ifindex) return count(skb, FROM_POD, NO_POD, 0);
+  if (!pod || pod->link != skb->ifindex) return pass_on(skb, FROM_POD, NO_POD);
   struct peer *peer = find_peer(&packet.destination);
-  if (!peer || !peer->link) return count(skb, FROM_POD, NO_PEER, 0);
+  if (!peer || !peer->link) return pass_on(skb, FROM_POD, NO_PEER);
   // To the gateway, from the pod's own MAC.
   struct ethhdr *ethernet = (void *)(long)skb->data;
   if ((void *)(ethernet + 1) > (void *)(long)skb->data_end) return TC_ACT_UNSPEC;
   if (__builtin_memcmp(ethernet->h_dest, pod->gateway_mac, 6) || __builtin_memcmp(ethernet->h_source, pod->mac, 6))
-    return count(skb, FROM_POD, PROTOCOL, 0);
+    return pass_on(skb, FROM_POD, PROTOCOL);
   enum reason reason = read_rest(skb, &packet);
-  if (reason != CARRIED) return count(skb, FROM_POD, reason, 0);
-  if (packet.hop_limit <= 1) return count(skb, FROM_POD, HOP_LIMIT, 0);
-  if (!fits(skb, peer->link)) return count(skb, FROM_POD, SIZE, 0);
+  if (reason != CARRIED) return pass_on(skb, FROM_POD, reason);
+  if (packet.hop_limit <= 1) return pass_on(skb, FROM_POD, HOP_LIMIT);
+  if (!fits(skb, peer->link)) return pass_on(skb, FROM_POD, SIZE);
   reason = ask(skb, &packet, FROM_POD);
-  if (reason != CARRIED) return count(skb, FROM_POD, reason, 0);
+  if (reason != CARRIED) return count(skb, FROM_POD, reason, TC_ACT_UNSPEC);
 
   struct bpf_redir_neigh next_hop = {.nh_family = packet.family};
   if (packet.family == AF_INET)
@@ -489,21 +518,25 @@ int from_pod(struct __sk_buff *skb) {
 SEC("tc")
 int from_node(struct __sk_buff *skb) {
   struct packet packet = {};
-  forget_passage();
-  reach_headers(skb);
-  if (!read_addresses(skb, &packet)) return TC_ACT_UNSPEC;
+  if (!read_addresses(skb, &packet)) {
+    forget_passage();
+    return TC_ACT_UNSPEC;
+  }
   // What is not for this node's pods is no concern of ours, nor counted.
   struct pod *pod = bpf_map_lookup_elem(&pods, &packet.destination);
-  if (!pod) return TC_ACT_UNSPEC;
+  if (!pod) {
+    forget_passage();
+    return TC_ACT_UNSPEC;
+  }
   struct peer *peer = find_peer(&packet.source);
-  if (!peer || peer->link != skb->ifindex) return count(skb, TO_POD, NO_PEER, 0);
-  if (skb->pkt_type != PACKET_HOST) return count(skb, TO_POD, PROTOCOL, 0);
+  if (!peer || peer->link != skb->ifindex) return pass_on(skb, TO_POD, NO_PEER);
+  if (skb->pkt_type != PACKET_HOST) return pass_on(skb, TO_POD, PROTOCOL);
   enum reason reason = read_rest(skb, &packet);
-  if (reason != CARRIED) return count(skb, TO_POD, reason, 0);
-  if (packet.hop_limit <= 1) return count(skb, TO_POD, HOP_LIMIT, 0);
-  if (!fits(skb, pod->link)) return count(skb, TO_POD, SIZE, 0);
+  if (reason != CARRIED) return pass_on(skb, TO_POD, reason);
+  if (packet.hop_limit <= 1) return pass_on(skb, TO_POD, HOP_LIMIT);
+  if (!fits(skb, pod->link)) return pass_on(skb, TO_POD, SIZE);
   reason = ask(skb, &packet, TO_POD);
-  if (reason != CARRIED) return count(skb, TO_POD, reason, 0);
+  if (reason != CARRIED) return count(skb, TO_POD, reason, TC_ACT_UNSPEC);
 
   __u32 link = pod->link;
   if (!take_hop(skb, &packet)) return TC_ACT_SHOT;
