@@ -30,8 +30,8 @@ struct KubeTroubleTests {
 
     /// How often an agent's threads have gone to sleep so far.
     func contextSwitches(_ agent: RunningProgram) throws -> Int {
-      let lines = try node.sh("grep -h ^voluntary_ctxt_switches /proc/\(agent.processID)/task/*/status")
-      return lines.split(separator: "\n").compactMap { $0.split(separator: "\t").last.flatMap { Int($0) } }.reduce(0, +)
+      try agent.threadStatus("voluntary_ctxt_switches").compactMap { $0.split(separator: " ").last.flatMap { Int($0) } }
+        .reduce(0, +)
     }
 
     /// Another node comes.

@@ -5,15 +5,6 @@ import Testing
 /// What the agent keeps of root's rights, and what it can do with no more than the manifest gives it.
 @Suite(.requiresRoot, .timeLimit(.minutes(2)))
 struct PrivilegeTests {
-  /// The lines of /proc/PID/status of every thread, each once.
-  private func status(_ agent: RunningProgram, _ names: String...) throws -> Set<String> {
-    let text = try run([
-      "/bin/sh", "-ec", #"grep -hE "^($0):" /proc/$1/task/*/status"#, names.joined(separator: "|"),
-      "\(agent.processID)",
-    ]).succeeded().output
-    return Set(text.split(separator: "\n").map { $0.split(whereSeparator: \.isWhitespace).joined(separator: " ") })
-  }
-
   /// CAP_DAC_OVERRIDE is 1, CAP_NET_BIND_SERVICE 10, CAP_NET_ADMIN 12, CAP_NET_RAW 13, CAP_PERFMON 38, CAP_BPF 39
   /// (linux/capability.h).
   @Test(
@@ -36,7 +27,7 @@ struct PrivilegeTests {
     try node.expectRoutes(AgentFixture.routes, agent)
     let set = String(repeating: "0", count: 16 - mask.count) + mask
     #expect(
-      try status(agent, "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs") == [
+      try Set(agent.threadStatus("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs")) == [
         "CapInh: 0000000000000000", "CapPrm: \(set)", "CapEff: \(set)", "CapBnd: \(set)", "CapAmb: 0000000000000000",
         "NoNewPrivs: 1",
       ])
@@ -62,7 +53,8 @@ struct PrivilegeTests {
       "setpriv", "--bounding-set", "-all,+net_admin", "--inh-caps", "-all", Binaries.hostgw, "run",
     ])
     try node.expectRoutes(AgentFixture.routes, agent)
-    #expect(try status(agent, "CapEff", "CapBnd") == ["CapEff: 0000000000001000", "CapBnd: 0000000000001000"])
+    #expect(
+      try Set(agent.threadStatus("CapEff", "CapBnd")) == ["CapEff: 0000000000001000", "CapBnd: 0000000000001000"])
   }
 
   /// As conf/kubernetes/causeway.yaml has it, on a node whose directories are another user's.

@@ -58,6 +58,14 @@ package final class RunningProgram: Sendable {
 
   package var isRunning: Bool { ending.result.withLock { $0 == nil } }
 
+  /// Lines `NAME: VALUE` of /proc/PID/status (proc(5)), of every thread; threads that end meanwhile may be missing.
+  package func threadStatus(_ names: String...) throws -> [String] {
+    let script = #"cat /proc/"$0"/task/*/status 2>/dev/null || test -d /proc/"$0""#
+    return try run(["/bin/sh", "-c", script, "\(processID)"]).succeeded().output.split(separator: "\n")
+      .map { $0.split(whereSeparator: \.isWhitespace).joined(separator: " ") }
+      .filter { line in names.contains { line.hasPrefix("\($0): ") } }
+  }
+
   /// Sends a signal where it still runs.
   package func signal(_ signal: Int32) {
     if isRunning { kill(processID, signal) }
