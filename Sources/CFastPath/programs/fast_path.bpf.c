@@ -365,10 +365,15 @@ static __always_inline enum reason ask_conntrack(struct __sk_buff *skb, const st
 #define KNOWS_BY_SIGHT(packet) true
 #endif
 
+/// This processor's; never NULL, but the verifier doesn't know.
+static __always_inline struct passage *find_passage(void) {
+  __u32 zero = 0;
+  return bpf_map_lookup_elem(&passages, &zero);
+}
+
 /// Another packet goes the ordinary way.
 static __always_inline void forget_passage(void) {
-  __u32 zero = 0;
-  struct passage *passage = bpf_map_lookup_elem(&passages, &zero);
+  struct passage *passage = find_passage();
   if (passage) passage->is_under_way = false;
 }
 
@@ -387,25 +392,22 @@ static __always_inline enum reason ask(struct __sk_buff *skb, const struct packe
   struct sight *sight = bpf_map_lookup_elem(&flows, &flow);
   bool is_known = sight && sight->seen[direction] && (!KNOWS_BY_SIGHT(packet) || sight->seen[!direction]);
   if (is_known && bpf_ktime_get_coarse_ns() - sight->seen[direction] <= REFRESH_SECONDS * SECOND) return CARRIED;
-  forget_passage();
+  struct passage *passage = find_passage();
+  if (!passage) return NEW;
+  passage->is_under_way = false;
   if (!KNOWS_BY_SIGHT(packet)) {
     enum reason reason = ask_conntrack(skb, packet);
     if (reason != CARRIED) return reason;
   }
-  __u32 zero = 0;
-  struct passage *passage = bpf_map_lookup_elem(&passages, &zero);
-  if (passage) {
-    passage->flow = flow;
-    passage->direction = direction;
-    passage->is_under_way = true;
-  }
+  passage->flow = flow;
+  passage->direction = direction;
+  passage->is_under_way = true;
   return is_known ? REFRESH : NEW;
 }
 
 /// A packet leaves the ordinary path.
 static __always_inline void see(struct __sk_buff *skb, enum direction direction) {
-  __u32 zero = 0;
-  struct passage *passage = bpf_map_lookup_elem(&passages, &zero);
+  struct passage *passage = find_passage();
   if (!passage || !passage->is_under_way) return;
   struct packet packet = {};
   if (passage->direction != direction || !read_addresses(skb, &packet) || read_rest(skb, &packet) != CARRIED) return;
