@@ -89,12 +89,22 @@ import Testing
     let (client, host) = (stage.clients[0][0], stage.servers[1][0])
     let flood = try stage.client(0).start("flood", host)
     try flood.waitFor("so far", beyond: 0)
-    let tcp = try stage.client(0).start("tcp", host, "--pause", "0.002")
+    let tcp = try stage.client(0).start("tcp", host, "--pause", "0.02")
     try tcp.waitFor("so far", beyond: 0)
     let node = stage.cluster.nodes[1]
-    try FastPathPolicyTests.setRule(true, node, client, host)
-    try flood.waitFor("so far", beyond: (flood.number(behind: "so far") ?? 0) + 500)
-    try tcp.waitFor("so far", beyond: (tcp.number(behind: "so far") ?? 0) + 3_000_000)
+    func progress() -> [Int] { [flood, tcp].map { $0.number(behind: "so far") ?? 0 } }
+    // Where their time is up just then they hear of it: they may go on, and it is made once more.
+    let isPassedBy = try (0..<5).contains { _ in
+      try FastPathPolicyTests.setRule(true, node, client, host)
+      let before = progress()
+      try node.sh("sleep 1.5")
+      if zip(progress(), before).allSatisfy({ $0 > $1 }) { return true }
+      try FastPathPolicyTests.setRule(false, node, client, host)
+      try flood.waitFor("so far", beyond: progress()[0] + 500)
+      try tcp.waitFor("so far", beyond: progress()[1] + 3_000_000)
+      return false
+    }
+    try #require(isPassedBy, "\(flood.output)\(tcp.output)")
     if isSwitchedOff { try stage.setFastPath(1, "off") }
     func dropped() throws -> Int {
       let rule = try node.sh("iptables -nvxL FORWARD 1").split(separator: " ").first
@@ -130,7 +140,7 @@ import Testing
     try FastPathPolicyTests.setRule(false, node, client, host)
     try tcp.waitFor("so far", beyond: (tcp.number(behind: "so far") ?? 0) + 1_000_000)
     tcp.signal(15)
-    #expect(try tcp.exitStatus(within: .seconds(60)) == 0, "\(tcp.output)")
+    #expect(try tcp.exitStatus(within: .seconds(120)) == 0, "\(tcp.output)")
   }
 
   private static func setRule(_ isThere: Bool, _ node: TestNode, _ from: String, _ to: String) throws {
@@ -144,7 +154,7 @@ import Testing
     let stage = try FastPathStage(mode, flows)
     let (node, addresses) = (stage.cluster.nodes[1], stage.servers[1])
     let floods = try addresses.map { try stage.client(0).start("flood", $0) }
-    let transfers = try addresses.map { try stage.client(0).start("tcp", $0, "--pause", "0.002") }
+    let transfers = try addresses.map { try stage.client(0).start("tcp", $0, "--pause", "0.02") }
     for program in floods + transfers { try program.waitFor("so far", beyond: 0) }
     let bystander = try Traffic(node: node, pod: "client").serve(name: "bystander")
     let received = try FastPathPolicyTests.received(node, "client")
@@ -169,7 +179,7 @@ import Testing
     for flood in floods { try flood.waitFor("so far", beyond: (flood.number(behind: "so far") ?? 0) + 300) }
     // Its kernel knows nothing of these.
     for transfer in transfers {
-      #expect(try transfer.exitStatus(within: .seconds(60)) == 1, "\(transfer.output)")
+      #expect(try transfer.exitStatus(within: .seconds(120)) == 1, "\(transfer.output)")
       #expect(transfer.output.contains("reset"), "\(transfer.output)")
     }
     for address in addresses { try stage.talk(0, address, to: "heir") }

@@ -15,7 +15,7 @@ struct Traffic {
   /// Runs it to its end.
   func run(_ arguments: String...) throws -> CommandResult { try run(arguments) }
 
-  func run(_ arguments: [String]) throws -> CommandResult { try node.run(command(arguments), limit: .seconds(120)) }
+  func run(_ arguments: [String]) throws -> CommandResult { try node.run(command(arguments), limit: .seconds(150)) }
 
   /// Runs another command in the pod.
   func run(command: [String]) throws -> CommandResult { try node.run(inPod: pod, command) }
@@ -26,7 +26,7 @@ struct Traffic {
   /// A server, when it can be asked.
   func serve(name: String, port: Int = 80) throws -> RunningProgram {
     let server = try start("serve", "--name", name, "--port", "\(port)")
-    let isReady = eventually(within: .seconds(30)) { server.output.contains("ready") }
+    let isReady = eventually(within: .seconds(60)) { server.output.contains("ready") }
     try #require(isReady, "\(server.output)")
     return server
   }
@@ -41,7 +41,7 @@ extension RunningProgram {
 
   /// Waits until that number is larger than this one.
   func waitFor(_ words: String, beyond number: Int) throws {
-    let came = eventually(within: .seconds(60)) { (self.number(behind: words) ?? -1) > number || !isRunning }
+    let came = eventually(within: .seconds(120)) { (self.number(behind: words) ?? -1) > number || !isRunning }
     try #require(came && isRunning, "\(output)")
   }
 }

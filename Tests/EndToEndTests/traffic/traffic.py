@@ -21,7 +21,9 @@ RECORD_ROUTE = bytes([7, 15, 4] + [0] * 12 + [1])
 PADDING = bytes([0, 0, 1, 4, 0, 0, 0, 0])
 # linux/if_packet.h, linux/if_ether.h: likewise.
 SOL_PACKET, PACKET_TX_RING, TP_STATUS_SEND_REQUEST, ETH_P_IP, ETH_P_IPV6 = 263, 13, 1, 0x0800, 0x86DD
-PATIENCE = 20
+# Of those who wait for a peer. Who retransmits waits as long again as it has been in vain (RFC 6298, 5.5): a minute and
+# more, where a test takes the way for half a minute.
+PATIENCE = 100
 
 
 def say(*words):
