@@ -102,7 +102,7 @@ struct AddAndDeleteTests {
     let mac = new.interfaces.last?["mac"]?.string
     #expect(mac != old.interfaces.last?["mac"]?.string)
     for host in new.hosts {
-      let updated = try eventually(within: .seconds(1)) {
+      let updated = try eventually(within: .seconds(3)) {
         try node.ip(json: "neighbour", "show", "to", host, inPod: "watcher").first?["lladdr"]?.string == mac
       }
       #expect(updated, "the watcher still has the old MAC of \(host)")

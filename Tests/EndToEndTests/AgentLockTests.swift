@@ -15,7 +15,12 @@ struct AgentLockTests {
   @Test func aSecondAgentSaysSoAndGoes() throws {
     let fixture = try AgentFixture()
     let node = fixture.node
-    #expect(try eventually { try node.hostgw("status").output.contains("node-b") })
+    // From its socket, so that the first pass is over.
+    #expect(
+      try eventually {
+        let status = try node.hostgw("status").output
+        return status.contains("node-b") && status.contains("Agent:  runs since")
+      }, "\(fixture.agent.output)")
     let (monitor, before) = (try RouteMonitor(node, "route", "nexthop"), try files(node))
     for options in [["run"], ["run", "--forward-rules=false", "--take-over-flannel"], ["clean"]] {
       let second = try node.run([Binaries.hostgw] + options)
@@ -45,7 +50,7 @@ struct AgentLockTests {
       _ = try fixture.agent.exitStatus()
       #expect(try node.run(["test", "-S", "/run/causeway/agent.sock"]).status == 0)
       let next = try node.start([Binaries.hostgw, "run"])
-      #expect(try eventually { try node.hostgw("status").output.contains("Agent:  runs") }, "\(next.output)")
+      #expect(try eventually { try node.hostgw("status").output.contains("Agent:  runs since") }, "\(next.output)")
       next.signal(9)
       _ = try next.exitStatus()
     }

@@ -44,7 +44,9 @@ final class Containerd {
   func start() throws {
     let daemon = try node.start(group.enter + ["containerd", "--config", "/run/containerd-test/config.toml"])
     self.daemon = daemon
-    guard try eventually({ try ctr("version").status == 0 }) else { throw NotUp(output: daemon.output) }
+    guard try eventually(within: .seconds(60), { try ctr("version").status == 0 }) else {
+      throw NotUp(output: daemon.output)
+    }
   }
 
   struct NotUp: Error {

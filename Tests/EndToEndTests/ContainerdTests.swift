@@ -3,7 +3,7 @@ import Testing
 import TestSupport
 
 /// containerd's own client makes pods with the files of `conf`, the binaries put in place by `hack/install`.
-@Suite(.requiresRoot, .timeLimit(.minutes(1)))
+@Suite(.requiresRoot, .timeLimit(.minutes(3)))
 struct ContainerdTests {
   /// `ctr run --cni`; a container that is detached must be removed by `remove`. It runs from a folder with busybox.
   private func run(
@@ -42,7 +42,7 @@ struct ContainerdTests {
     let shown = try run(containerd, "shown", "/bin/ip", "address", "show", "eth0").succeeded().output
     #expect(shown.contains("10.244.1.2/24") && shown.contains("fd00:10:244:1::2/64"), "\(shown)")
     for host in hosts {
-      try run(containerd, "pinging", "/bin/ping", "-c", "1", "-W", "2", host).succeeded()
+      try run(containerd, "pinging", "/bin/ping", "-c", "1", "-W", "8", host).succeeded()
     }
     #expect(try node.remains() == [])
 

@@ -38,14 +38,14 @@ struct FlannelTakeOverTests {
   }
 
   @Test func takenOverWithoutAGap() throws {
-    let monitor = try node.start(["ip", "monitor", "route"])
-    #expect(try eventually { try node.run(["pgrep", "-f", "ip monitor"]).status == 0 })
+    let monitor = try RouteMonitor(node, "route")
     try node.hostgw("sync", "--take-over-flannel", "--ip-masq").succeeded()
     #expect(try node.podRoutes() == Self.ours)
     #expect(try node.blackholes() == ["10.244.1.0/24", "fd00:10:244:1::/64"])
-    #expect(eventually { monitor.output.contains("Deleted 10.244.8.0/24") }, "\(monitor.output)")
-    #expect(!monitor.output.contains("Deleted 10.244.2.0") && !monitor.output.contains("Deleted fd00:10:244:2"))
-    #expect(!monitor.output.contains("Deleted blackhole"), "\(monitor.output)")
+    let changes = try monitor.changes()
+    func isDeleted(_ route: String) -> Bool { changes.contains { $0.hasPrefix("Deleted \(route)") } }
+    #expect(isDeleted("10.244.8.0/24"), "\(changes)")
+    for route in ["10.244.2.0", "fd00:10:244:2", "blackhole"] { #expect(!isDeleted(route), "\(changes)") }
     let routes = try node.sh("ip route; ip -6 route")
     for stays in ["10.244.9.0/24 via 192.0.2.77", "10.99.0.0/24 via 192.0.2.12", "10.244.10.0/24 via 192.0.2.12"] {
       #expect(routes.contains(stays), "\(routes)")

@@ -86,7 +86,7 @@ struct Libcni {
       environment: [
         "GO111MODULE": "off", "GOPATH": "/usr/share/gocode", "CGO_ENABLED": "0",
         "GOCACHE": "\(Binaries.packageRoot)/.build/go",
-      ], limit: .seconds(50)
+      ], limit: .seconds(150)
     ).succeeded()
     return program
   }

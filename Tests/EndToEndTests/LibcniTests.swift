@@ -4,7 +4,7 @@ import Testing
 import TestSupport
 
 /// Lists of plugins through libcni, as containerd, CRI-O and podman run them.
-@Suite(.requiresRoot, .timeLimit(.minutes(1)))
+@Suite(.requiresRoot, .timeLimit(.minutes(4)))
 struct LibcniTests {
   private let ipam: JSONValue = ["ranges": [[["subnet": "10.9.0.0/24"]], [["subnet": "fd00:9::/64"]]]]
 
@@ -144,7 +144,7 @@ struct LibcniTests {
     try libcni.configure([["type": "causeway", "ipam": ipam]])
     let other = try node.start(["flock", "--no-fork", "/run/causeway/bridge.lock", "sleep", "60"])
     #expect(try eventually { try node.run(["flock", "-n", "/run/causeway/bridge.lock", "true"]).status != 0 })
-    let added = try libcni("add", "a", "-timeout", "2s")
+    let added = try libcni("add", "a", "-timeout", "10s")
     #expect(added.message.contains("signal: killed") || added.message.contains("no error message"), "\(added)")
     #expect(try node.leases().count == 2 && node.records().count == 1)
     try libcni("del", "a").process.succeeded()

@@ -51,7 +51,7 @@ struct NodeMasqueradeTests {
 
     func ping(_ node: TestNode, _ addresses: String..., from source: String? = nil, pod: String? = nil) throws {
       for address in addresses {
-        let command = ["ping", "-nc", "1", "-W", "2"] + (source.map { ["-I", $0] } ?? []) + [address]
+        let command = ["ping", "-nc", "1", "-W", "8"] + (source.map { ["-I", $0] } ?? []) + [address]
         let result = try pod.map { try node.run(inPod: $0, command) } ?? node.run(command)
         #expect(result.status == 0, "\(result)")
       }

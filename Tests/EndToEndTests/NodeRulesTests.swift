@@ -120,14 +120,11 @@ struct NodeRulesTests {
     }
     let node = cluster.nodes[0]
     try node.sh("iptables -P FORWARD DROP; ip6tables -P FORWARD DROP; iptables -A FORWARD -d 10.244.2.9 -j DROP")
-    let ping = { (address: String) in
-      try node.run(inPod: "a", ["ping", "-nc", "1", "-W", "1", address]).status == 0
-    }
-    #expect(try !ping("10.244.2.2"))
+    #expect(try !node.ping(from: "a", "10.244.2.2", within: 2))
     let told = try node.hostgw("sync")
     #expect(told.status == 1 && told.output.contains("ip filter FORWARD") && told.output.contains("ip6 filter FORWARD"))
     try node.hostgw("sync", "--forward-insert").succeeded()
-    #expect(try ping("10.244.2.2") && ping("fd00:10:244:2::2"))
+    #expect(try node.ping(from: "a", "10.244.2.2") && node.ping(from: "a", "fd00:10:244:2::2"))
     let chain = try node.sh("iptables -S FORWARD").split(separator: "\n")
     #expect(chain.count == 4 && chain[1] == "-A FORWARD -d 10.244.2.9/32 -j DROP", "\(chain)")
     try node.hostgw("clean").succeeded()

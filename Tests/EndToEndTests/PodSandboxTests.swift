@@ -3,7 +3,7 @@ import Testing
 import TestSupport
 
 /// containerd's CRI service makes pods, as for a kubelet.
-@Suite(.requiresRoot, .timeLimit(.minutes(1)))
+@Suite(.requiresRoot, .timeLimit(.minutes(3)))
 struct PodSandboxTests {
   /// A node on which pods can be made; `plugins` are chained behind causeway, `second` is a second network.
   private func containerd(

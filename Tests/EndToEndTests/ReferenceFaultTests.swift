@@ -111,16 +111,16 @@ struct ReferenceFaultTests {
       """
       ip -o monitor link | while read -r _ name _; do
         name=${name%:}; name=${name%@*}
-        type=$(cat /sys/class/net/$name/addr_assign_type 2>/dev/null) || continue
+        { read -r type </sys/class/net/$name/addr_assign_type; } 2>/dev/null || continue
         [ "$type" = 3 ] || ip link set $name address 06:ad:$(od -An -N4 -tx1 /dev/urandom | tr ' ' : | cut -c2-)
       done
       """,
     ])
     // It works: a pair that somebody makes without MACs has others after a moment. What came before it was seen, too.
     func waitForUdev(_ name: String) throws {
-      let isChanged = try eventually {
+      let isChanged = try eventually(within: .seconds(40)) {
         try node.sh("ip link delete \(name) 2>/dev/null || true; ip link add \(name) type veth peer name \(name)-peer")
-        return try eventually(within: .seconds(1)) {
+        return try eventually(within: .seconds(3)) {
           try node.view()[name]?["address"]?.string?.hasPrefix("06:ad:") == true
         }
       }

@@ -156,9 +156,9 @@ extension TestHost {
     }
   }
 
-  /// Whether a pod gets an answer from an address.
-  func ping(from pod: String, _ address: String) throws -> Bool {
-    try run(inPod: pod, ["ping", "-nc", "1", "-W", "2", address]).status == 0
+  /// Whether a pod gets an answer from an address; where none is expected, two seconds show it.
+  func ping(from pod: String, _ address: String, within seconds: Int = 8) throws -> Bool {
+    try run(inPod: pod, ["ping", "-nc", "1", "-W", "\(seconds)", address]).status == 0
   }
 }
 

@@ -134,7 +134,7 @@ import Testing
     #expect(throws: expected) { _ = try network.find(owner("a")) }
     #expect(throws: expected) { _ = try network.collect(keeping: []) }
     _ = consume lock
-    #expect(texts(try network.release(owner("a"))) == ["10.0.0.2"])
+    #expect(texts(try fixture.network().release(owner("a"))) == ["10.0.0.2"])
   }
 
   /// A DEL must free the address also on a node whose state directory cannot be written.

@@ -53,8 +53,11 @@ import Testing
     try socket.perform(.addAddress(prefix("fd00:1::7/64"), to: index))
     #expect(try socket.addresses(on: index).first { $0.scope == 0 }?.isUsable == true)
     try socket.perform(.removeAddress(prefix("fd00:1::7/64"), from: index))
+    // The wait for others' answers begins when the link is up.
+    try node.sh("ip link set eth0 down")
     try socket.perform(.addAddress(prefix("fd00:1::8/64"), to: index, detectsDuplicates: true))
     #expect(try socket.addresses(on: index).first { $0.scope == 0 }?.isUsable == false)
+    try node.sh("ip link set eth0 up")
     #expect(try eventually { try socket.addresses(on: index).first { $0.scope == 0 }?.isUsable == true })
   }
 

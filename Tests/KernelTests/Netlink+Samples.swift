@@ -30,7 +30,16 @@ extension TestNode {
   func addUplink(_ name: String = "eth0", addresses: String...) throws -> Int32 {
     try sh("ip link add \(name) type veth peer name \(name)-peer && ip link set \(name)-peer up")
     for address in addresses { try sh("ip address add \(address) dev \(name) nodad") }
-    try sh("ip link set \(name) up")
+    // The kernel gives the link its own address when it comes to it, and tells of it.
+    try sh(
+      """
+      ip link set \(name) up
+      for i in $(seq 500); do
+        ip -o -6 address show dev \(name) scope link | grep -q fe80 && exit
+        sleep 0.02
+      done
+      exit 1
+      """)
     return try index(of: name)
   }
 }

@@ -36,7 +36,7 @@ package struct CommandFailed: Error, CustomStringConvertible {
 
 /// Runs a command with nothing but PATH and `environment` around it; ETIMEDOUT where it takes longer than `limit`.
 package func run(
-  _ command: [String], environment: [String: String] = [:], input: String = "", limit: Duration = .seconds(30)
+  _ command: [String], environment: [String: String] = [:], input: String = "", limit: Duration = .seconds(60)
 ) throws -> CommandResult {
   let scratch = try TemporaryDirectory()
   // `Program` leaves standard error alone, so the shell puts it aside.

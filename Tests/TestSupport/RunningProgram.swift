@@ -33,7 +33,7 @@ package final class RunningProgram: Sendable {
       ending.result.withLock { $0 = result }
     }
     var processID: Int32?
-    _ = try eventually {
+    _ = try eventually(within: .seconds(30)) {
       let text = try Files.read(scratch.file("pid"), limit: 64) ?? []
       processID = Int32(String(decoding: text.dropLast(), as: UTF8.self))
       return processID != nil
@@ -91,7 +91,7 @@ extension TestNode {
 }
 
 /// Asks again, every few milliseconds, until `condition` holds; false where it does not within `limit`.
-package func eventually(within limit: Duration = .seconds(10), _ condition: () throws -> Bool) rethrows -> Bool {
+package func eventually(within limit: Duration = .seconds(20), _ condition: () throws -> Bool) rethrows -> Bool {
   let deadline = MonotonicTime.now + limit
   while true {
     if try condition() { return true }

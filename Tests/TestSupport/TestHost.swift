@@ -11,14 +11,14 @@ package protocol TestHost: Sendable {
 extension TestHost {
   /// Runs a command with nothing but PATH and `environment` around it.
   package func run(
-    _ command: [String], environment: [String: String] = [:], input: String = "", limit: Duration = .seconds(30)
+    _ command: [String], environment: [String: String] = [:], input: String = "", limit: Duration = .seconds(60)
   ) throws -> CommandResult {
     try execute(command, environment: environment, input: input, limit: limit)
   }
 
   /// Runs a command that must succeed and returns what it wrote.
   @discardableResult
-  package func sh(_ script: String, limit: Duration = .seconds(30)) throws -> String {
+  package func sh(_ script: String, limit: Duration = .seconds(60)) throws -> String {
     try run(["/bin/sh", "-ec", script], limit: limit).succeeded().output
   }
 }
@@ -38,7 +38,7 @@ extension TestHost {
 
   /// Runs a command in a pod of the node.
   package func run(
-    inPod pod: String, _ command: [String], limit: Duration = .seconds(30)
+    inPod pod: String, _ command: [String], limit: Duration = .seconds(60)
   ) throws -> CommandResult {
     try run(["ip", "netns", "exec", pod] + command, limit: limit)
   }
