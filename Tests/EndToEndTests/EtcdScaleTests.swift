@@ -2,7 +2,7 @@ import TestSupport
 import Testing
 
 /// Many leases and many agents.
-@Suite(.requiresRoot, .timeLimit(.minutes(2)))
+@Suite(.requiresRoot, .timeLimit(.minutes(8)))
 struct EtcdScaleTests {
   @Test func aThousandLeasesInTenTransactionsAreAThousandRoutes() throws {
     let cluster = try EtcdCluster(

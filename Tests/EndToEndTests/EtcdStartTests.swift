@@ -11,7 +11,7 @@ struct EtcdStartTests {
 
   /// A node with routes and a lease, whose agent and etcd are both down.
   private func cluster() throws -> (cluster: EtcdCluster, subnet: String) {
-    let cluster = try EtcdCluster(1)
+    let cluster = try EtcdCluster(1, config: EtcdServer.highConfig)
     try cluster.etcd.putRecord("10.244.2.0-24", of: "192.0.2.12")
     try cluster.etcd.putRecord("10.244.3.0-24", of: "192.0.2.13")
     let (agent, subnet) = try cluster.agentWithLease(0)
@@ -75,7 +75,7 @@ struct EtcdStartTests {
   }
 
   @Test func aWatchThatEndsGoesOnWithoutReadingEverything() throws {
-    let cluster = try EtcdCluster(3, hasIPv6: false)
+    let cluster = try EtcdCluster(3, config: EtcdServer.highConfig, hasIPv6: false)
     let agents = try (0..<3).map { try cluster.agentWithLease($0) }
     try cluster.etcd.putRecord("10.244.2.0-24", of: "192.0.2.50")
     for index in 0..<3 {
@@ -109,8 +109,8 @@ struct EtcdStartTests {
     #expect(try cluster.etcd.calls("Txn") == 0)
     // Where the past is gone, it is read anew.
     cluster.etcd.stop(0)
-    try cluster.etcd.start(0)
     for (agent, _) in agents { agent.signal(19) }
+    try cluster.etcd.start(0)
     try cluster.etcd.waitUntilHealthy()
     try cluster.etcd.deleteRecord("10.244.4.0-24")
     try cluster.etcd.compact()
@@ -139,7 +139,7 @@ struct EtcdStartTests {
     """
 
   @Test func slowAnswersAreWaitedForAndTooSlowOnesAreToldAndChangeNothing() throws {
-    let cluster = try EtcdCluster(1)
+    let cluster = try EtcdCluster(1, config: EtcdServer.highConfig)
     let node = cluster.nodes[0]
     let member = cluster.etcd.members[0]
     try member.sh(EtcdStartTests.slowProxy)
@@ -148,6 +148,7 @@ struct EtcdStartTests {
     let agent = try node.start([
       Binaries.hostgw, "run", "--store", "etcd", "--etcd-endpoints", "http://192.0.2.201:2390", "--iface", "eth0",
     ])
+    _ = try eventually(within: .seconds(60)) { try node.subnetOfLease() != nil }
     let subnet = try cluster.subnet(0, agent)
     try node.expectRoutes(["10.244.2.0/24 via 192.0.2.12"], agent, within: .seconds(30))
     try cluster.etcd.putRecord("10.244.3.0-24", of: "192.0.2.13")
@@ -175,6 +176,8 @@ struct EtcdStartTests {
     asked=$(mktemp -p /run)
     piece=$(mktemp -p /run)
     tee "$asked" | busybox nc 127.0.0.1 2379 | while dd bs=65536 count=1 of="$piece" 2>/dev/null && [ -s "$piece" ]; do
+      # tee writes to etcd first.
+      sleep 0.2
       if [ -e /run/lose ] && grep -q request_put "$asked"; then
         mv /run/lose /run/lost
         continue

@@ -15,7 +15,7 @@ struct EtcdTroubleTests {
     var etcd: EtcdServer { cluster.etcd }
 
     init(_ setup: EtcdServer.Setup = .init(), options: String...) throws {
-      cluster = try EtcdCluster(1, setup)
+      cluster = try EtcdCluster(1, setup, config: EtcdServer.highConfig)
       try cluster.etcd.putRecord("10.244.2.0-24", of: "192.0.2.12")
       try cluster.etcd.putRecord("10.244.3.0-24", of: "192.0.2.13")
       agent = try cluster.nodes[0].start([Binaries.hostgw, "run"] + cluster.storeOptions + options)
@@ -103,7 +103,7 @@ struct EtcdTroubleTests {
     try cluster.nodes[1].expectRoutes(["\(subnet) via 192.0.2.11"], peer)
     // Renewed again and again, it is still there after its time.
     MonotonicTime.sleep(.seconds(4))
-    #expect(try cluster.etcd.leases().count == 2)
+    #expect(try eventually { try cluster.etcd.leases().count == 2 })
     try cluster.segment.setCarrier(false, of: cluster.nodes[0])
     try cluster.nodes[1].expectRoutes([], peer, within: .seconds(20))
     #expect(eventually { agent.output.contains("lease lost") }, "\(agent.output)")

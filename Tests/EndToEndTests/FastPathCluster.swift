@@ -1,4 +1,5 @@
 import JSON
+import Linux
 import TestSupport
 import Testing
 
@@ -41,7 +42,11 @@ struct FastPathCluster {
   private func isReady(_ index: Int, hasFastPath: Bool) throws -> Bool {
     guard try nodes[index].podRoutes().count == 2 * (nodes.count - 1) else { return false }
     let fastPath = try status(index)["fastPath"]?.object
-    guard hasFastPath else { return fastPath == nil }
+    guard hasFastPath else {
+      // Pins go first; and routes come before the lease's file.
+      return try fastPath == nil && nodes[index].fastPathRemains() == []
+        && Files.identity(nodes[index].path("/run/causeway/subnet.env")) != nil
+    }
     return fastPath?["state"] == "on" && fastPath?["peers"] == .integer(Int64(2 * (nodes.count - 1)))
   }
 

@@ -40,8 +40,8 @@ extension VirtualMachineTests {
         """
         head -c 1000000 /dev/urandom >/tmp/sent
         ip netns exec other nc -l -p 5000 -e cat &
-        sleep 1
-        { cat /tmp/sent; sleep 5; } | ip netns exec pod timeout 20 nc 10.244.2.2 5000 | head -c 1000000 >/tmp/received || true
+        for i in $(seq 600); do ip netns exec other cat /proc/net/tcp /proc/net/tcp6 | grep -q ':1388 ' && break; sleep 0.1; done
+        { cat /tmp/sent; sleep 5; } | ip netns exec pod timeout 60 nc 10.244.2.2 5000 | head -c 1000000 >/tmp/received || true
         md5sum </tmp/sent; md5sum </tmp/received
         """, limit: .seconds(120)
       ).split(separator: "\n")

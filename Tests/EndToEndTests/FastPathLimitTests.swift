@@ -1,4 +1,5 @@
 import JSON
+import Linux
 import TestSupport
 import Testing
 
@@ -97,12 +98,15 @@ struct FastPathLimitTests {
     let cluster = try FastPathCluster()
     let node = cluster.nodes[0]
     try node.addPod("pod")
+    let start = MonotonicTime.now
     try Runtime(node: node).add("pod", ["cniVersion": "1.1.0", "name": "podnet", "type": "causeway"])
-    #expect(try node.programs(node.cable()) == [])
+    let programs = try node.programs(node.cable())
+    // Five seconds are what a chain gets.
+    if MonotonicTime.now - start < .seconds(5) { #expect(programs == []) }
     #expect(try eventually(within: .seconds(20)) { try node.entries("pods").count == 2 }, "\(cluster.agents[0].output)")
     #expect(try node.programNames(node.cable()) == TestNode.podPrograms)
     let other = try #require(try cluster.addPod(1).first)
-    let ping = try node.run(inPod: "pod", ["ping", "-nc", "10", "-i", "0.05", "-W", "5", other])
+    let ping = try node.run(inPod: "pod", ["ping", "-nc", "10", "-i", "0.2", "-W", "5", other])
     #expect(ping.output.contains("10 received"), "\(ping)")
     #expect(try cluster.packets(0, "from-pod") >= 6)
     // What is new is no repair.

@@ -67,7 +67,7 @@ import Testing
       try stage.cluster.nodes[0].sh("\(rule) -s \(host) -d \(client) -j DROP")
       func ping(_ index: Int, _ pod: String, _ host: String) throws -> String {
         try stage.cluster.nodes[index].run(
-          inPod: pod, ["ping", "-nc", "5", "-i", "0.05", "-W", "0.5", "-e", "77", host]
+          inPod: pod, ["ping", "-nc", "5", "-i", "0.2", "-W", "0.5", "-e", "77", host]
         ).output
       }
       #expect(try ping(1, "server", client).contains(" 0 received"))
@@ -100,8 +100,8 @@ import Testing
       try node.sh("sleep 1.5")
       if zip(progress(), before).allSatisfy({ $0 > $1 }) { return true }
       try FastPathPolicyTests.setRule(false, node, client, host)
-      try flood.waitFor("so far", beyond: progress()[0] + 500)
-      try tcp.waitFor("so far", beyond: progress()[1] + 3_000_000)
+      try flood.waitFor("so far", beyond: progress()[0] + 100)
+      try tcp.waitFor("so far", beyond: progress()[1] + 1_000_000)
       return false
     }
     try #require(isPassedBy, "\(flood.output)\(tcp.output)")
@@ -113,16 +113,16 @@ import Testing
     /// From here on no more comes through, but what was on its way.
     func expectSilence() throws {
       let before = (try dropped(), flood.number(behind: "so far"), tcp.number(behind: "so far"))
-      let isDropped = try eventually { try dropped() > before.0 + 500 }
+      let isDropped = try eventually(within: .seconds(60)) { try dropped() > before.0 + 200 }
       #expect(isDropped)
       #expect((flood.number(behind: "so far") ?? 0) <= (before.1 ?? 0) + 100)
       #expect((tcp.number(behind: "so far") ?? 0) <= (before.2 ?? 0) + 2_000_000)
     }
     if !isSwitchedOff {
       // By both: they have not begun together.
-      let isHeard = try eventually(within: .seconds(40)) {
+      let isHeard = try eventually(within: .seconds(90)) {
         let before = tcp.number(behind: "so far")
-        try node.sh("sleep 0.5")
+        try node.sh("sleep 3")
         return try dropped() > 500 && tcp.number(behind: "so far") == before
       }
       #expect(isHeard)

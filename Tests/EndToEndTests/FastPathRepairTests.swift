@@ -57,7 +57,7 @@ struct FastPathRepairTests {
 
     func expectCarriedPings() throws {
       let before = try cluster.packets(0, "from-pod")
-      let ping = try node.run(inPod: "pod", ["ping", "-nc", "10", "-i", "0.05", "-W", "5", other])
+      let ping = try node.run(inPod: "pod", ["ping", "-nc", "10", "-i", "0.2", "-W", "5", other])
       #expect(ping.output.contains("10 received"), "\(ping)")
       let after = try cluster.packets(0, "from-pod")
       #expect(after - before >= 6, "\(before) \(after)")
@@ -99,7 +99,8 @@ struct FastPathRepairTests {
       #expect(eventually { told.allSatisfy(fixture.news.contains) }, "\(fixture.news)")
     }
 
-    try node.sh("rm -r /sys/fs/bpf/causeway")
+    // The agent may be so quick that it isn't empty for long.
+    try node.sh("rm -r /sys/fs/bpf/causeway || rm -r /sys/fs/bpf/causeway")
     try fixture.expect(state, within: .seconds(60))
     #expect(try eventually { try fixture.fact("repairs") >= 3 })
     #expect(eventually { fixture.news.count(of: "fast path loaded") == 1 }, "\(fixture.news)")
@@ -141,8 +142,10 @@ struct FastPathRepairTests {
     try Cluster.write(Cluster.nodesFile([0]), to: node)
     #expect(try eventually(within: .seconds(20)) { try node.entries("peers").count == 2 })
     // No way leads out by it any more.
-    #expect(try eventually(within: .seconds(20)) { try node.programs("eth0") == [] })
-    #expect(try node.lines("tc qdisc show dev eth0 | grep clsact || true").isEmpty)
+    #expect(
+      try eventually {
+        try node.programs("eth0") == [] && node.lines("tc qdisc show dev eth0 | grep clsact || true").isEmpty
+      })
 
     try fixture.cluster.nodes[1].sh("ip address add 192.0.2.77/24 dev eth0")
     var entry = try #require(Cluster.entry(1).object)

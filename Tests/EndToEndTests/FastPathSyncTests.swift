@@ -59,7 +59,7 @@ struct FastPathSyncTests {
     /// Pings from the pod, which must all be answered, and most of them carried.
     func expectCarriedPings() throws {
       let before = try carried()
-      let ping = try node.run(inPod: "pod", ["ping", "-nc", "10", "-i", "0.05", "-W", "5", other])
+      let ping = try node.run(inPod: "pod", ["ping", "-nc", "10", "-i", "0.2", "-W", "5", other])
       #expect(ping.output.contains("10 received"), "\(ping)")
       let after = try carried()
       #expect(after - before >= 6, "\(before) \(after)")

@@ -10,9 +10,11 @@ import Testing
     let cluster = try FastPathCluster(options: ["--fast-path-flows", flows])
     _ = try cluster.addPod(0, more(mode))
     for address in try cluster.addPod(1, more(mode)) {
+      // The nodes find each other first.
+      #expect(try eventually { try cluster.nodes[0].ping(from: "pod", address) })
       let before = try (0..<2).map { try (cluster.packets($0, "from-pod"), cluster.packets($0, "to-pod")) }
       let ping = try cluster.nodes[0].run(
-        ["ip", "netns", "exec", "pod", "ping", "-n", "-c", "20", "-i", "0.05", "-W", "2", address])
+        ["ip", "netns", "exec", "pod", "ping", "-n", "-c", "20", "-i", "0.2", "-W", "2", address])
       #expect(ping.output.contains("20 packets transmitted, 20 received"), "\(ping.output)")
       // Two nodes, each a hop.
       #expect(ping.output.contains("ttl=62"), "\(ping.output)")

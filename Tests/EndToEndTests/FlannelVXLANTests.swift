@@ -78,7 +78,8 @@ struct FlannelVXLANTests {
       try eventually(within: .seconds(20)) {
         try cluster.nodes[0].run(["ping", "-nc", "1", "-W", "1", "10.244.2.5"]).status == 0
       }, "\(agent.output)")
-    #expect(try !cluster.nodes[0].sh("bridge fdb show dev flannel.1").contains(FlannelVXLANTests.mac))
+    #expect(
+      try eventually { try !cluster.nodes[0].sh("bridge fdb show dev flannel.1").contains(FlannelVXLANTests.mac) })
 
     // The cluster's backend is another: the record and the kernel follow.
     try cluster.etcd.putConfig()

@@ -103,7 +103,7 @@ struct RoutedCluster {
     var silent: [String] = []
     for from in nodes.indices {
       for to in nodes.indices where to != from {
-        for address in pods[to] where try !nodes[from].ping(from: "pod", address) {
+        for address in pods[to] where try !nodes[from].ping(from: "pod", address, within: 2) {
           silent.append("\(Cluster.name(from)) to \(address)")
         }
       }

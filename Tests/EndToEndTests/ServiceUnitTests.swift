@@ -61,7 +61,7 @@ struct ServiceUnitTests {
         "--ip-masq", "--forward-insert", "--take-over-flannel", "--healthz-port", "8474", "--gc-interval", "1s",
         "--cni-conf-source", "/etc/causeway/podnet.conflist", "--cni-conf-file", "/etc/cni/net.d/10-podnet.conflist",
       ])
-    try node.expectRoutes(AgentFixture.routes, agent)
+    try node.expectRoutes(AgentFixture.routes, agent, within: .seconds(60))
     #expect(
       try eventually {
         try node.run(["curl", "-s", "http://127.0.0.1:8474/readyz"]).output == "ok\n"
@@ -107,7 +107,7 @@ struct ServiceUnitTests {
     let agent = try start(node, under: ServiceUnit(dropIns: "causeway-hostgw-fast-path.conf"))
     let came = try eventually(within: .seconds(30)) { try node.sh("tc qdisc show dev eth0").contains("clsact") }
     #expect(came, "\(agent.output)")
-    #expect(try node.hostgw("status").output.contains("Fast:   on, flows known by"))
+    #expect(try eventually { try node.hostgw("status").output.contains("Fast:   on, flows known by") })
     #expect(try node.sh("cat /proc/sys/net/netfilter/nf_conntrack_tcp_be_liberal") == "1\n")
     agent.signal(15)
     #expect(try agent.exitStatus() == 0, "\(agent.output)")
@@ -127,7 +127,7 @@ struct ServiceUnitTests {
     let agent = try start(
       node, cluster.storeOptions + ["--subnet-lease-ttl", "3s", "--subnet-lease-renew-margin", "1"])
     _ = try cluster.subnet(0, agent)
-    try node.expectRoutes(["10.244.2.0/24 via 192.0.2.12"], agent)
+    try node.expectRoutes(["10.244.2.0/24 via 192.0.2.12"], agent, within: .seconds(60))
     cluster.etcd.stop(0)
     #expect(
       eventually { agent.output.contains("can't be reached") || agent.output.contains("refused") }, "\(agent.output)")
@@ -144,7 +144,7 @@ struct ServiceUnitTests {
     let cluster = try KubeCluster(1)
     try cluster.server.put(KubeCluster.node("node-b", podCIDRs: ["10.244.2.0/24"], addresses: ["192.0.2.12"]))
     let agent = try start(cluster.nodes[0], cluster.options(0))
-    try cluster.nodes[0].expectRoutes(["10.244.2.0/24 via 192.0.2.12"], agent)
+    try cluster.nodes[0].expectRoutes(["10.244.2.0/24 via 192.0.2.12"], agent, within: .seconds(60))
     agent.signal(15)
     #expect(try agent.exitStatus() == 0, "\(agent.output)")
   }

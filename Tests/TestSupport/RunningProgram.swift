@@ -10,7 +10,7 @@ package final class RunningProgram: Sendable {
   private let ending: Ending
 
   /// Longer than any test takes.
-  package static let limit: Duration = ScaleTests.areAskedFor ? .seconds(1800) : .seconds(300)
+  package static let limit: Duration = ScaleTests.areAskedFor ? .seconds(1800) : .seconds(900)
 
   /// How the program ended, once it has.
   private final class Ending: Sendable {
@@ -33,7 +33,7 @@ package final class RunningProgram: Sendable {
       ending.result.withLock { $0 = result }
     }
     var processID: Int32?
-    _ = try eventually(within: .seconds(30)) {
+    _ = try eventually(within: .seconds(60)) {
       let text = try Files.read(scratch.file("pid"), limit: 64) ?? []
       processID = Int32(String(decoding: text.dropLast(), as: UTF8.self))
       return processID != nil
@@ -91,7 +91,7 @@ extension TestNode {
 }
 
 /// Asks again, every few milliseconds, until `condition` holds; false where it does not within `limit`.
-package func eventually(within limit: Duration = .seconds(20), _ condition: () throws -> Bool) rethrows -> Bool {
+package func eventually(within limit: Duration = .seconds(30), _ condition: () throws -> Bool) rethrows -> Bool {
   let deadline = MonotonicTime.now + limit
   while true {
     if try condition() { return true }

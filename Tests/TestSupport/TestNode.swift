@@ -14,7 +14,7 @@ package final class TestNode: TestHost {
     let ready = scratch.file("ready")
     holder = try RunningProgram(
       ["unshare", "--net", "--mount", "--propagation", "private", "/bin/sh", "-c", TestNode.script, ready])
-    _ = try eventually(within: .seconds(30)) { try Files.identity(ready) != nil || !holder.isRunning }
+    _ = try eventually(within: .seconds(60)) { try Files.identity(ready) != nil || !holder.isRunning }
     guard try Files.identity(ready) != nil else { throw TestNodeFailed(output: holder.output) }
   }
 

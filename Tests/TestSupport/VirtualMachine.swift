@@ -31,7 +31,7 @@ package final class VirtualMachine: TestHost {
         "-chardev", "pipe,id=line,path=\(scratch.file("line"))", "-serial", "chardev:line",
       ], limit: .seconds(3600))
     // The first answer comes unasked.
-    _ = try exchange("", limit: .seconds(300))
+    _ = try exchange("", limit: .seconds(600))
   }
 
   package func execute(

@@ -328,7 +328,11 @@ def probe(options):
         try:
             ancillary = end.recvmsg(65536, 1024, socket.MSG_ERRQUEUE | socket.MSG_DONTWAIT)[1]
         except BlockingIOError:
-            say("answered", len(end.recv(65536)) - 16)
+            data = end.recv(65536)
+            # An answer to what was asked before, come late.
+            if len(data) - 16 != options.size:
+                continue
+            say("answered", len(data) - 16)
             return
         data = ancillary[-1][2]
         kind, code = data[5:7]
