@@ -103,15 +103,18 @@ extension RouteSocket {
   /// The carrier is there when the other end is up, but the kernel's deferred work (net/core/link_watch.c) opens the
   /// port, some microseconds later; what is said until then is lost.
   mutating func waitUntilForwarding(port name: String) throws {
-    let deadline = MonotonicTime.now + .seconds(2)
-    while let link = try link(named: name), !(link.isOperational && link.port?.state ?? 3 == 3) {
+    let deadline = MonotonicTime.now + .seconds(5)
+    while true {
+      // Before the look: a process that was stopped for long looks once more.
+      let isOver = MonotonicTime.now >= deadline
+      guard let link = try link(named: name), !(link.isOperational && link.port?.state ?? 3 == 3) else { return }
       if link.isOperational, link.port?.isWaitingForSpanningTree == true {
         StandardError.write("\(name) forwards when the bridge's spanning tree lets it, some seconds from now")
         return
       }
-      guard MonotonicTime.now < deadline else {
+      if isOver {
         throw CNIError(
-          .failed, "the bridge's port \(name) does not forward within 2 seconds",
+          .failed, "the bridge's port \(name) does not forward within 5 seconds",
           details: "operational state \(link.operationalState), port state \(link.port?.state ?? 0); "
             + "see whether the bridge is up")
       }

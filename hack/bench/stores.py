@@ -72,7 +72,7 @@ class Server:
         deadline = time.perf_counter() + 60
         while True:
             try:
-                self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+                self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
                 self.connection.connect()
                 self.connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 return self.begin()
