@@ -101,7 +101,8 @@ extension RouteSocket {
   /// Waits until frames pass from a veth pair's other end to this one and, where this is a port, to the bridge.
   ///
   /// The carrier is there when the other end is up, but the kernel's deferred work (net/core/link_watch.c) opens the
-  /// port, some microseconds later; what is said until then is lost.
+  /// port, some microseconds later, or when all have had the kernel's lock who queue for it on a busy node; what is said
+  /// until then is lost.
   mutating func waitUntilForwarding(port name: String) throws {
     let deadline = MonotonicTime.now + .seconds(5)
     while true {

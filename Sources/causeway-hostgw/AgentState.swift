@@ -25,7 +25,7 @@ final class AgentState: Sendable {
     /// Why the nodes can't be read; `nil` where they can.
     var storeFailure: String?
     /// Why the runtime's network configuration is not in its place; `nil` where it is, or where none was asked for.
-    var configurationFailure: String?
+    var configurationObstacle: String?
     /// How it stands with a store that is spoken to, and with the lease in it; `nil` for other stores.
     var store: AgentConditions.Store?
     var lease: AgentConditions.Lease?
@@ -66,14 +66,19 @@ final class AgentState: Sendable {
   /// How many repairs are remembered.
   fileprivate static let remembered = 20
 
-  private let facts = Mutex(Facts(start: MonotonicTime.sinceEpoch))
+  private let facts: Mutex<Facts>
 
   private let conditions: AgentConditions?
   private let listeners = Mutex<[@Sendable () -> Void]>([])
 
-  /// - Parameter conditions: of a store that is spoken to and gives leases.
-  init(_ conditions: AgentConditions?) {
+  /// - Parameters:
+  ///   - conditions: of a store that is spoken to and gives leases.
+  ///   - placesConfiguration: whether the runtime's network configuration must come to its place.
+  init(_ conditions: AgentConditions?, placesConfiguration: Bool) {
     self.conditions = conditions
+    var facts = Facts(start: MonotonicTime.sinceEpoch)
+    if placesConfiguration { facts.configurationObstacle = "the network configuration is not in its place yet" }
+    self.facts = Mutex(facts)
   }
 
   var now: Facts {
@@ -153,8 +158,8 @@ final class AgentState: Sendable {
   }
 
   /// Whether the runtime's network configuration is in its place.
-  func note(configurationFailure: String?) {
-    facts.withLock { $0.configurationFailure = configurationFailure }
+  func note(configurationObstacle: String?) {
+    facts.withLock { $0.configurationObstacle = configurationObstacle }
     tellListeners()
   }
 }
@@ -173,7 +178,10 @@ extension AgentState.Facts {
     guard report != nil else {
       return [failure ?? lease?.state.reason ?? storeFailure ?? "the first pass is under way"]
     }
-    return [leaseObstacle, configurationFailure].compactMap { $0 }
+    if let leaseObstacle { return [leaseObstacle] }
+    // The store has given one, but no pass has written it.
+    if report?.lease == nil { return ["this node's lease is not written yet"] }
+    return [configurationObstacle].compactMap { $0 }
   }
 
   /// Why pods of this node have no network, as far as that is known; a store that can't be read says nothing about it.

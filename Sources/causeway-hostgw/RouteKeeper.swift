@@ -58,7 +58,7 @@ private struct RoutePasses {
     let looks = kernelMayDiffer && MonotonicTime.now >= rest
     guard looks || hasNewNodes else {
       if kernelMayDiffer { remind(after: rest - MonotonicTime.now) }
-      placeNetworkConfiguration(previous)
+      placeNetworkConfiguration()
       return
     }
     if looks { try await Task.sleep(for: RoutePasses.burst) }
@@ -66,8 +66,8 @@ private struct RoutePasses {
     do {
       let report = try await pass(snapshot, looks: looks)
       let end = MonotonicTime.now
-      placeNetworkConfiguration(report)
       state.note(report, snapshot, isRepair: !hasNewNodes, took: end - start)
+      placeNetworkConfiguration()
       agent.log.tell(report, previous: previous)
       previous = report
       hasNewNodes = false
@@ -124,16 +124,16 @@ private struct RoutePasses {
 
   /// The last step of each pass, and then the node is ready. Without its rules, or without lease, it serves no pods; what
   /// was in place before stays.
-  private func placeNetworkConfiguration(_ report: Reconciler.Report?) {
-    guard let file = agent.networkConfiguration, report?.lease != nil, state.now.wereRulesIn else { return }
+  private func placeNetworkConfiguration() {
+    guard let file = agent.networkConfiguration, state.now.report?.lease != nil, state.now.wereRulesIn else { return }
     do throws(SystemError) {
       if try file.place() {
         agent.log.logger.info("network configuration put in place", metadata: ["file": "\(file.destination)"])
       }
-      state.note(configurationFailure: nil)
+      state.note(configurationObstacle: nil)
     } catch {
-      if state.now.configurationFailure != "\(error)" { agent.log.logger.error("\(error)") }
-      state.note(configurationFailure: "\(error)")
+      if state.now.configurationObstacle != "\(error)" { agent.log.logger.error("\(error)") }
+      state.note(configurationObstacle: "\(error)")
     }
   }
 

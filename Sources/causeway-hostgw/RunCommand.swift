@@ -31,7 +31,8 @@ struct RunCommand: CommandWithOptions {
   func run(holding lock: borrowing FileLock) async throws {
     let agent = try NodeAgent(options)
     let (news, rulesNews, fastPathNews) = (News(), News(), News())
-    let state = AgentState(agent.keeper == nil ? nil : agent.conditions)
+    let state = AgentState(
+      agent.keeper == nil ? nil : agent.conditions, placesConfiguration: agent.networkConfiguration != nil)
     // Told apart from the agent's own words: what the group says about its services is for those who look for it.
     var groupLogger = agent.log.logger
     if options.logLevel > .debug { groupLogger.logLevel = .error }

@@ -13,7 +13,7 @@ struct DeleteTests {
     return (node, runtime)
   }
 
-  /// The kernel's grace period is sat out by a copy of the plugin, which ends after it and leaves nobody behind.
+  /// The kernel's grace period is sat out by a copy of the plugin, which leaves nobody behind.
   @Test func theAnswerWaitsForTheLinkAndNotForTheKernelsRest() throws {
     var (node, runtime) = try nodeWithPod()
     try node.sh(

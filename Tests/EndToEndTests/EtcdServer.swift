@@ -112,13 +112,16 @@ final class EtcdServer: Sendable {
   /// Runs etcdctl at a member, which must succeed.
   @discardableResult
   func ctl(_ arguments: String..., at index: Int = 0, input: String = "") throws -> String {
-    // With a user the first limit counts the check of the password, too (clientv3, getToken).
-    try run(index, ["--dial-timeout", "15s", "--command-timeout", "20s"] + arguments, input).succeeded().output
+    try run(index, arguments, input, patience: 15).succeeded().output
   }
 
-  private func run(_ index: Int, _ arguments: [String], _ input: String = "") throws -> CommandResult {
-    try members[index].run(
-      ["etcdctl", "--endpoints", "\(setup.scheme)://\(EtcdServer.address(index)):2379", "--dial-timeout", "1s"]
+  /// - Parameter patience: in seconds; with a user the check of the password counts, too (clientv3, `getToken`).
+  private func run(
+    _ index: Int, _ arguments: [String], _ input: String = "", patience: Int = 1
+  ) throws -> CommandResult {
+    let limits = ["--dial-timeout", "\(patience)s", "--command-timeout", "\(5 + patience)s"]
+    return try members[index].run(
+      ["etcdctl", "--endpoints", "\(setup.scheme)://\(EtcdServer.address(index)):2379"] + limits
         + setup.clientOptions + arguments, environment: ["ETCDCTL_API": "3"], input: input)
   }
 }

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// An agent that starts while etcd is down, and watches that go on after it was.
-@Suite(.requiresRoot, .timeLimit(.minutes(2)))
+@Suite(.requiresRoot, .timeLimit(.minutes(5)))
 struct EtcdStartTests {
   private static let routes = ["10.244.2.0/24 via 192.0.2.12", "10.244.3.0/24 via 192.0.2.13"]
   private static let placement = ["--cni-conf-source", "/etc/causeway/c", "--cni-conf-file", "/etc/cni/net.d/c"]

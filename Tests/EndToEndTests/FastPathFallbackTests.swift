@@ -138,9 +138,9 @@ struct FastPathFallbackTests {
       }, "\(cluster.agents[0].output)")
     #expect(try eventually { try cluster.packets(0, "from-pod") > 10 })
     let (sent, lost) = try ping.lost()
-    // Hooks went from two links and came to them again, which the kernel stops for a moment each time: less than a second
-    // in all.
-    #expect(lost <= 80, "\(lost) of \(sent)")
+    // Hooks went from two links and came to them again, which the kernel stops for a moment each time: up to 40 ms on
+    // busy processors.
+    #expect(lost <= 30, "\(lost) of \(sent)")
   }
 
   /// Pins that are something else than their names say: the pod has its network, and the runtime's log a word.

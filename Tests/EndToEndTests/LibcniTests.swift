@@ -144,7 +144,7 @@ struct LibcniTests {
     try libcni.configure([["type": "causeway", "ipam": ipam]])
     let other = try node.start(["flock", "--no-fork", "/run/causeway/bridge.lock", "sleep", "60"])
     #expect(try eventually { try node.run(["flock", "-n", "/run/causeway/bridge.lock", "true"]).status != 0 })
-    let added = try libcni("add", "a", "-timeout", "10s")
+    let added = try libcni("add", "a", "-timeout", "5s")
     #expect(added.message.contains("signal: killed") || added.message.contains("no error message"), "\(added)")
     #expect(try node.leases().count == 2 && node.records().count == 1)
     try libcni("del", "a").process.succeeded()

@@ -53,7 +53,7 @@ struct PodCollectorTests {
     )
     #expect(eventually { agent.output.contains("what was left of a pod is deleted") }, "\(agent.output)")
     // However long it has taken so far.
-    try node.sh("touch /run/causeway/attachments/*:young:*")
+    try node.sh("touch -c /run/causeway/attachments/podnet:young:eth0")
     MonotonicTime.sleep(.seconds(3))
     let records = try node.records()
     #expect(records.count == 3 && records.contains { $0.contains(":young:") }, "\(records)")

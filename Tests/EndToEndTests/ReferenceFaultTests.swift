@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// What the reference's plugins are known to get wrong.
-@Suite(.requiresRoot, .timeLimit(.minutes(1)))
+@Suite(.requiresRoot, .timeLimit(.minutes(3)))
 struct ReferenceFaultTests {
   // MARK: The bridge
 

@@ -91,7 +91,10 @@ extension TestNode {
 }
 
 /// Asks again, every few milliseconds, until `condition` holds; false where it does not within `limit`.
-package func eventually(within limit: Duration = .seconds(30), _ condition: () throws -> Bool) rethrows -> Bool {
+///
+/// - Parameter limit: less than the 30 seconds after which the agent looks unasked, so that what it does sooner it was
+///   told of.
+package func eventually(within limit: Duration = .seconds(20), _ condition: () throws -> Bool) rethrows -> Bool {
   let deadline = MonotonicTime.now + limit
   while true {
     if try condition() { return true }
