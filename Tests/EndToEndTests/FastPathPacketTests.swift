@@ -105,8 +105,8 @@ import Testing
   func smallerLinksAreToldOf(_ mode: String, _ flows: String) throws {
     let stage = try FastPathStage(mode, flows)
     let nodes = stage.cluster.nodes
-    let transfers = try stage.servers[1].map { try stage.client(0).start("tcp", $0, "--pause", "0.02") }
-    for transfer in transfers { try transfer.waitFor("so far", beyond: 1_000_000) }
+    let transfers = try stage.servers[1].map { try stage.client(0).startTransfer(to: $0) }
+    for transfer in transfers { try transfer.waitForMore(than: 1_000_000) }
     for node in nodes { try node.sh("ip link set eth0 mtu 1400") }
     // By a pod that has not learnt of it, in a flow that is carried: echoes of one identifier.
     func expectRefusal(by hops: [String], _ mtu: Int, at place: Int) throws {
@@ -124,7 +124,7 @@ import Testing
         #expect(passedOn[place] > 0, "\(passedOn)")
       }
       for transfer in transfers {
-        try transfer.waitFor("so far", beyond: (transfer.number(behind: "so far") ?? 0) + 3_000_000)
+        try transfer.waitForMore(than: 3_000_000)
       }
     }
     try expectRefusal(by: ["10.244.1.1", "fd00:10:244:1::1"], 1400, at: 0)
@@ -134,10 +134,7 @@ import Testing
       try nodes[1].ip(json: "link", "show", "type", "veth").first { $0["ifindex"]?.number == cable }?["ifname"]?.string)
     try nodes[1].sh("ip link set \(link) mtu 1300; ip -n server link set eth0 mtu 1300")
     try expectRefusal(by: ["192.0.2.12", "2001:db8::12"], 1300, at: 3)
-    for transfer in transfers {
-      transfer.signal(15)
-      #expect(try transfer.exitStatus(within: .seconds(120)) == 0, "\(transfer.output)")
-    }
+    for transfer in transfers { try transfer.endTransfer() }
   }
 
   // MARK: What is not the pod's own

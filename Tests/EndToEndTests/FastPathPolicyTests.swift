@@ -88,22 +88,20 @@ import Testing
     var stage = try FastPathStage("bridge", flows)
     let (client, host) = (stage.clients[0][0], stage.servers[1][0])
     let flood = try stage.client(0).start("flood", host)
-    try flood.waitFor("so far", beyond: 0)
-    let tcp = try stage.client(0).start("tcp", host, "--pause", "0.02")
-    try tcp.waitFor("so far", beyond: 0)
+    try flood.waitForMore()
+    let tcp = try stage.client(0).startTransfer(to: host)
+    try tcp.waitForMore()
     let node = stage.cluster.nodes[1]
-    func progress() -> [Int] { [flood, tcp].map { $0.number(behind: "so far") ?? 0 } }
     // Where their time is up just then they hear of it: they may go on, and it is made once more.
     let isPassedBy = try (0..<5).contains { _ in
       try FastPathPolicyTests.setRule(true, node, client, host)
-      let before = progress()
+      let before = (flood.soFar, tcp.soFar)
       try node.sh("sleep 1.5")
-      let now = progress()
       // More than was on its way.
-      if now[0] >= before[0] + 300 && now[1] >= before[1] + 2_000_000 { return true }
+      if flood.soFar >= before.0 + 300 && tcp.soFar >= before.1 + 2_000_000 { return true }
       try FastPathPolicyTests.setRule(false, node, client, host)
-      try flood.waitFor("so far", beyond: progress()[0] + 100)
-      try tcp.waitFor("so far", beyond: progress()[1] + 1_000_000)
+      try flood.waitForMore(than: 100)
+      try tcp.waitForMore(than: 1_000_000)
       return false
     }
     try #require(isPassedBy, "\(flood.output)\(tcp.output)")
@@ -114,18 +112,18 @@ import Testing
     }
     /// From here on no more comes through, but what was on its way.
     func expectSilence() throws {
-      let before = (try dropped(), flood.number(behind: "so far"), tcp.number(behind: "so far"))
+      let before = (try dropped(), flood.soFar, tcp.soFar)
       let isDropped = try eventually(within: .seconds(60)) { try dropped() > before.0 + 200 }
       #expect(isDropped)
-      #expect((flood.number(behind: "so far") ?? 0) <= (before.1 ?? 0) + 100)
-      #expect((tcp.number(behind: "so far") ?? 0) <= (before.2 ?? 0) + 2_000_000)
+      #expect(flood.soFar <= before.1 + 100)
+      #expect(tcp.soFar <= before.2 + 2_000_000)
     }
     if !isSwitchedOff {
       // By both: they have not begun together.
       let isHeard = try eventually(within: .seconds(90)) {
-        let before = tcp.number(behind: "so far")
+        let before = tcp.soFar
         try node.sh("sleep 3")
-        return try dropped() > 500 && tcp.number(behind: "so far") == before
+        return try dropped() > 500 && tcp.soFar == before
       }
       #expect(isHeard)
     }
@@ -140,9 +138,8 @@ import Testing
     flood.stop()
     // Nothing was lost: it goes on when it may.
     try FastPathPolicyTests.setRule(false, node, client, host)
-    try tcp.waitFor("so far", beyond: (tcp.number(behind: "so far") ?? 0) + 1_000_000)
-    tcp.signal(15)
-    #expect(try tcp.exitStatus(within: .seconds(120)) == 0, "\(tcp.output)")
+    try tcp.waitForMore(than: 1_000_000)
+    try tcp.endTransfer()
   }
 
   private static func setRule(_ isThere: Bool, _ node: TestNode, _ from: String, _ to: String) throws {
@@ -156,8 +153,8 @@ import Testing
     let stage = try FastPathStage(mode, flows)
     let (node, addresses) = (stage.cluster.nodes[1], stage.servers[1])
     let floods = try addresses.map { try stage.client(0).start("flood", $0) }
-    let transfers = try addresses.map { try stage.client(0).start("tcp", $0, "--pause", "0.02") }
-    for program in floods + transfers { try program.waitFor("so far", beyond: 0) }
+    let transfers = try addresses.map { try stage.client(0).startTransfer(to: $0) }
+    for program in floods + transfers { try program.waitForMore() }
     let bystander = try Traffic(node: node, pod: "client").serve(name: "bystander")
     let received = try FastPathPolicyTests.received(node, "client")
 
@@ -178,7 +175,7 @@ import Testing
     #expect(try Runtime(node: node).add("heir", network).hosts == addresses)
     let heir = try Traffic(node: node, pod: "heir").serve(name: "heir")
     defer { heir.stop() }
-    for flood in floods { try flood.waitFor("so far", beyond: (flood.number(behind: "so far") ?? 0) + 300) }
+    for flood in floods { try flood.waitForMore(than: 300) }
     // Its kernel knows nothing of these.
     for transfer in transfers {
       #expect(try transfer.exitStatus(within: .seconds(120)) == 1, "\(transfer.output)")

@@ -39,28 +39,32 @@ struct FastPathRestartTests {
   @Test func aTransferGoesOnThroughRestartsAndWithoutAgents() throws {
     var cluster = try FastPathCluster()
     let client = try #require(try cluster.addPod(0).first)
-    let server = try #require(try cluster.addPod(1).first)
-    #expect(client != server)
-    let transfer = try Transfer(cluster.nodes[0], from: "pod", to: server, cluster.nodes[1], in: "pod")
+    let host = try #require(try cluster.addPod(1).first)
+    #expect(client != host)
+    let pods = cluster.nodes.map { Traffic(node: $0, pod: "pod") }
+    let server = try pods[1].serve(name: "server")
+    let transfer = try pods[0].startTransfer(to: host)
+    try transfer.waitForMore(than: 1_000_000)
     for index in 0..<2 { try cluster.restart(index, ["--fast-path", "on", "--fast-path-flows", "sight"]) }
-    try transfer.expectProgress()
+    try transfer.waitForMore(than: 1_000_000)
     // Known by sight a flow is carried when the ordinary path has seen it anew.
     for agent in cluster.agents {
       agent.signal(15)
       #expect(try agent.exitStatus() == 0, "\(agent.output)")
     }
     let carried = try cluster.packets(0, "from-pod")
-    try transfer.expectProgress()
+    try transfer.waitForMore(than: 1_000_000)
     #expect(try eventually { try cluster.packets(0, "from-pod") > carried + 100 })
     for index in 0..<2 { try cluster.restart(index, ["--fast-path", "off"]) }
     #expect(try eventually { try cluster.nodes[0].fastPathRemains() == [] })
-    try transfer.expectProgress()
+    try transfer.waitForMore(than: 1_000_000)
     for index in 0..<2 { try cluster.restart(index, ["--fast-path", "on"]) }
     // The agent gives a place to pods that are there.
     #expect(
       try eventually(within: .seconds(30)) { try cluster.packets(0, "from-pod") > 100 }, "\(cluster.agents[0].output)")
-    try transfer.expectProgress()
-    try transfer.end()
+    try transfer.waitForMore(than: 1_000_000)
+    try transfer.endTransfer()
+    #expect(server.isRunning)
   }
 
   /// Nobody but the plugin is there.
@@ -104,57 +108,4 @@ struct FastPathRestartTests {
     #expect(second.output.contains("is at work on this node"), "\(second.output)")
     #expect(try cluster.nodes[0].lines("bpftool prog show pinned /sys/fs/bpf/causeway/from_pod") == programs)
   }
-}
-
-/// A TCP stream that goes on until somebody ends it, each byte of which is looked at.
-private final class Transfer {
-  private let server: RunningProgram
-  private let client: RunningProgram
-
-  init(_ node: TestNode, from pod: String, to address: String, _ other: TestNode, in otherPod: String) throws {
-    server = try other.start(["ip", "netns", "exec", otherPod, "python3", "-uc", Transfer.receive])
-    let (server, enter) = (server, ["ip", "netns", "exec", pod])
-    try #require(eventually { server.output.contains("listens") }, "\(server.output)")
-    client = try node.start(enter + ["python3", "-uc", Transfer.send, address])
-    try expectProgress()
-  }
-
-  /// How many blocks have come, each right.
-  private var blocks: Int { Int(server.output.split(separator: "\n").last ?? "") ?? 0 }
-
-  func expectProgress() throws {
-    let start = blocks
-    let goesOn = eventually(within: .seconds(30)) { blocks > start + 20 }
-    #expect(goesOn, "\(server.output.suffix(200))\n\(client.output)")
-  }
-
-  func end() throws {
-    #expect(server.isRunning && client.isRunning, "\(server.output.suffix(200))\n\(client.output)")
-    client.stop()
-    server.stop()
-  }
-
-  /// Blocks of 64 KiB, each of one number.
-  private static let send = """
-    itertools, socket, sys, time = map(__import__, ("itertools", "socket", "sys", "time"))
-    stream = socket.create_connection((sys.argv[1], 5001))
-    for number in itertools.count():
-        stream.sendall(bytes([number % 251]) * 65536)
-        time.sleep(0.005)
-    """
-
-  private static let receive = """
-    itertools, socket = map(__import__, ("itertools", "socket"))
-    listener = socket.create_server(("0.0.0.0", 5001))
-    print("listens")
-    stream, _ = listener.accept()
-    for number in itertools.count():
-        block = b""
-        while len(block) < 65536:
-            part = stream.recv(65536 - len(block))
-            assert part, "the stream has ended"
-            block += part
-        assert block == bytes([number % 251]) * 65536, "block %d is wrong" % number
-        if number % 10 == 0: print(number)
-    """
 }

@@ -23,6 +23,11 @@ struct Traffic {
   /// Begins it, for a test that looks at its output and ends it by SIGTERM.
   func start(_ arguments: String...) throws -> RunningProgram { try node.start(command(arguments)) }
 
+  /// Begins a TCP transfer that goes on until somebody ends it, and leaves the machine to others now and then.
+  func startTransfer(to host: String, _ more: String...) throws -> RunningProgram {
+    try node.start(command(["tcp", host, "--pause", "0.02"] + more))
+  }
+
   /// A server, when it can be asked.
   func serve(name: String, port: Int = 80) throws -> RunningProgram {
     let server = try start("serve", "--name", name, "--port", "\(port)")
@@ -32,16 +37,26 @@ struct Traffic {
   }
 }
 
+/// A flood or a transfer that goes on.
 extension RunningProgram {
-  /// The number behind the last of these words that it has written so far.
-  func number(behind words: String) -> Int? {
+  /// How much has come back, each byte right: datagrams of a flood, bytes of a transfer.
+  var soFar: Int {
+    let words = "so far "
     let line = output.split(separator: "\n").last { $0.hasPrefix(words) }
-    return line.flatMap { Int($0.dropFirst(words.count).split(separator: " ")[0]) }
+    return line.flatMap { Int($0.dropFirst(words.count)) } ?? 0
   }
 
-  /// Waits until that number is larger than this one.
-  func waitFor(_ words: String, beyond number: Int) throws {
-    let came = eventually(within: .seconds(120)) { (self.number(behind: words) ?? -1) > number || !isRunning }
+  /// Waits until more than this has come back after what came until now.
+  func waitForMore(than number: Int = 0) throws {
+    let before = soFar
+    let came = eventually(within: .seconds(120)) { soFar > before + number || !isRunning }
     try #require(came && isRunning, "\(output)")
+  }
+
+  /// Lets a transfer come to its end, for which it may have to send again what was lost on the way.
+  func endTransfer() throws {
+    signal(15)
+    #expect(try exitStatus(within: .seconds(120)) == 0, "\(output)")
+    #expect(output.contains("complete"), "\(output)")
   }
 }
