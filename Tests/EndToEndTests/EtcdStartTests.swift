@@ -11,7 +11,7 @@ struct EtcdStartTests {
 
   /// A node with routes and a lease, whose agent and etcd are both down.
   private func cluster() throws -> (cluster: EtcdCluster, subnet: String) {
-    let cluster = try EtcdCluster(1, config: EtcdServer.highConfig)
+    let cluster = try EtcdCluster(1)
     try cluster.etcd.putRecord("10.244.2.0-24", of: "192.0.2.12")
     try cluster.etcd.putRecord("10.244.3.0-24", of: "192.0.2.13")
     let (agent, subnet) = try cluster.agentWithLease(0)
@@ -75,7 +75,7 @@ struct EtcdStartTests {
   }
 
   @Test func aWatchThatEndsGoesOnWithoutReadingEverything() throws {
-    let cluster = try EtcdCluster(3, config: EtcdServer.highConfig, hasIPv6: false)
+    let cluster = try EtcdCluster(3, hasIPv6: false)
     let agents = try (0..<3).map { try cluster.agentWithLease($0) }
     try cluster.etcd.putRecord("10.244.2.0-24", of: "192.0.2.50")
     for index in 0..<3 {
@@ -139,7 +139,7 @@ struct EtcdStartTests {
     """
 
   @Test func slowAnswersAreWaitedForAndTooSlowOnesAreToldAndChangeNothing() throws {
-    let cluster = try EtcdCluster(1, config: EtcdServer.highConfig)
+    let cluster = try EtcdCluster(1)
     let node = cluster.nodes[0]
     let member = cluster.etcd.members[0]
     try member.sh(EtcdStartTests.slowProxy)

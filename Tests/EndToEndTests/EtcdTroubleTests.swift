@@ -15,7 +15,7 @@ struct EtcdTroubleTests {
     var etcd: EtcdServer { cluster.etcd }
 
     init(_ setup: EtcdServer.Setup = .init(), options: String...) throws {
-      cluster = try EtcdCluster(1, setup, config: EtcdServer.highConfig)
+      cluster = try EtcdCluster(1, setup)
       try cluster.etcd.putRecord("10.244.2.0-24", of: "192.0.2.12")
       try cluster.etcd.putRecord("10.244.3.0-24", of: "192.0.2.13")
       agent = try cluster.nodes[0].start([Binaries.hostgw, "run"] + cluster.storeOptions + options)
