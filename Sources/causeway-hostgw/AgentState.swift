@@ -175,12 +175,12 @@ extension AgentState.Facts {
   /// put right now are told as a problem.
   var obstacles: [String] {
     if let rulesObstacle { return [rulesObstacle] }
-    guard report != nil else {
+    guard let report else {
       return [failure ?? lease?.state.reason ?? storeFailure ?? "the first pass is under way"]
     }
     if let leaseObstacle { return [leaseObstacle] }
     // The store has given one, but no pass has written it.
-    if report?.lease == nil { return ["this node's lease is not written yet"] }
+    if report.lease == nil { return ["this node's lease is not written yet"] }
     return [configurationObstacle].compactMap { $0 }
   }
 
