@@ -34,11 +34,7 @@ extension TestNode {
     try sh(
       """
       ip link set \(name) up
-      for i in $(seq 500); do
-        ip -o -6 address show dev \(name) scope link | grep -q fe80 && exit
-        sleep 0.02
-      done
-      exit 1
+      until ip -o -6 address show dev \(name) scope link | grep -q fe80; do sleep 0.02; done
       """)
     return try index(of: name)
   }
