@@ -167,7 +167,7 @@ struct FastPathFallbackTests {
     let answer = try runtime.add("pod", configuration)
     let address = try #require(answer.hosts.first)
     #expect(answer.process.errors.contains("has no fast path") == damage.hasPrefix("for"), "\(answer)")
-    #expect(try node.run(["ping", "-nc", "1", "-W", "2", address]).status == 0)
+    #expect(try node.ping(address))
     try runtime.check("pod", answer, configuration).process.succeeded()
     try runtime.delete("pod", configuration)
     #expect(try node.remains() == [])

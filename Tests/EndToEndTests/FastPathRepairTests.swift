@@ -56,11 +56,7 @@ struct FastPathRepairTests {
     }
 
     func expectCarriedPings() throws {
-      let before = try cluster.packets(0, "from-pod")
-      let ping = try node.run(inPod: "pod", ["ping", "-nc", "10", "-i", "0.2", "-W", "5", other])
-      #expect(ping.output.contains("10 received"), "\(ping)")
-      let after = try cluster.packets(0, "from-pod")
-      #expect(after - before >= 6, "\(before) \(after)")
+      try node.expectCarriedPings(to: other) { try cluster.packets(0, "from-pod") }
     }
   }
 
@@ -99,8 +95,7 @@ struct FastPathRepairTests {
       #expect(eventually { told.allSatisfy(fixture.news.contains) }, "\(fixture.news)")
     }
 
-    // At once: the agent is quick.
-    try node.sh("mv /sys/fs/bpf/causeway /sys/fs/bpf/gone && rm -r /sys/fs/bpf/gone")
+    try node.removePins()
     try fixture.expect(state, within: .seconds(60))
     #expect(try eventually { try fixture.fact("repairs") >= 3 })
     #expect(eventually { fixture.news.count(of: "fast path loaded") == 1 }, "\(fixture.news)")

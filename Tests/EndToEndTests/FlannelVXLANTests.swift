@@ -76,7 +76,7 @@ struct FlannelVXLANTests {
       #"{"PublicIP":"192.0.2.12","BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"4e:6b:09:df:32:a2"}}"#)
     #expect(
       try eventually(within: .seconds(20)) {
-        try cluster.nodes[0].run(["ping", "-nc", "1", "-W", "1", "10.244.2.5"]).status == 0
+        try cluster.nodes[0].ping("10.244.2.5", within: 1)
       }, "\(agent.output)")
     #expect(
       try eventually { try !cluster.nodes[0].sh("bridge fdb show dev flannel.1").contains(FlannelVXLANTests.mac) })
@@ -117,7 +117,7 @@ struct FlannelVXLANTests {
     let now = try view()
     #expect(came, "\(now)\n\(before)\n\(next.output)")
     #expect(
-      try node.run(["ping", "-nc", "1", "-W", "5", String(subnet1.prefix { $0 != "/" })]).status == 0,
+      try node.ping(String(subnet1.prefix { $0 != "/" })),
       "\(second.output) \(subnet0)")
   }
 

@@ -87,7 +87,7 @@ struct InterfaceTests {
     // The next hops were moved under their routes.
     let gone = try monitor.changes().filter { $0.hasPrefix("Deleted 10.244.") }
     #expect(gone.isEmpty, "\(gone)")
-    #expect(try fixture.node.run(["ping", "-nc", "1", "-W", "5", "192.0.2.12"]).status == 0)
+    #expect(try fixture.node.ping("192.0.2.12"))
   }
 
   struct Renumbering: Sendable, CustomTestStringConvertible {

@@ -33,7 +33,8 @@ struct PrivilegeTests {
       ])
     // With no more than these it brings programs into the kernel anew.
     if options.contains("on") {
-      try node.sh("mv /sys/fs/bpf/causeway /sys/fs/bpf/gone; rm -r /sys/fs/bpf/gone; ip link add more type bridge")
+      try node.removePins()
+      try node.sh("ip link add more type bridge")
       #expect(
         try eventually(within: .seconds(60)) {
           try node.run(["test", "-e", "/sys/fs/bpf/causeway/to_pod"]).status == 0

@@ -98,8 +98,18 @@ struct RoutedCluster {
 
   private static let network: JSONObject = ["cniVersion": "1.1.0", "name": "podnet", "type": "causeway"]
 
-  /// The pairs of nodes whose pods do not reach each other, in either family.
+  /// The pairs of nodes whose pods do not reach each other, in either family, after a minute: links that came up just now
+  /// lose first packets.
   func silentPairs(_ pods: [[String]]) throws -> [String] {
+    var silent: [String] = []
+    _ = try eventually(within: .seconds(60)) {
+      silent = try silentPairsNow(pods)
+      return silent.isEmpty
+    }
+    return silent
+  }
+
+  private func silentPairsNow(_ pods: [[String]]) throws -> [String] {
     var silent: [String] = []
     for from in nodes.indices {
       for to in nodes.indices where to != from {

@@ -44,7 +44,7 @@ struct RoutedModeTests {
       if families != .v4 { #expect(try node.ping(from: pod, "2001:db8::1")) }
     }
     for host in answers[0].hosts {
-      try node.run(["ping", "-c", "1", "-W", "8", host]).succeeded()
+      #expect(try node.ping(host))
       let routes = try node.ip(json: host.contains(":") ? "-6" : "-4", "route", "show", host)
       #expect(routes.map { $0["protocol"]?.string } == ["203"])
     }
@@ -355,9 +355,9 @@ struct RoutedModeTests {
     #expect(try node.leases().count == 1500)
     // A namespace's first interface has its default route.
     for host in ["10.9.0.2", "10.9.2.190", "10.9.5.197"] {
-      try node.run(["ping", "-c", "1", "-W", "8", host]).succeeded()
+      #expect(try node.ping(host))
       #expect(try node.ping(from: "n3", host))
-      try peer.run(["ping", "-c", "1", "-W", "8", host]).succeeded()
+      #expect(try peer.ping(host))
     }
     #expect(try node.ping(from: "n59", "192.0.2.2"))
     try node.run(

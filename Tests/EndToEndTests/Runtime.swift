@@ -156,9 +156,10 @@ extension TestHost {
     }
   }
 
-  /// Whether a pod gets an answer from an address; where none is expected, two seconds show it.
-  func ping(from pod: String, _ address: String, within seconds: Int = 8) throws -> Bool {
-    try run(inPod: pod, ["ping", "-nc", "1", "-W", "\(seconds)", address]).status == 0
+  /// Whether a pod, or the node itself, gets an answer from an address; where none is expected, two seconds show it.
+  func ping(from pod: String? = nil, _ address: String, within seconds: Int = 8) throws -> Bool {
+    let command = ["ping", "-nc", "1", "-W", "\(seconds)", address]
+    return try (pod.map { try run(inPod: $0, command) } ?? run(command)).status == 0
   }
 }
 

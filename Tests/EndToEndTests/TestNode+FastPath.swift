@@ -70,6 +70,22 @@ extension TestNode {
     return try #require(link?["ifname"]?.string)
   }
 
+  /// Ten pings from `pod`, which must all be answered, and most of them carried: the first ones go the ordinary way.
+  ///
+  /// - Parameter carried: how many packets from the node's pods have been carried so far.
+  func expectCarriedPings(to address: String, carried: () throws -> Int64) throws {
+    let before = try carried()
+    let ping = try run(inPod: "pod", ["ping", "-nc", "10", "-i", "0.2", "-W", "5", address])
+    #expect(ping.output.contains("10 received"), "\(ping)")
+    let after = try carried()
+    #expect(after - before >= 6, "\(before) \(after)")
+  }
+
+  /// Takes all pins away at once, since the agent is quick.
+  func removePins() throws {
+    try sh("mv /sys/fs/bpf/causeway /sys/fs/bpf/gone && rm -r /sys/fs/bpf/gone")
+  }
+
   /// What there is of it anywhere; nothing where it is off.
   func fastPathRemains() throws -> [String] {
     try lines("tc qdisc show | grep clsact || true")

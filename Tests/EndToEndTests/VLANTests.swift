@@ -27,7 +27,7 @@ extension VirtualMachineTests {
       try runtime.add("other", network(runtime, ["vlan": 200, "isGateway": false], from: 20))
       try runtime.add("none", network(runtime, ["isGateway": false], from: 30))
       #expect(try node.ping(from: "a", "10.9.0.3") && node.ping(from: "b", "10.9.0.2"))
-      #expect(try node.ping(from: "a", "10.9.0.1") && node.run(["ping", "-c", "1", "-W", "8", "10.9.0.2"]).status == 0)
+      #expect(try node.ping(from: "a", "10.9.0.1") && node.ping("10.9.0.2"))
       // Packets for others do not pass even where the MAC is known.
       let mac = try #require(node.ip(json: "link", "show", "dev", "eth0", inPod: "other").first?["address"]?.string)
       try node.sh("ip -netns a neighbour add 10.9.0.20 lladdr \(mac) dev eth0 nud permanent")
