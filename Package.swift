@@ -136,7 +136,7 @@ let package = Package(
     .testTarget(
       name: "causeway-hostgwTests",
       dependencies: [
-        "causeway-hostgw", "NodeStores", "NodeRoutes", "Addresses", "Linux", "TestSupport",
+        "causeway-hostgw", "NodeStores", "NodeRoutes", "Lease", "Netlink", "Addresses", "Linux", "TestSupport",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),
