@@ -2,7 +2,7 @@
 
 import PackageDescription
 
-/// `hack/fuzz` asks for one more program, and for modules that tell it which of their branches were taken.
+/// `hack/fuzz` builds one more program, and modules that report which of their branches were taken.
 let isFuzzing = Context.environment["CAUSEWAY_FUZZ"] != nil
 
 /// One array for every target: Swift 6, every warning an error, and `unsafe` visible where it is used.
@@ -16,7 +16,194 @@ let settings: [SwiftSetting] =
     .enableUpcomingFeature("MemberImportVisibility"),
   ] + (isFuzzing ? [.unsafeFlags(["-O", "-sanitize=fuzzer"])] : [])
 
-/// The import rules of the house: every edge between two rooms is written here and nowhere else.
+/// The module that a path names: its last part.
+func module(_ path: String) -> String { path.split(separator: "/").last.map(String.init) ?? path }
+
+/// A room: one module in a wing of `Sources`, with every edge to the rooms and packages that it may import.
+func room(
+  _ path: String, uses dependencies: [Target.Dependency], linking linkerSettings: [LinkerSetting] = []
+) -> Target {
+  .target(
+    name: module(path), dependencies: dependencies, path: "Sources/\(path)", swiftSettings: settings,
+    linkerSettings: linkerSettings)
+}
+
+/// A program: a room with a main.
+func program(
+  _ path: String, uses dependencies: [Target.Dependency], linking linkerSettings: [LinkerSetting]
+) -> Target {
+  .executableTarget(
+    name: module(path), dependencies: dependencies, path: "Sources/\(path)", swiftSettings: settings,
+    linkerSettings: linkerSettings)
+}
+
+/// A module map for a library of Debian's.
+func library(_ path: String, package: String, pkgConfig: String? = nil) -> Target {
+  .systemLibrary(name: module(path), path: "Sources/\(path)", pkgConfig: pkgConfig, providers: [.apt([package])])
+}
+
+/// The tests of a room; the folders of `Tests` mirror the wings.
+func tests(_ path: String, use dependencies: [Target.Dependency], excluding: [String] = []) -> Target {
+  .testTarget(
+    name: module(path), dependencies: dependencies, path: "Tests/\(path)", exclude: excluding, swiftSettings: settings)
+}
+
+extension Target.Dependency {
+  static let argumentParser = product(name: "ArgumentParser", package: "swift-argument-parser")
+  static let asyncHTTPClient = product(name: "AsyncHTTPClient", package: "async-http-client")
+  static let hummingbird = product(name: "Hummingbird", package: "hummingbird")
+  static let logging = product(name: "Logging", package: "swift-log")
+  static let nioCore = product(name: "NIOCore", package: "swift-nio")
+  static let nioHTTP1 = product(name: "NIOHTTP1", package: "swift-nio")
+  static let nioPosix = product(name: "NIOPosix", package: "swift-nio")
+  static let nioSSL = product(name: "NIOSSL", package: "swift-nio-ssl")
+  static let serviceLifecycle = product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+  static let unixSignals = product(name: "UnixSignals", package: "swift-service-lifecycle")
+}
+
+let values: [Target] = [
+  library("Values/CJansson", package: "libjansson-dev", pkgConfig: "jansson"),
+  // The archive, so that the helper needs no shared library on the node for it.
+  library("Values/CYAML", package: "libyaml-dev"),
+  room("Values/JSON", uses: ["CJansson"]),
+  room("Values/YAML", uses: ["CYAML", "JSON"], linking: [.linkedLibrary(":libyaml.a")]),
+  room("Values/Addresses", uses: []),
+]
+
+let kernel: [Target] = [
+  .target(name: "CLinux", path: "Sources/Kernel/CLinux"),
+  room("Kernel/Linux", uses: ["CLinux"]),
+  room("Kernel/Netlink", uses: ["Linux", "Addresses", "CLinux"]),
+  room("Kernel/Netfilter", uses: ["Netlink", "Linux", "Addresses", "CLinux"]),
+]
+
+let pods: [Target] = [
+  room("Pods/NodeState", uses: ["Linux", "Addresses"]),
+  room("Pods/IPAM", uses: ["NodeState", "Linux", "Addresses"]),
+  room("Pods/Attachments", uses: ["NodeState", "IPAM", "Netlink", "Linux", "Addresses", "JSON"]),
+  room("Pods/PodRules", uses: ["Attachments", "NodeState", "IPAM", "Netfilter", "Netlink", "Linux", "Addresses"]),
+  room("Pods/FastPath", uses: ["Attachments", "NodeState", "Netlink", "Linux", "Addresses"]),
+]
+
+let plugin: [Target] = [
+  room("Plugin/CNI", uses: ["JSON", "Addresses"]),
+  room(
+    "Plugin/PodNetwork",
+    uses: [
+      "CNI", "FastPath", "PodRules", "Attachments", "IPAM", "NodeState", "Netfilter", "Netlink", "Linux", "Addresses",
+      "JSON",
+    ]),
+  program(
+    "Plugin/causeway", uses: ["PodNetwork", "CNI", "Linux"],
+    linking: [.unsafeFlags(["-static-executable", "-Xlinker", "-s"], .when(configuration: .release))]),
+]
+
+let cluster: [Target] = [
+  room("Cluster/Nodes", uses: ["NodeState", "JSON", "Addresses", "Linux"]),
+  room(
+    "Cluster/StoreTransport",
+    uses: ["JSON", "Linux", .asyncHTTPClient, .logging, .nioCore, .nioHTTP1, .nioPosix, .nioSSL]),
+  room("Cluster/FileStore", uses: ["Nodes", "NodeState", "JSON", "Addresses", "Linux"]),
+  room(
+    "Cluster/EtcdStore",
+    uses: ["Nodes", "StoreTransport", "NodeState", "JSON", "Addresses", "Linux", .asyncHTTPClient, .logging, .nioCore]),
+  room(
+    "Cluster/KubernetesStore",
+    uses: [
+      "Nodes", "StoreTransport", "NodeState", "YAML", "JSON", "Addresses", "Linux", .asyncHTTPClient, .logging,
+      .nioCore,
+    ]),
+]
+
+let node: [Target] = [
+  library("Node/CNFTables", package: "libnftables-dev", pkgConfig: "libnftables"),
+  // The archive, too.
+  library("Node/CBPF", package: "libbpf-dev"),
+  .target(name: "CFastPath", path: "Sources/Node/CFastPath", exclude: ["programs", "objects"]),
+  room("Node/OwnNode", uses: ["Nodes", "NodeState", "Netlink", "Addresses", "Linux"]),
+  room("Node/Backends", uses: ["OwnNode", "Nodes", "NodeState", "Netlink", "Addresses", "Linux"]),
+  room("Node/NodeRoutes", uses: ["Backends", "OwnNode", "Nodes", "NodeState", "Netlink", "Addresses", "Linux"]),
+  room("Node/NodeRules", uses: ["CNFTables", "Netfilter", "Netlink", "Addresses", "Linux"]),
+  room(
+    "Node/NodeFastPath",
+    uses: ["CBPF", "CFastPath", "FastPath", "Netfilter", "Netlink", "Linux", "Addresses"],
+    linking: [.linkedLibrary(":libbpf.a"), .linkedLibrary("elf"), .linkedLibrary("z")]),
+]
+
+let helper: [Target] = [
+  program(
+    "Helper/causeway-hostgw",
+    uses: [
+      "FileStore", "EtcdStore", "KubernetesStore", "StoreTransport", "Nodes", "NodeRoutes", "Backends", "OwnNode",
+      "NodeRules", "NodeFastPath", "FastPath", "PodRules", "Attachments", "IPAM", "NodeState", "Netfilter", "Netlink",
+      "JSON", "Addresses", "Linux", .argumentParser, .asyncHTTPClient, .hummingbird, .logging, .nioCore,
+      .serviceLifecycle, .unixSignals,
+    ],
+    linking: [.unsafeFlags(["-Xlinker", "-s"], .when(configuration: .release))])
+]
+
+let testTargets: [Target] = [
+  // A test target without tests: a plain one would be built with the programs, where Testing is missing.
+  tests("TestSupport", use: ["JSON", "Linux", "Netlink"]),
+  tests("Values/AddressesTests", use: ["Addresses", "TestSupport"]),
+  tests("Values/JSONTests", use: ["JSON", "TestSupport"]),
+  tests("Values/YAMLTests", use: ["YAML", "JSON", "TestSupport"]),
+  tests("Kernel/LinuxTests", use: ["Linux", "TestSupport"]),
+  tests("Kernel/NetlinkTests", use: ["Netlink", "Addresses", "TestSupport"]),
+  tests("Kernel/NetfilterTests", use: ["Netfilter", "Netlink", "Addresses", "TestSupport"]),
+  tests("Pods/NodeStateTests", use: ["NodeState", "Addresses", "Linux", "TestSupport"]),
+  tests(
+    "Pods/AttachmentsTests",
+    use: ["Attachments", "IPAM", "NodeState", "Netlink", "Linux", "Addresses", "JSON", "TestSupport"]),
+  tests("Pods/IPAMTests", use: ["IPAM", "Linux", "Addresses", "TestSupport"]),
+  tests("Pods/PodRulesTests", use: ["PodRules", "Addresses"]),
+  tests("Pods/FastPathTests", use: ["FastPath", "Addresses"]),
+  tests("Plugin/CNITests", use: ["CNI", "JSON", "Addresses", "TestSupport"]),
+  tests(
+    "Plugin/PodNetworkTests",
+    use: [
+      "PodNetwork", "CNI", "Attachments", "IPAM", "NodeState", "Netlink", "Linux", "Addresses", "JSON", "TestSupport",
+    ]),
+  tests(
+    "Cluster/StoreTests",
+    use: [
+      "FileStore", "EtcdStore", "KubernetesStore", "StoreTransport", "Nodes", "NodeState", "JSON", "Addresses", "Linux",
+      "TestSupport", .logging,
+    ]),
+  tests("Cluster/NodesTests", use: ["Nodes", "NodeState", "JSON", "Addresses", "TestSupport"]),
+  tests(
+    "Node/NodeRoutesTests",
+    use: ["NodeRoutes", "Backends", "OwnNode", "Nodes", "NodeState", "Netlink", "Addresses", "Linux", "TestSupport"]),
+  tests("Node/NodeRulesTests", use: ["NodeRules", "Netfilter", "Addresses"]),
+  tests(
+    "Helper/causeway-hostgwTests",
+    use: [
+      "causeway-hostgw", "Nodes", "StoreTransport", "EtcdStore", "NodeRoutes", "Backends", "OwnNode", "NodeState",
+      "Netlink", "Addresses", "Linux", "TestSupport", .argumentParser,
+    ]),
+  tests(
+    "KernelTests",
+    use: [
+      "NodeRoutes", "Backends", "OwnNode", "NodeRules", "Nodes", "NodeState", "Netfilter", "Netlink", "Linux",
+      "Addresses", "JSON", "TestSupport",
+    ]),
+  tests(
+    "EndToEndTests", use: ["YAML", "JSON", "Linux", "Addresses", "TestSupport"],
+    excluding: ["Rigs/kubeapi", "Rigs/libcni", "Rigs/traffic"]),
+]
+
+/// `hack/fuzz`'s program.
+let fuzzer: Target = .executableTarget(
+  name: "causeway-fuzz",
+  dependencies: [
+    "PodNetwork", "FileStore", "EtcdStore", "KubernetesStore", "StoreTransport", "Nodes", "NodeState", "Attachments",
+    "IPAM", "CNI", "Netfilter", "Netlink", "Linux", "Addresses", "YAML", "JSON",
+  ],
+  path: "hack/fuzzing", exclude: ["corpus"], swiftSettings: settings,
+  linkerSettings: [.unsafeFlags(["-sanitize=fuzzer", "-use-ld=lld"])])
+
+/// The import rules of the house: every edge between two rooms is written here and nowhere else. A wing imports itself
+/// and earlier wings; Plugin on one side and Cluster, Node and Helper on the other never import each other.
 let package = Package(
   name: "causeway",
   products: [
@@ -33,128 +220,5 @@ let package = Package(
     .package(url: "https://github.com/swift-server/async-http-client", exact: "1.37.0"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
   ],
-  targets: [
-    .systemLibrary(name: "CJansson", pkgConfig: "jansson", providers: [.apt(["libjansson-dev"])]),
-    .systemLibrary(name: "CNFTables", pkgConfig: "libnftables", providers: [.apt(["libnftables-dev"])]),
-    // The archive, not the shared library: the helper shall need no more on a node than it must.
-    .systemLibrary(name: "CYAML", providers: [.apt(["libyaml-dev"])]),
-    // The archive, too.
-    .systemLibrary(name: "CBPF", providers: [.apt(["libbpf-dev"])]),
-    .target(name: "CFastPath", exclude: ["programs", "objects"]),
-    .target(name: "CLinux"),
-    .target(name: "JSON", dependencies: ["CJansson"], swiftSettings: settings),
-    .target(
-      name: "YAML", dependencies: ["CYAML", "JSON"], swiftSettings: settings,
-      linkerSettings: [.linkedLibrary(":libyaml.a")]),
-    .target(name: "Addresses", swiftSettings: settings),
-    .target(name: "Linux", dependencies: ["CLinux"], swiftSettings: settings),
-    .target(name: "Netlink", dependencies: ["Linux", "Addresses", "CLinux"], swiftSettings: settings),
-    .target(name: "CNI", dependencies: ["JSON", "Addresses"], swiftSettings: settings),
-    .target(name: "IPAM", dependencies: ["Linux", "Addresses"], swiftSettings: settings),
-    .target(name: "PodRules", dependencies: ["Netlink", "Linux", "Addresses"], swiftSettings: settings),
-    .target(name: "FastPath", dependencies: ["Netlink", "Linux", "Addresses"], swiftSettings: settings),
-    .target(
-      name: "NodeFastPath", dependencies: ["CBPF", "CFastPath", "FastPath", "Netlink", "Linux", "Addresses"],
-      swiftSettings: settings,
-      linkerSettings: [.linkedLibrary(":libbpf.a"), .linkedLibrary("elf"), .linkedLibrary("z")]),
-    .target(
-      name: "PodNetwork",
-      dependencies: ["FastPath", "CNI", "IPAM", "Lease", "PodRules", "Netlink", "Linux", "Addresses", "JSON"],
-      swiftSettings: settings),
-    .target(name: "Lease", dependencies: ["JSON", "Addresses", "Linux"], swiftSettings: settings),
-    .executableTarget(
-      name: "causeway", dependencies: ["PodNetwork", "CNI", "Linux"], swiftSettings: settings,
-      linkerSettings: [
-        .unsafeFlags(["-static-executable", "-Xlinker", "-s"], .when(configuration: .release))
-      ]),
-    .target(
-      name: "NodeRules", dependencies: ["CNFTables", "Netlink", "Addresses", "Linux"], swiftSettings: settings),
-    .target(
-      name: "NodeRoutes", dependencies: ["Netlink", "Lease", "Addresses", "Linux"],
-      swiftSettings: settings),
-    .target(
-      name: "NodeStores",
-      dependencies: [
-        "NodeRoutes", "Lease", "YAML", "JSON", "Addresses", "Linux",
-        .product(name: "AsyncHTTPClient", package: "async-http-client"),
-        .product(name: "Logging", package: "swift-log"),
-        .product(name: "NIOCore", package: "swift-nio"),
-        .product(name: "NIOHTTP1", package: "swift-nio"),
-        .product(name: "NIOPosix", package: "swift-nio"),
-        .product(name: "NIOSSL", package: "swift-nio-ssl"),
-      ],
-      swiftSettings: settings),
-    .executableTarget(
-      name: "causeway-hostgw",
-      dependencies: [
-        "NodeStores", "NodeRoutes", "NodeRules", "NodeFastPath", "FastPath", "PodNetwork", "IPAM", "Netlink", "Lease",
-        "JSON", "Addresses", "Linux",
-        .product(name: "ArgumentParser", package: "swift-argument-parser"),
-        .product(name: "AsyncHTTPClient", package: "async-http-client"),
-        .product(name: "Hummingbird", package: "hummingbird"),
-        .product(name: "Logging", package: "swift-log"),
-        .product(name: "NIOCore", package: "swift-nio"),
-        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
-        .product(name: "UnixSignals", package: "swift-service-lifecycle"),
-      ],
-      swiftSettings: settings,
-      linkerSettings: [.unsafeFlags(["-Xlinker", "-s"], .when(configuration: .release))]),
-    // A test target without tests: a plain one would be built with the programs, where Testing is missing.
-    .testTarget(name: "TestSupport", dependencies: ["JSON", "Linux", "Netlink"], swiftSettings: settings),
-    .testTarget(name: "AddressesTests", dependencies: ["Addresses", "TestSupport"], swiftSettings: settings),
-    .testTarget(name: "JSONTests", dependencies: ["JSON", "TestSupport"], swiftSettings: settings),
-    .testTarget(name: "YAMLTests", dependencies: ["YAML", "JSON", "TestSupport"], swiftSettings: settings),
-    .testTarget(name: "LinuxTests", dependencies: ["Linux", "TestSupport"], swiftSettings: settings),
-    .testTarget(
-      name: "NetlinkTests", dependencies: ["Netlink", "Addresses", "TestSupport"], swiftSettings: settings),
-    .testTarget(name: "FastPathTests", dependencies: ["FastPath", "Addresses"], swiftSettings: settings),
-    .testTarget(name: "NodeRulesTests", dependencies: ["NodeRules", "Addresses"], swiftSettings: settings),
-    .testTarget(
-      name: "KernelTests",
-      dependencies: ["NodeRoutes", "NodeRules", "Lease", "Netlink", "Linux", "Addresses", "JSON", "TestSupport"],
-      swiftSettings: settings),
-    .testTarget(
-      name: "IPAMTests", dependencies: ["IPAM", "Linux", "Addresses", "TestSupport"], swiftSettings: settings),
-    .testTarget(name: "CNITests", dependencies: ["CNI", "JSON", "Addresses", "TestSupport"], swiftSettings: settings),
-    .testTarget(name: "PodRulesTests", dependencies: ["PodRules", "Addresses"], swiftSettings: settings),
-    .testTarget(
-      name: "PodNetworkTests",
-      dependencies: ["PodNetwork", "CNI", "IPAM", "Lease", "Netlink", "Linux", "Addresses", "JSON", "TestSupport"],
-      swiftSettings: settings),
-    .testTarget(
-      name: "LeaseTests", dependencies: ["Lease", "JSON", "Addresses", "TestSupport"], swiftSettings: settings),
-    .testTarget(
-      name: "NodeRoutesTests", dependencies: ["NodeRoutes", "Netlink", "Lease", "Addresses", "Linux", "TestSupport"],
-      swiftSettings: settings),
-    .testTarget(
-      name: "NodeStoresTests",
-      dependencies: [
-        "NodeStores", "NodeRoutes", "Lease", "JSON", "Addresses", "Linux", "TestSupport",
-        .product(name: "Logging", package: "swift-log"),
-      ],
-      swiftSettings: settings),
-    .testTarget(
-      name: "causeway-hostgwTests",
-      dependencies: [
-        "causeway-hostgw", "NodeStores", "NodeRoutes", "Lease", "Netlink", "Addresses", "Linux", "TestSupport",
-        .product(name: "ArgumentParser", package: "swift-argument-parser"),
-      ],
-      swiftSettings: settings),
-    .testTarget(
-      name: "EndToEndTests", dependencies: ["YAML", "JSON", "Linux", "Addresses", "TestSupport"],
-      exclude: ["kubeapi", "libcni", "traffic"],
-      swiftSettings: settings),
-  ]
+  targets: values + kernel + pods + plugin + cluster + node + helper + testTargets + (isFuzzing ? [fuzzer] : [])
 )
-
-if isFuzzing {
-  package.targets.append(
-    .executableTarget(
-      name: "causeway-fuzz",
-      dependencies: [
-        "PodNetwork", "NodeStores", "NodeRoutes", "Lease", "IPAM", "CNI", "Netlink", "Linux", "Addresses", "YAML",
-        "JSON",
-      ],
-      path: "hack/fuzzing", exclude: ["corpus"], swiftSettings: settings,
-      linkerSettings: [.unsafeFlags(["-sanitize=fuzzer", "-use-ld=lld"])]))
-}

@@ -1,8 +1,8 @@
 import Glibc
 import Linux
 import Netlink
-import TestSupport
 import Testing
+import TestSupport
 
 /// Programs and maps that are pinned in a node's own file system for them.
 @Suite(.requiresRoot, .timeLimit(.minutes(1)))

@@ -1,8 +1,8 @@
 import Addresses
 import Glibc
 import Netlink
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite(.requiresRoot) struct BatchTests {
   private let node: TestNode

@@ -1,8 +1,8 @@
 import JSON
 import Linux
 import Netlink
-import TestSupport
 import Testing
+import TestSupport
 
 /// What the other kernel tests stand on.
 @Suite(.requiresRoot) struct FixtureTests {

@@ -1,6 +1,6 @@
 import NodeRules
-import TestSupport
 import Testing
+import TestSupport
 
 /// What flannel leaves in nf_tables: told of, and removed when ours stands for it.
 @Suite(.requiresRoot, .timeLimit(.minutes(1)))

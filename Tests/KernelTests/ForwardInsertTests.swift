@@ -1,6 +1,6 @@
 import NodeRules
-import TestSupport
 import Testing
+import TestSupport
 
 /// Chains of others that drop what is forwarded: found, and opened with `--forward-insert`.
 @Suite(.requiresRoot, .timeLimit(.minutes(1)))

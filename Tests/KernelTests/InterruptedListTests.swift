@@ -1,6 +1,6 @@
 import Netlink
-import TestSupport
 import Testing
+import TestSupport
 
 /// A list that changes while the kernel writes it (NLM_F_DUMP_INTR) is none to rely on, and none to fail over.
 @Suite(.requiresRoot, .timeLimit(.minutes(1))) struct InterruptedListTests {

@@ -3,8 +3,8 @@ import Glibc
 import JSON
 import Linux
 import Netlink
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite(.requiresRoot) struct LinkTests {
   private let node: TestNode

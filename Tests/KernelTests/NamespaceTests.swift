@@ -1,8 +1,8 @@
 import Glibc
 import Linux
 import Netlink
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite(.requiresRoot) struct NamespaceTests {
   private let node: TestNode

@@ -1,6 +1,7 @@
+import Netfilter
 import Netlink
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite(.requiresRoot, .timeLimit(.minutes(1))) struct NetfilterEventTests {
   private static let setting = """

@@ -1,8 +1,9 @@
 import Glibc
 import Linux
+import Netfilter
 import Netlink
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite(.requiresRoot) struct NetfilterTests {
   private let node: TestNode

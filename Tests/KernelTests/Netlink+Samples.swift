@@ -1,8 +1,8 @@
 import Addresses
 import JSON
 import Netlink
-import TestSupport
 import Testing
+import TestSupport
 
 /// For prefixes that a test writes down itself.
 func prefix(_ text: String) throws -> IPPrefix { try #require(IPPrefix(text)) }

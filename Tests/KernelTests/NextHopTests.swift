@@ -2,8 +2,8 @@ import Addresses
 import Glibc
 import JSON
 import Netlink
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite(.requiresRoot) struct NextHopTests {
   private static let ours: UInt8 = 202

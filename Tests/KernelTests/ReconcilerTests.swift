@@ -1,10 +1,12 @@
 import Addresses
-import Lease
 import Linux
 import Netlink
 import NodeRoutes
-import TestSupport
+import Nodes
+import NodeState
+import OwnNode
 import Testing
+import TestSupport
 
 /// Passes over the kernel's routes, whole and of what has changed.
 @Suite(.requiresRoot, .timeLimit(.minutes(2)))

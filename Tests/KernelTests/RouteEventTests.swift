@@ -1,6 +1,6 @@
 import Netlink
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite(.requiresRoot) struct RouteEventTests {
   private let node: TestNode

@@ -1,8 +1,8 @@
 import Addresses
 import Netlink
-import NodeRoutes
-import TestSupport
+import OwnNode
 import Testing
+import TestSupport
 
 /// What the choice of an interface asks the kernel for.
 @Suite(.requiresRoot) struct RouteLookupTests {

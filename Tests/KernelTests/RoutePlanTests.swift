@@ -1,11 +1,13 @@
 import Addresses
+internal import Backends
 import JSON
-import Lease
 import Linux
 import Netlink
 import NodeRoutes
-import TestSupport
+import Nodes
+import OwnNode
 import Testing
+import TestSupport
 
 /// A plan of routes carried out by the kernel, with next-hop objects and as kernels before 5.3 have it.
 @Suite(.requiresRoot, .timeLimit(.minutes(1)))
@@ -25,7 +27,7 @@ struct RoutePlanTests {
     var socket = try node.routeSocket()
     var state = try NetworkState.read(&socket)
     if !hasNextHops { state.nextHops = nil }
-    let own = try OwnNode(snapshot, NodeSelection(hostName: "a"), state: state)
+    let own = try LocalNode(snapshot, NodeSelection(hostName: "a"), state: state)
     let outcome = try socket.apply(RoutePlan(snapshot, own: own, state: state))
     #expect(outcome.peers.allSatisfy { $0.state == .installed }, "\(outcome.peers)")
   }
@@ -60,7 +62,7 @@ struct RoutePlanTests {
     let state = try NetworkState.read(&socket)
     let alone = try snapshot([own])
     let plan = try RoutePlan(
-      alone, own: OwnNode(alone, NodeSelection(hostName: "a"), state: state), state: state)
+      alone, own: LocalNode(alone, NodeSelection(hostName: "a"), state: state), state: state)
     #expect(plan.staleRoutes.count == 2)
     try node.sh("ip nexthop flush && ip route del 10.244.3.0/24")
     let outcome = try socket.apply(plan)

@@ -1,8 +1,8 @@
 import Addresses
 import Linux
 import NodeRules
-import TestSupport
 import Testing
+import TestSupport
 
 /// The helper's table in the kernel: made, compared and put back by the reconciler of rules.
 @Suite(.requiresRoot, .timeLimit(.minutes(1)))

@@ -1,7 +1,7 @@
 import Linux
 import Netlink
-import TestSupport
 import Testing
+import TestSupport
 
 extension TestNode {
   /// Mounts a file system for BPF objects, and pins the programs of the fast path under `programs` in it.
@@ -9,7 +9,7 @@ extension TestNode {
     try sh(
       """
       [ $(stat -f -c %T /sys/fs/bpf) = bpf_fs ] || mount -t bpf bpf /sys/fs/bpf
-      bpftool prog loadall \(Binaries.packageRoot)/Sources/CFastPath/objects/by_sight.o /sys/fs/bpf/programs
+      bpftool prog loadall \(Binaries.packageRoot)/Sources/Node/CFastPath/objects/by_sight.o /sys/fs/bpf/programs
       """)
   }
 

@@ -1,8 +1,8 @@
 import Glibc
 import Linux
 import Netlink
-import TestSupport
 import Testing
+import TestSupport
 
 /// Hooks of links, and programs at them.
 @Suite(.requiresRoot, .timeLimit(.minutes(1)))

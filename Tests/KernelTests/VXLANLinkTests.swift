@@ -1,8 +1,8 @@
 import Addresses
 import JSON
 import Netlink
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite(.requiresRoot, .requires(.vxlan)) struct VXLANLinkTests {
   private let node: TestNode

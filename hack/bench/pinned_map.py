@@ -27,7 +27,7 @@ def call(command, attributes):
 class PinnedMap:
     """One of them; empty where the node has none."""
 
-    # Of keys and values, Sources/CFastPath/programs/layout.h.
+    # Of keys and values, Sources/Node/CFastPath/programs/layout.h.
     SIZES = {"pods": (16, 16), "peers": (20, 20)}
 
     def __init__(self, name):

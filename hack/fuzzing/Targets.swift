@@ -3,12 +3,17 @@ import CNI
 import JSON
 import YAML
 
+@testable import Attachments
+@testable import EtcdStore
+@testable import FileStore
 @testable import IPAM
-@testable import Lease
+@testable import KubernetesStore
+@testable import Netfilter
 @testable import Netlink
-@testable import NodeRoutes
-@testable import NodeStores
+@testable import NodeState
+@testable import Nodes
 @testable import PodNetwork
+@testable import StoreTransport
 
 /// What reads texts and bytes from outside. Each target reads, and traps where what it took cannot be.
 enum Targets {

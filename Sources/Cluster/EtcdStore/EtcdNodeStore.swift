@@ -1,0 +1,46 @@
+internal import Addresses
+package import Logging
+package import Nodes
+
+/// The nodes of flannel's layout in etcd, followed by a watch.
+package struct EtcdNodeStore: NodeStore {
+  private let client: EtcdClient
+  private let view: EtcdView
+  private let ownAddresses: OwnAddresses
+  private let conditions: AgentConditions
+  private let logger: Logger
+
+  package init(
+    _ client: EtcdClient, _ view: EtcdView, ownAddresses: @escaping OwnAddresses, conditions: AgentConditions,
+    logger: Logger
+  ) {
+    self.client = client
+    self.view = view
+    self.ownAddresses = ownAddresses
+    self.conditions = conditions
+    self.logger = logger
+  }
+
+  package var kind: String { "etcd" }
+  package var source: String { client.source }
+
+  package func read() async throws -> NodeSnapshot {
+    let state = EtcdState(try await client.list(), client.layout)
+    let config = try state.config.get()
+    let networks = config.netConf.networks
+    let addresses = try await ownAddresses([], config.netConf.families, networks, [])
+    var own = Node(name: addresses.first?.description ?? "", addresses: addresses)
+    for record in state.records.sorted where record.belongs(to: addresses) && record.problem == nil {
+      for subnet in IPFamily.allCases.compactMap(record.subnet) { own.setSubnet(subnet) }
+    }
+    guard own.subnet != nil else {
+      throw EtcdError.noSubnet(addresses: addresses.map { "\($0)" }.joined(separator: ", "))
+    }
+    return state.snapshot(config, own: own)
+  }
+
+  package func updates() -> AsyncStream<Result<NodeSnapshot, any Error>> {
+    let feed = EtcdFeed(client: client, view: view, conditions: conditions, logger: logger)
+    return view.snapshots(while: { await feed.run() }) { $0.snapshot() }
+  }
+}

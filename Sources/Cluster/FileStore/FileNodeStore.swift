@@ -1,0 +1,38 @@
+internal import Linux
+package import Nodes
+internal import NodeState
+
+/// The nodes of a `nodes.json`, read anew whenever the file changes.
+package struct FileNodeStore: NodeStore {
+  package var kind: String { "file" }
+  /// The path of the file.
+  package let source: String
+
+  package init(path: String) {
+    source = path
+  }
+
+  package func read() async throws -> NodeSnapshot {
+    try await onThread { try readFile() }
+  }
+
+  private func readFile() throws(NodesFileError) -> NodeSnapshot {
+    let identity: FileIdentity?
+    let text: [UInt8]?
+    do throws(SystemError) {
+      // Before the reading: a file that changes in between must look changed to the plugin.
+      identity = try Files.identity(source)
+      text = try Files.read(source, limit: 64 << 20)
+    } catch {
+      throw .unreadable(error)
+    }
+    guard let identity, let text else { throw .absent(file: source) }
+    var snapshot = try NodesFile.parse(text, file: source)
+    snapshot.mark = NodesFileMark(identity)
+    return snapshot
+  }
+
+  package func updates() -> AsyncStream<Result<NodeSnapshot, any Error>> {
+    FollowedFile(path: source).contents { try readFile() }
+  }
+}

@@ -1,0 +1,10 @@
+package import Addresses
+
+extension IPPrefix {
+  /// Why no node can have this subnet, `nil` where one can.
+  package var problemAsSubnet: String? {
+    if !isNetwork { return "\(self) has host bits: \(network) would be right" }
+    if length > family.bitCount - 2 { return "\(self) is too small for a gateway and a pod" }
+    return nil
+  }
+}

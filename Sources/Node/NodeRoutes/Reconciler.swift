@@ -1,0 +1,241 @@
+internal import Addresses
+internal import Backends
+internal import Linux
+internal import Netlink
+package import Nodes
+package import NodeState
+package import OwnNode
+
+/// Makes the kernel's routes and the lease what the nodes ask for. Start, repair, a node's removal and restart are all
+/// this one pass: what is marked as ours in the kernel is the only state.
+package struct Reconciler: Sendable {
+  private let selection: NodeSelection
+  private let files: PublishedLease
+  private let switches: RouteSwitches
+
+  /// `nlmsg_pid` of the sockets by which the helper of this process changes routes: it need not look again for what it
+  /// has done itself; only of a tunnel's forwarding entries the kernel tells as of its own doing (port 0,
+  /// drivers/net/vxlan/vxlan_core.c), and they are looked at once more. Far from the numbers that the kernel hands out, which are process numbers and negative ones.
+  package static let port = 0x4A00_0000 | UInt32(truncatingIfNeeded: CurrentProcess.identifier)
+
+  package init(selection: NodeSelection, files: PublishedLease, switches: RouteSwitches) {
+    self.selection = selection
+    self.files = files
+    self.switches = switches
+  }
+
+  /// What a pass found and did.
+  package struct Report: Sendable {
+    package let own: LocalNode
+    package fileprivate(set) var peers: [PeerRoute]
+    /// `nil` where this node has no subnet.
+    package let lease: SubnetLease?
+    /// Whether the lease on disk was another.
+    package fileprivate(set) var isNewLease: Bool
+    package fileprivate(set) var changes: [RouteChange]
+    /// What is wrong with this node itself, beside the peers' own states.
+    package let problems: [String]
+    /// What is left of flannel's routes.
+    package let warnings: [String]
+    /// What the pass went by.
+    var basis: Basis
+
+    /// The cluster's backend, as flannel calls it.
+    package var backend: String { basis.snapshot.netConf.backend.type }
+
+    /// Whether every wanted route is in the kernel and nothing of ours is left over.
+    package var isSettled: Bool { problems.isEmpty && peers.allSatisfy(\.isSettled) }
+  }
+
+  /// The nodes of a pass, and what it knew of the kernel beside the peers' routes.
+  struct Basis: Sendable {
+    var snapshot: NodeSnapshot
+    let adjacency: Adjacency
+    /// The numbers of all next hops; `nil` where the kernel has none.
+    var takenNumbers: Set<UInt32>?
+  }
+
+  /// One pass in the calling thread's network namespace; it blocks. The lease comes last, so that no pod starts before
+  /// its node's routes are in; it comes also where some node can't be reached.
+  ///
+  /// - Parameters:
+  ///   - known: the report of the pass before.
+  ///   - searchesLeftovers: whether to look for what flannel left; else what `known` says of it is still so.
+  package func reconcile(
+    _ snapshot: NodeSnapshot, since known: Report? = nil, searchesLeftovers: Bool = true
+  ) throws -> Report {
+    var socket = try RouteSocket(port: Reconciler.port)
+    let searches = known == nil || searchesLeftovers
+    var look = try look(snapshot, &socket, forFlannelsRoutes: searches)
+    // Routes need their devices, and what a device has is seen when it is there.
+    let devices = socket.repair(look.devices.repairs)
+    if !devices.changes.isEmpty { look = try self.look(snapshot, &socket, forFlannelsRoutes: searches) }
+    var outcome = look.plan.isEmpty ? PlanOutcome(peers: look.plan.peers) : try socket.apply(look.plan)
+    outcome.changes = devices.changes + outcome.changes
+    outcome.failures = devices.failures + outcome.failures
+    let lease = lease(look)
+    if lease == nil { try files.withdraw() }
+    let isNewLease = try lease.map { try files.publish($0, mark: snapshot.mark) } ?? false
+    return Report(
+      own: look.own, peers: outcome.peers, lease: lease, isNewLease: isNewLease, changes: outcome.changes,
+      problems: look.problems + outcome.failures.map(\.description),
+      warnings: searchesLeftovers ? look.plan.leftovers : known?.warnings ?? [],
+      basis: look.basis(look.plan))
+  }
+
+  /// The same where only nodes have changed since the last pass, and nothing in the kernel: what is looked at and done
+  /// grows with the change and not with the cluster. Where the change is none of some other nodes, or something is not
+  /// as it was, it is a whole pass.
+  package func follow(_ snapshot: NodeSnapshot, since known: Report) throws -> Report {
+    guard let part = known.part(changedIn: snapshot) else {
+      return try reconcile(snapshot, since: known, searchesLeftovers: false)
+    }
+    var socket = try RouteSocket(port: Reconciler.port)
+    let basis = BackendBasis(
+      snapshot: part.snapshot, own: known.own, state: part.state, adjacency: known.basis.adjacency)
+    let backend = basis.backend
+    let plan = RoutePlan(
+      basis, backend, DevicePlan(backend, known.own, part.state, takesOverFlannel: false), foreign: [],
+      guardsSubnets: false, takesOverFlannel: false)
+    guard try socket.routesInTheWay(of: plan).isEmpty else {
+      return try reconcile(snapshot, since: known, searchesLeftovers: false)
+    }
+    let outcome = try socket.apply(plan)
+    guard outcome.isComplete else { return try reconcile(snapshot, since: known, searchesLeftovers: false) }
+    var report = known
+    report.peers.replaceSubrange(part.peers, with: outcome.peers)
+    report.changes = outcome.changes
+    report.isNewLease = false
+    report.basis.snapshot = snapshot
+    report.basis.takenNumbers?.formUnion(plan.newNextHops.map(\.noun.id))
+    report.basis.takenNumbers?.subtract(plan.staleNextHops.map(\.id))
+    return report
+  }
+
+  /// What a pass would find, touching nothing.
+  package func inspect(_ snapshot: NodeSnapshot) throws -> Report {
+    var socket = try RouteSocket()
+    let look = try look(snapshot, &socket, forFlannelsRoutes: true)
+    return Report(
+      own: look.own, peers: look.plan.peers, lease: lease(look), isNewLease: false, changes: [],
+      problems: look.problems, warnings: look.plan.leftovers, basis: look.basis(nil))
+  }
+
+  private func lease(_ look: Look) -> SubnetLease? {
+    look.own.lease(
+      networks: look.snapshot.netConf.networks, masquerades: switches.masquerades,
+      mtuBytes: look.snapshot.mtuBytes ?? look.mtuBytes)
+  }
+
+  /// What was seen, and what follows from it.
+  private struct Look {
+    let snapshot: NodeSnapshot
+    let own: LocalNode
+    let adjacency: Adjacency
+    let devices: DevicePlan
+    let plan: RoutePlan
+    let nextHops: NextHopTable?
+    /// What the backend leaves to pods in one packet.
+    let mtuBytes: Int
+
+    /// What is wrong with this node itself.
+    var problems: [String] { own.problemList + devices.problems }
+
+    /// - Parameter plan: what is carried out.
+    func basis(_ plan: RoutePlan?) -> Basis {
+      var numbers = nextHops?.takenIDs
+      numbers?.formUnion(plan?.newNextHops.map(\.noun.id) ?? [])
+      numbers?.subtract(plan?.staleNextHops.map(\.id) ?? [])
+      return Basis(snapshot: snapshot, adjacency: adjacency, takenNumbers: numbers)
+    }
+  }
+
+  /// Only where something is to be put in place do the routes of others matter, but for flannel's.
+  private func look(
+    _ snapshot: NodeSnapshot, _ socket: inout RouteSocket, forFlannelsRoutes: Bool
+  ) throws -> Look {
+    var state = try NetworkState.read(&socket)
+    try state.ask(selection.interface, &socket)
+    let own = try LocalNode(snapshot, selection, state: state)
+    try state.askForNetworks(of: IPFamily.allCases.compactMap(own.node.address), &socket)
+    if snapshot.netConf.backend.tellsNeighboursFromOthers {
+      try state.askForDetours(outside: snapshot.netConf.networks, &socket)
+    }
+    let basis = BackendBasis(
+      snapshot: snapshot, own: own, state: state, adjacency: Adjacency(snapshot, own, state),
+      hasMTUPerRoute: switches.hasMTUPerRoute)
+    let backend = basis.backend
+    let devices = DevicePlan(backend, own, state, takesOverFlannel: switches.takesOverFlannel)
+    func plan(foreign: [Route]) -> RoutePlan {
+      RoutePlan(
+        basis, backend, devices, foreign: foreign, guardsSubnets: switches.guardsSubnets,
+        takesOverFlannel: switches.takesOverFlannel)
+    }
+    var first = plan(foreign: [])
+    var foreign = try socket.routesInTheWay(of: first)
+    if forFlannelsRoutes {
+      let networks = snapshot.netConf.networks
+      foreign += try socket.routes(owner: Route.bootOwner, table: Route.mainTable).filter {
+        FlannelRoutes.mayHold($0, networks: networks)
+      }
+    }
+    if !foreign.isEmpty { first = plan(foreign: foreign) }
+    return Look(
+      snapshot: snapshot, own: own, adjacency: basis.adjacency, devices: devices, plan: first,
+      nextHops: state.nextHops, mtuBytes: backend.mtuBytes)
+  }
+
+  /// Removes the routes, next hops and tunnel devices that the helper made, and the lease, and says how many routes that
+  /// were and which devices; nothing stays because something else could not be removed.
+  package func clean() throws -> (routes: Int, devices: [String]) {
+    var socket = try RouteSocket()
+    let routes = try socket.routes(owner: RouteProtocol.helper, table: Route.mainTable)
+    let hops = try socket.nextHops(owner: RouteProtocol.helper)?.owned ?? []
+    let devices = try socket.links().filter(TunnelDevice.isOurs)
+    let outcome = try socket.apply(RoutePlan(removing: routes, hops, devices))
+    try files.remove()
+    if let failure = outcome.failures.first { throw failure }
+    return (routes.count, devices.map(\.name))
+  }
+}
+
+/// What the options say of routes and the lease.
+package struct RouteSwitches: Sendable, Equatable {
+  /// Whether this node's own subnets get a blackhole route (`--blackhole-route`).
+  package var guardsSubnets: Bool
+  /// Whether what flannel left is replaced or removed (`--take-over-flannel`).
+  package var takesOverFlannel: Bool
+  /// Whether the helper masquerades, which the lease tells.
+  package var masquerades: Bool
+  /// Whether pods may send what a plain route carries, and routes through a tunnel say what that does (`--mtu-per-route`).
+  package var hasMTUPerRoute: Bool
+
+  package init(guardsSubnets: Bool, takesOverFlannel: Bool, masquerades: Bool, hasMTUPerRoute: Bool = false) {
+    self.guardsSubnets = guardsSubnets
+    self.takesOverFlannel = takesOverFlannel
+    self.masquerades = masquerades
+    self.hasMTUPerRoute = hasMTUPerRoute
+  }
+}
+
+extension PlanOutcome {
+  /// Whether all was done.
+  fileprivate var isComplete: Bool {
+    failures.isEmpty
+      && peers.allSatisfy { peer in
+        if case .failed = peer.state { false } else { true }
+      }
+  }
+}
+
+extension RoutePlan {
+  /// What is to be told of flannel's routes.
+  fileprivate var leftovers: [String] {
+    guard let first = flannelsRoutes.first else { return [] }
+    let via = first.gateway.map { " via \($0)" } ?? ""
+    let count = flannelsRoutes.count
+    let routes =
+      count == 1 ? "a route to \(first.destination)\(via)" : "\(count) routes, such as \(first.destination)\(via)"
+    return ["flannel seems to have left \(routes): --take-over-flannel removes what nobody needs"]
+  }
+}

@@ -1,0 +1,132 @@
+internal import Addresses
+internal import Netfilter
+internal import Netlink
+
+/// The chains of others that every forwarded packet passes.
+///
+/// Each of them may drop it, whatever the others say: an accept in a table of ours saves nothing. So what they do to the
+/// pods' packets is looked at here, as far as that can be told without the packet: by the chain's policy, and by rules
+/// that are about addresses or about everything.
+struct ForwardPath {
+  let chains: [ForwardChain]
+  /// Of those chains, and of the ones that they lead to whatever the packet is.
+  private let rules: [ChainName: [FilterRule]]
+
+  init(_ netfilter: inout NetfilterSocket) throws(RulesError) {
+    var rules: [ChainName: [FilterRule]] = [:]
+    chains = try netfilter.asking { (socket) throws(NetlinkError) in try socket.forwardChains() }
+      .filter { $0.name.table != NodeTable.name }
+    var pending = chains.map(\.name)
+    while let chain = pending.popLast() {
+      if rules[chain] != nil { continue }
+      let found = try netfilter.asking { (socket) throws(NetlinkError) in try socket.filterRules(of: chain) }
+      rules[chain] = found
+      for rule in found where rule.match == .everything {
+        switch rule.verdict {
+        case .jump(let name), .goto(let name): pending.append(ChainName(name, in: chain.table))
+        case .accept, .drop, .return, .none: break
+        }
+      }
+    }
+    self.rules = rules
+  }
+
+  /// The rules with this comment, in the order of their chains' names.
+  func rules(commented comment: String) -> [FilterRule] {
+    rules.sorted { "\($0.key)" < "\($1.key)" }.flatMap { $0.value.filter { $0.rule.comment == comment } }
+  }
+
+  /// Where what the pods of these networks send or get is dropped, as far as can be told.
+  ///
+  /// - Parameter ignored: rules that are to count for nothing.
+  func drops(of networks: [IPPrefix], ignoring ignored: (NetfilterRule) -> Bool = { _ in false }) -> [ForwardDrop] {
+    chains.flatMap { chain in networks.compactMap { drop(of: $0, in: chain, ignored) } }
+  }
+
+  private func drop(
+    of network: IPPrefix, in chain: ForwardChain, _ ignored: (NetfilterRule) -> Bool
+  ) -> ForwardDrop? {
+    guard chain.name.table.family.sees(network.family) else { return nil }
+    var walk = Walk(network: network, rules: rules)
+    switch walk.follow(chain.name, ignored) {
+    case .accepted: return nil
+    case .dropped(let rule):
+      return ForwardDrop(chain: rule.chain, rule: rule.handle, isPolicy: false, network: network)
+    case .left(let place, let rule):
+      return chain.dropsTheRest ? ForwardDrop(chain: place, rule: rule, isPolicy: true, network: network) : nil
+    }
+  }
+
+  /// One packet's way, or rather two packets': one from the network and one to it.
+  private struct Walk {
+    let network: IPPrefix
+    let rules: [ChainName: [FilterRule]]
+    var acceptsFrom = false
+    var acceptsTo = false
+    var depth = 0
+
+    enum End {
+      case accepted
+      case dropped(NetfilterRule)
+      /// The chain leaves it to whoever led here; at its end, or by the rule of this handle.
+      case left(ChainName, before: UInt64?)
+    }
+
+    mutating func follow(_ chain: ChainName, _ ignored: (NetfilterRule) -> Bool) -> End {
+      // The kernel goes no deeper either (NFT_JUMP_STACK_SIZE).
+      guard depth < 16 else { return .left(chain, before: nil) }
+      depth += 1
+      defer { depth -= 1 }
+      for rule in rules[chain] ?? []
+      where !ignored(rule.rule) && (rule.family == nil || rule.family == network.family) {
+        switch (rule.match, rule.verdict) {
+        case (.everything, .accept): return .accepted
+        case (.everything, .drop): return .dropped(rule.rule)
+        case (.everything, .jump(let name)):
+          let end = follow(ChainName(name, in: chain.table), ignored)
+          if case .left = end { break }
+          return end
+        case (.everything, .goto(let name)): return follow(ChainName(name, in: chain.table), ignored)
+        case (.everything, .return): return .left(chain, before: rule.rule.handle)
+        case (.source(let prefix), .accept) where prefix.contains(network): acceptsFrom = true
+        case (.destination(let prefix), .accept) where prefix.contains(network): acceptsTo = true
+        default: break
+        }
+        if acceptsFrom && acceptsTo { return .accepted }
+      }
+      return .left(chain, before: nil)
+    }
+  }
+}
+
+/// Where a chain drops what pods send or get.
+struct ForwardDrop: Equatable {
+  /// The one whose rule drops; or the last one that could have decided, before the policy does.
+  let chain: ChainName
+  /// The handle of the rule before which an accept would save the packet; `nil` for the end of the chain.
+  let rule: UInt64?
+  let isPolicy: Bool
+  let network: IPPrefix
+
+  /// What is wrong, and what to do: a text for each chain.
+  static func problems(_ drops: [ForwardDrop]) -> [String] {
+    Dictionary(grouping: drops, by: \.chain).sorted { "\($0.key)" < "\($1.key)" }.map { chain, drops in
+      let networks = drops.map { "\($0.network)" }.joined(separator: " and ")
+      let culprit = drops.allSatisfy(\.isPolicy) ? "the policy behind" : "a rule of"
+      return
+        "\(culprit) the chain \(chain) drops what is forwarded for the pods of \(networks): give --forward-insert, or accept \(networks) "
+        + "there as source and as destination; if they do pass, --forward-rules=false turns this look off"
+    }
+  }
+}
+
+extension TableName.Family {
+  fileprivate func sees(_ family: IPFamily) -> Bool {
+    switch self {
+    case .ip: family == .v4
+    case .ip6: family == .v6
+    case .inet: true
+    case .bridge: false
+    }
+  }
+}

@@ -1,0 +1,90 @@
+package import Addresses
+package import Netlink
+internal import NodeState
+
+/// What this node's kernel has: where it can send, and what the helper put there before.
+package struct NetworkState: Sendable {
+  package var links: [Link]
+  package var addresses: [LinkAddress]
+  /// The helper's routes of the main table.
+  package var routes: [Route]
+  /// The helper's next hops; `nil` where the kernel has none (before 5.3).
+  package var nextHops: NextHopTable?
+  /// Of the main table; read only where the choice of an interface depends on them.
+  package var defaultRoutes: [DefaultRoute] = []
+  /// The links by which the kernel would send to the addresses that the choice of an interface asks about.
+  package var linksToReach: [IPAddress: Int32] = [:]
+
+  /// What was set by hand on the helper's tunnel devices.
+  package var neighbours: [StaticNeighbour] = []
+  package var forwarding: [ForwardingEntry] = []
+  /// Routes of others to a part of one of this node's own networks; read only where neighbours and others are reached in
+  /// different ways.
+  package var detours: [Route] = []
+
+  package init(links: [Link], addresses: [LinkAddress], routes: [Route] = [], nextHops: NextHopTable? = nil) {
+    self.links = links
+    self.addresses = addresses
+    self.routes = routes
+    self.nextHops = nextHops
+  }
+
+  /// Networks that routes without a gateway lead to; read only where an own address has none.
+  package var onLinkNetworks: [(network: IPPrefix, linkIndex: Int32)] = []
+
+  /// Asks the kernel for what the choice of an interface depends on, but for the default routes: those stand somewhere
+  /// among all others.
+  package static func read(
+    for selection: InterfaceSelection, _ socket: inout RouteSocket
+  ) throws(NetlinkError) -> NetworkState {
+    var state = NetworkState(links: try socket.links(), addresses: try socket.addresses())
+    try state.ask(selection, &socket)
+    return state
+  }
+
+  /// Fills in `linksToReach`.
+  package mutating func ask(_ selection: InterfaceSelection, _ socket: inout RouteSocket) throws(NetlinkError) {
+    for address in selection.reachable { linksToReach[address] = try socket.linkIndex(toReach: address) }
+  }
+
+  /// Fills in `onLinkNetworks` where one of these addresses tells of no network itself: DHCPv6 gives such ones (/128),
+  /// and a router tells the network beside it (RFC 8415, RFC 4861).
+  package mutating func askForNetworks(of own: [IPAddress], _ socket: inout RouteSocket) throws(NetlinkError) {
+    let alone = addresses.filter { address in
+      own.contains(address.prefix.address) && address.prefix.length == address.prefix.family.bitCount
+    }
+    let families = IPFamily.allCases.filter { family in alone.contains { $0.prefix.family == family } }
+    guard !families.isEmpty else { return }
+    let links = Set(alone.map(\.linkIndex))
+    for route in try socket.routes(table: Route.mainTable, families: families) {
+      guard let link = route.linkIndex, links.contains(link), route.gateway == nil, route.nextHopID == nil,
+        route.type == Route.unicastType, route.destination.length > 0,
+        route.destination.length < route.destination.family.bitCount
+      else { continue }
+      onLinkNetworks.append((route.destination, link))
+    }
+  }
+
+  /// Fills in `detours`; no node's address lies in the cluster's networks, nor has a pod one, and of such routes there may
+  /// be thousands.
+  package mutating func askForDetours(outside cluster: [IPPrefix], _ socket: inout RouteSocket) throws(NetlinkError) {
+    let networks = addresses.map(\.prefix).filter { network in
+      !network.address.isLoopback && !network.address.isLinkLocal && !cluster.contains { $0.contains(network.address) }
+    }
+    detours = try socket.routes(table: Route.mainTable).filter { route in
+      ![RouteProtocol.helper, RouteProtocol.plugin].contains(route.owner) && route.type == Route.unicastType
+        && !cluster.contains { $0.contains(route.destination) }
+        && networks.contains { $0.length < route.destination.length && $0.contains(route.destination) }
+    }
+  }
+
+  /// The link of an index.
+  package func link(_ index: Int32) -> Link? {
+    links.first { $0.index == index }
+  }
+
+  /// The link that holds this very address.
+  package func link(holding address: IPAddress) -> Link? {
+    addresses.first { $0.prefix.address == address }.flatMap { link($0.linkIndex) }
+  }
+}

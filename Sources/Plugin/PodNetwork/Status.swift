@@ -1,0 +1,31 @@
+package import CNI
+internal import Linux
+internal import NodeState
+
+/// STATUS: succeeds whenever an ADD could be served, also one that would first run the helper.
+///
+/// - Throws: code 50 with what to do.
+package func reportStatus(_ invocation: Invocation, _ configuration: AttachmentConfiguration) throws {
+  try configuration.delegate?.call(.status, invocation.searchPath)
+  guard let addressing = configuration.addressing else { return }
+  try addressing.checkWritable()
+  guard addressing.rangeSets.isEmpty else { return }
+  let source = configuration.leaseSource
+  // That of a plugin which knows no lease is a fault of the configuration.
+  if source.subnetFiles.isEmpty { _ = try addressing.rangeSets(orOf: nil, source) }
+  let problem: String
+  do throws(LeaseError) {
+    if try source.read() != nil { return }
+    problem = source.remedy
+  } catch {
+    problem = error.description
+  }
+  // Without a lease the next ADD runs the helper, if it can and no agent is there to do it.
+  if let helper = source.helper, LeaseSource.findHelper(invocation.searchPath) != nil,
+    (try? Files.identity(helper.nodesFile)) ?? nil != nil,
+    (try? FileLock.isHeldExclusively(source.agentLock)) != true
+  {
+    return
+  }
+  throw CNIError(.unavailable, "no address can be given to a pod", details: problem)
+}

@@ -1,0 +1,54 @@
+package import Addresses
+
+/// One interface of one container in one network: what CNI calls an attachment (SPEC, "Section 2").
+package struct Attachment: Sendable, Hashable {
+  package let network: String
+  package let containerID: String
+  package let interfaceName: String
+
+  package init(network: String, containerID: String, interfaceName: String) {
+    self.network = network
+    self.containerID = containerID
+    self.interfaceName = interfaceName
+  }
+
+  /// The three names with colons between, which none of them can hold. It names the attachment's record and marks its
+  /// link (IFLA_IFALIAS, 255 bytes); where it would be too long, a hash stands for its end, but never for the network.
+  package var key: String {
+    let whole = "\(network):\(containerID):\(interfaceName)"
+    guard whole.utf8.count > 220 else { return whole }
+    return String(decoding: whole.utf8.prefix(203), as: UTF8.self) + "#"
+      + hexadecimal(stableHash(whole.utf8), digits: 16)
+  }
+
+  /// The mark of the attachment's host link (IFLA_IFALIAS).
+  package var linkAlias: String { Attachment.aliasPrefix + key }
+
+  /// The beginning of the alias of every link that the plugin makes.
+  package static let aliasPrefix = "causeway:"
+
+  /// How the keys of a network's attachments begin.
+  package static func keyPrefix(network: String) -> String { "\(network):" }
+
+  /// The name of the host's end of the cable; the same at every execution, so that DEL finds it without a record.
+  ///
+  /// `attempt` counts from 0: where somebody else's link has the name, the next one is taken.
+  package func hostLinkName(attempt: Int) -> String {
+    let hash = stableHash("\(network):\(containerID):\(interfaceName):\(attempt)".utf8)
+    return "veth" + hexadecimal(hash >> 32 ^ hash & 0xFFFF_FFFF, digits: 8)
+  }
+
+  /// The MAC of the host's end, always the same as its name is; unicast and locally administered.
+  package var hostLinkMAC: MACAddress {
+    MACAddress(localBits: stableHash("\(network):\(containerID):\(interfaceName)".utf8))
+  }
+
+  /// How many names for the host's end are tried.
+  package static let hostLinkAttempts = 10
+}
+
+/// The value in hexadecimal digits, zeros before it.
+package func hexadecimal(_ value: UInt64, digits: Int) -> String {
+  let text = String(value, radix: 16)
+  return String(repeating: "0", count: max(0, digits - text.count)) + text
+}

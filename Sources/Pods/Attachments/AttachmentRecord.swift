@@ -1,0 +1,148 @@
+package import Addresses
+internal import Glibc
+internal import JSON
+package import Linux
+internal import NodeState
+
+/// What DEL, GC and the boot check want to know of an attachment, kept under the state directory.
+///
+/// All of them do without it: it lies on a tmpfs and is gone after a reboot, as the pod is.
+package struct AttachmentRecord: Equatable, Sendable {
+  package let attachment: Attachment
+  package let namespace: NetworkNamespace.Identity
+  let namespacePath: String
+  package let hostLink: String
+  /// The pod's own; `nil` in a record of an earlier version.
+  package let mac: MACAddress?
+  package let addresses: [IPAddress]
+  /// Empty where the pod has no address.
+  package let dataDirectory: String
+  /// Which rules ADD made.
+  package let masquerades: Bool
+  package let checksMAC: Bool
+  /// There is no bridge; false in a record of an earlier version.
+  package let isRouted: Bool
+  /// Its packets may pass the node's rules by, where the node has a fast path; false in a record of an earlier version.
+  package let mayUseFastPath: Bool
+
+  fileprivate var json: JSONValue {
+    [
+      "network": .string(attachment.network), "containerID": .string(attachment.containerID),
+      "ifname": .string(attachment.interfaceName), "netns": .string(namespacePath),
+      "device": .integer(Int64(bitPattern: namespace.device)),
+      "inode": .integer(Int64(bitPattern: namespace.inode)),
+      "hostLink": .string(hostLink), "mac": .string(mac?.description ?? ""),
+      "addresses": .array(addresses.map { .string($0.description) }),
+      "dataDir": .string(dataDirectory), "ipMasq": .bool(masquerades), "macspoofchk": .bool(checksMAC),
+      "mode": isRouted ? "routed" : "bridge", "fastPath": .bool(mayUseFastPath),
+    ]
+  }
+
+  init?(_ text: [UInt8]) {
+    guard let object = try? JSONValue(parsing: text).object,
+      let network = object["network"]?.string, let id = object["containerID"]?.string,
+      let ifname = object["ifname"]?.string, let path = object["netns"]?.string,
+      case .integer(let device) = object["device"], case .integer(let inode) = object["inode"],
+      let hostLink = object["hostLink"]?.string, let dataDirectory = object["dataDir"]?.string
+    else { return nil }
+    attachment = Attachment(network: network, containerID: id, interfaceName: ifname)
+    namespace = NetworkNamespace.Identity(
+      device: UInt64(bitPattern: device), inode: UInt64(bitPattern: inode))
+    namespacePath = path
+    self.hostLink = hostLink
+    mac = object["mac"]?.string.flatMap { MACAddress($0) }
+    self.dataDirectory = dataDirectory
+    masquerades = object["ipMasq"] == true
+    checksMAC = object["macspoofchk"] == true
+    isRouted = object["mode"] == "routed"
+    mayUseFastPath = object["fastPath"] == true
+    addresses = (object["addresses"]?.array ?? []).compactMap { $0.string.flatMap { IPAddress($0) } }
+  }
+
+  package init(
+    attachment: Attachment, namespace: NetworkNamespace.Identity, namespacePath: String, hostLink: String,
+    mac: MACAddress?, addresses: [IPAddress], dataDirectory: String, masquerades: Bool, checksMAC: Bool,
+    isRouted: Bool = false, mayUseFastPath: Bool = false
+  ) {
+    self.attachment = attachment
+    self.namespace = namespace
+    self.namespacePath = namespacePath
+    self.hostLink = hostLink
+    self.mac = mac
+    self.addresses = addresses
+    self.dataDirectory = dataDirectory
+    self.masquerades = masquerades
+    self.checksMAC = checksMAC
+    self.isRouted = isRouted
+    self.mayUseFastPath = mayUseFastPath
+  }
+}
+
+/// The records of all attachments of this node.
+package struct RecordDirectory: Sendable {
+  package let path: String
+
+  init(stateDirectory: String) {
+    path = "\(stateDirectory)/attachments"
+  }
+
+  /// Room for the longest container ID that an environment variable holds, 128 KiB.
+  private static let limitBytes = 256 << 10
+
+  private func path(_ key: String) -> String { "\(path)/\(key)" }
+
+  package func store(_ record: AttachmentRecord) throws {
+    let text = Array(try record.json.text().utf8)
+    do throws(SystemError) {
+      try Files.write(path(record.attachment.key), text)
+    } catch {
+      // The first ADD after a boot makes the directory; all others are spared the look.
+      try Files.makeDirectory(path, mode: 0o700)
+      try Files.write(path(record.attachment.key), text)
+    }
+  }
+
+  /// `nil` where there is none, also where it cannot be read: nothing depends on it.
+  package func find(_ attachment: Attachment) -> AttachmentRecord? { find(key: attachment.key) }
+
+  package func find(key: String) -> AttachmentRecord? {
+    // One that tells of another attachment than its name does is none: its names would lead anywhere.
+    guard let text = try? Files.read(path(key), limit: RecordDirectory.limitBytes),
+      let record = AttachmentRecord(text), record.attachment.key == key
+    else { return nil }
+    return record
+  }
+
+  /// When a record was written, since the epoch; `nil` where there is none.
+  package func written(_ key: String) -> Duration? {
+    ((try? Files.identity(path(key))) ?? nil)?.modified
+  }
+
+  func contains(_ attachment: Attachment) -> Bool {
+    ((try? Files.identity(path(attachment.key))) ?? nil)?.isRegularFile ?? false
+  }
+
+  /// Absence is success, and a directory is no record.
+  package func remove(_ key: String) throws(SystemError) {
+    do throws(SystemError) {
+      try Files.remove(path(key))
+    } catch {
+      guard error.errno == EISDIR else { throw error }
+    }
+  }
+
+  /// All that can be read.
+  package func all() throws(SystemError) -> [AttachmentRecord] {
+    try Files.names(in: path).compactMap { find(key: $0) }
+  }
+
+  /// The keys of a network's attachments.
+  package func keys(network: String) throws(SystemError) -> [String] {
+    try Files.names(in: path).filter { $0.hasPrefix(Attachment.keyPrefix(network: network)) }
+  }
+}
+
+extension StateDirectory {
+  /// The records of this node's attachments.
+  package var records: RecordDirectory { RecordDirectory(stateDirectory: path) }
+}

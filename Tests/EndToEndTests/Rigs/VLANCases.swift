@@ -1,0 +1,150 @@
+import JSON
+import Testing
+import TestSupport
+
+/// A pod's life on a bridge with VLANs, as the tests of the reference `bridge` go through it.
+struct VLANCase: Sendable, CustomTestStringConvertible {
+  let name: String
+  /// The configuration's keys.
+  let keys: JSONObject
+  /// What `bridge -compressvlans vlan show` tells of the pod's port.
+  let port: [String]
+  /// The pod's addresses; none for layer 2.
+  var addresses: [String] = []
+  var gateways: [String] = []
+  var versions = ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"]
+
+  var testDescription: String { name }
+  var isLayer2: Bool { addresses.isEmpty }
+  var filters: Bool { !keys.members.isEmpty }
+  /// The results of the first versions tell one address of each family, and nothing of interfaces.
+  var fitsFirstVersions: Bool { !isLayer2 && addresses.count <= 2 }
+
+  private static let trunk: JSONValue = [["id": 101], ["minID": 200, "maxID": 210]]
+  private static let v4: JSONValue = [["subnet": "10.1.2.0/24"]]
+  private static let v6: JSONValue = [["subnet": "2001:db8:42::/64"]]
+  private static let other: JSONValue = [["subnet": "2001:db8:43::/64"]]
+
+  /// With and without the bridge's default VLAN.
+  private static func both(
+    _ name: String, _ ranges: [JSONValue], _ addresses: [String], _ gateways: [String]
+  ) -> [VLANCase] {
+    [true, false].map { keepsDefault in
+      VLANCase(
+        name: "\(name) in VLAN 100" + (keepsDefault ? " and the default" : ""),
+        keys: ["vlan": 100, "preserveDefaultVlan": .bool(keepsDefault), "ipam": ["ranges": .array(ranges)]],
+        port: (keepsDefault ? ["1 untagged"] : []) + ["100 native untagged"], addresses: addresses, gateways: gateways)
+    }
+  }
+
+  static let all: [VLANCase] =
+    [
+      VLANCase(name: "layer 2", keys: [:], port: ["1 native untagged"]),
+      VLANCase(
+        name: "layer 2 with an empty trunk", keys: ["vlanTrunk": []], port: ["1 native untagged"], versions: ["1.1.0"]),
+      VLANCase(
+        name: "layer 2 in VLAN 100 and the default", keys: ["vlan": 100, "preserveDefaultVlan": true],
+        port: ["1 untagged", "100 native untagged"]),
+      VLANCase(name: "layer 2 in VLAN 100", keys: ["vlan": 100], port: ["100 native untagged"]),
+      VLANCase(
+        name: "layer 2 with a trunk", keys: ["vlanTrunk": trunk], port: ["1 native untagged", "101", "200-210"]),
+      VLANCase(
+        name: "layer 2 in VLAN 100 with a trunk", keys: ["vlan": 100, "vlanTrunk": trunk],
+        port: ["100 native untagged", "101", "200-210"]),
+      VLANCase(
+        name: "layer 2 in VLAN 205 with a trunk around it", keys: ["vlan": 205, "vlanTrunk": trunk],
+        port: ["101", "200-204", "205 native untagged", "206-210"], versions: ["1.1.0"]),
+    ]
+    + both("IPv4", [v4], ["10.1.2.2/24"], ["10.1.2.1/24"])
+    + both("IPv6", [v6], ["2001:db8:42::2/64"], ["2001:db8:42::1/64"])
+    + both(
+      "both families", [v4, v6], ["10.1.2.2/24", "2001:db8:42::2/64"], ["10.1.2.1/24", "2001:db8:42::1/64"])
+    + both(
+      "three subnets", [v4, v6, other], ["10.1.2.2/24", "2001:db8:42::2/64", "2001:db8:43::2/64"],
+      ["10.1.2.1/24", "2001:db8:42::1/64", "2001:db8:43::1/64"])
+}
+
+/// What the plugin and the kernel said while one pod came and went.
+struct VLANLife {
+  let answer: JSONObject
+  /// While the pod is there.
+  let links: [JSONObject]
+  let addresses: [JSONObject]
+  let vlans: [JSONObject]
+  let podLinks: [JSONObject]
+  let podRoutes: [JSONObject]
+  /// What DEL wrote, and what there was after it.
+  let farewell: String
+  let linksAfter: [JSONObject]
+
+  /// One life for each configuration, in one visit to the virtual machine: in namespaces that nobody else is in, and
+  /// from which every bridge is taken away again.
+  static func all(_ configurations: [JSONObject]) throws -> [VLANLife] {
+    let script = """
+      set -f
+      mount -t tmpfs tmpfs /run
+      mount -t tmpfs tmpfs /var/lib
+      ip netns add a
+      # What takes time there is the start of these three, so they stay. Each answers a line with a line.
+      mkfifo /run/node /run/told-node /run/bridge /run/told-bridge /run/pod /run/told-pod
+      ip -json -details -batch - </run/node >/run/told-node &
+      exec 3>/run/node 4</run/told-node
+      bridge -json -compressvlans -batch - </run/bridge >/run/told-bridge &
+      exec 5>/run/bridge 6</run/told-bridge
+      ip -netns a -json -batch - </run/pod >/run/told-pod &
+      exec 7>/run/pod 8</run/told-pod
+      plugin() {
+        echo "$configuration" | CNI_COMMAND=$1 CNI_CONTAINERID=a CNI_NETNS=/run/netns/a CNI_IFNAME=eth0 CNI_PATH=/bin \
+          \(Binaries.causeway)
+      }
+      while read -r configuration; do
+        # Without quotes it becomes one line.
+        echo $(plugin ADD)
+        echo link show >&3; head -n 1 <&4
+        echo address show >&3; head -n 1 <&4
+        echo vlan show >&5; head -n 1 <&6
+        echo address show >&7; head -n 1 <&8
+        echo route show table all default >&7; head -n 1 <&8
+        echo $(plugin DEL)
+        echo link show >&3; head -n 1 <&4
+        for link in cni0.100 cni0; do busybox ip link delete $link 2>/dev/null || true; done
+      done
+      """
+    let input = try configurations.map { try JSONValue.object($0).text() + "\n" }.joined()
+    let output = try VirtualMachine.shared.get().run(
+      ["unshare", "--net", "--mount", "--propagation", "private", "/bin/sh", "-ec", script], input: input,
+      limit: .seconds(120)
+    ).succeeded().output
+    var lines = output.split(separator: "\n", omittingEmptySubsequences: false).map { String($0) }[...]
+    return try configurations.map { _ in try VLANLife(&lines) }
+  }
+
+  private init(_ lines: inout ArraySlice<String>) throws {
+    func next() throws -> JSONValue { try JSONValue(parsing: Array((lines.popFirst() ?? "").utf8)) }
+    func objects() throws -> [JSONObject] {
+      // `ip` pads some of its lists with empty objects.
+      try next().array?.compactMap(\.object).filter { !$0.members.isEmpty } ?? []
+    }
+    answer = try next().object ?? [:]
+    links = try objects()
+    addresses = try objects()
+    vlans = try objects()
+    podLinks = try objects()
+    podRoutes = try objects()
+    farewell = lines.popFirst() ?? ""
+    linksAfter = try objects()
+  }
+}
+
+extension VLANLife {
+  /// An entry of `bridge -json -compressvlans vlan show`, as "200-210" or "100 native untagged".
+  static func text(_ entry: JSONObject) -> String? {
+    guard case .integer(let first) = entry["vlan"] else { return nil }
+    let flags = entry["flags"]?.array?.compactMap(\.string) ?? []
+    var text = String(first)
+    if case .integer(let last) = entry["vlanEnd"] { text += "-\(last)" }
+    if flags.contains("PVID") { text += " native" }
+    if flags.contains("Egress Untagged") { text += " untagged" }
+    return text
+  }
+}

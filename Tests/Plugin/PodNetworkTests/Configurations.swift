@@ -1,0 +1,55 @@
+@testable import Attachments
+import CNI
+import IPAM
+import JSON
+@testable import NodeState
+@testable import PodNetwork
+import Testing
+
+/// Not the one of the testing library.
+typealias Attachment = Attachments.Attachment
+
+/// A network configuration with these keys on top of the least that one needs.
+func network(_ keys: JSONObject = [:], version: String = "1.1.0", for verb: Verb = .add) throws -> NetworkConfiguration
+{
+  var object: JSONObject = ["cniVersion": .string(version), "name": "net", "type": "causeway"]
+  for member in keys.members { object[member.name] = member.value }
+  return try NetworkConfiguration(Array(JSONValue.object(object).text().utf8), for: verb)
+}
+
+func configuration(
+  _ keys: JSONObject = [:], version: String = "1.1.0", arguments: String = "", as type: PluginType = .causeway
+) throws -> AttachmentConfiguration {
+  try AttachmentConfiguration(
+    network(keys, version: version), arguments: Arguments(arguments, known: ["MAC", "IP"]), as: type)
+}
+
+/// The IPAM section of a configuration with these keys.
+func addressing(
+  _ ipam: JSONObject, version: String = "1.1.0", arguments: String = "", _ keys: JSONObject = [:]
+) throws -> AddressConfiguration {
+  var keys = keys
+  keys["ipam"] = .object(ipam)
+  return try #require(try configuration(keys, version: version, arguments: arguments).addressing)
+}
+
+/// A node's lease with these subnets.
+func lease(_ subnets: String..., mtu: Int = 1450, masquerades: Bool = false) throws -> SubnetLease {
+  try SubnetLease(
+    parsing: "FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_MTU=\(mtu)\nFLANNEL_IPMASQ=\(masquerades)\n"
+      + subnets.map { ($0.contains(":") ? "FLANNEL_IPV6_SUBNET=" : "FLANNEL_SUBNET=") + $0 }.joined(separator: "\n"),
+    file: "subnet.env")
+}
+
+/// What the runtime would be told of the error that `body` throws.
+func answer(_ body: () throws -> Void) -> CNIError? {
+  do {
+    try body()
+    return nil
+  } catch {
+    return CNIError(error)
+  }
+}
+
+/// Addresses, prefixes and sets of them as text.
+func texts(_ values: [some CustomStringConvertible]) -> [String] { values.map(\.description) }

@@ -1,0 +1,113 @@
+import CNI
+import JSON
+import Linux
+internal import NodeState
+@testable import PodNetwork
+import Testing
+import TestSupport
+
+@Suite struct LeaseSourceTests {
+  private func source(_ keys: JSONObject) throws -> LeaseSource { try LeaseSource(JSONFields(keys), for: .causeway) }
+
+  @Test func defaults() throws {
+    let source = try source([:])
+    #expect(source.subnetFiles == ["/run/causeway/subnet.env", "/run/flannel/subnet.env"])
+    #expect(source.stateDirectory == "/run/causeway")
+    #expect(source.agentLock == "/run/causeway/agent.lock")
+    #expect(source.helper == nil)
+  }
+
+  @Test func theHelpersDefaults() throws {
+    let source = try source(["hostgw": [:]])
+    #expect(source.subnetFiles == LeaseSource.defaultSubnetFiles(for: .causeway))
+    #expect(source.helper?.nodesFile == "/etc/causeway/nodes.json")
+    #expect(source.helper?.options == [:])
+  }
+
+  /// The helper must write the file that is read here.
+  @Test(
+    arguments: [
+      (["subnetFile": "/a.env"], "/a.env", nil), (["hostgw": ["subnet-file": "/b.env"]], "/b.env", "/b.env"),
+      (["subnetFile": "/a.env", "hostgw": [:]], "/a.env", "/a.env"),
+      (["subnetFile": "/a.env", "hostgw": ["subnet-file": "/b.env"]], "/a.env", "/a.env"),
+      (["subnetFile": "", "hostgw": ["subnet-file": "/b.env"]], "/b.env", "/b.env"),
+    ] as [(JSONObject, String, String?)])
+  func oneFileWhereOneIsNamed(keys: JSONObject, file: String, helpers: String?) throws {
+    let source = try source(keys)
+    #expect(source.subnetFiles == [file])
+    #expect(source.helper?.options["subnet-file"]?.string == helpers)
+  }
+
+  @Test func optionsGoToTheHelperAsTheyAre() throws {
+    let source = try source([
+      "hostgw": ["store": "file", "nodes-file": "/n.json", "state-dir": "/state", "ip-masq": true]
+    ])
+    #expect(source.stateDirectory == "/state")
+    let helper = try #require(source.helper)
+    #expect(helper.nodesFile == "/n.json")
+    #expect(helper.options == ["store": "file", "nodes-file": "/n.json", "state-dir": "/state", "ip-masq": true])
+  }
+
+  /// As every key of a configuration; the helper would refuse them.
+  @Test func namesOfOptionsFoldCase() throws {
+    let helper = try #require(try source(["HostGW": ["Store": "file", "NODES-FILE": "/n.json"]]).helper)
+    #expect(helper.nodesFile == "/n.json")
+    #expect(helper.options == ["store": "file", "nodes-file": "/n.json"])
+  }
+
+  /// An empty text is no path; what would lie in it would lie at the root.
+  @Test func emptyTextsAreDefaults() throws {
+    let source = try source([
+      "subnetFile": "", "hostgw": ["state-dir": "", "nodes-file": "", "store": "", "subnet-file": ""],
+    ])
+    #expect(source.subnetFiles == LeaseSource.defaultSubnetFiles(for: .causeway))
+    #expect(source.stateDirectory == "/run/causeway")
+    #expect(source.helper?.nodesFile == "/etc/causeway/nodes.json")
+    #expect(source.helper?.options == [:])
+  }
+
+  @Test(arguments: ["etcd", "kubernetes", "File"]) func onlyFilesNeedNoAgent(_ store: String) throws {
+    let error = try #require(answer { _ = try source(["hostgw": ["store": .string(store)]]) })
+    #expect(error.code == .invalidConfiguration)
+    #expect(error.message == "hostgw.store must be \"file\", but is \"\(store)\"")
+    #expect(error.details.contains("causeway-hostgw run"))
+  }
+
+  /// DEL and GC look where ADD looked, whatever else is wrong.
+  @Test func whatCanBeReadOfABrokenConfigurationCounts() throws {
+    let source = LeaseSource(
+      lenient: JSONFields(["subnetFile": 5, "hostgw": ["store": "etcd", "state-dir": "/state", "nodes-file": 7]]),
+      for: .causeway)
+    #expect(source.stateDirectory == "/state")
+    #expect(source.subnetFiles == LeaseSource.defaultSubnetFiles(for: .causeway))
+    #expect(source.helper == nil)
+    let other = LeaseSource(lenient: JSONFields(["subnetFile": "/a.env", "hostgw": "x"]), for: .causeway)
+    #expect(other.stateDirectory == "/run/causeway")
+    #expect(other.subnetFiles == ["/a.env"])
+  }
+
+  @Test func theFileIsRead() throws {
+    let directory = try TemporaryDirectory()
+    let path = directory.file("subnet.env")
+    let source = try source(["subnetFile": .string(path)])
+    #expect(try source.read() == nil)
+    #expect(try source.obtain(searchPath: [], isNeeded: true) == nil)
+    let lease = try lease("10.244.1.1/24")
+    try Files.write(path, Array(lease.text.utf8))
+    #expect(try source.read() == lease)
+    try Files.write(path, Array("FLANNEL_MTU=x\n".utf8))
+    let error = try #require(answer { _ = try source.obtain(searchPath: [], isNeeded: true) })
+    #expect(error.code == .tryAgainLater)
+    #expect(error.details.contains(path))
+  }
+
+  @Test func theHelperIsFoundOnTheSearchPath() throws {
+    let directory = try TemporaryDirectory()
+    #expect(LeaseSource.findHelper([directory.path]) == nil)
+    try Files.makeDirectory(directory.file("other/causeway-hostgw"))
+    try Files.write(directory.file("causeway-hostgw"), [], mode: 0o755)
+    #expect(
+      LeaseSource.findHelper(["/nowhere", directory.file("other"), directory.path])
+        == directory.file("causeway-hostgw"))
+  }
+}

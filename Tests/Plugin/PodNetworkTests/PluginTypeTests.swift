@@ -1,0 +1,124 @@
+import Addresses
+import CNI
+import IPAM
+import JSON
+@testable import PodNetwork
+import Testing
+import TestSupport
+
+/// As which plugin an execution answers, and with whose defaults.
+@Suite struct PluginTypeTests {
+  @Test(arguments: [
+    ("/opt/cni/bin/causeway", PluginType.causeway), ("causeway", .causeway), ("/opt/cni/bin/bridge", .bridge),
+    ("./flannel", .flannel), ("host-local", .ipam), ("/opt/cni/bin/causeway.new", .causeway), ("", .causeway),
+    ("/", .causeway), ("/opt/bridge/x", .causeway),
+  ])
+  func theProgramsNameDecides(path: String, type: PluginType) throws {
+    #expect(PluginType(programPath: path, try network()) == type)
+  }
+
+  static let types: [(JSONObject, PluginType)] = [
+    (["type": "macvlan", "ipam": ["type": "causeway"]], .ipam),
+    (["type": "macvlan", "ipam": ["type": "host-local"]], .causeway),
+    (["type": "causeway", "ipam": ["type": "causeway"]], .causeway), (["type": "macvlan", "ipam": 5], .causeway),
+    (["type": "macvlan"], .causeway),
+  ]
+
+  @Test(arguments: types)
+  func causewayAsAnotherPluginsIPAM(keys: JSONObject, type: PluginType) throws {
+    #expect(PluginType(programPath: "causeway", try network(keys)) == type)
+    #expect(PluginType(programPath: "bridge", try network(keys)) == .bridge)
+  }
+
+  @Test func aBridgesDefaults() throws {
+    let configuration = try bridge()
+    #expect(!configuration.isGateway && !configuration.isDefaultGateway && !configuration.hairpin)
+    #expect(!configuration.hasAddresses)
+    #expect(configuration.leaseSource.subnetFiles == [])
+    let gateway = try bridge(["isDefaultGateway": true])
+    #expect(gateway.isGateway && gateway.isDefaultGateway)
+    #expect(try bridge(["isGateway": true]).isDefaultGateway == false)
+  }
+
+  private func bridge(_ keys: JSONObject = [:]) throws -> AttachmentConfiguration {
+    try configuration(keys, as: .bridge)
+  }
+
+  @Test func aBridgeOnTheNodesLease() throws {
+    let configuration = try bridge(["ipam": ["type": "causeway"]])
+    #expect(configuration.leaseSource.subnetFiles == ["/run/causeway/subnet.env", "/run/flannel/subnet.env"])
+    let plan = try AddressPlan(configuration, lease("10.244.1.1/24"))
+    #expect(texts(plan.rangeSets.flatMap(\.ranges).map(\.subnet)) == ["10.244.1.0/24"])
+    // Whatever the lease says of it, the reference's bridge masquerades only where it is told to.
+    #expect(!plan.masquerades)
+  }
+
+  @Test func flannelsRangesAreTheLeases() throws {
+    let keys: JSONObject = [
+      "ipam": ["Ranges": [[["subnet": "10.9.0.0/24"]]], "subnet": "10.8.0.0/24", "dataDir": "/d"]
+    ]
+    let configuration = try configuration(keys, as: .flannel)
+    #expect(configuration.addressing?.rangeSets == [] && configuration.addressing?.dataDirectory == "/d")
+    #expect(Traces(try network(keys), .flannel).usesLease)
+  }
+
+  @Test func flannelsDefaults() throws {
+    let configuration = try configuration(["bridge": "outer", "ipMasq": true], as: .flannel)
+    #expect(configuration.isGateway && !configuration.isDefaultGateway && !configuration.hairpin)
+    #expect(configuration.bridgeName == "cni0" && configuration.masquerades == nil)
+    #expect(configuration.addressing?.rangeSets == [])
+    #expect(configuration.leaseSource.subnetFiles == ["/run/flannel/subnet.env", "/run/causeway/subnet.env"])
+  }
+
+  @Test func flannelsDelegateHoldsTheBridgesKeys() throws {
+    let configuration = try configuration(
+      [
+        "subnetFile": "/s.env", "runtimeConfig": ["mac": "0a:00:00:00:00:01"],
+        "delegate": ["type": "bridge", "bridge": "br7", "isDefaultGateway": true, "hairpinMode": true, "mtu": 1400],
+      ], as: .flannel)
+    #expect(configuration.bridgeName == "br7" && configuration.isDefaultGateway && configuration.hairpin)
+    #expect(configuration.mtuBytes == 1400)
+    #expect(configuration.requestedMAC?.description == "0a:00:00:00:00:01")
+    #expect(configuration.leaseSource.subnetFiles == ["/s.env"])
+  }
+
+  @Test(
+    arguments: [
+      (["name": "x"], CNIError.Code.invalidConfiguration, "'delegate' dictionary must not have 'name' field"),
+      (["IPAM": [:]], .invalidConfiguration, "'delegate' dictionary must not have 'ipam' field"),
+      (["type": "macvlan"], .unsupportedField, #"delegate.type = "macvlan" is not supported"#),
+      ("x", .invalidConfiguration, "delegate must be an object"),
+    ] as [(JSONValue, CNIError.Code, String)])
+  func whatFlannelSetsItself(delegate: JSONValue, code: CNIError.Code, message: String) throws {
+    let error = try #require(
+      answer { _ = try configuration(["delegate": delegate], as: .flannel) })
+    #expect(error.code == code && error.message.contains(message), "\(error)")
+  }
+
+  /// DEL and GC find what ADD made under each of the names.
+  @Test func tracesOfAConfiguration() throws {
+    let keys: JSONObject = ["delegate": ["bridge": "br7"], "bridge": "br8", "ipam": ["dataDir": "/data"]]
+    let flannels = Traces(try network(keys), .flannel)
+    #expect(flannels.bridgeName == "br7" && flannels.dataDirectory == "/data" && flannels.usesLease)
+    let bridges = Traces(try network(keys), .bridge)
+    #expect(bridges.bridgeName == "br8" && bridges.dataDirectory == "/data" && !bridges.usesLease)
+    #expect(bridges.delegate == nil)
+    // Told to take addresses from us, a bridge lives on the lease; with another's addresses nobody does.
+    #expect(Traces(try network(["ipam": ["type": "causeway"]]), .bridge).usesLease)
+    #expect(Traces(try network(["ipam": [:]]), .causeway).usesLease)
+    for type in ["none", "dhcp"] {
+      #expect(!Traces(try network(["ipam": ["type": .string(type)]]), .causeway).usesLease)
+    }
+    let ranges = Traces(try network(["ipam": ["subnet": "10.9.0.0/24", "type": "dhcp"], "bridge": ""]), .causeway)
+    #expect(!ranges.usesLease && ranges.delegate?.type == "dhcp" && ranges.bridgeName == "cni0")
+  }
+
+  @Test func tracesOfABrokenConfiguration() throws {
+    let keys: JSONObject = ["delegate": 5, "bridge": 5, "ipam": 5, "hostgw": ["state-dir": "/state", "store": "etcd"]]
+    for type in [PluginType.causeway, .flannel] {
+      let traces = Traces(try network(keys), type)
+      #expect(traces.bridgeName == "cni0" && traces.dataDirectory == "/var/lib/cni/networks")
+      #expect(traces.leaseSource.stateDirectory == "/state" && traces.delegate == nil)
+    }
+  }
+}
