@@ -121,6 +121,23 @@ struct ManifestTests {
       eventually(within: .seconds(30)) { served.output.contains("fast path: flows are known by") }, "\(served.output)")
   }
 
+  /// The patch names what the manifest has, and an option that the agent knows.
+  @Test func thePatchForNodesBesideFlannelFits() throws {
+    let patch = try #require(try Self.objects(of: "beside-flannel.yaml").first)
+    let daemonSet = try object("DaemonSet")
+    let container = "spec/template/spec/containers/0"
+    for path in ["apiVersion", "kind", "metadata/name", "metadata/namespace", "\(container)/name"] {
+      #expect(try value(patch, path) == value(daemonSet, path))
+    }
+    let terms =
+      "spec/template/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms"
+    #expect(
+      try value(patch, terms) == [["matchExpressions": [["key": "flannel", "operator": "DoesNotExist"]]]])
+    #expect(
+      try value(patch, "\(container)/env") == [["name": "CAUSEWAY_TAKE_OVER_FLANNEL", "value": "true"]])
+    #expect(try run([Binaries.hostgw, "run", "--help"]).succeeded().output.contains("--take-over-flannel "))
+  }
+
   @Test func theConfigurationsAreSound() throws {
     let list = try #require(try value(object("ConfigMap"), "data/cni-conf.json").string)
     let conflist = try #require(try JSONValue(parsing: Array(list.utf8)).object)

@@ -52,7 +52,7 @@ struct DropInTests {
     #expect(try node.remains() == [])
   }
 
-  /// The commands of README, on a node whose pods go on.
+  /// Runs the drop-in commands of conf/docs/install.md on a node with running pods.
   @Test func aNodeIsSwitchedOverAndBackUnderItsPods() throws {
     let node = try TestNode()
     try node.sh("cp -a /usr/lib/cni/. /opt/cni/bin/")

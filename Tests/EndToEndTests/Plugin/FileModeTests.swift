@@ -45,7 +45,7 @@ struct FileModeTests {
     #expect(try node.sh("ss -Hlntu").isEmpty)
   }
 
-  /// The table of conf/SECURITY.md. Of what the plugin makes its caller's mask may take more.
+  /// The table of conf/docs/security.md. The caller's mask may remove bits from the modes of the plugin's files.
   private func isExpected(_ line: String, _ mask: String) -> Bool {
     let parts = line.split(separator: " ").map { String($0) }
     guard parts.count == 4, parts[2] == "root:root", let mode = UInt32(parts[1], radix: 8) else { return false }

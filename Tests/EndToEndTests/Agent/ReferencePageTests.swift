@@ -1,0 +1,134 @@
+import JSON
+import Linux
+import TestSupport
+import Testing
+
+/// Checks that `conf/docs/reference.md` names each option, metric, key and error code.
+///
+/// The lists come from the shipped programs, and for what no program prints from the sources: a new option fails here
+/// until the page has it. Each list has a least size, so that a list that comes out empty fails as well.
+@Suite(.requiresRoot, .timeLimit(.minutes(2)))
+struct ReferencePageTests {
+  private let page: ReferencePage
+
+  init() throws {
+    page = try ReferencePage()
+  }
+
+  @Test func everyOptionAndItsVariable() throws {
+    let help = try run([Binaries.hostgw, "run", "--help"]).succeeded().output
+    let options = Set(help.matches(of: #/--[a-z0-9][a-z0-9-]*/#).map { String($0.output) })
+    #expect(options.count >= 45)
+    for option in options.sorted() {
+      #expect(page.lines.contains { $0.names(option) }, "\(option)")
+      // The two that are no options of an agent.
+      guard option != "--help", option != "--version" else { continue }
+      let variable = "CAUSEWAY_" + option.dropFirst(2).uppercased().replacing("-", with: "_")
+      #expect(page.lines.contains { $0.hasPrefix("| `\(option)` | `\(variable)` |") }, "\(option), \(variable)")
+    }
+  }
+
+  /// An agent with a fast path and one with a store that gives leases have all metrics, and all of `status`.
+  @Test func everyMetricAndEveryKeyOfStatus() throws {
+    let port = "8475"
+    let fastPath = try FastPathCluster(2, options: ["--healthz-port", port])
+    let etcd = try EtcdCluster(1)
+    let (agent, _) = try etcd.agentWithLease(0, "--healthz-port", port)
+    // One repair, which `status` then describes.
+    try fastPath.nodes[0].sh("ip route del 10.244.2.0/24")
+    let isRepaired = try eventually {
+      try fastPath.status(0)["agent"]?.object?["lastRepairs"]?.array?.isEmpty == false
+    }
+    #expect(isRepaired, "\(fastPath.agents[0].output)")
+
+    var types: [String: String] = [:]
+    for node in [fastPath.nodes[0], etcd.nodes[0]] {
+      let text = try node.sh("curl -sf http://127.0.0.1:\(port)/metrics")
+      for match in text.matches(of: #/# TYPE (?<name>\w+) (?<type>\w+)/#) {
+        types[String(match.output.name)] = String(match.output.type)
+      }
+    }
+    #expect(types.count >= 25, "\(types)\n\(agent.output)")
+    for (name, type) in types.sorted(by: { $0.key < $1.key }) {
+      #expect(page.lines.contains { $0.hasPrefix("| `\(name)` | \(type) |") }, "\(name), a \(type)")
+    }
+
+    let section = try page.section("`status --json`")
+    var keys: Set<String> = []
+    for status in try [fastPath.status(0), etcd.status(0)] {
+      for member in status.members {
+        keys.insert(member.name)
+        #expect(section.contains { $0.hasPrefix("| ") && $0.names(member.name) }, "\(member.name)")
+        let rows = section.filter { $0.contains("`\(member.name)`") || $0.contains("`\(member.name).") }
+        for key in ReferencePageTests.keys(member.value) {
+          keys.insert("\(member.name).\(key)")
+          #expect(rows.contains { $0.names(key) }, "\(key) in \(member.name)")
+        }
+      }
+    }
+    #expect(keys.count >= 60, "\(keys.sorted())")
+  }
+
+  /// The names of all members of a value, however deep.
+  private static func keys(_ value: JSONValue) -> Set<String> {
+    var names: Set<String> = []
+    for member in value.object?.members ?? [] {
+      names.insert(member.name)
+      names.formUnion(keys(member.value))
+    }
+    for element in value.array ?? [] { names.formUnion(keys(element)) }
+    return names
+  }
+
+  /// The keys by which the plugin reads its configuration; a result of an earlier plugin has keys of its own.
+  @Test func everyKeyOfThePlugin() throws {
+    let sources = try run([
+      "/bin/sh", "-ec",
+      """
+      cd "$0"
+      find Sources -path '*/PodNetwork/*.swift' -exec cat {} +
+      find Sources -path '*/CNI/*.swift' ! -name 'AttachmentResult+Versions.swift' -exec cat {} +
+      """, Binaries.packageRoot,
+    ]).succeeded().output
+    let reading =
+      #/\.(?:value|string|text|bool|integer|number|fields|array|strings|list|lists|prefix|address)\("(?<key>[^"\\]+)"/#
+    let keys = Set(
+      sources.matches(of: reading).map { String($0.output.key) }
+        + sources.matches(of: #/"(?<key>cni\.dev\/[a-z-]+)"/#).map { String($0.output.key) })
+    #expect(keys.count >= 60, "\(keys.sorted())")
+    let section = try page.section("Keys of the plugin")
+    for key in keys.sorted() { #expect(section.contains { $0.hasPrefix("| ") && $0.names(key) }, "\(key)") }
+  }
+
+  @Test func everyErrorCode() throws {
+    let source = try run(
+      ["/bin/sh", "-ec", "find \"$0/Sources\" -name CNIError.swift -exec cat {} +", Binaries.packageRoot]
+    ).succeeded().output
+    let codes = source.matches(of: #/static let \w+ = Code\(rawValue: (?<code>\d+)\)/#).map { String($0.output.code) }
+    #expect(codes.count >= 11)
+    let section = try page.section("CNI error codes")
+    for code in codes { #expect(section.contains { $0.hasPrefix("| \(code) | ") }, "\(code)") }
+  }
+}
+
+/// The lines of `conf/docs/reference.md`.
+private struct ReferencePage {
+  let lines: [Substring]
+
+  init() throws {
+    let path = "\(Binaries.packageRoot)/conf/docs/reference.md"
+    let bytes = try #require(try Files.read(path, limit: 1 << 20), "\(path)")
+    lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n")
+  }
+
+  /// The lines below a heading of the second level, to the next one.
+  func section(_ title: String) throws -> [Substring] {
+    let start = try #require(lines.firstIndex(of: "## \(title)"), "\(title)")
+    return Array(lines[(start + 1)...].prefix { !$0.hasPrefix("## ") })
+  }
+}
+
+extension Substring {
+  /// Whether a name stands in the line as code: by itself, or as the last part of a path of keys.
+  fileprivate func names(_ name: String) -> Bool { contains("`\(name)`") || contains(".\(name)`") }
+}
