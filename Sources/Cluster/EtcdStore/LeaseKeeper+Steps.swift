@@ -142,7 +142,7 @@ extension LeaseKeeper {
   func tendOthers(_ main: EtcdRecord, _ plan: LeasePlan) async throws {
     var kept: [String: HeldLease] = [:]
     var left: [String: Duration] = [:]
-    let published = (try? SubnetLease.read(settings.files.subnetFile)) ?? nil
+    let published = try? SubnetLease.read(settings.files.subnetFile)
     for record in plan.ownership.own + plan.ownership.strangers
     where record.name != main.name && record.leaseID != 0 {
       guard let key = record.key else { continue }

@@ -11,7 +11,7 @@ struct LeaseMemory: Sendable {
 
   /// What was written last; none where that can't be told.
   func read() -> [RecordMark] {
-    let text = ((try? Files.read(path, limit: 65536)) ?? nil) ?? []
+    let text = (try? Files.read(path, limit: 65536)) ?? []
     return String(decoding: text, as: UTF8.self).split(separator: "\n").compactMap { line in
       let words = line.split(separator: " ")
       guard words.count == 3, let leaseID = Int64(words[1]), leaseID != 0, let revision = Int64(words[2]) else {

@@ -76,7 +76,7 @@ package struct KubeAccessSource: Sendable {
   var name: String { server ?? kubeconfig ?? serviceAccount }
 
   /// What tells whether there is something new to read; `nil` where nothing changes.
-  var identity: FileIdentity? { kubeconfig.flatMap { (try? Files.identity($0)) ?? nil } }
+  var identity: FileIdentity? { kubeconfig.flatMap { try? Files.identity($0) } }
 
   func read() throws(KubeError) -> KubeAccess {
     var access: KubeAccess
@@ -93,8 +93,8 @@ package struct KubeAccessSource: Sendable {
   private func pod() throws(KubeError) -> KubeAccess {
     let token = "\(serviceAccount)/token"
     let authorities = "\(serviceAccount)/ca.crt"
-    let hasToken = ((try? Files.identity(token)) ?? nil) != nil
-    let hasAuthorities = ((try? Files.identity(authorities)) ?? nil) != nil
+    let hasToken = (try? Files.identity(token)) != nil
+    let hasAuthorities = (try? Files.identity(authorities)) != nil
     var access = KubeAccess(server: "", token: hasToken ? .file(token) : nil)
     if hasAuthorities { access.tls.authorities = .file(authorities) }
     if server != nil { return access }

@@ -50,7 +50,7 @@ package final class HTTPTransport: Sendable {
   package var isOutdated: Bool { HTTPTransport.identities(paths) != files }
 
   private static func identities(_ paths: [String]) -> [FileIdentity?] {
-    paths.map { (try? Files.identity($0)) ?? nil }
+    paths.map { try? Files.identity($0) }
   }
 
   /// A watch may be silent for minutes: the kernel asks whether the other end is still there, and gives up after 20

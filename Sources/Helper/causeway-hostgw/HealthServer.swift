@@ -78,7 +78,7 @@ struct HealthServer: Sendable {
       let text = try await onThread {
         facts.metrics(
           source: agent.store.source, use: facts.report?.lease.map { AddressUse.of($0, agent.pods) } ?? [],
-          counts: (try? agent.fastPath.counts()) ?? nil)
+          counts: try? agent.fastPath.counts())
       }
       return Response(
         status: .ok, headers: [.contentType: "text/plain; version=0.0.4; charset=utf-8"],

@@ -37,7 +37,7 @@ struct StatusCommand: AsyncParsableCommand, CommandWithOptions {
   /// What the agent says; `nil` where none answers.
   private static func askAgent(_ stateDirectory: String) async -> JSONObject? {
     let path = HealthServer.socketPath(stateDirectory)
-    guard (try? Files.identity(path)) ?? nil != nil else { return nil }
+    guard (try? Files.identity(path)) != nil else { return nil }
     let host = path.utf8.map { byte in
       let isPlain = (byte >= 0x30 && byte <= 0x39) || (byte | 0x20 >= 0x61 && byte | 0x20 <= 0x7A)
       return isPlain ? String(UnicodeScalar(byte)) : "%" + (byte < 16 ? "0" : "") + String(byte, radix: 16)

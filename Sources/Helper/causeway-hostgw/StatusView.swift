@@ -31,10 +31,10 @@ struct StatusView {
     isAgentRunning =
       facts != nil ? true : try? FileLock.isHeldExclusively(AgentLock.agentPath(agent.options.stateDir))
     subnetFile = agent.files.subnetFile
-    lease = (try? SubnetLease.read(subnetFile)) ?? nil
+    lease = try? SubnetLease.read(subnetFile)
     switches = agent.options.ruleSwitches
     self.facts = facts
-    counts = (try? agent.fastPath.counts()) ?? nil
+    counts = try? agent.fastPath.counts()
     do {
       let nodes: NodeSnapshot?
       if let facts { nodes = facts.snapshot } else { nodes = try await agent.store.read() }

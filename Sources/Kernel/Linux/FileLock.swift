@@ -47,8 +47,8 @@ package struct FileLock: ~Copyable, Sendable {
   /// The process that holds the file's lock, the first of them where it is shared; `nil` where there is none but this one,
   /// or it can't be told, as of one outside of this process's PID namespace (proc_locks(5)).
   package static func holder(_ path: String) -> Int32? {
-    guard let file = (try? Files.identity(path)) ?? nil,
-      let locks = (try? Files.read("/proc/locks", limit: 4 << 20)) ?? nil
+    guard let file = try? Files.identity(path),
+      let locks = try? Files.read("/proc/locks", limit: 4 << 20)
     else { return nil }
     for line in locks.split(separator: UInt8(ascii: "\n")) {
       // 1: FLOCK  ADVISORY  WRITE 1234 08:02:393225 0 EOF; a waiter has an arrow behind its number.

@@ -21,7 +21,7 @@ package struct FileWatch: ~Copyable, Sendable {
 
   /// A file that cannot be looked at (a link to itself) counts as absent: whoever reads it says why.
   private static func identity(_ path: String) -> FileIdentity? {
-    (try? Files.identity(path)) ?? nil
+    try? Files.identity(path)
   }
 
   /// Waits at most `limit` and says whether the file has become another one, has come or has gone.

@@ -115,7 +115,7 @@ package enum Files {
 
   /// Whether this is a file that we may execute.
   package static func isProgram(_ path: String) -> Bool {
-    let identity = (try? identity(path)) ?? nil
+    let identity = try? identity(path)
     guard identity?.isRegularFile == true else { return false }
     return unsafe access(path, X_OK) == 0
   }

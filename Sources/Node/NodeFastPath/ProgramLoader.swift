@@ -84,7 +84,7 @@ struct ProgramLoader {
 
   /// `nil` where what is pinned is not what this version would load.
   private func mark() -> Mark? {
-    guard let text = (try? Files.read(markPath, limit: 4096)) ?? nil else { return nil }
+    guard let text = (try? Files.read(markPath, limit: 4096)) else { return nil }
     let words = String(decoding: text, as: UTF8.self).split(separator: " ", maxSplits: 3).map { String($0) }
     guard words.count == 4, let knowledge = FlowKnowledge(rawValue: words[0]), let program = UInt32(words[1]),
       UInt64(words[2], radix: 16) == ProgramLoader.hash(knowledge), (try? currentProgram()) == program,

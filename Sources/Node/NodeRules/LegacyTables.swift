@@ -6,7 +6,7 @@ enum LegacyTables {
   /// The program that shows and changes the family's table of that name; `nil` where there is none.
   static func program(withTable table: String, _ family: IPFamily) -> String? {
     let number = family == .v4 ? "" : "6"
-    let names = ((try? Files.read("/proc/net/ip\(number)_tables_names", limit: 4096)) ?? nil) ?? []
+    let names = (try? Files.read("/proc/net/ip\(number)_tables_names", limit: 4096)) ?? []
     let isThere = String(decoding: names, as: UTF8.self).split(separator: "\n").contains { $0 == table }
     return isThere ? "ip\(number)tables-legacy" : nil
   }

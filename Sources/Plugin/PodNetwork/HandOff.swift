@@ -32,7 +32,7 @@ extension LeaseSource {
 
   /// Pods are served on the lease that is there, and the runtime's log says that nobody looks after it.
   private func tellOfDeadAgent() {
-    guard (try? Files.identity(agentLock)) ?? nil != nil, (try? FileLock.isHeldExclusively(agentLock)) == false else {
+    guard (try? Files.identity(agentLock)) != nil, (try? FileLock.isHeldExclusively(agentLock)) == false else {
       return
     }
     StandardError.write(
@@ -54,10 +54,10 @@ extension LeaseSource {
   /// Whether the helper failed on this very nodes file less than 30 seconds ago and there is a lease: then ADD goes on
   /// with it, instead of running the helper for each pod.
   private func hasJustFailed(_ helper: Helper) throws -> Bool {
-    guard case .some(.some) = try? read(), let failure = (try? Files.identity(failureFile)) ?? nil,
+    guard case .some(.some) = try? read(), let failure = try? Files.identity(failureFile),
       MonotonicTime.sinceEpoch - failure.modified < .seconds(30)
     else { return false }
-    let nodes = (try? Files.identity(helper.nodesFile)) ?? nil
+    let nodes = try? Files.identity(helper.nodesFile)
     return nodes.map { $0.modified <= failure.modified } ?? true
   }
 
@@ -81,7 +81,7 @@ extension LeaseSource {
     // A lease that cannot be read counts as none: the helper writes it anew.
     guard case .some(.some) = try? read() else { return false }
     // A nodes file that went away, or cannot be looked at, takes no lease back.
-    guard let identity = (try? Files.identity(helper.nodesFile)) ?? nil else { return true }
+    guard let identity = (try? Files.identity(helper.nodesFile)) else { return true }
     return NodesFileMark(identity).isStored(in: stateDirectory)
   }
 

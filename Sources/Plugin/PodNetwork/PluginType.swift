@@ -16,7 +16,7 @@ package enum PluginType: String, Sendable {
   package init(programPath: String, _ network: NetworkConfiguration) {
     let name = programPath.split(separator: "/").last.map { String($0) } ?? ""
     let started = PluginType(rawValue: name) ?? .causeway
-    let ipam = (try? network.fields.fields("ipam")) ?? nil
+    let ipam = try? network.fields.fields("ipam")
     let isDelegate = network.type != PluginType.causeway.rawValue && (try? ipam?.string("type")) == "causeway"
     self = started == .causeway && isDelegate ? .ipam : started
   }
@@ -25,7 +25,7 @@ package enum PluginType: String, Sendable {
   /// told to take addresses from us.
   func knowsLease(_ fields: JSONFields) -> Bool {
     if self == .causeway || self == .flannel { return true }
-    let ipam = (try? fields.fields("ipam")) ?? nil
+    let ipam = try? fields.fields("ipam")
     return (try? ipam?.string("type")) == PluginType.causeway.rawValue
   }
 

@@ -22,7 +22,7 @@ package func reportStatus(_ invocation: Invocation, _ configuration: AttachmentC
   }
   // Without a lease the next ADD runs the helper, if it can and no agent is there to do it.
   if let helper = source.helper, LeaseSource.findHelper(invocation.searchPath) != nil,
-    (try? Files.identity(helper.nodesFile)) ?? nil != nil,
+    (try? Files.identity(helper.nodesFile)) != nil,
     (try? FileLock.isHeldExclusively(source.agentLock)) != true
   {
     return

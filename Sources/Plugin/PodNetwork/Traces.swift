@@ -33,10 +33,10 @@ struct Traces {
 
   init(_ network: NetworkConfiguration, _ type: PluginType) {
     let fields = (try? type.fields(of: network)) ?? network.fields
-    let ipam = (try? fields.fields("ipam")) ?? nil
+    let ipam = try? fields.fields("ipam")
     self.network = network
     bridgeName = (try? fields.text("bridge")) ?? AttachmentConfiguration.defaultBridgeName
-    let vlans = (try? VLANs(fields)) ?? nil
+    let vlans = try? VLANs(fields)
     gatewayLinkName = (try? vlans?.gatewayLinkName(bridge: bridgeName)) ?? bridgeName
     flannelDirectory =
       type == .flannel ? (try? network.fields.text("dataDir")) ?? "/var/lib/cni/flannel" : nil

@@ -115,11 +115,11 @@ package struct RecordDirectory: Sendable {
 
   /// When a record was written, since the epoch; `nil` where there is none.
   package func written(_ key: String) -> Duration? {
-    ((try? Files.identity(path(key))) ?? nil)?.modified
+    (try? Files.identity(path(key)))?.modified
   }
 
   func contains(_ attachment: Attachment) -> Bool {
-    ((try? Files.identity(path(attachment.key))) ?? nil)?.isRegularFile ?? false
+    (try? Files.identity(path(attachment.key)))?.isRegularFile ?? false
   }
 
   /// Absence is success, and a directory is no record.

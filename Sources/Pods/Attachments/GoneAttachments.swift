@@ -41,7 +41,7 @@ extension AttachmentRecord {
       return try NetworkNamespace(namespacePath).identity != namespace
     } catch {
       guard error.errno == ENOENT, let slash = namespacePath.lastIndex(of: "/") else { return false }
-      return ((try? Files.identity(String(namespacePath[...slash]))) ?? nil)?.isDirectory ?? false
+      return (try? Files.identity(String(namespacePath[...slash])))?.isDirectory ?? false
     }
   }
 }

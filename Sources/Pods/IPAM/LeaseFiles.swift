@@ -33,7 +33,7 @@ struct LeaseFiles: Sendable {
 
   /// Whether the last look at the directory was in an earlier boot; false also where nobody has looked yet.
   var awaitsFirstLookOfBoot: Bool {
-    guard let last = (try? Files.read(lockPath, limit: LeaseFiles.bootIDLimitBytes)) ?? nil, !last.isEmpty,
+    guard let last = try? Files.read(lockPath, limit: LeaseFiles.bootIDLimitBytes), !last.isEmpty,
       let boot = LeaseFiles.bootID
     else { return false }
     return last != Array(boot.utf8)
@@ -41,7 +41,7 @@ struct LeaseFiles: Sendable {
 
   /// Whether anybody but host-local, which keeps nothing in its lock, has ever looked.
   var hasBeenLookedAt: Bool {
-    let last = (try? Files.read(lockPath, limit: LeaseFiles.bootIDLimitBytes)) ?? nil
+    let last = try? Files.read(lockPath, limit: LeaseFiles.bootIDLimitBytes)
     return last.map { !$0.isEmpty } ?? false
   }
 
@@ -53,7 +53,7 @@ struct LeaseFiles: Sendable {
     try Files.write(lockPath, boot)
   }
 
-  private static var bootID: String? { (try? Sysctl.read("kernel/random/boot_id")) ?? nil }
+  private static var bootID: String? { try? Sysctl.read("kernel/random/boot_id") }
 
   func path(of name: String) -> String { "\(path)/\(name)" }
 
@@ -67,7 +67,7 @@ struct LeaseFiles: Sendable {
 
   /// The content of a lease; `nil` where there is none or it cannot be read.
   func content(of name: String) -> [UInt8]? {
-    (try? Files.read(path(of: name), limit: LeaseFiles.contentLimitBytes)) ?? nil
+    try? Files.read(path(of: name), limit: LeaseFiles.contentLimitBytes)
   }
 
   /// The lease as it is now, `nil` where it is gone or names nobody.
@@ -93,7 +93,7 @@ struct LeaseFiles: Sendable {
 
   /// The address that was given last of a range set; `nil` also where the file makes no sense: only the order is lost.
   func lastReserved(_ rangeSet: Int) -> IPAddress? {
-    guard let content = (try? Files.read(lastReservedPath(rangeSet), limit: 256)) ?? nil else { return nil }
+    guard let content = (try? Files.read(lastReservedPath(rangeSet), limit: 256)) else { return nil }
     return IPAddress(String(decoding: content.filter { $0 > 0x20 }, as: UTF8.self))
   }
 

@@ -23,7 +23,7 @@ struct LeaseIndex: Sendable {
 
   /// Whether the directory is as the index knows it. One of an earlier boot knows nothing of the reboot.
   var agrees: Bool {
-    guard let stamp = (try? Files.identity(stampPath)) ?? nil, let leases = (try? Files.identity(directory)) ?? nil
+    guard let stamp = try? Files.identity(stampPath), let leases = try? Files.identity(directory)
     else { return false }
     return stamp.modified == leases.modified && stamp.modified >= MonotonicTime.bootSinceEpoch
   }

@@ -62,7 +62,7 @@ struct LockedLeases: ~Copyable {
       let lease = HeldLease(address: address, name: name, owner: content.flatMap { LeaseOwner(content: $0) })
       // host-local writes under this lock; an empty file is one that it died over.
       let isAbandoned = content?.isEmpty ?? false
-      if isAbandoned || rule.mayApply, let file = (try? Files.identity(files.path(of: name))) ?? nil,
+      if isAbandoned || rule.mayApply, let file = try? Files.identity(files.path(of: name)),
         file.isRegularFile, isAbandoned || rule.applies(to: file, of: lease.owner)
       {
         try files.remove(lease)

@@ -20,7 +20,7 @@ package struct PublishedLease: Sendable, Equatable {
 
   /// What can be used of `subnet.env` and of the copy, in this order; each is read when it is asked for.
   package var leases: some Sequence<SubnetLease> {
-    [subnetFile, leaseCopy].lazy.compactMap { (try? SubnetLease.read($0)) ?? nil }
+    [subnetFile, leaseCopy].lazy.compactMap { try? SubnetLease.read($0) }
   }
 
   /// The last lease, after a reboot that of the copy; `nil` where there is none that can be used.

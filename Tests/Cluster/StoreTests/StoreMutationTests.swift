@@ -138,8 +138,8 @@ import TestSupport
         let whole = pieces(shape, [text])
         #expect(whole == pieces(shape, mutations.parts(of: text)), "\(StoreMutationTests.text(text))")
         for piece in (try? whole.get()) ?? [] {
-          if let node = (try? reader.node(piece.text)) ?? nil { check(node) }
-          if case .present(let node, _) = (try? reader.event(piece.text)) ?? nil {
+          if let node = (try? reader.node(piece.text)) { check(node) }
+          if case .present(let node, _) = (try? reader.event(piece.text)) {
             check(node)
             understood += 1
           }
