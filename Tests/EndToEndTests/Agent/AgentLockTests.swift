@@ -34,7 +34,7 @@ struct AgentLockTests {
     #expect(try monitor.changes().isEmpty)
     #expect(try files(node) == before)
     // It goes on with its work.
-    try fixture.waitForAPass()
+    try fixture.waitForPass()
     let status = try node.hostgw("status").output
     #expect(status.contains("node-b") && !status.contains("does not run"), "\(status)")
   }
@@ -69,7 +69,7 @@ struct AgentLockTests {
       #expect(other.output.contains("causeway-hostgw run (process \(fixture.agent.processID))"), "\(other.output)")
     }
     fixture.agent.signal(18)
-    try fixture.waitForAPass()
+    try fixture.waitForPass()
   }
 
   /// The same where a pass by hand hangs.

@@ -24,7 +24,7 @@ struct InterfaceTests {
     let fixture = try AgentFixture()
     let monitor = try RouteMonitor(fixture.node, "route", "nexthop")
     try fixture.node.ip("link", "set", "eth0", "name", "lan0")
-    try fixture.waitForAPass()
+    try fixture.waitForPass()
     let changes = try monitor.changes().filter { !$0.contains("10.244.3.0/24") && $0.contains("Deleted") }
     #expect(changes.isEmpty, "\(changes)")
     #expect(try fixture.devices() == ["lan0"])

@@ -172,7 +172,7 @@ struct LeaseTests {
       "mkdir -p /run/causeway && printf 'FLANNEL_NETWORK=10.244.0.0/16\\nFLANNEL_SUBNET=x\\n' >/run/causeway/subnet.env"
     )
     try node.addPod("a")
-    let answer = try runtime.call("ADD", "a", configuration)
+    let answer = try runtime.call("ADD", "a", configuration: configuration)
     #expect(answer.code == 11 && answer.message.contains("/run/causeway/subnet.env: FLANNEL_SUBNET=x"), "\(answer)")
   }
 }

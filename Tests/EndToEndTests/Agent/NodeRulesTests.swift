@@ -161,7 +161,7 @@ struct NodeRulesTests {
     #expect(try table(node, "inet causeway_pods").contains("10.244.1.2"))
     #expect(try node.lines("ip route show type blackhole").count == 2 && node.leases().count == 2)
     // The pod is gone without DEL; what it had goes with --pods.
-    try node.sh("ip link delete \(node.cables()[0])")
+    try node.sh("ip link delete \(node.hostVeths()[0])")
     try node.sh("mkdir -p /var/lib/cni/networks/other && printf 'x\\r\\neth0' >/var/lib/cni/networks/other/10.9.9.9")
     let clean = try node.hostgw("clean", "--pods").succeeded()
     #expect(clean.output.contains("addresses freed: 2"), "\(clean)")

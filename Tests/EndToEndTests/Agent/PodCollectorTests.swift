@@ -30,7 +30,7 @@ struct PodCollectorTests {
   @Test func podsThatAreNoMoreAreDeletedAndNobodyElse() throws {
     let cluster = try Cluster(1)
     let node = cluster.nodes[0]
-    try KubeCluster.write(try PodCollectorTests.conflist.text(), to: node, "/etc/causeway/podnet.conflist")
+    try KubeCluster.write(try PodCollectorTests.conflist.text(), to: node, path: "/etc/causeway/podnet.conflist")
     try node.sh("cp \(Binaries.causeway) /opt/cni/bin/causeway")
     let agent = try agent(node, "--gc-interval", "1s")
     let runtime = Runtime(node: node)
@@ -72,7 +72,7 @@ struct PodCollectorTests {
   @Test func aPluginThatIsMissingOrSaysNoIsNamed() throws {
     let cluster = try Cluster(1)
     let node = cluster.nodes[0]
-    try KubeCluster.write(try PodCollectorTests.conflist.text(), to: node, "/etc/causeway/podnet.conflist")
+    try KubeCluster.write(try PodCollectorTests.conflist.text(), to: node, path: "/etc/causeway/podnet.conflist")
     try node.sh(
       """
       mkdir -p /run/causeway/attachments /run/netns /opt/helper && cp \(Binaries.hostgw) /opt/helper/

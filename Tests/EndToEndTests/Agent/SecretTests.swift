@@ -83,12 +83,12 @@ struct SecretTests {
     let options = cluster.options(0) + ["--log-level", "trace"]
     for user in users {
       try KubeCluster.write(
-        config.replacing("{token: token-1}", with: user), to: node, "/etc/causeway/kubeconfig")
+        config.replacing("{token: token-1}", with: user), to: node, path: "/etc/causeway/kubeconfig")
       let agent = try node.start([Binaries.hostgw, "run", "--healthz-port", "8474"] + options)
       let isRight = user == users[0]
       let words = isRight ? "subnets of this node" : "no subnet: "
       #expect(eventually { agent.output.contains(words) }, "\(agent.output)")
-      if isRight { try server.order(["do": "drop"]) }
+      if isRight { try server.command(["do": "drop"]) }
       let text = try told(node, agent, options)
       try expect(text, without: ["token-1", "hush-wrong", "80475011", "hush-list", "hush-", line])
       agent.stop()

@@ -8,7 +8,7 @@ struct StatusTests {
   @Test func itIsWellWithRanges() throws {
     let node = try TestNode()
     let runtime = Runtime(node: node)
-    let answer = try runtime.call("STATUS", nil, runtime.configuration())
+    let answer = try runtime.call("STATUS", nil, configuration: runtime.configuration())
     try answer.process.succeeded()
     #expect(answer.process.output.isEmpty)
   }
@@ -20,7 +20,7 @@ struct StatusTests {
     for directory in ["/run/locked", "/run/locked/networks"] {
       let answer = try runtime.call(
         "STATUS", nil,
-        runtime.configuration(["ipam": ["ranges": runtime.ranges(.v4), "dataDir": .string(directory)]]))
+        configuration: runtime.configuration(["ipam": ["ranges": runtime.ranges(.v4), "dataDir": .string(directory)]]))
       #expect(answer.code == 50 && answer.message.contains("ipam.dataDir cannot be written"), "\(answer)")
     }
   }
@@ -28,10 +28,10 @@ struct StatusTests {
   @Test func itSaysWhatToDoWithoutALease() throws {
     let node = try TestNode()
     let runtime = Runtime(node: node)
-    let answer = try runtime.call("STATUS", nil, runtime.configuration(["ipam": [:]]))
+    let answer = try runtime.call("STATUS", nil, configuration: runtime.configuration(["ipam": [:]]))
     #expect(answer.code == 50 && answer.message.contains("causeway-hostgw run"), "\(answer)")
     try node.addPod("a")
-    let add = try runtime.call("ADD", "a", runtime.configuration(["ipam": [:]]))
+    let add = try runtime.call("ADD", "a", configuration: runtime.configuration(["ipam": [:]]))
     #expect(add.code == 11 && add.message.contains("causeway-hostgw run"), "\(add)")
     #expect(try node.remains() == [])
   }

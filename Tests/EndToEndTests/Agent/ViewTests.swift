@@ -258,6 +258,6 @@ struct ViewTests {
     #expect(try runtime.add("a", configuration).process.errors == "")
     agent.stop()
     #expect(try runtime.add("b", configuration).process.errors.contains("causeway-hostgw run is not at work"))
-    try runtime.call("STATUS", nil, configuration).process.succeeded()
+    try runtime.call("STATUS", nil, configuration: configuration).process.succeeded()
   }
 }

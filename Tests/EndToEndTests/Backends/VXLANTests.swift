@@ -21,7 +21,7 @@ struct VXLANTests {
       ])
     let neighbour = try PacketCounter(
       cluster.nodes[0], hook: "output", [("tunnel", "ip daddr 192.0.2.12 udp dport 8472")])
-    #expect(try cluster.silentPairs(pods) == [], "\(agents.map(\.output))")
+    #expect(try cluster.unreachablePairs(pods) == [], "\(agents.map(\.output))")
     #expect(try router.packets("tunnel") >= 32)
     #expect(try ["plain", "plain6"].map(router.packets) == [0, 0])
     #expect(try neighbour.packets("tunnel") == 0)
@@ -60,7 +60,7 @@ struct VXLANTests {
       #expect(data["local"]?.string ?? data["local6"]?.string == local, "\(data)")
     }
     let pods = try cluster.addPods()
-    #expect(try cluster.silentPairs(pods) == [])
+    #expect(try cluster.unreachablePairs(pods) == [])
     // Nothing is sent to whom nobody knows.
     #expect(try node.sh("bridge fdb show dev flannel.1").split(separator: "\n").count == 3)
   }
@@ -69,7 +69,7 @@ struct VXLANTests {
     var cluster = try RoutedCluster(VXLANTests.direct)
     let agents = try cluster.agents()
     let pods = try cluster.addPods()
-    #expect(try cluster.silentPairs(pods) == [])
+    #expect(try cluster.unreachablePairs(pods) == [])
     try cluster.move(3)
     try cluster.write(VXLANTests.direct)
     let moved = try eventually(within: .seconds(30)) {
@@ -77,7 +77,7 @@ struct VXLANTests {
         && cluster.links(3) == ["eth0", "eth0", "eth0", "eth0", "flannel.1", "flannel-v6.1"]
     }
     #expect(moved, "\(agents.map(\.output))")
-    #expect(try cluster.silentPairs(pods) == [])
+    #expect(try cluster.unreachablePairs(pods) == [])
     // Only node-c is left behind the tunnel.
     #expect(try cluster.nodes[0].sh("bridge fdb show dev flannel.1").split(separator: "\n").count == 1)
     #expect(try cluster.nodes[0].sh("ip neigh show nud permanent dev flannel.1").split(separator: "\n").count == 1)
@@ -118,7 +118,7 @@ struct VXLANTests {
     #expect(try cluster.nodes[0].ping(from: "pod", pods[1][0]))
     #expect(try cluster.nodes[0].podRoutes() == routes)
     try cluster.segments[1].setCarrier(true, of: cluster.router, link: "eth1")
-    #expect(try cluster.silentPairs(pods) == [], "\(agents.map(\.output))")
+    #expect(try cluster.unreachablePairs(pods) == [], "\(agents.map(\.output))")
   }
 
   @Test(arguments: [

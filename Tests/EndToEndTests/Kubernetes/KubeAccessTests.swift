@@ -15,7 +15,7 @@ struct KubeAccessTests {
     try cluster.server.put(KubeCluster.node("node-b", podCIDRs: ["10.244.2.0/24"], addresses: ["192.0.2.12"]))
   }
 
-  private func write(_ text: String, _ path: String) throws { try KubeCluster.write(text, to: node, path) }
+  private func write(_ text: String, _ path: String) throws { try KubeCluster.write(text, to: node, path: path) }
 
   /// Puts a service account where kubelet does.
   private func writeAccount(_ token: String) throws {
@@ -37,8 +37,8 @@ struct KubeAccessTests {
       ])
     try node.expectRoutes(KubeAccessTests.routes, agent)
     // A new one counts as soon as it is there.
-    try server.order(["do": "tokens", "tokens": ["token-2"]])
-    try server.order(["do": "drop"])
+    try server.command(["do": "tokens", "tokens": ["token-2"]])
+    try server.command(["do": "drop"])
     #expect(eventually { agent.output.contains("Unauthorized") }, "\(agent.output)")
     try node.expectRoutes(KubeAccessTests.routes, agent)
     try writeAccount("token-2")
@@ -53,7 +53,7 @@ struct KubeAccessTests {
 
   @Test(arguments: [("list", "nodes"), ("watch", "nodes"), ("patch", "nodes/status")])
   func whatTheRoleLacksIsNamed(_ verb: String, _ resource: String) throws {
-    try server.order(["do": "forbid", "verb": .string(verb), "resource": .string(resource)])
+    try server.command(["do": "forbid", "verb": .string(verb), "resource": .string(resource)])
     let agent = try cluster.agent(0)
     #expect(
       eventually {
@@ -61,7 +61,7 @@ struct KubeAccessTests {
           && agent.output.contains("its role must allow the verb \(verb) on the resource \(resource)")
       }, "\(agent.output)")
     #expect(agent.isRunning)
-    try server.order(["do": "allow"])
+    try server.command(["do": "allow"])
     try node.expectRoutes(KubeAccessTests.routes, agent, within: .seconds(30))
   }
 

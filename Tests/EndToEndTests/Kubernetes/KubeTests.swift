@@ -75,7 +75,7 @@ struct KubeTests {
         addresses: ["192.0.2.\(12 + index % 50)"])
     }
     for part in stride(from: 0, to: peers.count, by: 275) {
-      try cluster.server.order(["do": "put", "nodes": .array(Array(peers[part..<part + 275]))])
+      try cluster.server.command(["do": "put", "nodes": .array(Array(peers[part..<part + 275]))])
     }
     let agent = try cluster.agent(0)
     #expect(try eventually(within: .seconds(30)) { try cluster.nodes[0].podRoutes().count == 1100 }, "\(agent.output)")

@@ -49,17 +49,17 @@ struct KubeTroubleTests {
   @Test func aWatchThatEndsIsTakenUpWhereItWas() throws {
     let fixture = try Fixture()
     let lists = try fixture.server.count("list")
-    try fixture.server.order(["do": "drop"])
+    try fixture.server.command(["do": "drop"])
     try fixture.add(4)
     try fixture.expectRoutes(4)
     // The server ends it in good order, again and again.
     try fixture.server.fail("watch", "short", times: 3)
-    try fixture.server.order(["do": "drop"])
+    try fixture.server.command(["do": "drop"])
     try fixture.add(5)
     try fixture.expectRoutes(4, 5)
     // What is no JSON, and refusals that pass.
     for kind in ["garbage", "html", "500"] { try fixture.server.fail("watch", kind) }
-    try fixture.server.order(["do": "drop"])
+    try fixture.server.command(["do": "drop"])
     try fixture.add(6)
     try fixture.expectRoutes(4, 5, 6)
     #expect(try fixture.server.count("list") == lists, "\(fixture.agent.output)")
@@ -73,10 +73,10 @@ struct KubeTroubleTests {
   @Test func bookmarksSpareANewList() throws {
     let fixture = try Fixture()
     let lists = try fixture.server.count("list")
-    try fixture.server.order(["do": "bookmarks", "seconds": .real(0.2)])
-    try fixture.server.order(["do": "compact"])
+    try fixture.server.command(["do": "bookmarks", "seconds": .real(0.2)])
+    try fixture.server.command(["do": "compact"])
     MonotonicTime.sleep(.seconds(1))
-    try fixture.server.order(["do": "drop"])
+    try fixture.server.command(["do": "drop"])
     try fixture.add(4)
     try fixture.expectRoutes(4)
     #expect(try fixture.server.count("list") == lists, "\(fixture.agent.output)")
@@ -90,7 +90,7 @@ struct KubeTroubleTests {
     // What is deleted meanwhile is seen by its absence.
     try fixture.add(4)
     try fixture.expectRoutes(4)
-    try fixture.server.order(["do": "drop"])
+    try fixture.server.command(["do": "drop"])
     try fixture.server.delete("peer-4")
     try fixture.add(5)
     try fixture.expectRoutes(5)
@@ -104,7 +104,7 @@ struct KubeTroubleTests {
     let fixture = try Fixture()
     let lists = try fixture.server.count("list")
     try fixture.server.fail("watch", status, times: 4)
-    try fixture.server.order(["do": "drop"])
+    try fixture.server.command(["do": "drop"])
     try fixture.add(4)
     try fixture.expectRoutes(4, within: .seconds(40))
     #expect(try fixture.server.count("list") == lists + more, "\(fixture.agent.output)")
@@ -114,7 +114,7 @@ struct KubeTroubleTests {
     let cluster = try KubeCluster(1)
     try Fixture.fill(cluster)
     let more = (0..<600).map { KubeCluster.node("peer-\($0)", podCIDRs: [], addresses: []) }
-    try cluster.server.order(["do": "put", "nodes": .array(more)])
+    try cluster.server.command(["do": "put", "nodes": .array(more)])
     // The first page, then no second one.
     try cluster.server.fail("list", "none")
     try cluster.server.fail("list", "410")
@@ -130,7 +130,7 @@ struct KubeTroubleTests {
     try fixture.server.fail("watch", "expired")
     try fixture.add(4)
     try fixture.expectRoutes(4)
-    try fixture.server.order(["do": "drop"])
+    try fixture.server.command(["do": "drop"])
     // While no list succeeds the routes stay, and what is lost is repaired.
     #expect(
       eventually(within: .seconds(20)) { fixture.agent.output.contains("can't be read") }, "\(fixture.agent.output)")
@@ -186,7 +186,7 @@ struct KubeTroubleTests {
   /// The server, or something between, has forgotten the connection and says nothing.
   @Test func aWatchThatIsSilentForTooLongIsBegunAnew() throws {
     let fixture = try Fixture()
-    try fixture.server.order(["do": "silence"])
+    try fixture.server.command(["do": "silence"])
     try fixture.add(4)
     try fixture.expectRoutes(4, within: .seconds(120))
     #expect(!fixture.agent.output.contains("can't be read"), "\(fixture.agent.output)")
@@ -206,7 +206,7 @@ struct KubeTroubleTests {
   @Test func aPatchThatFailsIsTriedAgain() throws {
     let cluster = try KubeCluster(1)
     try Fixture.fill(cluster)
-    try cluster.server.order(["do": "forbid", "verb": "patch", "resource": "nodes/status"])
+    try cluster.server.command(["do": "forbid", "verb": "patch", "resource": "nodes/status"])
     let agent = try cluster.agent(0)
     // Others reach it by what kubelet says, so it works as far as it can.
     try cluster.nodes[0].expectRoutes(Fixture.routes, agent)
@@ -223,7 +223,7 @@ struct KubeTroubleTests {
     #expect(try cluster.nodes[0].podRoutes().count == 2 && cluster.server.count("patch") - before < 25)
     let errors = try cluster.status(0)["errors"]?.array?.compactMap(\.string) ?? []
     #expect(errors.contains { $0.contains("patch nodes/status") }, "\(errors)")
-    try cluster.server.order(["do": "allow"])
+    try cluster.server.command(["do": "allow"])
     try cluster.server.fail("patch", "500", times: 2)
     #expect(
       try eventually(within: .seconds(30)) { try cluster.server.annotations("node-a")["public-ip"] == "192.0.2.11" },

@@ -121,7 +121,7 @@ struct AddAndDeleteTests {
       let routes = try node.ip(json: family, "route", "show", "default", inPod: "a")
       #expect(routes.first?["dev"]?.string == "eth0" && routes.first?["gateway"]?.string == gateway, "\(routes)")
     }
-    try runtime.call("DEL", "a", interface: "net1", runtime.configuration()).process.succeeded()
+    try runtime.call("DEL", "a", interface: "net1", configuration: runtime.configuration()).process.succeeded()
     #expect(try node.addresses("eth0", inPod: "a") == ["10.9.0.2/24", "fd00:9::2/64"])
     #expect(try node.leases().count == 2)
   }

@@ -114,7 +114,7 @@ struct BadInputTests {
     let node = try TestNode()
     try node.addPod("a")
     let runtime = Runtime(node: node)
-    let answer = try runtime.call("ADD", "a", runtime.configuration(), environment: environment)
+    let answer = try runtime.call("ADD", "a", configuration: runtime.configuration(), environment: environment)
     #expect(answer.process.status == 1)
     #expect(answer.code == code && answer.message.contains(message), "\(answer)")
     #expect(try node.remains() == [])
@@ -131,9 +131,10 @@ struct BadInputTests {
     try node.addPod("a")
     let runtime = Runtime(node: node)
     let before = try node.lines("find /run /var/lib/cni -xdev | sort")
-    let container = try runtime.call(verb, "a", runtime.configuration(), environment: ["CNI_CONTAINERID": name])
+    let container = try runtime.call(
+      verb, "a", configuration: runtime.configuration(), environment: ["CNI_CONTAINERID": name])
     #expect(container.code == 4 && container.message.lowercased().contains("containerid"), "\(container)")
-    let network = try runtime.call(verb, "a", runtime.configuration(name: name))
+    let network = try runtime.call(verb, "a", configuration: runtime.configuration(name: name))
     #expect(network.code == 7 && network.message.contains("network name"), "\(network)")
     #expect(try node.lines("find /run /var/lib/cni -xdev | sort") == before)
   }
@@ -145,13 +146,14 @@ struct BadInputTests {
     let runtime = Runtime(node: node)
     let id = String(repeating: "0123456789abcdef", count: 8000)
     let configuration = runtime.configuration(["ipMasq": true, "macspoofchk": true])
-    let answer = try runtime.call("ADD", "a", id: id, configuration)
+    let answer = try runtime.call("ADD", "a", id: id, configuration: configuration)
     try answer.process.succeeded()
-    try runtime.call("CHECK", "a", id: id, runtime.configuration(configuration, after: answer)).process.succeeded()
+    try runtime.call("CHECK", "a", id: id, configuration: runtime.configuration(configuration, after: answer)).process
+      .succeeded()
     // Its neighbour in name is another one.
-    try runtime.call("DEL", nil, id: id + "0", configuration).process.succeeded()
+    try runtime.call("DEL", nil, id: id + "0", configuration: configuration).process.succeeded()
     #expect(try node.remains().count == 4)
-    try runtime.call("DEL", nil, id: id, configuration).process.succeeded()
+    try runtime.call("DEL", nil, id: id, configuration: configuration).process.succeeded()
     #expect(try node.remains() == [])
   }
 
@@ -159,7 +161,7 @@ struct BadInputTests {
     let node = try TestNode()
     try node.sh("mkdir -p /run/netns && mkfifo /run/netns/fifo")
     let runtime = Runtime(node: node)
-    let answer = try runtime.call("ADD", "fifo", runtime.configuration())
+    let answer = try runtime.call("ADD", "fifo", configuration: runtime.configuration())
     #expect(answer.code == 8 && answer.message.contains("/run/netns/fifo"), "\(answer)")
   }
 }

@@ -38,7 +38,7 @@ struct BridgeOptionTests {
       var configuration = runtime.bridgeConfiguration([conflict.second], keys)
       let both = [conflict.first, conflict.second].map(\.gatewayAddress)
       if conflict.disagrees {
-        let refused = try runtime.call("ADD", second, configuration)
+        let refused = try runtime.call("ADD", second, configuration: configuration)
         let words = "\"\(bridge)\" already has an IP address different from \(conflict.second.gatewayAddress)"
         #expect(refused.code == 7 && refused.message.hasPrefix(words), "\(refused)")
         #expect(try node.addresses(bridge) == [conflict.first.gatewayAddress])
@@ -63,9 +63,9 @@ struct BridgeOptionTests {
     let runtime = try runtime(version, pods: "a", "b", "c", "d")
     let node = runtime.node
     func port(_ pod: String, _ keys: JSONObject) throws -> JSONObject {
-      let before = Set(try node.cables())
+      let before = Set(try node.hostVeths())
       try runtime.add(pod, runtime.bridgeConfiguration([.v4], keys))
-      let name = try #require(try node.cables().first { !before.contains($0) })
+      let name = try #require(try node.hostVeths().first { !before.contains($0) })
       return try #require(try node.view().port(name))
     }
     let plain = try port("a", [:])
@@ -79,7 +79,7 @@ struct BridgeOptionTests {
     let bridge = try #require(node.view()["bridge0"])
     #expect(bridge["promiscuity"] == 1 && bridge["flags"]?.array?.contains("PROMISC") == true)
     let both = try runtime.call(
-      "ADD", "e", runtime.bridgeConfiguration([.v4], ["promiscMode": true, "hairpinMode": true]))
+      "ADD", "e", configuration: runtime.bridgeConfiguration([.v4], ["promiscMode": true, "hairpinMode": true]))
     #expect(
       both.code == 7
         && both.message.hasPrefix("cannot set hairpin mode and promiscuous mode at the same time"), "\(both)")
@@ -92,7 +92,7 @@ struct BridgeOptionTests {
     try runtime.add("a", runtime.bridgeConfiguration([.v4], ["mtu": 1380]))
     #expect(try node.view(inPod: "a")["eth0"]?["mtu"] == 1380)
     let host = try node.view()
-    #expect(host[try #require(try node.cables().first)]?["mtu"] == 1380)
+    #expect(host[try #require(try node.hostVeths().first)]?["mtu"] == 1380)
     #expect(host["bridge0"]?["mtu"] == 1420)
   }
 
@@ -154,7 +154,7 @@ struct BridgeOptionTests {
     let runtime = try runtime(version, pods: "a", "b")
     let node = runtime.node
     let refused = try runtime.call(
-      "ADD", "a", runtime.bridgeConfiguration([.v4], ["disableContainerInterface": true]))
+      "ADD", "a", configuration: runtime.bridgeConfiguration([.v4], ["disableContainerInterface": true]))
     let words = "cannot use IPAM when DisableContainerInterface flag is set"
     #expect(refused.code == 7 && refused.message.hasPrefix(words), "\(refused)")
     #expect(try node.view().links.count == 1)
@@ -165,7 +165,7 @@ struct BridgeOptionTests {
     let link = try #require(node.view(inPod: "b")["eth0"])
     #expect(link["flags"]?.array?.contains("UP") == false && link["operstate"]?.string == "DOWN")
     #expect(try node.sh("ip -netns b -6 address show dev eth0").isEmpty)
-    if version >= "0.4.0" { try runtime.check("b", answer, configuration).process.succeeded() }
+    if version >= "0.4.0" { try runtime.check("b", answer, configuration: configuration).process.succeeded() }
     try runtime.delete("b", configuration)
     #expect(try node.remains() == [])
   }
@@ -183,7 +183,7 @@ struct BridgeOptionTests {
       "type": "host-local", "subnet": .string(Subnet.v4.network),
       "routes": [["dst": "10.50.0.0/16", "gw": "192.0.2.1"]],
     ]
-    #expect(try runtime.call("ADD", "b", other).process.status == 1)
+    #expect(try runtime.call("ADD", "b", configuration: other).process.status == 1)
     #expect(try node.remains() == before.0)
     #expect(try node.view().links.count == before.1)
     try runtime.delete("b", other)
@@ -208,17 +208,17 @@ struct BridgeOptionTests {
       configuration["ipam"] = [
         "type": "host-local", "subnet": .string(Subnet.v4.network), "dataDir": "/run/leases",
       ]
-      let added = try runtime.call("ADD", nil, id: "dummy", configuration, environment: override)
+      let added = try runtime.call("ADD", nil, id: "dummy", configuration: configuration, environment: override)
       try added.process.succeeded()
       #expect(try !node.lines(example.rules).isEmpty, "\(example)")
       #expect(try node.view().addresses("eth0") == [Subnet.v4.firstPod])
-      let deletion = try runtime.call("DEL", nil, id: "dummy", configuration, environment: override)
+      let deletion = try runtime.call("DEL", nil, id: "dummy", configuration: configuration, environment: override)
       try deletion.process.succeeded()
       #expect(try node.lines(example.rules).isEmpty, "\(example)")
-      #expect(try node.view()["eth0"] == nil && node.cables() == [])
+      #expect(try node.view()["eth0"] == nil && node.hostVeths() == [])
       try node.sh("rm -r /run/leases")
     }
-    let wrong = try runtime.call("ADD", "a", runtime.bridgeConfiguration([.v4], ["ipMasqBackend": "pf"]))
+    let wrong = try runtime.call("ADD", "a", configuration: runtime.bridgeConfiguration([.v4], ["ipMasqBackend": "pf"]))
     #expect(wrong.code == 7 && wrong.message.hasPrefix("unknown ipmasq backend \"pf\""), "\(wrong)")
   }
 }

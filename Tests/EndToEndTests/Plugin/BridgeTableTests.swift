@@ -29,8 +29,8 @@ struct BridgeTableTests {
       return
     }
     let expectation = BridgeExpectation(version: version, bridge: "bridge0", subnets: layout.subnets)
-    let answer = try expectation.add("a", runtime, configuration)
-    let check = try runtime.check("a", answer, configuration)
+    let answer = try expectation.add("a", runtime, configuration: configuration)
+    let check = try runtime.check("a", answer, configuration: configuration)
     if version < "0.4.0" {
       #expect(check.code == 1 && check.message.hasPrefix("config version does not allow CHECK"), "\(check)")
     } else {
@@ -39,14 +39,14 @@ struct BridgeTableTests {
     #expect(check.process.status == 1 || check.process.output.isEmpty)
     // Runtimes send the result along from 0.4.0 on.
     let deletion = version < "0.4.0" ? configuration : runtime.configuration(configuration, after: answer)
-    #expect(try runtime.call("DEL", "a", deletion).process.succeeded().output.isEmpty)
+    #expect(try runtime.call("DEL", "a", configuration: deletion).process.succeeded().output.isEmpty)
     try expectation.checkDeleted("a", node)
     try runtime.delete("a", deletion)
   }
 
   /// Two addresses of a family cannot be told before 0.3.0; DEL does not mind.
   private func checkRefused(_ runtime: Runtime, _ configuration: JSONObject) throws {
-    let refused = try runtime.call("ADD", "a", configuration)
+    let refused = try runtime.call("ADD", "a", configuration: configuration)
     #expect(
       refused.code == 7
         && refused.message.hasPrefix("CNI version \(runtime.version) does not support more than 1 address per family"),
@@ -68,7 +68,7 @@ struct BridgeTableTests {
     var configuration = runtime.bridgeConfiguration([], ipam)
     let expectation = BridgeExpectation(
       version: version, bridge: "bridge0", subnets: [.v4], dns: ["nameservers": ["192.0.3.1"], "search": ["a", "b"]])
-    try expectation.add("a", runtime, configuration)
+    try expectation.add("a", runtime, configuration: configuration)
     configuration["dns"] = ["domain": "example.com"]
     #expect(try runtime.add("b", configuration).json?["dns"] == ["domain": "example.com"])
   }
@@ -80,7 +80,7 @@ struct BridgeTableTests {
     try node.addPod("a")
     let configuration = runtime.layer2Configuration()
     if version < "0.3.0" {
-      let refused = try runtime.call("ADD", "a", configuration)
+      let refused = try runtime.call("ADD", "a", configuration: configuration)
       #expect(refused.code == 1 && refused.message.hasPrefix("cannot convert: no valid IP addresses"), "\(refused)")
       // The reference notices when all is done; nothing must be.
       #expect(try node.view().links.count == 1)
@@ -89,9 +89,9 @@ struct BridgeTableTests {
     }
     let expectation = BridgeExpectation(
       version: version, bridge: "bridge0", subnets: [], hasDefaultRoutes: false)
-    let answer = try expectation.add("a", runtime, configuration)
+    let answer = try expectation.add("a", runtime, configuration: configuration)
     // The reference's CHECK asks an IPAM plugin that is not there.
-    if version >= "0.4.0" { try runtime.check("a", answer, configuration).process.succeeded() }
+    if version >= "0.4.0" { try runtime.check("a", answer, configuration: configuration).process.succeeded() }
     try runtime.delete("a", configuration)
     try expectation.checkDeleted("a", node)
   }
@@ -100,8 +100,8 @@ struct BridgeTableTests {
     let runtime = try Runtime.reference("bridge", version)
     try runtime.node.addPod("a")
     for configuration in [runtime.bridgeConfiguration([.v4]), runtime.layer2Configuration()] {
-      #expect(try runtime.call("DEL", "a", configuration).process.succeeded().output.isEmpty)
-      try runtime.call("DEL", nil, id: "a", configuration).process.succeeded()
+      #expect(try runtime.call("DEL", "a", configuration: configuration).process.succeeded().output.isEmpty)
+      try runtime.call("DEL", nil, id: "a", configuration: configuration).process.succeeded()
     }
     #expect(try runtime.node.view().links.count == 1)
     #expect(try runtime.node.remains() == [])

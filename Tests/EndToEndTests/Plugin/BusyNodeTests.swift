@@ -20,11 +20,11 @@ struct BusyNodeTests {
         done } | ip -batch -
       """, limit: .seconds(60))
     #expect(try node.lines("ip -o link show master bridge0 | wc -l") == ["1023"])
-    let full = try runtime.call("ADD", "b", configuration)
+    let full = try runtime.call("ADD", "b", configuration: configuration)
     #expect(
       full.code == 11 && full.message.hasPrefix("the bridge bridge0 is full: the kernel gives a bridge 1,023 ports"))
     #expect(full.message.contains("remove pods from this node, use another bridge"), "\(full)")
-    #expect(try node.cables().count == 1 && node.leases().count == 1 && node.records().count == 1)
+    #expect(try node.hostVeths().count == 1 && node.leases().count == 1 && node.records().count == 1)
     #expect(try node.lines("nft list ruleset | grep -c testConfig:b: || true") == ["0"])
     #expect(try node.view(inPod: "b").links.count == 1)
     try runtime.delete("b", configuration)
@@ -70,11 +70,11 @@ struct BusyNodeTests {
     }
     #expect(isEffective, "no list was interrupted: this test shows nothing")
     for _ in 1...4 {
-      try runtime.check(pods[0], first, configuration).process.succeeded()
+      try runtime.check(pods[0], first, configuration: configuration).process.succeeded()
       for pod in pods.dropFirst() { try runtime.add(pod, configuration) }
       // A failed ADD looks through lists, too.
       let another = runtime.bridgeConfiguration([], ["bridge": "bridge1", "ipam": ["type": "none-such"]])
-      #expect(try runtime.call("ADD", pods[1], another).process.status == 1)
+      #expect(try runtime.call("ADD", pods[1], configuration: another).process.status == 1)
       try runtime.collect(keeping: [pods[0], pods[1]], configuration)
       for pod in pods.dropFirst() { try runtime.delete(pod, configuration) }
     }

@@ -88,19 +88,19 @@ struct CheckTests {
     let port = try #require(answer.interfaces[1]["name"]?.string)
     let portMAC = try #require(answer.interfaces[1]["mac"]?.string)
     let mac = try #require(answer.interfaces[2]["mac"]?.string)
-    try runtime.check("a", answer, configuration).process.succeeded()
+    try runtime.check("a", answer, configuration: configuration).process.succeeded()
     for fault in Self.faults {
       let names = "port=\(port) portmac=\(portMAC) mac=\(mac);"
       try node.sh("\(names) \(fault.fault)")
-      let check = try runtime.check("a", answer, configuration)
+      let check = try runtime.check("a", answer, configuration: configuration)
       #expect(
         check.process.status == 1 && check.code == 100 && check.message.contains(fault.message),
         "\(fault.message): \(check)")
       try node.sh("\(names) \(fault.remedy)")
-      try runtime.check("a", answer, configuration).process.succeeded()
+      try runtime.check("a", answer, configuration: configuration).process.succeeded()
     }
     try node.sh("ip -netns a link delete eth0")
-    #expect(try runtime.check("a", answer, configuration).message.contains("has no interface \"eth0\""))
+    #expect(try runtime.check("a", answer, configuration: configuration).message.contains("has no interface \"eth0\""))
     try runtime.delete("a", configuration)
     #expect(try node.remains() == [])
   }
@@ -123,9 +123,9 @@ struct CheckTests {
       ip -netns a link set eth0 mtu 1400 && ip address add 2001:db8:5::1/64 dev bridge0
       sysctl -q net.ipv4.ip_forward=0
       """)
-    try runtime.check("a", answer, configuration).process.succeeded()
+    try runtime.check("a", answer, configuration: configuration).process.succeeded()
     try node.sh("ip link set bridge0 promisc on")
-    try runtime.check("a", answer, configuration).process.succeeded()
+    try runtime.check("a", answer, configuration: configuration).process.succeeded()
     listener.stop()
   }
 
@@ -139,13 +139,13 @@ struct CheckTests {
     try node.sh("ip -netns a link set eth0 address 02:00:00:00:00:42")
     var check = configuration
     check["prevResult"] = .object(result)
-    #expect(try runtime.call("CHECK", "a", check).message.contains("the MAC of \"eth0\""))
+    #expect(try runtime.call("CHECK", "a", configuration: check).message.contains("the MAC of \"eth0\""))
     var interfaces = try #require(result["interfaces"]?.array)
     interfaces[2] = ["name": "eth0", "mac": "02:00:00:00:00:42", "sandbox": "/run/netns/a"]
     interfaces.append(["name": "ifb0", "mac": "02:00:00:00:00:43"])
     result["interfaces"] = .array(interfaces)
     check["prevResult"] = .object(result)
-    try runtime.call("CHECK", "a", check).process.succeeded()
+    try runtime.call("CHECK", "a", configuration: check).process.succeeded()
   }
 
   @Test(arguments: versions) func needsAResultOfThisInterface(_ version: String) throws {
@@ -154,9 +154,9 @@ struct CheckTests {
     try node.addPod("a")
     let configuration = runtime.bridgeConfiguration([.v4])
     let answer = try runtime.add("a", configuration)
-    let missing = try runtime.call("CHECK", "a", configuration)
+    let missing = try runtime.call("CHECK", "a", configuration: configuration)
     #expect(missing.code == 7 && missing.message.hasPrefix("Required prevResult missing"), "\(missing)")
-    let another = try runtime.check("a", interface: "eth1", answer, configuration)
+    let another = try runtime.check("a", interface: "eth1", answer, configuration: configuration)
     #expect(another.process.status == 1 && another.message.contains("\"eth1\""), "\(another)")
   }
 }

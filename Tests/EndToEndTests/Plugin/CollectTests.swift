@@ -39,7 +39,7 @@ struct CollectTests {
 
     podnet[key] = [["containerID": "b", "ifname": "eth0"], ["containerID": "unknown", "ifname": "eth0"]]
     for _ in 1...2 {
-      #expect(try runtime.call("GC", nil, podnet).process.succeeded().output == "")
+      #expect(try runtime.call("GC", nil, configuration: podnet).process.succeeded().output == "")
       #expect(
         Set(try node.leases()) == [
           "/var/lib/cni/networks/podnet/10.1.2.3", "/var/lib/cni/networks/podnet/2001:db8:1::3",
@@ -50,7 +50,7 @@ struct CollectTests {
           "/run/causeway/attachments/podnet:b:eth0", "/run/causeway/attachments/podnet2:c:eth0",
           "/run/causeway/attachments/pod:d:eth0",
         ])
-      #expect(try node.cables().count == 3)
+      #expect(try node.hostVeths().count == 3)
       #expect(try rules(node) == ["pod:d:eth0", "podnet2:c:eth0", "podnet:b:eth0"])
     }
     #expect(try node.ping(from: "b", "10.1.2.1") && node.ping(from: "b", "2001:db8:1::1"))
@@ -68,7 +68,7 @@ struct CollectTests {
     for pod in ["a", "b"] { try runtime.add(pod, podnet) }
     let before = try node.remains()
     podnet[key] = list.0
-    try runtime.call("GC", nil, podnet).process.succeeded()
+    try runtime.call("GC", nil, configuration: podnet).process.succeeded()
     #expect(try node.remains() == (list.1 ? [] : before))
     #expect(try rules(node).count == (list.1 ? 0 : 2))
   }
@@ -79,7 +79,7 @@ struct CollectTests {
     var podnet = configuration(runtime)
     try runtime.add("a", podnet)
     podnet["cni.dev/valid-attachments"] = [["containerID": "b", "ifname": "eth0"], ["containerID": "a"]]
-    let refused = try runtime.call("GC", nil, podnet)
+    let refused = try runtime.call("GC", nil, configuration: podnet)
     #expect(refused.code == 7 && refused.message.contains("valid-attachments[1].ifname is missing"), "\(refused)")
     #expect(try runtime.node.ping(from: "a", "10.1.2.1"))
     #expect(try runtime.node.leases().count == 2)
@@ -116,10 +116,10 @@ struct CollectTests {
       ip link add veth22222222 type veth peer name foreign2 && ip link set veth22222222 alias causeway:podnet2:x:eth0
       port=\(port); \(loss)
       """)
-    let left = try node.cables().filter { $0.hasPrefix("veth11") || $0.hasPrefix("veth22") }
+    let left = try node.hostVeths().filter { $0.hasPrefix("veth11") || $0.hasPrefix("veth22") }
     try runtime.collect(keeping: ["b"], podnet)
-    let cables = Set(try node.cables())
-    #expect(cables.isSuperset(of: left) && cables.count == 3, "\(cables)")
+    let hostVeths = Set(try node.hostVeths())
+    #expect(hostVeths.isSuperset(of: left) && hostVeths.count == 3, "\(hostVeths)")
     #expect(try node.view(inPod: "a").links.count == 1 && node.view()["other0"] == nil)
     #expect(try node.leases().allSatisfy { $0.hasSuffix("3") })
     #expect(try rules(node).allSatisfy { $0 == "podnet:b:eth0" })

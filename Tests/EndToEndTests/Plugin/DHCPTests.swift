@@ -63,7 +63,7 @@ struct DHCPTests {
       #expect(try node.addresses("eth0", inPod: pod) == answer.addresses)
       #expect(try node.defaultRoutes(inPod: pod).map { $0["gateway"]?.string } == ["10.1.2.1"])
       #expect(try node.ping(from: pod, "10.1.2.1"))
-      if version >= "0.4.0" { try runtime.check(pod, answer, configuration).process.succeeded() }
+      if version >= "0.4.0" { try runtime.check(pod, answer, configuration: configuration).process.succeeded() }
     }
     let areHeld = try eventually { try Set(fixture.held()) == Set(answers.flatMap(\.hosts)) }
     #expect(areHeld)
@@ -71,7 +71,7 @@ struct DHCPTests {
     let isReleased = try eventually { try fixture.held() == answers[1].hosts }
     #expect(isReleased, "the server was not told")
     // Without namespace the daemon still knows the way.
-    try runtime.call("DEL", nil, id: "b", configuration).process.succeeded()
+    try runtime.call("DEL", nil, id: "b", configuration: configuration).process.succeeded()
     let areReleased = try eventually { try fixture.held() == [] }
     #expect(areReleased)
     #expect(try node.remains() == [])

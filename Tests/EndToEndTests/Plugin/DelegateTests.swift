@@ -98,8 +98,8 @@ struct DelegateTests {
       ])
 
     let later = runtime.configuration(configuration, after: answer)
-    try runtime.call("CHECK", "a", later).process.succeeded()
-    try runtime.call("STATUS", nil, configuration).process.succeeded()
+    try runtime.call("CHECK", "a", configuration: later).process.succeeded()
+    try runtime.call("STATUS", nil, configuration: configuration).process.succeeded()
     try runtime.collect(keeping: ["a"], configuration)
     #expect(try recorder.calls().map { $0.prefix { $0 != " " } } == ["CHECK", "STATUS", "GC"])
     #expect(try recorder.input("CHECK") == later)
@@ -114,7 +114,7 @@ struct DelegateTests {
     #expect(try recorder.input("DEL") == later)
     #expect(try node.remains() == [])
     // Nor is it spared where the namespace is gone.
-    try runtime.call("DEL", nil, id: "a", later).process.succeeded()
+    try runtime.call("DEL", nil, id: "a", configuration: later).process.succeeded()
     #expect(try recorder.calls() == ["DEL  no link"])
   }
 
@@ -124,7 +124,7 @@ struct DelegateTests {
     result["routes"] = [["dst": "10.50.0.0/16", "gw": "192.0.2.1"]]
     let recorder = try Recorder("1.0.0", result: result)
     try recorder.node.addPod("a")
-    let answer = try recorder.runtime.call("ADD", "a", recorder.configuration())
+    let answer = try recorder.runtime.call("ADD", "a", configuration: recorder.configuration())
     #expect(answer.process.status == 1 && answer.message.contains("10.50.0.0/16"), "\(answer)")
     #expect(try recorder.calls().map { $0.prefix { $0 != " " } } == ["ADD", "DEL"])
     #expect(try recorder.node.view().links.count == 1)
@@ -199,7 +199,7 @@ struct DelegateTests {
     let recorder = try Recorder("1.0.0")
     try recorder.node.addPod("a")
     try recorder.node.sh(broken.script)
-    let answer = try recorder.runtime.call("ADD", "a", recorder.configuration())
+    let answer = try recorder.runtime.call("ADD", "a", configuration: recorder.configuration())
     #expect(
       answer.process.status == 1 && answer.code == broken.code && answer.message.contains(broken.message), "\(answer)")
     #expect(try recorder.calls().map { $0.prefix { $0 != " " } } == ["ADD", "DEL"])
@@ -223,7 +223,7 @@ struct DelegateTests {
     try runtime.add("b", configuration)
     #expect(try node.lines("wc -l </run/others; ls /run/calls 2>/dev/null || true") == ["1"])
     runtime.searchPath = "/run/none:/run/second"
-    let missing = try runtime.call("ADD", "c", configuration)
+    let missing = try runtime.call("ADD", "c", configuration: configuration)
     let words = "failed to find plugin \"recorder\" in path [/run/none /run/second]"
     #expect(missing.code == 7 && missing.message.hasPrefix(words), "\(missing)")
     // DEL has nothing to ask then, and frees the rest.

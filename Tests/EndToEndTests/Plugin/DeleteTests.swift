@@ -40,13 +40,14 @@ struct DeleteTests {
 
   @Test func ofAContainerThatNeverWas() throws {
     let node = try TestNode()
-    try Runtime(node: node).call("DEL", nil, id: "never", Runtime(node: node).configuration()).process.succeeded()
+    try Runtime(node: node).call("DEL", nil, id: "never", configuration: Runtime(node: node).configuration()).process
+      .succeeded()
     #expect(try node.remains() == [])
   }
 
   @Test func withoutNamespace() throws {
     let (node, runtime) = try nodeWithPod()
-    try runtime.call("DEL", nil, id: "a", runtime.configuration()).process.succeeded()
+    try runtime.call("DEL", nil, id: "a", configuration: runtime.configuration()).process.succeeded()
     #expect(try node.remains() == [])
     #expect(try node.ip(json: "link", "show", "type", "veth", inPod: "a").isEmpty)
   }
@@ -55,7 +56,7 @@ struct DeleteTests {
   @Test(arguments: [true, false])
   func ofACableWithAnotherName(_ withRecord: Bool) throws {
     let (node, runtime) = try nodeWithPod()
-    let port = try #require(try node.cables().first)
+    let port = try #require(try node.hostVeths().first)
     try node.sh("ip link set \(port) down && ip link set \(port) name other0 && ip link set other0 up")
     if !withRecord { try node.sh("rm -r /run/causeway") }
     try runtime.delete("a")
@@ -72,8 +73,10 @@ struct DeleteTests {
 
   @Test func withAPathThatIsNoNamespace() throws {
     let (node, runtime) = try nodeWithPod()
-    try runtime.call("DEL", nil, id: "a", runtime.configuration(), environment: ["CNI_NETNS": "/etc/hostname"])
-      .process.succeeded()
+    try runtime.call(
+      "DEL", nil, id: "a", configuration: runtime.configuration(), environment: ["CNI_NETNS": "/etc/hostname"]
+    )
+    .process.succeeded()
     #expect(try node.remains() == [])
   }
 
@@ -93,13 +96,13 @@ struct DeleteTests {
   @Test func withoutItsRecord() throws {
     let (node, runtime) = try nodeWithPod()
     try node.sh("rm -r /run/causeway")
-    try runtime.call("DEL", nil, id: "a", runtime.configuration()).process.succeeded()
+    try runtime.call("DEL", nil, id: "a", configuration: runtime.configuration()).process.succeeded()
     #expect(try node.remains() == [])
   }
 
   @Test func withBadArgumentsInTheEnvironment() throws {
     let (node, runtime) = try nodeWithPod()
-    try runtime.call("DEL", "a", arguments: "nonsense", runtime.configuration()).process.succeeded()
+    try runtime.call("DEL", "a", arguments: "nonsense", configuration: runtime.configuration()).process.succeeded()
     #expect(try node.remains() == [])
   }
 
@@ -129,7 +132,7 @@ struct DeleteTests {
     let (node, runtime) = try nodeWithPod()
     let other = runtime.configuration(
       ["ipam": ["ranges": [[["subnet": "10.8.0.0/24"]]]], "bridge": "cni1"], name: "other")
-    #expect(try runtime.call("ADD", "a", other).process.status == 1)
+    #expect(try runtime.call("ADD", "a", configuration: other).process.status == 1)
     try runtime.delete("a", other)
     #expect(try node.ping(from: "a", "10.9.0.1"))
     #expect(try node.leases().count == 2)
@@ -146,7 +149,7 @@ struct DeleteTests {
     let name = try #require(try runtime.add("a").interfaces[1]["name"]?.string)
     #expect(name != taken)
     try node.sh("ip link delete \(taken)")
-    try runtime.call("DEL", nil, id: "a", runtime.configuration()).process.succeeded()
+    try runtime.call("DEL", nil, id: "a", configuration: runtime.configuration()).process.succeeded()
     #expect(try node.remains() == [])
   }
 
@@ -159,7 +162,7 @@ struct DeleteTests {
     try node.sh("ip link add \(taken) type veth peer name other")
     try runtime.add("a")
     try runtime.delete("a")
-    #expect(try node.cables() == [taken])
+    #expect(try node.hostVeths() == [taken])
   }
 
   @Test func removesACableThatTheReferencePluginMade() throws {

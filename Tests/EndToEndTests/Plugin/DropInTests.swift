@@ -47,8 +47,8 @@ struct DropInTests {
     try node.addPod("a")
     let bridge = runtime(node, "bridge", version: "1.1.0")
     let configuration = bridge.configuration(["type": "bridge", "ipam": ["type": "host-local"]])
-    #expect(try bridge.call("ADD", "a", configuration).message.contains("no IP ranges specified"))
-    #expect(try bridge.call("STATUS", nil, configuration).message.contains("no IP ranges specified"))
+    #expect(try bridge.call("ADD", "a", configuration: configuration).message.contains("no IP ranges specified"))
+    #expect(try bridge.call("STATUS", nil, configuration: configuration).message.contains("no IP ranges specified"))
     #expect(try node.remains() == [])
   }
 
@@ -75,9 +75,9 @@ struct DropInTests {
     #expect(try node.ping(from: "b", "10.9.0.1"))
     #expect(try bridge.add("c", configuration).hosts == ["10.9.0.4"])
     // The reference looks for an iptables chain that our pod never had, and fails over it, when all else is done.
-    _ = try bridge.call("DEL", "b", configuration)
+    _ = try bridge.call("DEL", "b", configuration: configuration)
     for pod in ["b", "c"] { try bridge.delete(pod, configuration) }
-    #expect(try node.leases() == [] && node.cables() == [])
+    #expect(try node.leases() == [] && node.hostVeths() == [])
   }
 
   // MARK: host-local
@@ -143,7 +143,7 @@ struct DropInTests {
     #expect(try node.ping(from: "a", "10.9.0.1"))
     var check = configuration
     check["prevResult"] = .object(try #require(answer.json))
-    try bridge.call("CHECK", "a", check).process.succeeded()
+    try bridge.call("CHECK", "a", configuration: check).process.succeeded()
     try bridge.delete("a", configuration)
     #expect(try node.remains() == [])
   }
@@ -181,12 +181,13 @@ struct DropInTests {
       chmod +x /opt/cni/bin/broken
       """)
     let configuration = bridge.configuration(["type": "bridge", "ipam": ["type": "broken"]])
-    let answer = try bridge.call("ADD", "a", configuration)
+    let answer = try bridge.call("ADD", "a", configuration: configuration)
     #expect(answer.code == 123 && answer.message == "out of luck; today", "\(answer)")
     #expect(try node.remains() == [])
     #expect(try node.lines("cat /run/calls") == ["ADD", "DEL"])
-    #expect(try bridge.call("STATUS", nil, configuration).code == 123)
-    let missing = try bridge.call("ADD", "a", bridge.configuration(["type": "bridge", "ipam": ["type": "none-such"]]))
+    #expect(try bridge.call("STATUS", nil, configuration: configuration).code == 123)
+    let missing = try bridge.call(
+      "ADD", "a", configuration: bridge.configuration(["type": "bridge", "ipam": ["type": "none-such"]]))
     #expect(missing.message.contains("failed to find plugin \"none-such\" in path [/opt/cni/bin]"), "\(missing)")
   }
 
@@ -235,10 +236,10 @@ struct DropInTests {
       touch /var/lib/cni/flannel/b /var/lib/cni/flannel/c
       """)
     // A directory cannot be removed as a file.
-    let answer = try flannel.call("DEL", nil, id: "a", configuration)
+    let answer = try flannel.call("DEL", nil, id: "a", configuration: configuration)
     #expect(answer.process.status == 0 && answer.process.errors.contains("/var/lib/cni/flannel/a"), "\(answer)")
     configuration["cni.dev/valid-attachments"] = [["containerID": "c", "ifname": "eth0"]]
-    try flannel.call("GC", nil, configuration).process.succeeded()
+    try flannel.call("GC", nil, configuration: configuration).process.succeeded()
     #expect(try node.lines("ls /var/lib/cni/flannel") == ["a", "c"])
   }
 
@@ -247,10 +248,11 @@ struct DropInTests {
     try node.addPod("a")
     let flannel = runtime(node, "flannel")
     let answer = try flannel.call(
-      "ADD", "a", ["name": "cbr0", "cniVersion": "1.0.0", "type": "flannel", "delegate": ["ipam": [:]]])
+      "ADD", "a", configuration: ["name": "cbr0", "cniVersion": "1.0.0", "type": "flannel", "delegate": ["ipam": [:]]])
     #expect(answer.message.contains("'delegate' dictionary must not have 'ipam' field"), "\(answer)")
     #expect(
-      try flannel.call("ADD", "a", ["name": "cbr0", "cniVersion": "1.0.0", "type": "flannel"]).code == 11)
+      try flannel.call("ADD", "a", configuration: ["name": "cbr0", "cniVersion": "1.0.0", "type": "flannel"]).code == 11
+    )
   }
 
   // MARK: Beside the reference
@@ -272,7 +274,7 @@ struct DropInTests {
     try reference.delete("b", configuration)
     for pod in ["a", "c"] { try ours.delete(pod, configuration) }
     #expect(try node.leases() == [])
-    #expect(try node.cables() == [])
+    #expect(try node.hostVeths() == [])
   }
 
   // MARK: Chains
@@ -305,9 +307,11 @@ struct DropInTests {
     var check = configuration
     check["prevResult"] = .object(try #require(second.json))
     chained["prevResult"] = .object(try #require(second.json))
-    try bridge.call("CHECK", "a", check).process.succeeded()
+    try bridge.call("CHECK", "a", configuration: check).process.succeeded()
     // portmap 1.1.1 looks for the rules of each family among the other's, too.
-    if plugin.plugin != "/opt/cni/bin/portmap" { try plugin.call("CHECK", "a", chained).process.succeeded() }
+    if plugin.plugin != "/opt/cni/bin/portmap" {
+      try plugin.call("CHECK", "a", configuration: chained).process.succeeded()
+    }
     try plugin.delete("a", chained)
     try bridge.delete("a", check)
     #expect(try node.remains() == [])

@@ -11,7 +11,7 @@ struct FailedAddTests {
     let runtime = Runtime(node: node)
     for verb in ["ADD", "DEL", "CHECK"] {
       let answer = try runtime.call(
-        verb, nil, id: "a", runtime.configuration(["prevResult": ["cniVersion": "1.1.0"]]),
+        verb, nil, id: "a", configuration: runtime.configuration(["prevResult": ["cniVersion": "1.1.0"]]),
         environment: ["CNI_NETNS": "/proc/self/ns/net"])
       #expect(answer.process.status == 1)
       #expect(answer.code == 8, "\(answer)")
@@ -27,7 +27,7 @@ struct FailedAddTests {
     let runtime = Runtime(node: node)
     try node.addPod("a")
     try node.sh("ip -netns a link add eth0 type veth peer name other")
-    let answer = try runtime.call("ADD", "a", runtime.configuration())
+    let answer = try runtime.call("ADD", "a", configuration: runtime.configuration())
     #expect(answer.process.status == 1)
     #expect(answer.message.contains("\"eth0\" already exists"), "\(answer)")
     #expect(try node.remains() == [])
@@ -42,7 +42,7 @@ struct FailedAddTests {
     let configuration = runtime.configuration([
       "ipam": ["ranges": runtime.ranges(.dual), "routes": [["dst": "10.50.0.0/16", "gw": "192.0.2.1"]]]
     ])
-    let answer = try runtime.call("ADD", "a", configuration)
+    let answer = try runtime.call("ADD", "a", configuration: configuration)
     #expect(answer.process.status == 1)
     #expect(answer.message.contains("10.50.0.0/16"), "\(answer)")
     #expect(try node.remains() == [])
@@ -77,9 +77,9 @@ struct FailedAddTests {
     let configuration = runtime.configuration([
       "ipam": ["ranges": runtime.ranges(.dual), "routes": [["dst": "10.50.0.0/16", "gw": "192.0.2.1"]]]
     ])
-    #expect(try runtime.call("ADD", "b", configuration).process.status == 1)
+    #expect(try runtime.call("ADD", "b", configuration: configuration).process.status == 1)
     #expect(try node.ping(from: "a", "10.9.0.1"))
-    #expect(try node.cables().count == 1)
+    #expect(try node.hostVeths().count == 1)
     #expect(try node.leases().count == 2)
   }
 
@@ -92,7 +92,7 @@ struct FailedAddTests {
       "forceAddress": true,
       "ipam": ["ranges": [[["subnet": "10.78.0.0/24"]]], "routes": [["dst": "10.50.0.0/16", "gw": "192.0.2.1"]]],
     ])
-    #expect(try runtime.call("ADD", "a", configuration).process.status == 1)
+    #expect(try runtime.call("ADD", "a", configuration: configuration).process.status == 1)
     #expect(try node.addresses("cni0") == ["10.77.0.1/24"])
     #expect(try node.remains() == [])
   }
@@ -107,7 +107,7 @@ struct FailedAddTests {
       "forceAddress": true,
       "ipam": ["ranges": [[["subnet": "10.78.0.0/24"]]], "routes": [["dst": "10.50.0.0/16", "gw": "192.0.2.1"]]],
     ])
-    #expect(try runtime.call("ADD", "a", configuration).process.status == 1)
+    #expect(try runtime.call("ADD", "a", configuration: configuration).process.status == 1)
     #expect(try node.addresses("cni0") == ["10.78.0.9/24"])
     #expect(try node.remains() == [])
   }
@@ -120,7 +120,7 @@ struct FailedAddTests {
     try node.sh("printf '#!/bin/sh\\nexec \(plugin) >&-\\n' >/run/closed && chmod +x /run/closed")
     runtime.plugin = "/run/closed"
     try node.addPod("a")
-    #expect(try runtime.call("ADD", "a", runtime.configuration()).process.status == 1)
+    #expect(try runtime.call("ADD", "a", configuration: runtime.configuration()).process.status == 1)
     #expect(try node.remains() == [])
   }
 
@@ -137,10 +137,10 @@ struct FailedAddTests {
     let runtime = Runtime(node: node)
     try node.addPod("a")
     try runtime.add("a")
-    #expect(try runtime.call("ADD", "a", runtime.configuration()).process.status == 1)
+    #expect(try runtime.call("ADD", "a", configuration: runtime.configuration()).process.status == 1)
     #expect(try node.ping(from: "a", "10.9.0.1"))
     #expect(try node.leases().count == 2)
-    #expect(try node.cables().count == 1)
+    #expect(try node.hostVeths().count == 1)
   }
 
   @Test func anExhaustedRangeSaysSo() throws {
@@ -152,11 +152,11 @@ struct FailedAddTests {
       try runtime.add("p\(index)", configuration)
     }
     try node.addPod("p6")
-    let answer = try runtime.call("ADD", "p6", configuration)
+    let answer = try runtime.call("ADD", "p6", configuration: configuration)
     #expect(answer.code == 11, "\(answer)")
     #expect(answer.message.contains("no IP addresses available in range set: 10.9.0.1-10.9.0.6"))
     #expect(try node.leases().count == 5)
-    #expect(try node.cables().count == 5)
+    #expect(try node.hostVeths().count == 5)
   }
 
   @Test func aBridgeNameOfAnotherKindOfLinkIsRefused() throws {
@@ -164,7 +164,7 @@ struct FailedAddTests {
     try node.sh("ip link add cni0 type veth peer name other")
     try node.addPod("a")
     let runtime = Runtime(node: node)
-    let answer = try runtime.call("ADD", "a", runtime.configuration())
+    let answer = try runtime.call("ADD", "a", configuration: runtime.configuration())
     #expect(answer.code == 7)
     #expect(answer.message.contains("\"cni0\" already exists but is not a bridge"), "\(answer)")
     #expect(try node.leases() == [] && node.records() == [])

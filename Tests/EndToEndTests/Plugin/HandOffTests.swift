@@ -38,7 +38,7 @@ struct HandOffTests {
   @Test func theFirstADDGetsLeaseAndRoutes() throws {
     let fixture = try Fixture()
     let node = fixture.node
-    try fixture.runtime.call("STATUS", nil, fixture.configuration).process.succeeded()
+    try fixture.runtime.call("STATUS", nil, configuration: fixture.configuration).process.succeeded()
     for pod in ["a", "b"] { try node.addPod(pod) }
     #expect(try fixture.runtime.add("a", fixture.configuration).hosts == ["10.244.1.2", "fd00:10:244:1::2"])
     #expect(
@@ -105,7 +105,7 @@ struct HandOffTests {
     let other = try fixture.node.start(["flock", "/run/causeway/hand-off.lock", "sleep", "60"])
     #expect(
       try eventually { try fixture.node.run(["flock", "-n", "/run/causeway/hand-off.lock", "true"]).status != 0 })
-    let answer = try fixture.runtime.call("ADD", "a", fixture.configuration)
+    let answer = try fixture.runtime.call("ADD", "a", configuration: fixture.configuration)
     #expect(answer.code == 11 && answer.message.contains("/run/causeway/hand-off.lock is held"), "\(answer)")
     #expect(try fixture.node.remains() == [])
     other.stop()
@@ -130,10 +130,10 @@ struct HandOffTests {
     let fixture = try Fixture()
     try fixture.node.sh("rm /etc/causeway/nodes.json")
     try fixture.node.addPod("a")
-    let add = try fixture.runtime.call("ADD", "a", fixture.configuration)
+    let add = try fixture.runtime.call("ADD", "a", configuration: fixture.configuration)
     #expect(add.code == 11 && add.message.contains("/etc/causeway/nodes.json"), "\(add)")
     #expect(add.message.contains("does not exist") || add.message.contains("No such file"), "\(add)")
-    let status = try fixture.runtime.call("STATUS", nil, fixture.configuration)
+    let status = try fixture.runtime.call("STATUS", nil, configuration: fixture.configuration)
     #expect(status.code == 50 && status.message.contains("/etc/causeway/nodes.json"), "\(status)")
     #expect(try fixture.node.remains() == [])
   }

@@ -71,7 +71,8 @@ struct HostLocalTests {
           ["dst": "2001:db8:2::/64", "gw": "2001:db8:3::1"],
         ],
       ])
-    let added = try runtime.call("ADD", nil, id: "dummy", configuration, environment: ["CNI_NETNS": "/some/where"])
+    let added = try runtime.call(
+      "ADD", nil, id: "dummy", configuration: configuration, environment: ["CNI_NETNS": "/some/where"])
     let given = [
       Given(
         address: "10.1.2.2/24", gateway: "10.1.2.1",
@@ -88,15 +89,15 @@ struct HostLocalTests {
     #expect(try files(node) == rest.merging(leases) { $1 })
 
     let check = try runtime.call(
-      "CHECK", nil, id: "dummy", runtime.configuration(configuration, after: added),
+      "CHECK", nil, id: "dummy", configuration: runtime.configuration(configuration, after: added),
       environment: ["CNI_NETNS": "/some/where"])
     #expect(check.code == (version < "0.4.0" ? 1 : nil), "\(check)")
     for _ in 1...2 {
-      #expect(try runtime.call("DEL", nil, id: "dummy", configuration).process.succeeded().output == "")
+      #expect(try runtime.call("DEL", nil, id: "dummy", configuration: configuration).process.succeeded().output == "")
     }
     #expect(try files(node) == rest)
     let gone = try runtime.call(
-      "CHECK", nil, id: "dummy", runtime.configuration(configuration, after: added),
+      "CHECK", nil, id: "dummy", configuration: runtime.configuration(configuration, after: added),
       environment: ["CNI_NETNS": "/some/where"])
     #expect(
       version < "0.4.0"
@@ -109,7 +110,8 @@ struct HostLocalTests {
     let configuration = configuration(runtime, ["subnet": "10.1.2.0/24"])
     func add(_ id: String, _ interface: String) throws -> Runtime.Answer {
       try runtime.call(
-        "ADD", nil, id: id, interface: interface, configuration, environment: ["CNI_NETNS": "/some/where"])
+        "ADD", nil, id: id, interface: interface, configuration: configuration,
+        environment: ["CNI_NETNS": "/some/where"])
     }
     #expect(try add("dummy", "eth0").json == expected(version, [Given(address: "10.1.2.2/24", gateway: "10.1.2.1")]))
     #expect(try add("dummy", "eth1").addresses == ["10.1.2.3/24"])
@@ -117,7 +119,7 @@ struct HostLocalTests {
     let words = "10.1.2.2 has been allocated to dummy, duplicate allocation is not allowed"
     #expect(again.process.status == 1 && again.code == 999 && again.message.contains(words), "\(again)")
     #expect(try add("dummy2", "eth0").addresses == ["10.1.2.4/24"])
-    try runtime.call("DEL", nil, id: "dummy", interface: "eth0", configuration).process.succeeded()
+    try runtime.call("DEL", nil, id: "dummy", interface: "eth0", configuration: configuration).process.succeeded()
     #expect(
       try files(node) == [
         "10.1.2.3": "dummy\r\neth1", "10.1.2.4": "dummy2\r\neth0", "last_reserved_ip.0": "10.1.2.4",
@@ -128,18 +130,21 @@ struct HostLocalTests {
     let runtime = try Runtime.reference("host-local", version)
     let node = runtime.node
     let configuration = configuration(runtime, ["subnet": "10.1.2.0/24"])
-    try runtime.call("DEL", nil, id: "never", configuration).process.succeeded()
+    try runtime.call("DEL", nil, id: "never", configuration: configuration).process.succeeded()
     // An ID alone, as the first releases wrote it, and white space around one.
     try node.sh(
       """
       mkdir -p \(Self.path) && cd \(Self.path)
       printf dummy >10.1.2.7 && printf '  spaced \\r\\neth0\\n' >10.1.2.8 && printf 'other\\r\\neth0' >10.1.2.9
       """)
-    for id in ["dummy", "spaced"] { try runtime.call("DEL", nil, id: id, configuration).process.succeeded() }
+    for id in ["dummy", "spaced"] {
+      try runtime.call("DEL", nil, id: id, configuration: configuration).process.succeeded()
+    }
     #expect(try files(node) == ["10.1.2.9": "other\r\neth0"])
     // An ID that is an address, where the reference takes the file with the address given last for a lease.
-    try runtime.call("ADD", nil, id: "a", configuration, environment: ["CNI_NETNS": "/x"]).process.succeeded()
-    try runtime.call("DEL", nil, id: "10.1.2.2", configuration).process.succeeded()
+    try runtime.call("ADD", nil, id: "a", configuration: configuration, environment: ["CNI_NETNS": "/x"]).process
+      .succeeded()
+    try runtime.call("DEL", nil, id: "10.1.2.2", configuration: configuration).process.succeeded()
     #expect(
       try files(node) == ["10.1.2.9": "other\r\neth0", "10.1.2.2": "a\r\neth0", "last_reserved_ip.0": "10.1.2.2"])
   }
@@ -189,7 +194,8 @@ struct HostLocalTests {
       let configuration = configuration(runtime, ["ranges": ranges], request.keys)
       let before = try files(node).filter { !$0.key.hasPrefix("last") }
       let answer = try runtime.call(
-        "ADD", nil, id: "dummy\(index)", arguments: request.arguments, configuration, environment: ["CNI_NETNS": "/x"])
+        "ADD", nil, id: "dummy\(index)", arguments: request.arguments, configuration: configuration,
+        environment: ["CNI_NETNS": "/x"])
       let isTooMuch = version < "0.3.0" && request.subnets.filter { !$0.contains(":") }.count > 1
       let leases = try files(node).filter { !$0.key.hasPrefix("last") }
       if request.addresses.isEmpty || isTooMuch {
@@ -216,13 +222,13 @@ struct HostLocalTests {
     for example in cases {
       var configuration = configuration(runtime, [:])
       configuration["ipam"] = example.ipam
-      let answer = try runtime.call("ADD", nil, id: "a", configuration, environment: ["CNI_NETNS": "/x"])
+      let answer = try runtime.call("ADD", nil, id: "a", configuration: configuration, environment: ["CNI_NETNS": "/x"])
       #expect(answer.code == 7 && answer.message.contains(example.message), "\(answer)")
       // The reference's DEL fails as ADD does, and its lease is never freed.
-      try runtime.call("DEL", nil, id: "a", arguments: "nonsense", configuration).process.succeeded()
+      try runtime.call("DEL", nil, id: "a", arguments: "nonsense", configuration: configuration).process.succeeded()
     }
     let unknown = try runtime.call(
-      "ADD", nil, id: "a", arguments: "COLOUR=red", configuration(runtime, ["subnet": "10.1.2.0/24"]),
+      "ADD", nil, id: "a", arguments: "COLOUR=red", configuration: configuration(runtime, ["subnet": "10.1.2.0/24"]),
       environment: ["CNI_NETNS": "/x"])
     #expect(unknown.code == 4 && unknown.message.contains("unknown args [\"COLOUR=red\"]"), "\(unknown)")
     #expect(try runtime.node.lines("find /run/leases -type f ! -name lock 2>/dev/null || true") == [])
@@ -235,16 +241,17 @@ struct HostLocalTests {
     let node = runtime.node
     var configuration = configuration(runtime, ["ranges": runtime.ranges(.dual)])
     for id in ["a", "b"] {
-      try runtime.call("ADD", nil, id: id, configuration, environment: ["CNI_NETNS": "/x"]).process.succeeded()
+      try runtime.call("ADD", nil, id: id, configuration: configuration, environment: ["CNI_NETNS": "/x"]).process
+        .succeeded()
     }
-    try runtime.call("GC", nil, configuration).process.succeeded()
+    try runtime.call("GC", nil, configuration: configuration).process.succeeded()
     #expect(try files(node).count == 6)
     try runtime.collect(keeping: ["b"], configuration)
     #expect(
       try files(node).filter { !$0.key.hasPrefix("last") }.values.sorted() == ["b\r\neth0", "b\r\neth0"])
     configuration["cni.dev/attachments"] = .null
-    try runtime.call("GC", nil, configuration).process.succeeded()
+    try runtime.call("GC", nil, configuration: configuration).process.succeeded()
     #expect(try files(node).keys.sorted() == ["last_reserved_ip.0", "last_reserved_ip.1"])
-    #expect(try runtime.call("STATUS", nil, configuration).process.succeeded().output == "")
+    #expect(try runtime.call("STATUS", nil, configuration: configuration).process.succeeded().output == "")
   }
 }

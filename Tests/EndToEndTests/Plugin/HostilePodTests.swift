@@ -22,7 +22,7 @@ struct HostilePodTests {
 
   /// Nothing is left but what the good pod has, and that works.
   private func expectOnlyTheGoodPod() throws {
-    #expect(try node.cables().count == 1 && node.leases().count == 2 && node.records().count == 1)
+    #expect(try node.hostVeths().count == 1 && node.leases().count == 2 && node.records().count == 1)
     #expect(try node.lines("nft list ruleset | grep -c podnet:a: || true") == ["0"])
     #expect(try node.view()["eth0"] != nil && node.view(inPod: "good")["eth0"] != nil)
     #expect(try node.ping(from: "good", "10.9.0.1"))
@@ -41,7 +41,7 @@ struct HostilePodTests {
   func anInterfaceThatIsNotAsItWas(_ script: String, _ verb: String) throws {
     let answer = try runtime.add("a", configuration)
     try node.sh(script)
-    let check = try runtime.check("a", answer, configuration)
+    let check = try runtime.check("a", answer, configuration: configuration)
     // Its own alias is nobody's business.
     if script.contains("alias") {
       try check.process.succeeded()
@@ -70,11 +70,11 @@ struct HostilePodTests {
       ip netns exec a nft 'table inet causeway_pods { chain c { type filter hook input priority 0; policy drop; }; }
         table inet x { chain c { type filter hook output priority 0; policy drop; }; }'
       """, limit: .seconds(60))
-    try runtime.check("a", answer, configuration).process.succeeded()
+    try runtime.check("a", answer, configuration: configuration).process.succeeded()
     let second = try runtime.add("a", interface: "net1", configuration)
-    try runtime.check("a", interface: "net1", second, configuration).process.succeeded()
+    try runtime.check("a", interface: "net1", second, configuration: configuration).process.succeeded()
     for interface in ["net1", "eth0"] {
-      try runtime.call("DEL", "a", interface: interface, configuration).process.succeeded()
+      try runtime.call("DEL", "a", interface: interface, configuration: configuration).process.succeeded()
     }
     try expectOnlyTheGoodPod()
     #expect(try node.lines("ip netns exec a nft list tables | wc -l") == ["2"])
@@ -94,14 +94,14 @@ struct HostilePodTests {
       "mkfifo /run/fifo; echo x >/run/file; mkdir -p /run/pods; ln -s /run/netns/a /run/pods/a; ip -n b link add eth0 type veth peer name y"
     )
     let path = ["CNI_NETNS": "/run/pods/a"]
-    let answer = try runtime.call("ADD", "a", configuration, environment: path)
+    let answer = try runtime.call("ADD", "a", configuration: configuration, environment: path)
     try answer.process.succeeded()
     try node.sh("ln -sfn \(place.target) /run/pods/a")
 
     let check = try runtime.call(
-      "CHECK", "a", runtime.configuration(configuration, after: answer), environment: path)
+      "CHECK", "a", configuration: runtime.configuration(configuration, after: answer), environment: path)
     #expect(check.process.status == 1 && [8, 100].contains(check.code), "\(check)")
-    let second = try runtime.call("ADD", "a", configuration, environment: path)
+    let second = try runtime.call("ADD", "a", configuration: configuration, environment: path)
     // The first process of the test's namespaces is in none of the node's: another pod's namespace, so to speak.
     if place.target != "/proc/1/ns/net" { #expect(second.code == place.code, "\(second)") }
     #expect(second.process.status == 1, "\(second)")
@@ -109,7 +109,7 @@ struct HostilePodTests {
 
     if verb == "DEL" {
       for _ in 1...2 {
-        let delete = try runtime.call("DEL", "a", configuration, environment: path)
+        let delete = try runtime.call("DEL", "a", configuration: configuration, environment: path)
         // The second one knows nothing of the first, and must not work in the node's own namespace.
         if try node.records().count == 2 || place.target != "/proc/self/ns/net" { try delete.process.succeeded() }
         if place.target.hasPrefix("/run/netns") { break }

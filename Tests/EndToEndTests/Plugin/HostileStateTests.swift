@@ -40,7 +40,7 @@ struct HostileStateTests {
     try node.sh("mkdir -p /var/lib/cni/networks && ln -s /mnt/outside /var/lib/cni/networks/podnet")
     try node.sh("echo precious >/mnt/outside/10.9.0.200; printf 'b\\r\\neth0' >/mnt/outside/10.9.0.201")
     let answer = try runtime.add("a")
-    try runtime.check("a", answer, configuration).process.succeeded()
+    try runtime.check("a", answer, configuration: configuration).process.succeeded()
     try runtime.delete("a")
     try expectThePrecious()
     #expect(
@@ -55,7 +55,7 @@ struct HostileStateTests {
     try runtime.delete("a")
     try runtime.collect(keeping: [], configuration)
     try expectThePrecious()
-    #expect(try node.cables() == [] && node.records() == [])
+    #expect(try node.hostVeths() == [] && node.records() == [])
   }
 
   @Test(arguments: objects, ["DEL", "GC"]) func inARecordsPlace(_ object: String, _ verb: String) throws {
@@ -79,13 +79,13 @@ struct HostileStateTests {
     ])
   func inALocksPlace(_ object: String, _ path: String) throws {
     try put(object, path)
-    let answer = try runtime.call("ADD", "a", configuration)
+    let answer = try runtime.call("ADD", "a", configuration: configuration)
     if answer.process.status == 0 {
       try runtime.delete("a")
     } else {
       #expect(answer.message.contains(path), "\(answer)")
       #expect(
-        try node.cables() == []
+        try node.hostVeths() == []
           && node.lines("cd /var/lib/cni/networks/podnet 2>/dev/null && ls | grep ^10 || true") == [])
     }
     try expectThePrecious()
@@ -94,9 +94,9 @@ struct HostileStateTests {
   @Test(arguments: objects) func inALeaseFilesPlace(_ object: String) throws {
     try put(object, "/run/causeway/subnet.env")
     let configuration: JSONObject = ["cniVersion": "1.1.0", "name": "podnet", "type": "causeway"]
-    let answer = try runtime.call("ADD", "a", configuration)
+    let answer = try runtime.call("ADD", "a", configuration: configuration)
     #expect(answer.code == 11 && answer.message.contains("subnet.env"), "\(answer)")
-    let status = try runtime.call("STATUS", nil, configuration)
+    let status = try runtime.call("STATUS", nil, configuration: configuration)
     #expect(status.process.status == 1 && status.message.contains("subnet.env"), "\(status)")
     try runtime.delete("a", configuration)
     #expect(try node.remains() == [])

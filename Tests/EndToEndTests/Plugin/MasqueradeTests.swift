@@ -62,7 +62,7 @@ struct MasqueradeTests {
     try fixture.node.addPod("a")
     try fixture.runtime.add("a", fixture.configuration)
     try fixture.node.removePod("a")
-    try fixture.runtime.call("DEL", nil, id: "a", fixture.configuration).process.succeeded()
+    try fixture.runtime.call("DEL", nil, id: "a", configuration: fixture.configuration).process.succeeded()
     #expect(try fixture.owners() == [])
   }
 
@@ -100,7 +100,7 @@ struct MasqueradeTests {
     configuration["ipam"] = [
       "ranges": fixture.runtime.ranges(.dual), "routes": [["dst": "10.50.0.0/16", "gw": "192.0.2.77"]],
     ]
-    #expect(try fixture.runtime.call("ADD", "a", configuration).process.status == 1)
+    #expect(try fixture.runtime.call("ADD", "a", configuration: configuration).process.status == 1)
     #expect(try fixture.owners() == [])
     #expect(try fixture.node.remains() == [])
   }
@@ -114,13 +114,13 @@ struct MasqueradeTests {
     try fixture.runtime.add("b", other)
     var configuration = fixture.configuration
     configuration["cni.dev/valid-attachments"] = []
-    try fixture.runtime.call("GC", nil, configuration).process.succeeded()
+    try fixture.runtime.call("GC", nil, configuration: configuration).process.succeeded()
     #expect(try fixture.owners() == ["comment \"podnet2:b:eth0\""])
     // The chain that nothing leads to any more goes too.
     let chains = try fixture.node.lines("nft list table inet causeway_pods | grep -o 'chain [a-z0-9]*-'")
     #expect(chains == ["chain podnet2-"])
     other["cni.dev/valid-attachments"] = [["containerID": "b", "ifname": "eth0"]]
-    try fixture.runtime.call("GC", nil, other).process.succeeded()
+    try fixture.runtime.call("GC", nil, configuration: other).process.succeeded()
     #expect(try fixture.owners() == ["comment \"podnet2:b:eth0\""])
   }
 
@@ -145,12 +145,12 @@ struct MasqueradeTests {
       """
     try fixture.node.run(["nft", "-f", "-"], input: commands).succeeded()
     let valid: JSONValue = [["containerID": "b", "ifname": "eth0"]]
-    let answer = try runtime.call("GC", nil, runtime.configuration(["cni.dev/valid-attachments": valid]))
+    let answer = try runtime.call("GC", nil, configuration: runtime.configuration(["cni.dev/valid-attachments": valid]))
     #expect(
       answer.process.status == 1 && answer.message.contains("remove an element of the set masquerade4"), "\(answer)")
     #expect(try fixture.owners() == ["comment \"podnet:a:eth0\""])
     #expect(try fixture.node.leases().count == 2)
-    #expect(try fixture.node.cables().count == 1)
+    #expect(try fixture.node.hostVeths().count == 1)
     #expect(try fixture.node.records().count == 1)
     let guarded = try fixture.node.lines("nft list table bridge causeway | grep -o 'comment \"[^\"]*\"'")
     #expect(guarded == Array(repeating: "comment \"podnet:b:eth0\"", count: 2))
@@ -219,7 +219,7 @@ struct MasqueradeTests {
     configuration["prevResult"] = .object(try #require(fixture.runtime.add("a", configuration).json))
     configuration["ipMasq"] = true
     configuration["macspoofchk"] = true
-    try fixture.runtime.call("CHECK", "a", configuration).process.succeeded()
+    try fixture.runtime.call("CHECK", "a", configuration: configuration).process.succeeded()
   }
 
   /// On a lease that says that nobody else masquerades, pods of the cluster still see each other's own addresses.

@@ -40,7 +40,7 @@ struct PodInterfaceTests {
     let sixth = try route("2001:db8:60::/64")
     #expect(sixth["metric"] == 78 && sixth["metrics"] == [["mtu": 1390]] && sixth["gateway"] == "2001:db8:1::1")
     #expect(try route("2001:db8:61::/64", table: "101")["gateway"] == "2001:db8:1::9")
-    try runtime.check("a", answer, configuration).process.succeeded()
+    try runtime.check("a", answer, configuration: configuration).process.succeeded()
   }
 
   @Test func ipv6AddressesOutliveALinkThatWasDown() throws {
@@ -77,7 +77,7 @@ struct PodInterfaceTests {
     try node.addPod("a")
     let configuration = runtime.bridgeConfiguration([.v4, .v6], ["enabledad": true])
     let expectation = BridgeExpectation(version: "1.0.0", bridge: "bridge0", subnets: [.v4, .v6])
-    try expectation.add("a", runtime, configuration)
+    try expectation.add("a", runtime, configuration: configuration)
     #expect(try node.sh("ip netns exec a cat /proc/sys/net/ipv6/conf/eth0/accept_dad") == "1\n")
     #expect(try node.ping(from: "a", Subnet.v6.gateway))
   }
@@ -89,9 +89,9 @@ struct PodInterfaceTests {
     try runtime.add("a", runtime.bridgeConfiguration([.v6]))
     try node.sh("ip -netns a address add 2001:db8:1::3/64 dev eth0 nodad")
     let configuration = runtime.bridgeConfiguration([.v6], ["enabledad": true])
-    let refused = try runtime.call("ADD", "b", configuration)
+    let refused = try runtime.call("ADD", "b", configuration: configuration)
     #expect(refused.message.hasPrefix("somebody else on the bridge has the address 2001:db8:1::3/64"), "\(refused)")
-    #expect(try node.cables().count == 1 && node.leases().count == 1 && node.records().count == 1)
+    #expect(try node.hostVeths().count == 1 && node.leases().count == 1 && node.records().count == 1)
     #expect(try node.view(inPod: "b").links.count == 1)
   }
 }

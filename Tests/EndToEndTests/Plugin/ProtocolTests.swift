@@ -230,7 +230,7 @@ struct ProtocolTests {
     for version in Runtime.versions + ["1.1.1", "1.0.1", "1.0", "x", "1.0.0.0"] {
       let runtime = Runtime(
         node: node, plugin: "/opt/cni/bin/\(name)", version: version, searchPath: "/opt/cni/bin")
-      let answer = try runtime.call(verb, "a", runtime.bridgeConfiguration([.v4]))
+      let answer = try runtime.call(verb, "a", configuration: runtime.bridgeConfiguration([.v4]))
       let first = verb == "CHECK" ? "0.4.0" : "1.1.0"
       let expected: (code: Int64?, message: String) =
         switch version {

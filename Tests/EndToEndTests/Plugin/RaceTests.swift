@@ -129,7 +129,7 @@ struct RaceTests {
     for (coming, going) in [(odd, even), (even, odd)] {
       let mixed = zip(calls("ADD", coming), calls("DEL", going)).flatMap { [$0, $1] }
       for answer in try runtime.callAtOnce(mixed) { #expect(answer.process.status == 0, "\(answer)") }
-      #expect(try node.cables().count == 12 && node.leases().count == 12)
+      #expect(try node.hostVeths().count == 12 && node.leases().count == 12)
       #expect(
         try node.lines("nft list map inet causeway_pods masquerade4 | grep -o '10.1.2.[0-9]* comment'").count == 12)
     }

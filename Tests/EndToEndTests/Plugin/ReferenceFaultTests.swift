@@ -17,7 +17,7 @@ struct ReferenceFaultTests {
     failing["ipam"] = [
       "type": "host-local", "subnet": "10.1.2.0/24", "routes": [["dst": "10.50.0.0/16", "gw": "192.0.2.1"]],
     ]
-    #expect(try runtime.call("ADD", "a", failing).process.status == 1)
+    #expect(try runtime.call("ADD", "a", configuration: failing).process.status == 1)
     try runtime.delete("a", failing)
     let mac = try runtime.add("b", configuration).interfaces.first?["mac"]?.string
     #expect(try mac == node.view()["bridge0"]?["address"]?.string && mac != "00:00:00:00:00:00")
@@ -58,7 +58,7 @@ struct ReferenceFaultTests {
     try node.sh(leftover.script)
     let configuration = runtime.bridgeConfiguration([.v4, .v6])
     let expectation = BridgeExpectation(version: "1.0.0", bridge: "bridge0", subnets: [.v4, .v6])
-    let answer = try expectation.add("a", runtime, configuration)
+    let answer = try expectation.add("a", runtime, configuration: configuration)
     #expect(try node.ping(from: "a", "10.1.2.1") && node.ping(from: "a", "2001:db8:1::1"))
     // Its MAC is what pods know their gateway by: it stays when ports come, the lowest ones too, and go.
     let mac = answer.interfaces.first?["mac"]
@@ -84,20 +84,20 @@ struct ReferenceFaultTests {
       let answer = try runtime.add("a", configuration)
       let port = try #require(answer.interfaces[1]["name"]?.string)
       #expect(!taken.contains(port))
-      try runtime.check("a", answer, configuration).process.succeeded()
+      try runtime.check("a", answer, configuration: configuration).process.succeeded()
       try runtime.delete("a", configuration)
       // A veth as ours are, but for the mark and the MAC.
       try node.ip("link", "add", port, "type", "veth", "peer", "name", "x\(taken.count)")
       taken.append(port)
     }
-    let answer = try runtime.call("ADD", "a", configuration)
+    let answer = try runtime.call("ADD", "a", configuration: configuration)
     #expect(answer.process.status == 1 && answer.message.hasPrefix("no free name for the host's end"), "\(answer)")
-    #expect(try node.cables().sorted() == taken.sorted())
+    #expect(try node.hostVeths().sorted() == taken.sorted())
     #expect(try node.leases() == [] && node.records() == [])
     // DEL takes none of them, with and without namespace.
     try runtime.delete("a", configuration)
-    try runtime.call("DEL", nil, id: "a", configuration).process.succeeded()
-    #expect(try node.cables().count == 10)
+    try runtime.call("DEL", nil, id: "a", configuration: configuration).process.succeeded()
+    #expect(try node.hostVeths().count == 10)
     try node.ip("link", "delete", taken[7])
     #expect(try runtime.add("a", configuration).interfaces[1]["name"]?.string == taken[7])
   }
@@ -137,7 +137,7 @@ struct ReferenceFaultTests {
         #expect(host[interface["name"]?.string ?? ""]?["address"] == interface["mac"])
       }
       #expect(try node.view(inPod: pod)["eth0"]?["address"] == answer.interfaces[2]["mac"])
-      try runtime.check(pod, answer, configuration).process.succeeded()
+      try runtime.check(pod, answer, configuration: configuration).process.succeeded()
     }
   }
 
@@ -156,7 +156,7 @@ struct ReferenceFaultTests {
     ]
     let configuration = runtime.bridgeConfiguration([], ["ipam": .object(section)])
     let answer = try BridgeExpectation(version: "1.0.0", bridge: "bridge0", subnets: [.v4, .v6]).add(
-      "a", runtime, configuration)
-    try runtime.check("a", answer, configuration).process.succeeded()
+      "a", runtime, configuration: configuration)
+    try runtime.check("a", answer, configuration: configuration).process.succeeded()
   }
 }

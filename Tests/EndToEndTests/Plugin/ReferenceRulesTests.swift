@@ -77,7 +77,8 @@ struct ReferenceRulesTests {
     ) throws -> TestNode {
       try reference.node.sh("ip netns list | grep -qw \(pod) || ip netns add \(pod)")
       try reference.call(
-        "ADD", pod, interface: interface, configuration, environment: ["PATH": "/run/\(tables):/usr/sbin:/usr/bin"]
+        "ADD", pod, interface: interface, configuration: configuration,
+        environment: ["PATH": "/run/\(tables):/usr/sbin:/usr/bin"]
       ).process.succeeded()
       return reference.node
     }
@@ -104,7 +105,7 @@ struct ReferenceRulesTests {
       configuration["cni.dev/valid-attachments"] = .array(
         pods.map { ["containerID": .string($0), "ifname": "eth0"] })
       for member in keys.members { configuration[member.name] = member.value }
-      return try ours.call("GC", nil, configuration)
+      return try ours.call("GC", nil, configuration: configuration)
     }
   }
 
@@ -124,7 +125,7 @@ struct ReferenceRulesTests {
     if namespace == .gone { try fixture.node.removePod("a") }
     for _ in 1...2 {
       let pod = namespace == .there ? "a" : nil
-      let answer = try fixture.ours.call("DEL", pod, id: "a", fixture.configuration)
+      let answer = try fixture.ours.call("DEL", pod, id: "a", configuration: fixture.configuration)
       try answer.process.succeeded()
       #expect(answer.process.errors == "")
       #expect(try fixture.rules() == fixture.baseline)
@@ -140,9 +141,9 @@ struct ReferenceRulesTests {
     try fixture.add("a")
     let before = try fixture.rules()
     try fixture.node.removePod("a")
-    try fixture.reference.call("DEL", nil, id: "a", fixture.configuration).process.succeeded()
+    try fixture.reference.call("DEL", nil, id: "a", configuration: fixture.configuration).process.succeeded()
     #expect(try fixture.rules() == before)
-    try fixture.ours.call("DEL", nil, id: "a", fixture.configuration).process.succeeded()
+    try fixture.ours.call("DEL", nil, id: "a", configuration: fixture.configuration).process.succeeded()
     #expect(try fixture.rules() == fixture.baseline)
   }
 
@@ -157,7 +158,7 @@ struct ReferenceRulesTests {
       try fixture.ours.delete("a", fixture.configuration)
       #expect(try fixture.rules() == second)
     }
-    try fixture.ours.call("DEL", "a", interface: "eth1", fixture.configuration).process.succeeded()
+    try fixture.ours.call("DEL", "a", interface: "eth1", configuration: fixture.configuration).process.succeeded()
     #expect(try fixture.rules() == fixture.baseline)
   }
 
@@ -169,8 +170,8 @@ struct ReferenceRulesTests {
     for pod in ["a", "d"] { try fixture.add(pod) }
     // d's lease is gone and its link too: only the rules are left of it.
     try fixture.node.removePod("d")
-    try fixture.reference.call("DEL", nil, id: "d", fixture.configuration).process.succeeded()
-    #expect(try eventually { try fixture.node.cables().count == 3 })
+    try fixture.reference.call("DEL", nil, id: "d", configuration: fixture.configuration).process.succeeded()
+    #expect(try eventually { try fixture.node.hostVeths().count == 3 })
     for _ in 1...2 {
       let answer = try fixture.collect(keeping: ["b"])
       try answer.process.succeeded()
@@ -220,20 +221,22 @@ struct ReferenceRulesTests {
     try masquerade(node, "podnet", "eth0", id, 2)
     #expect(try node.rules().count == baseline.count + 2)
     for _ in 1...2 {
-      try ours.call("DEL", nil, id: id, ours.configuration()).process.succeeded()
+      try ours.call("DEL", nil, id: id, configuration: ours.configuration()).process.succeeded()
       #expect(try node.rules() == baseline)
     }
-    try ours.call("DEL", nil, id: id, ours.configuration(name: network)).process.succeeded()
+    try ours.call("DEL", nil, id: id, configuration: ours.configuration(name: network)).process.succeeded()
     #expect(try node.rules().count == baseline.count - 2)
 
     try masquerade(node, network, "eth0", id, 6)
     let valid: JSONValue = [["containerID": "b", "ifname": "eth0"], ["containerID": .string(id), "ifname": "eth1"]]
-    try ours.call("GC", nil, ours.configuration(["cni.dev/valid-attachments": valid])).process.succeeded()
+    try ours.call("GC", nil, configuration: ours.configuration(["cni.dev/valid-attachments": valid])).process
+      .succeeded()
     // Only what was for the container with another ID is gone.
     #expect(try node.rules().filter { $0.contains("10.9.0.5") || $0.contains("fd00:9::5") } == [])
     #expect(try node.rules().count == baseline.count - 2)
     for name in ["podnet", network] {
-      try ours.call("GC", nil, ours.configuration(["cni.dev/valid-attachments": []], name: name)).process.succeeded()
+      try ours.call("GC", nil, configuration: ours.configuration(["cni.dev/valid-attachments": []], name: name)).process
+        .succeeded()
     }
     // The chains stay.
     let left = try node.lines("nft list table inet cni_plugins_masquerade | grep -c -e chain -e return -e goto")
@@ -259,7 +262,7 @@ struct ReferenceRulesTests {
     func leftovers() throws -> [String] {
       try fixture.rules().filter { !fixture.baseline.contains($0) && !$0.contains("mine-") }
     }
-    let deleted = try fixture.ours.call("DEL", "a", fixture.configuration)
+    let deleted = try fixture.ours.call("DEL", "a", configuration: fixture.configuration)
     try deleted.process.succeeded()
     #expect(
       deleted.process.errors.contains("a rule of podnet:a:eth0 stays: remove the chain"))
@@ -282,7 +285,7 @@ struct ReferenceRulesTests {
       "flock", "--no-fork", "/run/xtables.lock", "sh", "-c", "echo held; exec sleep infinity",
     ])
     #expect(eventually { holder.output.contains("held") })
-    let deleted = try fixture.ours.call("DEL", "a", fixture.configuration)
+    let deleted = try fixture.ours.call("DEL", "a", configuration: fixture.configuration)
     try deleted.process.succeeded()
     #expect(deleted.process.errors.contains("podnet:a:eth0 stays: "), "\(deleted)")
     #expect(try fixture.node.leases().count == 2)
@@ -296,7 +299,8 @@ struct ReferenceRulesTests {
   func theProgramForTheOlderTables(_ path: String, _ isFound: Bool) throws {
     let fixture = try Fixture(.legacy)
     try fixture.add("a")
-    let answer = try fixture.ours.call("DEL", "a", fixture.configuration, environment: ["PATH": path + ":/usr/bin"])
+    let answer = try fixture.ours.call(
+      "DEL", "a", configuration: fixture.configuration, environment: ["PATH": path + ":/usr/bin"])
     try answer.process.succeeded()
     #expect(answer.process.errors == "")
     let left = try fixture.rules().filter { !fixture.baseline.contains($0) }
@@ -350,7 +354,7 @@ struct ReferenceRulesTests {
     try node.addPod("a")
     try runtime.add("a", runtime.configuration(["ipMasq": true]))
     try node.sh("nft add table bridge causeway && nft add set bridge causeway ports '{ type ipv4_addr; }'")
-    let deleted = try runtime.call("DEL", "a", runtime.configuration(["ipMasq": true]))
+    let deleted = try runtime.call("DEL", "a", configuration: runtime.configuration(["ipMasq": true]))
     try deleted.process.succeeded()
     #expect(deleted.process.errors.contains("a rule of podnet:a:eth0 stays: "), "\(deleted)")
     #expect(try node.lines("nft list table inet causeway_pods | grep -c comment || true") == ["0"])

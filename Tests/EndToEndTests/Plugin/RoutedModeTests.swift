@@ -55,10 +55,10 @@ struct RoutedModeTests {
     let gateways = [families == .v6 ? nil : "169.254.1.1", families == .v4 ? nil : "fe80::1"].compactMap { $0 }
     #expect(gateways.allSatisfy(neighbours.contains))
     for (pod, answer) in zip(["a", "b"], answers) {
-      if version >= "0.4.0" { try runtime.check(pod, answer, configuration).process.succeeded() }
+      if version >= "0.4.0" { try runtime.check(pod, answer, configuration: configuration).process.succeeded() }
       try runtime.delete(pod, configuration)
     }
-    #expect(try node.cables().isEmpty && node.leases().isEmpty && node.records().isEmpty)
+    #expect(try node.hostVeths().isEmpty && node.leases().isEmpty && node.records().isEmpty)
     #expect(try node.sh("ip route; ip -6 route") == before)
     #expect(try node.lines("nft list ruleset | grep -c podnet: || true") == ["0"])
   }
@@ -118,7 +118,7 @@ struct RoutedModeTests {
     #expect(try node.lines("ip neigh show proxy | grep -v 169.254.1.1 || true").count == 2)
     // GC knows both.
     try runtime.collect(keeping: [], runtime.configuration())
-    #expect(try node.cables().isEmpty && node.leases().isEmpty && node.records().isEmpty)
+    #expect(try node.hostVeths().isEmpty && node.leases().isEmpty && node.records().isEmpty)
     #expect(try node.lines("ip neigh show proxy | grep -v 169.254.1.1 || true").isEmpty)
     #expect(try node.sh("ip route show proto 203; ip -6 route show proto 203").isEmpty)
     #expect(try node.lines("nft list table inet causeway_routed | grep -c comment || true") == ["0"])
@@ -157,10 +157,10 @@ struct RoutedModeTests {
     let node = try TestNode()
     let runtime = Runtime(node: node)
     try node.addPod("a")
-    let answer = try runtime.call("ADD", "a", configuration(runtime, [key: value]))
+    let answer = try runtime.call("ADD", "a", configuration: configuration(runtime, [key: value]))
     #expect(answer.code == 2 || answer.code == 7, "\(answer)")
     #expect(answer.message.contains(key), "\(answer)")
-    #expect(try node.cables().isEmpty && node.leases().isEmpty && node.records().isEmpty)
+    #expect(try node.hostVeths().isEmpty && node.leases().isEmpty && node.records().isEmpty)
   }
 
   @Test func aRouteOfSomebodyElseIsNotTouched() throws {
@@ -168,10 +168,10 @@ struct RoutedModeTests {
     let runtime = Runtime(node: node)
     try node.addPod("a")
     try node.sh("ip route add 10.9.0.2 via 192.0.2.9")
-    let answer = try runtime.call("ADD", "a", configuration(runtime))
+    let answer = try runtime.call("ADD", "a", configuration: configuration(runtime))
     #expect(answer.message.contains("somebody else's route to 10.9.0.2/32 is in the way"), "\(answer)")
     #expect(try node.sh("ip route show 10.9.0.2").hasPrefix("10.9.0.2 via 192.0.2.9"))
-    #expect(try node.cables().isEmpty && node.leases().isEmpty && node.records().isEmpty)
+    #expect(try node.hostVeths().isEmpty && node.leases().isEmpty && node.records().isEmpty)
     try node.sh("ip route delete 10.9.0.2")
     // A route that a lost pod left is another matter.
     try node.sh("ip route add 10.9.0.3 dev uplink proto 203")
@@ -191,7 +191,7 @@ struct RoutedModeTests {
     let configuration = configuration(runtime)
     let answer = try runtime.add("a", configuration)
     try node.sh(harm)
-    let check = try runtime.check("a", answer, configuration)
+    let check = try runtime.check("a", answer, configuration: configuration)
     #expect(check.code == 100 && check.message.contains(words), "\(check)")
   }
 
@@ -207,7 +207,7 @@ struct RoutedModeTests {
     portmap["type"] = "portmap"
     portmap["runtimeConfig"] = ["portMappings": [["hostPort": 8080, "containerPort": 80, "protocol": "tcp"]]]
     let mapped = Runtime(node: node, plugin: "/usr/lib/cni/portmap", searchPath: runtime.searchPath)
-    try mapped.call("ADD", "a", portmap).process.succeeded()
+    try mapped.call("ADD", "a", configuration: portmap).process.succeeded()
     let server = try node.start(["ip", "netns", "exec", "a", "busybox", "httpd", "-f", "-p", "80", "-h", "/etc"])
     defer { server.stop() }
     for command in [
@@ -219,7 +219,7 @@ struct RoutedModeTests {
       }
       #expect(isServed, "by \(command)")
     }
-    try mapped.call("DEL", "a", portmap).process.succeeded()
+    try mapped.call("DEL", "a", configuration: portmap).process.succeeded()
     try runtime.delete("a", configuration)
   }
 
@@ -263,9 +263,9 @@ struct RoutedModeTests {
     try runtime.add("a", configuration(runtime))
     var another = configuration(runtime)
     another["name"] = "another"
-    let answer = try runtime.call("ADD", "b", another)
+    let answer = try runtime.call("ADD", "b", configuration: another)
     #expect(answer.message.contains("podnet:a:eth0 has the address 10.9.0.2 already"), "\(answer)")
-    #expect(try node.ping(from: "a", "192.0.2.1") && node.cables().count == 1 && node.leases().count == 2)
+    #expect(try node.ping(from: "a", "192.0.2.1") && node.hostVeths().count == 1 && node.leases().count == 2)
   }
 
   /// Where IPv6 is off on new links.
@@ -285,9 +285,9 @@ struct RoutedModeTests {
     let runtime = Runtime(node: node)
     try node.addPod("a")
     let answer = try runtime.add("a", configuration(runtime, ["mode": .string(made)]))
-    try runtime.check("a", answer, configuration(runtime, ["mode": .string(now)])).process.succeeded()
+    try runtime.check("a", answer, configuration: configuration(runtime, ["mode": .string(now)])).process.succeeded()
     try runtime.delete("a", configuration(runtime, ["mode": .string(now), "bridge": "other0"]))
-    #expect(try node.cables().isEmpty && node.leases().isEmpty && node.records().isEmpty)
+    #expect(try node.hostVeths().isEmpty && node.leases().isEmpty && node.records().isEmpty)
     #expect(try node.lines("ip neigh show proxy | grep -v 169.254.1.1 || true").isEmpty)
   }
 
@@ -301,15 +301,15 @@ struct RoutedModeTests {
     limited["type"] = "bandwidth"
     limited["runtimeConfig"] = ["bandwidth": ["ingressRate": 8_000_000, "ingressBurst": 800_000]]
     let bandwidth = Runtime(node: node, plugin: "/usr/lib/cni/bandwidth", searchPath: "/usr/lib/cni")
-    let after = try bandwidth.call("ADD", "a", limited)
+    let after = try bandwidth.call("ADD", "a", configuration: limited)
     try after.process.succeeded()
-    let link = try #require(node.cables().first)
+    let link = try #require(node.hostVeths().first)
     #expect(try node.sh("tc qdisc show dev \(link)").contains("tbf"))
     #expect(try node.ping(from: "a", "192.0.2.1"))
-    try runtime.check("a", after, configuration).process.succeeded()
-    try bandwidth.call("DEL", "a", limited).process.succeeded()
+    try runtime.check("a", after, configuration: configuration).process.succeeded()
+    try bandwidth.call("DEL", "a", configuration: limited).process.succeeded()
     try runtime.delete("a", configuration)
-    #expect(try node.cables().isEmpty && node.leases().isEmpty)
+    #expect(try node.hostVeths().isEmpty && node.leases().isEmpty)
   }
 
   @Test func capabilitiesAndStatus() throws {
@@ -317,14 +317,14 @@ struct RoutedModeTests {
     let runtime = Runtime(node: node)
     try node.addPod("a")
     var configuration = configuration(runtime)
-    try runtime.call("STATUS", nil, configuration).process.succeeded()
+    try runtime.call("STATUS", nil, configuration: configuration).process.succeeded()
     configuration["runtimeConfig"] = ["ips": ["10.9.0.77", "fd00:9::77"], "mac": "02:00:00:00:00:77"]
     let answer = try runtime.add("a", configuration)
     #expect(answer.hosts == ["10.9.0.77", "fd00:9::77"])
     #expect(answer.interfaces.last?["mac"]?.string == "02:00:00:00:00:77")
     #expect(try node.ping(from: "a", "192.0.2.1") && node.ping(from: "a", "2001:db8::1"))
     configuration["ipam"] = ["ranges": [[["subnet": "10.9.0.0/24"]]], "dataDir": "/proc/nowhere"]
-    #expect(try runtime.call("STATUS", nil, configuration).code == 50)
+    #expect(try runtime.call("STATUS", nil, configuration: configuration).code == 50)
   }
 
   /// More than a bridge has ports, and ADD takes no longer for it. Each namespace has many interfaces: what is counted
@@ -363,7 +363,7 @@ struct RoutedModeTests {
     try node.run(
       ["/bin/bash", "-c", script, "bash", "DEL"], environment: ["CONF": text], limit: .seconds(200)
     ).succeeded()
-    #expect(try node.leases().isEmpty && node.cables().isEmpty)
+    #expect(try node.leases().isEmpty && node.hostVeths().isEmpty)
     #expect(try node.lines("nft list table inet causeway_routed | grep -c comment || true") == ["0"])
   }
 }

@@ -20,7 +20,7 @@ struct SpoofTests {
     #expect(try node.ping(from: "a", "10.9.0.1") && node.ping(from: "a", "fd00:9::1"))
     var check = configuration
     check["prevResult"] = .object(try #require(answer.json))
-    try runtime.call("CHECK", "a", check).process.succeeded()
+    try runtime.call("CHECK", "a", configuration: check).process.succeeded()
     // Another's MAC: nothing gets through. Its own again: all is well. An unwatched pod may do as it likes.
     try node.sh("ip -netns a link set eth0 address 02:00:00:00:00:66")
     #expect(try !node.ping(from: "a", "10.9.0.1", within: 2))
@@ -28,7 +28,7 @@ struct SpoofTests {
     try node.sh("ip -netns a link set eth0 address \(mac); ip -netns b link set eth0 address 02:00:00:00:00:77")
     #expect(try node.ping(from: "a", "10.9.0.1") && node.ping(from: "b", "10.9.0.1"))
     try node.sh("nft flush set bridge causeway senders")
-    #expect(try runtime.call("CHECK", "a", check).message.contains("holds"))
+    #expect(try runtime.call("CHECK", "a", configuration: check).message.contains("holds"))
   }
 
   @Test(arguments: [true, false])
@@ -40,7 +40,7 @@ struct SpoofTests {
     try runtime.add("a", configuration)
     if !withRecord { try node.sh("rm -r /run/causeway") }
     try node.removePod("a")
-    try runtime.call("DEL", nil, id: "a", configuration).process.succeeded()
+    try runtime.call("DEL", nil, id: "a", configuration: configuration).process.succeeded()
     #expect(try elements(node) == [])
     #expect(try node.remains() == [])
   }
@@ -52,9 +52,10 @@ struct SpoofTests {
     try runtime.add("a", runtime.configuration(["macspoofchk": true]))
     var bad = runtime.configuration(["macspoofchk": true])
     bad["ipam"] = ["ranges": runtime.ranges(.v4), "routes": [["dst": "10.50.0.0/16", "gw": "192.0.2.77"]]]
-    #expect(try runtime.call("ADD", "b", bad).process.status == 1)
+    #expect(try runtime.call("ADD", "b", configuration: bad).process.status == 1)
     #expect(try elements(node) == Array(repeating: "comment \"podnet:a:eth0\"", count: 2))
-    try runtime.call("GC", nil, runtime.configuration(["cni.dev/valid-attachments": []])).process.succeeded()
+    try runtime.call("GC", nil, configuration: runtime.configuration(["cni.dev/valid-attachments": []])).process
+      .succeeded()
     #expect(try elements(node) == [])
   }
 
@@ -68,7 +69,7 @@ struct SpoofTests {
     let before = try node.sh("nft list ruleset | tee /run/rules")
     try node.sh("nft flush ruleset && nft -f /run/rules")
     #expect(try node.sh("nft list ruleset") == before)
-    try runtime.check("a", answer, configuration).process.succeeded()
+    try runtime.check("a", answer, configuration: configuration).process.succeeded()
     try runtime.add("b", configuration)
     for pod in ["a", "b"] { try runtime.delete(pod, configuration) }
     #expect(try elements(node) == [])

@@ -32,7 +32,7 @@ extension VirtualMachineTests {
       if version >= "0.3.0" { try expectAnswer(one, version, life) }
 
       // The pod is gone with both ends of its cable; the bridge and the gateway's link stay, as others may use them.
-      #expect(life.farewell == "")
+      #expect(life.deleteOutput == "")
       #expect(names(life.linksAfter) == names(life.links).filter { !$0.hasPrefix("veth") })
     }
 

@@ -11,7 +11,7 @@ struct VLANRefusalTests {
     let runtime = Runtime(node: node)
     try node.addPod("a")
     let kernelFilters = try node.run(["ip", "link", "add", "name", "probe", "type", "bridge", "vlan_filtering", "1"])
-    let answer = try runtime.call("ADD", "a", runtime.configuration(keys))
+    let answer = try runtime.call("ADD", "a", configuration: runtime.configuration(keys))
     guard kernelFilters.status != 0 else {
       try answer.process.succeeded()
       return
@@ -23,7 +23,7 @@ struct VLANRefusalTests {
     #expect(try node.remains() == [])
     #expect(try node.run(["ip", "link", "show", "cni0"]).status != 0, "the bridge of the failed ADD stayed")
     // An empty trunk asks for filtering too; without VLANs the kernel will do.
-    #expect(try runtime.call("ADD", "a", runtime.configuration(["vlanTrunk": []])).code == 2)
+    #expect(try runtime.call("ADD", "a", configuration: runtime.configuration(["vlanTrunk": []])).code == 2)
     try runtime.add("a", runtime.configuration(["vlan": 0, "vlanTrunk": .null]))
   }
 
@@ -31,7 +31,8 @@ struct VLANRefusalTests {
     let node = try TestNode()
     let runtime = Runtime(node: node)
     try node.addPod("a")
-    let answer = try runtime.call("ADD", "a", runtime.configuration(["bridge": "bridge-of-many", "vlan": 10]))
+    let answer = try runtime.call(
+      "ADD", "a", configuration: runtime.configuration(["bridge": "bridge-of-many", "vlan": 10]))
     #expect(answer.code == 7, "\(answer)")
     #expect(answer.message.contains("vlan 10 on bridge \"bridge-of-many\""), "\(answer)")
     #expect(try node.remains() == [] && node.lines("ls /run/causeway 2>/dev/null || true") == [])

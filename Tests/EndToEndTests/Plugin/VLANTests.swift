@@ -77,7 +77,7 @@ extension VirtualMachineTests {
       ] as [JSONObject] {
         var configuration = runtime.configuration(keys)
         configuration["prevResult"] = try runtime.add("a", configuration).json.map { .object($0) }
-        try runtime.call("CHECK", "a", configuration).process.succeeded()
+        try runtime.call("CHECK", "a", configuration: configuration).process.succeeded()
         try runtime.delete("a", configuration)
         try node.sh("ip link delete cni0; ip link delete cni0.100 || true")
       }
@@ -122,7 +122,7 @@ extension VirtualMachineTests {
         ("ip link delete cni0.100", "true", "the gateway's link \"cni0.100\" is gone"),
       ] {
         try node.sh("\(repaired); \(fault)")
-        let check = try runtime.call("CHECK", "a", configuration)
+        let check = try runtime.call("CHECK", "a", configuration: configuration)
         #expect(check.code == 100 && check.message.contains(message), "\(fault): \(check)")
         repaired = repair
       }
@@ -162,7 +162,7 @@ extension VirtualMachineTests {
       let runtime = HostRuntime(node: node)
       try node.addPod("a")
       try node.sh("ip link add name cni0 type bridge && ip link set cni0 up && \(preparation)")
-      let answer = try runtime.call("ADD", "a", runtime.configuration(["vlan": 100]))
+      let answer = try runtime.call("ADD", "a", configuration: runtime.configuration(["vlan": 100]))
       #expect(answer.code == 7, "\(answer)")
       #expect(answer.message.contains("\"cni0\" does not filter VLANs, as vlan = 100 needs it to"), "\(answer)")
       #expect(answer.message.contains(reason) && answer.message.contains("vlan_filtering 1"), "\(answer)")
@@ -231,7 +231,7 @@ extension VirtualMachineTests {
       let answer = try runtime.add("a", configuration)
       #expect(try node.vlans(of: "theirs") == ["100 native untagged"])
       configuration["prevResult"] = .object(try #require(answer.json))
-      try runtime.call("CHECK", "a", configuration).process.succeeded()
+      try runtime.call("CHECK", "a", configuration: configuration).process.succeeded()
     }
 
     @Test func somebodyElsesLinkOfThatNameIsNotTaken() throws {
@@ -239,7 +239,7 @@ extension VirtualMachineTests {
       let runtime = HostRuntime(node: node)
       try node.addPod("a")
       try node.sh("ip link add cni0.100 type dummy")
-      let answer = try runtime.call("ADD", "a", runtime.configuration(["vlan": 100]))
+      let answer = try runtime.call("ADD", "a", configuration: runtime.configuration(["vlan": 100]))
       #expect(answer.code == 7, "\(answer)")
       #expect(answer.message.contains("\"cni0.100\" already exists but is not the gateway of vlan = 100"), "\(answer)")
       #expect(try node.remains() == [])
@@ -270,7 +270,7 @@ extension VirtualMachineTests {
       let node = try VirtualNode()
       let runtime = HostRuntime(node: node)
       try node.addPod("a")
-      let answer = try runtime.call("ADD", "a", failing(runtime, ["vlan": 100]))
+      let answer = try runtime.call("ADD", "a", configuration: failing(runtime, ["vlan": 100]))
       #expect(answer.message.contains("10.50.0.0/16"), "\(answer)")
       #expect(try node.ip(json: "link", "show").map { $0["ifname"]?.string } == ["lo"])
       #expect(try node.remains() == [])
@@ -282,7 +282,7 @@ extension VirtualMachineTests {
       for pod in ["a", "b"] { try node.addPod(pod) }
       try runtime.add("a", runtime.configuration(["ipam": ["ranges": [[["subnet": "10.8.0.0/24"]]]]], name: "other"))
       let before = try node.ip(json: "link", "show").count
-      #expect(try runtime.call("ADD", "b", failing(runtime, ["vlan": 100])).process.status == 1)
+      #expect(try runtime.call("ADD", "b", configuration: failing(runtime, ["vlan": 100])).process.status == 1)
       #expect(try !filters(node))
       #expect(try node.ip(json: "link", "show").count == before)
       #expect(try node.ping(from: "a", "10.8.0.1"))
@@ -293,7 +293,7 @@ extension VirtualMachineTests {
       let runtime = HostRuntime(node: node)
       for pod in ["a", "b"] { try node.addPod(pod) }
       try runtime.add("a", runtime.configuration(["vlan": 100]))
-      #expect(try runtime.call("ADD", "b", failing(runtime, ["vlan": 100])).process.status == 1)
+      #expect(try runtime.call("ADD", "b", configuration: failing(runtime, ["vlan": 100])).process.status == 1)
       #expect(try filters(node))
       #expect(try node.ping(from: "a", "10.9.0.1") && node.ping(from: "a", "fd00:9::1"))
     }

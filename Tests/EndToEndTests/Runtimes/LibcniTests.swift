@@ -160,7 +160,7 @@ struct LibcniTests {
     let node = try TestNode()
     let runtime = Runtime(node: node)
     let configuration = runtime.configuration(["capabilities": ["ips": true, "mac": true], "ipMasq": true])
-    try runtime.call("STATUS", nil, configuration).process.succeeded()
+    try runtime.call("STATUS", nil, configuration: configuration).process.succeeded()
     var results: [String: JSONValue] = [:]
     for pod in ["a", "b", "c"] {
       try node.addPod(pod)
@@ -171,19 +171,19 @@ struct LibcniTests {
       var object = configuration
       object["cni.dev/valid-attachments"] = attachments
       object["cni.dev/attachments"] = attachments
-      try runtime.call("GC", nil, object).process.succeeded()
+      try runtime.call("GC", nil, configuration: object).process.succeeded()
     }
     // What libcni knows it removes by DEL with the cached result; `c` is in no cache.
     var delete = configuration
     delete["prevResult"] = results["a"]
     try runtime.delete("a", delete)
     try collect(["b"])
-    #expect(try node.cables().count == 1 && node.leases().count == 2 && node.records().count == 1)
+    #expect(try node.hostVeths().count == 1 && node.leases().count == 2 && node.records().count == 1)
     let rules = try node.sh("nft list table inet causeway_pods")
     #expect(rules.contains("podnet:b:eth0") && !rules.contains("podnet:c:eth0"))
     var check = configuration
     check["prevResult"] = results["b"]
-    try runtime.call("CHECK", "b", check).process.succeeded()
+    try runtime.call("CHECK", "b", configuration: check).process.succeeded()
     try collect([])
     #expect(try node.remains() == [])
   }

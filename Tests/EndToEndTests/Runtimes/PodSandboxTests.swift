@@ -158,10 +158,10 @@ struct PodSandboxTests {
   @Test func aPodThatGetsNoAddressLeavesNothing() throws {
     let containerd = try containerd(["ipam": ["ranges": [[["subnet": "10.9.0.0/30"]]]]])
     let first = try containerd.run(.init(name: "first"))
-    let refusal = try #require(throws: Containerd.Refusal.self) { try containerd.run(.init(name: "second")) }
+    let refusal = try #require(throws: Containerd.CallFailed.self) { try containerd.run(.init(name: "second")) }
     #expect(refusal.description.contains("no IP addresses available in range set: 10.9.0.1-10.9.0.2"))
     #expect(try containerd.sandboxes().map(\.name) == ["first"])
-    #expect(try containerd.node.cables().count == 1)
+    #expect(try containerd.node.hostVeths().count == 1)
     try containerd.stop([first])
     // The kubelet tries again.
     let second = try containerd.run(.init(name: "second"))
@@ -180,7 +180,7 @@ struct PodSandboxTests {
       echo '{"code": 123, "msg": "out of luck"}'
       exit 1
       """)
-    let refusal = try #require(throws: Containerd.Refusal.self) { try containerd.run(.init(name: "pod")) }
+    let refusal = try #require(throws: Containerd.CallFailed.self) { try containerd.run(.init(name: "pod")) }
     #expect(refusal.description.contains("out of luck"))
     #expect(try remains(containerd) == [])
     #expect(try !containerd.node.sh("nft list table inet causeway_pods").contains("podnet:"))
@@ -212,7 +212,7 @@ struct PodSandboxTests {
     #expect(!new.isReady)
     try containerd.stop([new])
     #expect(Set(try node.leases()) == Set(old.addresses.map { "/var/lib/cni/networks/podnet/\($0)" }))
-    #expect(try node.cables().count == 1)
+    #expect(try node.hostVeths().count == 1)
     try node.sh("rm /run/slow")
     try containerd.remove([new])
     let again = try containerd.run(.init(name: "new"))
