@@ -10,8 +10,7 @@ struct ConntrackSettings {
   /// Directory of the file that keeps the old values.
   let stateDirectory: String
 
-  /// The settings that must be 1 (Documentation/networking/nf_conntrack-sysctl.rst). The second exists since Linux
-  /// 5.14.
+  /// Settings that must be 1 (Documentation/networking/nf_conntrack-sysctl.rst). The second exists since Linux 5.14.
   private static let switches = ["nf_conntrack_tcp_be_liberal", "nf_conntrack_tcp_ignore_invalid_rst"]
   /// How long conntrack keeps a connection with unacknowledged or retransmitted data: five minutes by default, where an
   /// idle connection is kept for days. Conntrack hardly sees an acknowledgement of a carried connection.

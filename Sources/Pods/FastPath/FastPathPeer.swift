@@ -28,7 +28,7 @@ package enum FastPathPeer: Sendable, Equatable {
   static let size = 20
   /// Size of `struct subnet` in bytes.
   static let keySize = 20
-  /// What an IPv4 prefix is longer by in the map, where it is an IPv4-mapped IPv6 prefix.
+  /// The length of the prefix of IPv4-mapped addresses, which an IPv4 subnet begins with in the map.
   private static let mappedBits = 96
 
   /// The key of a subnet in the map (`struct subnet`).

@@ -191,7 +191,7 @@ struct FastPathSyncTests {
 
   // MARK: Switched off, and on again
 
-  /// Also if pins are missing. `$pins` is their directory.
+  /// Switching off and `clean` also work if pins are missing. `$pins` is their directory.
   @Test(arguments: ["true", "rm -r $pins", "rm $pins/pods $pins/from_pod", "umount /sys/fs/bpf"], ["off", "clean"])
   func offAndCleanRemoveEverything(_ damage: String, _ way: String) throws {
     let fixture = try Fixture()
