@@ -14,7 +14,7 @@ import Testing
       masquerade: masquerade, forwards: forwards)
   }
 
-  @Test func everything() {
+  @Test func allRulesOfBothFamilies() {
     #expect(
       ruleset(masquerade: .fullyRandom, forwards: true).text == """
         table inet causeway
@@ -130,14 +130,14 @@ import Testing
         """)
   }
 
-  @Test func portsDifferInOneWord() {
+  @Test func portModesDifferInOneStatement() {
     let texts = MasqueradePorts.allCases.map { ruleset(masquerade: $0).text }
     #expect(texts[1] == texts[0].replacing("\t\tmasquerade\n", with: "\t\tmasquerade random\n"))
     #expect(texts[2] == texts[0].replacing("\t\tmasquerade\n", with: "\t\tmasquerade fully-random\n"))
     #expect(Set(texts).count == 3)
   }
 
-  @Test func nothingWantedNeedsNoTable() {
+  @Test func aRulesetWithoutRulesNeedsNoTable() {
     #expect(ruleset().isEmpty && ruleset([], masquerade: .random, forwards: true).isEmpty)
     #expect(!ruleset(forwards: true).isEmpty && !ruleset(masquerade: .random).isEmpty)
   }
