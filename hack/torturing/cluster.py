@@ -104,4 +104,4 @@ def passes(quick, what, effects, calls="all"):
             check_state(f"sync after {effect} at {step}", helper(*SYNC), wanted[count])
     helper("clean")
     sh("ip link del up0")
-    print(f"{what}: sync at {len(found)} system calls, {succeeded} succeeded all the same, then sync again", flush=True)
+    print(f"{what}: sync at {len(found)} system calls, {succeeded} succeeded anyway, then sync again", flush=True)

@@ -43,7 +43,7 @@ def new():
     except OSError as error:
         print(f"starved: no control group can be made here: {error}")
         return None
-    print("starved: this machine lets nobody limit the memory of a control group")
+    print("starved: control groups of this machine have no limit of memory")
     return None
 
 

@@ -45,8 +45,8 @@ def refused_pod(quick, calls, mode, verb, configuration):
             check_answer(where, verb, process)
             delete_after(where, process, configuration)
             delete_pod("a")
-    print(f"refused: {mode}, {verb}, {len(ERRNOS)} errnos at {len(found)} system calls: {succeeded} succeeded all the same, "
-          f"{failed} told an error", flush=True)
+    print(f"refused: {mode}, {verb}, {len(ERRNOS)} errnos at {len(found)} system calls: {succeeded} succeeded anyway, "
+          f"{failed} returned an error", flush=True)
 
 
 def check_answer(where, verb, process):

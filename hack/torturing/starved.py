@@ -27,8 +27,8 @@ def starved(quick):
 def served(what, before_delete="true", **options):
     """An ADD that succeeds, or fails with a reason and leaves nothing; then its DEL."""
     process = plugin("ADD", "a", timeout=90, **options)
-    told = isinstance(process.json, dict) and (process.json.get("msg") or process.json.get("ips"))
-    if process.returncode >= 0 and not told:
+    has_answer = isinstance(process.json, dict) and (process.json.get("msg") or process.json.get("ips"))
+    if process.returncode >= 0 and not has_answer:
         fault(what, f"status {process.returncode}, {process.stdout!r} {process.stderr[-200:]!r}")
     elif process.returncode > 0 and left():
         fault(what, f"{left()} after {process.json['msg']}")
@@ -59,7 +59,8 @@ def limit(kind, value):
 def starved_of_descriptors():
     outcomes = [served(f"{number} descriptors", **limit(resource.RLIMIT_NOFILE, number)).returncode
                 for number in range(3, 24)]
-    print(f"starved: 3 to 23 descriptors: {outcomes.count(0)} served, {len(outcomes) - outcomes.count(0)} refused with reason")
+    refused = len(outcomes) - outcomes.count(0)
+    print(f"starved: 3 to 23 descriptors: {outcomes.count(0)} served, {refused} refused with a reason")
 
 
 def starved_of_memory(quick):
@@ -114,11 +115,11 @@ def starved_of_lock(lock):
     start = time.monotonic()
     process = plugin("ADD", "a", timeout=200)
     waited = time.monotonic() - start
-    told = process.json if isinstance(process.json, dict) else {}
-    if process.returncode == 0 or told.get("code") != 11:
+    error = process.json if isinstance(process.json, dict) else {}
+    if process.returncode == 0 or error.get("code") != 11:
         fault(f"{lock} held", f"status {process.returncode}, {process.stdout!r} {process.stderr[-300:]!r}")
     holder.kill()
     holder.wait()
     delete_after(f"{lock} held", process)
-    print(f"starved: {os.path.basename(lock)} held by a stopped process: code {told.get('code')} after {waited:.0f} s: "
-          f"{told.get('msg')}")
+    print(f"starved: {os.path.basename(lock)} held by a stopped process: code {error.get('code')} after {waited:.0f} s: "
+          f"{error.get('msg')}")
