@@ -105,7 +105,7 @@ def check(turns, results, text):
             sys.exit(f"hack/bench/run: {verb} of {rival.label} failed: {text}")
     adds = sum(verb == "ADD" for _, verb, _ in turns)
     if text.count('"ips"') != adds:
-        sys.exit(f"hack/bench/run: of {adds} ADDs, {text.count(chr(34) + 'ips' + chr(34))} tell of addresses: {text}")
+        sys.exit(f"hack/bench/run: of {adds} ADDs, {text.count(chr(34) + 'ips' + chr(34))} returned addresses: {text}")
 
 
 def once(turns, node=None):

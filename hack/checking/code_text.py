@@ -2,7 +2,7 @@
 
 import re
 
-# A string of Swift: number signs, and its quotes; three quotes begin lines of their own, or `#""""#` would be one.
+# The beginning of a string in Swift. Three quotes begin a string only at the end of a line: `#""""#` has one line.
 SWIFT_STRING = r'(#*)("""(?=[ \t]*\n)|")'
 TOKENS = {
     "swift": re.compile(rf"//|/\*|{SWIFT_STRING}"),

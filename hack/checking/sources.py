@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import dataclass
 
 LANGUAGES = {".swift": "swift", ".c": "c", ".h": "c", ".py": "python", ".sh": "shell", ".go": "go", ".md": "markdown"}
-# Scripts without an ending: the interpreter, or what shellcheck is told of a file that others source.
+# Scripts without an ending name their interpreter, or their shell for shellcheck if others source them.
 PYTHON = re.compile(r"#!.*\bpython[\d.]*\b")
 SHELL = re.compile(r"#!.*\b(ba|da)?sh\b|# shellcheck shell=", re.MULTILINE)
 

@@ -11,7 +11,7 @@ ERRNOS = ["ENOMEM", "EBUSY", "EINTR", "ENOBUFS", "ENOSPC", "EIO"]
 REFUSABLE = ("socket,bind,sendto,recvfrom,setsockopt,openat,read,write,linkat,mkdir,mkdirat,rename,renameat2,unlink,"
              "unlinkat,flock,fcntl,ftruncate,fstat,newfstatat,getdents64,lseek,setns,close,poll,clone,clone3,pipe2,wait4,"
              "ioctl,fchmod,utimensat,pwrite64,pread64,bpf")
-# System calls of the helper that open, set up and use the kernel's sockets, and those of the fast path.
+# The helper's system calls for netlink sockets and for the fast path.
 NETLINK = "socket,bind,setsockopt,getsockname,sendto,recvfrom,sendmsg,recvmsg,bpf"
 
 

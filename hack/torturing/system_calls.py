@@ -23,7 +23,7 @@ def steps(quick, run, calls="all"):
 
 
 def supported(names):
-    """Those of the system calls, separated by commas, that this machine's strace knows."""
+    """The names, separated by commas, without those that this machine's strace does not know."""
     known = [name for name in names.split(",")
              if subprocess.run(["strace", "-qq", "-o", "/dev/null", "-e", f"trace={name}", "true"],
                                stderr=subprocess.DEVNULL).returncode == 0]
