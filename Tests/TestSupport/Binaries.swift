@@ -13,7 +13,8 @@ package enum Binaries {
   /// The repository. hack/test names it in CAUSEWAY_ROOT, by a path that no mount of a test hides.
   package static var packageRoot: String {
     ProcessInfo.processInfo.environment["CAUSEWAY_ROOT"]
-      ?? URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().path
+      ?? URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+      .path
   }
 
   private static func path(of name: String) -> String { "\(directory)/\(name)" }
