@@ -1,10 +1,10 @@
 internal import Addresses
 internal import Linux
 
-/// The other networks below a data directory, where an address may be held once on the whole node.
-struct Neighbours {
+/// The other networks of a data directory, for nodes on which no two networks may hold the same address.
+struct OtherNetworks {
   private let networks: [(files: LeaseFiles, rule: LeftOverRule)]
-  /// Those that can be believed now: they spare the look at each of many held addresses.
+  /// The indexes that agree with their directories: with them many held addresses are skipped at once.
   let indexes: [LeaseIndex]
 
   init(
@@ -14,10 +14,10 @@ struct Neighbours {
     self.networks = networks.map { name, files, index in
       (files, LeftOverRule(files) { isAlive($0, name) })
     }
-    indexes = networks.map(\.index).filter(\.agrees)
+    indexes = networks.map(\.index).filter(\.isCurrent)
   }
 
-  /// Whether any of them holds the address; what the last reboot left over counts for nothing.
+  /// Whether any of the networks holds the address; leases of pods that the last reboot ended do not count.
   func hold(_ address: IPAddress) -> Bool {
     if networks.isEmpty { return false }
     let name = address.description
@@ -26,7 +26,7 @@ struct Neighbours {
         guard let file = try Files.identity(files.path(of: name)) else { return false }
         return !rule.applies(to: file, of: files.lease(name)?.owner)
       } catch {
-        // Whatever it is, it is there.
+        // A file that cannot be examined exists, so the address is held.
         return true
       }
     }
@@ -34,14 +34,14 @@ struct Neighbours {
 }
 
 extension LeaseDirectory {
-  /// None where addresses are not shared.
-  func neighbours() throws(SystemError) -> Neighbours {
-    guard sharesAddressesAcrossNetworks else { return Neighbours([], isAlive: isAlive) }
-    let others = try Files.names(in: dataDirectory).filter { $0 != network && !$0.hasPrefix(".") }
-    return Neighbours(
-      others.map { other in
-        let files = LeaseFiles(dataDirectory: dataDirectory, network: other)
-        return (other, files, index(of: files))
+  /// The other networks below the data directory; none if addresses are not shared across networks.
+  func otherNetworks() throws(SystemError) -> OtherNetworks {
+    guard sharesAddressesAcrossNetworks else { return OtherNetworks([], isAlive: isAlive) }
+    let names = try Files.names(in: dataDirectory).filter { $0 != network && !$0.hasPrefix(".") }
+    return OtherNetworks(
+      names.map { name in
+        let files = LeaseFiles(dataDirectory: dataDirectory, network: name)
+        return (name, files, index(of: files))
       }, isAlive: isAlive)
   }
 }
