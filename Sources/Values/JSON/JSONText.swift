@@ -3,7 +3,7 @@ internal import CJansson
 extension JSONValue {
   /// Parses one whole JSON text (RFC 8259).
   ///
-  /// If a member is duplicated, the last one counts. Depth is limited to 2,048, integers to 64 bits; `\u0000` is refused.
+  /// Of duplicate members the last one counts. Depth is limited to 2,048, integers to 64 bits; `\u0000` is refused.
   /// libjansson's tree lives only inside this call.
   package init(parsing text: [UInt8]) throws(JSONError) {
     // libjansson takes a NUL behind the value for the end of the text and passes over what follows.

@@ -39,7 +39,7 @@ extension JSONValue {
 
   private let document: UnsafeMutablePointer<yaml_document_t>
   private var count = 0
-  /// The size of all texts so far: thousands of aliases may refer to one long text.
+  /// Of all texts; a long one may stand behind thousands of aliases.
   private var bytes = 0
 
   init(_ document: UnsafeMutablePointer<yaml_document_t>) { unsafe self.document = document }
