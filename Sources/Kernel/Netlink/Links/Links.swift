@@ -65,9 +65,8 @@ package struct Link: Sendable, Equatable {
 
   /// A link from given values, for code that plans with links without a kernel.
   package init(
-    index: Int32, name: String, mac: MACAddress? = nil, mtuBytes: Int, flags: UInt32,
-    hardwareType: UInt16 = Link.ethernetType, kind: String? = nil, operationalState: UInt8 = Link.operationalUp,
-    alias: String? = nil, vxlan: VXLANSettings? = nil,
+    index: Int32, name: String, mac: MACAddress? = nil, mtuBytes: Int, flags: UInt32, hardwareType: UInt16 = 1,
+    kind: String? = nil, operationalState: UInt8 = 6, alias: String? = nil, vxlan: VXLANSettings? = nil,
     reversePathFilter: UInt32? = nil
   ) {
     self.index = index
@@ -108,7 +107,7 @@ package struct Link: Sendable, Equatable {
       ? try info?.nest(LinkAttribute.infoSlaveData).map(BridgePort.init) : nil
     vlanFilter = kind == "bridge" ? try info?.nest(LinkAttribute.infoData).flatMap(VLANFilter.init) : nil
     vxlan = kind == "vxlan" ? try info?.nest(LinkAttribute.infoData).flatMap(VXLANSettings.init) : nil
-    // The kernel reports its settings as an array that begins with number 1 (net/ipv4/devinet.c, `inet_fill_link_af`).
+    // The kernel tells its settings as an array, whose first is number 1 (net/ipv4/devinet.c, `inet_fill_link_af`).
     let settings =
       vxlan == nil
       ? nil
