@@ -76,17 +76,17 @@ struct NodeAgent: Sendable {
       let name =
         selection.name ?? NodeAgent.given(CurrentProcess.environment("NODE_NAME")) ?? selection.hostName.lowercased()
       let kubernetes = options.kubernetes
-      let client = KubeClient(
-        kubernetes.access, annotationPrefix: kubernetes.kubeAnnotationPrefix, ownName: name)
+      let nodes = KubeNodes(
+        KubeClient(kubernetes.access), annotationPrefix: kubernetes.kubeAnnotationPrefix, ownName: name)
       let view = KubeView(ownName: name)
       store = KubeNodeStore(
-        client, view, configFile: kubernetes.netConfigPath, ownAddresses: addresses, conditions: conditions,
+        nodes, view, configFile: kubernetes.netConfigPath, ownAddresses: addresses, conditions: conditions,
         logger: log.logger)
       let settings = KubeNodeSettings(
         setsNetworkUnavailable: kubernetes.setNodeNetworkUnavailable,
         files: files, hasPods: { [pods] in pods.areIn($0) })
       let keeper = KubeNodeKeeper(
-        client, view, settings, ownAddresses: addresses, conditions: conditions, logger: log.logger)
+        nodes, view, settings, ownAddresses: addresses, conditions: conditions, logger: log.logger)
       self.keeper = keeper
       reportNetwork = { keeper.networkIs($0) }
     }

@@ -119,7 +119,10 @@ import TestSupport
 
   /// In whatever parts an answer comes, its pieces are the same; what is read of them can be a node.
   @Test(arguments: 0..<2 as Range<UInt64>) func answersOfKubernetes(seed: UInt64) {
-    let reader = KubeReader(prefix: "flannel.alpha.coreos.com/", ownName: "node-b")
+    let resource = KubeNodes(
+      KubeClient(KubeAccessSource(kubeconfig: nil, server: nil)), annotationPrefix: "flannel.alpha.coreos.com/",
+      ownName: "node-b"
+    ).resource
     var mutations = Mutations(of: [StoreMutationTests.list, StoreMutationTests.event], seed: seed)
     func pieces(_ shape: JSONSieve.Shape, _ parts: [[UInt8]]) -> Result<[JSONSieve.Piece], JSONSieveError> {
       var sieve = JSONSieve(shape)
@@ -134,17 +137,17 @@ import TestSupport
     var understood = 0
     for _ in 0..<800 {
       let text = mutations.next()
-      for shape in [KubeReader.list, KubeReader.event] {
+      for shape in [resource.listShape, resource.eventShape] {
         let whole = pieces(shape, [text])
         #expect(whole == pieces(shape, mutations.parts(of: text)), "\(StoreMutationTests.text(text))")
         for piece in (try? whole.get()) ?? [] {
-          if let node = (try? reader.node(piece.text)) { check(node) }
-          if case .present(let node, _) = (try? reader.event(piece.text)) {
+          if let node = (try? resource.object(piece.text)) { check(node) }
+          if case .present(let node, _) = (try? resource.event(piece.text)) {
             check(node)
             understood += 1
           }
-          var page = KubePage()
-          _ = try? reader.finish(&page, piece.text)
+          var page = KubePage<KubeNode>()
+          _ = try? resource.finish(&page, piece.text)
         }
       }
     }
@@ -162,7 +165,7 @@ import TestSupport
 
   /// A name that never ends would fill the memory.
   @Test(arguments: [#"{""#, #"{"items":[{"a":1,""#]) func aNameWithoutEndIsRefused(_ start: String) {
-    var sieve = JSONSieve(KubeReader.list)
+    var sieve = JSONSieve(.members(["items": .elements(.members(["a": .all]))]))
     let more = [UInt8](repeating: UInt8(ascii: "n"), count: 1 << 12)
     #expect(throws: JSONSieveError.tooLong(limitBytes: 1 << 16)) {
       _ = try sieve.add(Array(start.utf8))

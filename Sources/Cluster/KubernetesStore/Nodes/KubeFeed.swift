@@ -2,13 +2,10 @@ internal import JSON
 internal import Linux
 internal import Logging
 internal import Nodes
-internal import StoreTransport
-internal import Synchronization
 
-/// Keeps a view of Kubernetes up to date: lists all nodes, then watches, from where the last watch ended as long as the
-/// server can tell what has happened since; and follows the file with the cluster's network.
+/// Keeps a view of Kubernetes current: follows the nodes, and the file with the cluster's network.
 struct KubeFeed: Sendable {
-  let client: KubeClient
+  let nodes: KubeNodes
   let view: KubeView
   /// The cluster's `net-conf.json`.
   let configFile: String
@@ -41,82 +38,35 @@ struct KubeFeed: Sendable {
   }
 
   private func followNodes() async {
-    // A list is much work for a server, and one that is slow to fail has too much of it already.
-    var afterFailure = BackOff(longest: .seconds(30))
-    // Whatever ends a watch at once would end the next one too.
-    var afterWatch = BackOff()
-    var mustList = true
-    // How many watches the server has refused since the last list.
-    var refusals = 0
-    while !Task.isCancelled {
-      let start = Mutex<Duration?>(nil)
-      do {
-        if mustList {
-          try await list()
-          refusals = 0
-        }
-        mustList = false
-        try await watch { start.withLock { $0 = MonotonicTime.now } }
-      } catch {
-        if Task.isCancelled { return }
-        let isLost = (error as? KubeError)?.needsNewList ?? false
-        if isLost || start.withLock({ $0 }) != nil {
-          logger.info("\(isLost ? "the nodes are listed anew" : "the watch is begun anew"): \(error)")
-          mustList = mustList || isLost
-        } else {
-          fail(error)
-        }
-        // Whatever is wrong with going on from there: some proxies and restored servers say it in their own words.
-        if (error as? KubeError)?.refusesWatch ?? false { refusals += 1 }
-        if refusals > 2 { mustList = true }
+    await KubeFollower(
+      client: nodes.client, resource: nodes.resource, logger: logger,
+      resourceVersion: { view.content.state?.resourceVersion ?? "" }, onUpdate: take
+    ).run()
+  }
+
+  private func take(_ update: KubeUpdate<KubeNode>) {
+    switch update {
+    case .list(let state):
+      view.update { content in
+        content.state = state
+        content.failure = nil
       }
-      guard let start = start.withLock({ $0 }) else {
-        try? await Task.sleep(for: afterFailure.next())
-        continue
-      }
-      refusals = 0
-      afterFailure.reset()
-      if MonotonicTime.now - start > .seconds(5) { afterWatch.reset() }
-      try? await Task.sleep(for: afterWatch.next())
+      isRead(state.resourceVersion)
+    case .watching:
+      isRead(view.content.state?.resourceVersion ?? "")
+      if view.content.failure != nil { view.update { $0.failure = nil } }
+    case .change(let event, let version):
+      view.updateWhereNew { $0.state?.apply(event) ?? false }
+      isRead(version)
+    case .failure(let failure):
+      conditions.storeFailed("\(failure)")
+      // A failure that repeats itself changes nothing in the view.
+      guard view.content.failure != failure else { return }
+      view.update { $0.failure = failure }
     }
   }
 
-  private func list() async throws {
-    let state = try await client.list()
-    view.update { content in
-      content.state = state
-      content.failure = nil
-    }
-    conditions.storeIsRead(endpoint: client.source, revision: Int64(state.resourceVersion))
-  }
-
-  /// Watches until the server ends that; `onStart` is told when it has agreed.
-  private func watch(onStart: @Sendable () -> Void) async throws {
-    let version = view.content.state?.resourceVersion ?? ""
-    try await client.watch(
-      from: version,
-      onStart: {
-        onStart()
-        conditions.storeIsRead(endpoint: client.source, revision: Int64(version))
-        if view.content.failure != nil { view.update { $0.failure = nil } }
-      },
-      onEvent: { event in
-        switch event {
-        case .expired: throw KubeError.expired(endpoint: client.source)
-        case .failure(let status, let reason):
-          throw KubeError.watchFailed(endpoint: client.source, status: status, reason: reason)
-        case .present(_, let version), .gone(_, let version), .bookmark(let version):
-          view.updateWhereNew { $0.state?.apply(event) ?? false }
-          conditions.storeIsRead(endpoint: client.source, revision: Int64(version))
-        }
-      })
-  }
-
-  private func fail(_ error: any Error) {
-    let failure = error as? KubeError ?? .badAnswer(endpoint: client.source, reason: "\(error)")
-    conditions.storeFailed("\(failure)")
-    // The same trouble again is no news.
-    guard view.content.failure != failure else { return }
-    view.update { $0.failure = failure }
+  private func isRead(_ resourceVersion: String) {
+    conditions.storeIsRead(endpoint: nodes.client.source, revision: Int64(resourceVersion))
   }
 }

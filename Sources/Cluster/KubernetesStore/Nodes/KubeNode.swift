@@ -3,9 +3,10 @@ internal import JSON
 internal import Linux
 internal import Nodes
 
-/// What is kept of a node of Kubernetes.
-struct KubeNode: Sendable, Equatable {
+/// A node of Kubernetes, reduced to what a route to its pods needs.
+struct KubeNode: KubeObject {
   let name: String
+  var key: String { name }
   /// As RFC 3339 has it, in UTC: the order of the text is that of time.
   let created: String
   /// The node's subnets, at most one of each family, with what is wrong with them.

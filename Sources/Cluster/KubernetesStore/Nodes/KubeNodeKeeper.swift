@@ -26,7 +26,7 @@ package struct KubeNodeSettings: Sendable {
 /// Takes this node's subnets from its node in Kubernetes, and tells there by which addresses others reach it and whether
 /// its network is up.
 package actor KubeNodeKeeper: NodeKeeper {
-  private let client: KubeClient
+  private let nodes: KubeNodes
   private let view: KubeView
   private let settings: KubeNodeSettings
   private let ownAddresses: OwnAddresses
@@ -52,10 +52,10 @@ package actor KubeNodeKeeper: NodeKeeper {
   private var timer: Task<Void, any Error>?
 
   package init(
-    _ client: KubeClient, _ view: KubeView, _ settings: KubeNodeSettings, ownAddresses: @escaping OwnAddresses,
+    _ nodes: KubeNodes, _ view: KubeView, _ settings: KubeNodeSettings, ownAddresses: @escaping OwnAddresses,
     conditions: AgentConditions, logger: Logger
   ) {
-    self.client = client
+    self.nodes = nodes
     self.view = view
     self.settings = settings
     self.ownAddresses = ownAddresses
@@ -144,7 +144,7 @@ package actor KubeNodeKeeper: NodeKeeper {
     let areFirst = addresses.isEmpty
     do {
       let areOthers = looks.take(try await ownAddresses(wishes, netConf.families, netConf.networks, addresses))
-      if areOthers, !areFirst { client.reconnect() }
+      if areOthers, !areFirst { nodes.client.reconnect() }
       let unusable = own.chosen.filter { !addresses.contains($0) }
       for address in unusable where !self.unusable.contains(address) {
         logger.warning(
@@ -218,7 +218,7 @@ extension KubeNodeKeeper {
   }
 
   private func show(_ subnets: [IPPrefix]) {
-    var own = Node(name: client.ownName, addresses: addresses)
+    var own = Node(name: nodes.ownName, addresses: addresses)
     for subnet in subnets { own.setSubnet(subnet) }
     guard view.content.own != own || view.content.refusal != nil else { return }
     view.update { content in
@@ -238,7 +238,7 @@ extension KubeNodeKeeper {
   private func write(_ own: KubeNode.Own, _ netConf: NetConf) async throws -> Duration? {
     let report = settings.setsNetworkUnavailable ? network.withLock { $0 } : nil
     let patch = try KubeNodePatch(
-      own, node: client.ownName, prefix: client.annotationPrefix, addresses: addresses, netConf: netConf,
+      own, node: nodes.ownName, prefix: nodes.annotationPrefix, addresses: addresses, netConf: netConf,
       network: report)
     guard !patch.isEmpty else {
       written = nil
@@ -252,7 +252,7 @@ extension KubeNodeKeeper {
     }
     written = (text, now)
     do {
-      try await client.patchStatus(patch.json(now: MonotonicTime.sinceEpoch))
+      try await nodes.patchStatus(patch.json(now: MonotonicTime.sinceEpoch))
       logger.info("node written", metadata: ["what": "\(text)"])
     } catch {
       written = nil

@@ -4,7 +4,7 @@ package import Nodes
 
 /// The nodes of Kubernetes, followed by a watch.
 package struct KubeNodeStore: NodeStore {
-  private let client: KubeClient
+  private let nodes: KubeNodes
   private let view: KubeView
   private let configFile: String
   private let ownAddresses: OwnAddresses
@@ -13,10 +13,10 @@ package struct KubeNodeStore: NodeStore {
 
   /// - Parameter configFile: the cluster's `net-conf.json`.
   package init(
-    _ client: KubeClient, _ view: KubeView, configFile: String,
+    _ nodes: KubeNodes, _ view: KubeView, configFile: String,
     ownAddresses: @escaping OwnAddresses, conditions: AgentConditions, logger: Logger
   ) {
-    self.client = client
+    self.nodes = nodes
     self.view = view
     self.configFile = configFile
     self.ownAddresses = ownAddresses
@@ -25,13 +25,13 @@ package struct KubeNodeStore: NodeStore {
   }
 
   package var kind: String { "kubernetes" }
-  package var source: String { client.source }
+  package var source: String { nodes.client.source }
 
   package func read() async throws -> NodeSnapshot {
     let netConf = try KubeFeed.readConfig(configFile)
-    let state = try await client.list()
-    guard let node = state.nodes[client.ownName], let kept = node.own else {
-      throw KubeError.noNode(name: client.ownName)
+    let state = try await nodes.list()
+    guard let node = state.nodes[nodes.ownName], let kept = node.own else {
+      throw KubeError.noNode(name: nodes.ownName)
     }
     let addresses = try await ownAddresses(kept.chosen + kept.internalIPs, netConf.families, netConf.networks, [])
     var own = Node(name: node.name, addresses: addresses)
@@ -44,7 +44,7 @@ package struct KubeNodeStore: NodeStore {
 
   package func updates() -> AsyncStream<Result<NodeSnapshot, any Error>> {
     let feed = KubeFeed(
-      client: client, view: view, configFile: configFile, conditions: conditions, logger: logger)
+      nodes: nodes, view: view, configFile: configFile, conditions: conditions, logger: logger)
     return view.snapshots(while: { await feed.run() }) { $0.snapshot() }
   }
 }

@@ -1,36 +1,12 @@
 internal import Addresses
 package import Nodes
 
-/// The nodes of Kubernetes, as far as they are known.
-struct KubeState: Sendable {
-  private(set) var nodes: [String: KubeNode] = [:]
-  /// From where a watch goes on; nobody but the server knows what it means.
-  private(set) var resourceVersion = ""
+/// The nodes of a cluster at one version.
+typealias KubeState = KubeObjects<KubeNode>
 
-  init(_ nodes: [KubeNode], resourceVersion: String) {
-    for node in nodes { self.nodes[node.name] = node }
-    self.resourceVersion = resourceVersion
-  }
-
-  /// Takes over what a watch tells, and says whether anything that matters is another; most of what a cluster tells of
-  /// nodes is that they are alive.
-  mutating func apply(_ event: KubeEvent) -> Bool {
-    switch event {
-    case .present(let node, let version):
-      resourceVersion = version
-      guard nodes[node.name] != node else { return false }
-      nodes[node.name] = node
-      return true
-    case .gone(let name, let version):
-      resourceVersion = version
-      return nodes.removeValue(forKey: name) != nil
-    case .bookmark(let version):
-      resourceVersion = version
-      return false
-    case .expired, .failure:
-      return false
-    }
-  }
+extension KubeObjects<KubeNode> {
+  /// Nodes by their names.
+  var nodes: [String: KubeNode] { objects }
 
   /// All nodes but this one.
   ///
