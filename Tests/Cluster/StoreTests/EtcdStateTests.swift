@@ -160,7 +160,7 @@ import TestSupport
     (content.readsBegun, content.read, content.state) = (1, 1, state([]))
     // The second reading has begun when we write at revision 101.
     content.readsBegun = 2
-    let writing = EtcdWriting(revision: 101, readsBegun: content.readsBegun)
+    let writing = EtcdWrite(revision: 101, readsBegun: content.readsBegun)
     #expect(content.isBefore(writing))
     content.read = 2
     #expect(content.isBefore(writing))

@@ -20,8 +20,8 @@ import TestSupport
   ) throws -> LeasePlan {
     LeasePlan(
       ownership: RecordOwnership(
-        EtcdRecords(records), addresses: addresses.compactMap { IPAddress($0) }, held: held?.mark,
-        remembered: remembered.map(\.mark), prior: prior.compactMap { IPPrefix($0) }),
+        EtcdRecords(records), addresses: addresses.compactMap { IPAddress($0) }, held: held?.version,
+        remembered: remembered.map(\.version), prior: prior.compactMap { IPPrefix($0) }),
       network: try config(#"{"Network": "10.244.0.0/16", \#(conf)}"#))
   }
 
@@ -95,7 +95,7 @@ import TestSupport
     let both = record("10.244.2.0-24&fd00:10:244:2::-64", of: "192.0.2.1", ipv6: "2001:db8::1")
     let withoutIPv6 = try plan([both], conf: LeasePlanTests.dual)
     #expect(next(withoutIPv6) == .hold(both))
-    #expect(withoutIPv6.addresses(toldBy: both).map(\.description) == ["192.0.2.1", "2001:db8::1"])
+    #expect(withoutIPv6.addresses(publishedBy: both).map(\.description) == ["192.0.2.1", "2001:db8::1"])
     #expect(next(try plan([both], ["2001:db8::1"], conf: LeasePlanTests.dual)) == .hold(both))
     // Unless the network has no IPv6 any more, or the address is another node's now.
     #expect(next(try plan([both])) == .update(both))
@@ -275,18 +275,18 @@ import TestSupport
   private func key(_ text: String) throws -> EtcdSubnetKey { try #require(EtcdSubnetKey(parsing: text)) }
 }
 
-@Suite struct LeaseMemoryTests {
-  @Test func marksComeBackFromTheDiskButThoseOfReservations() throws {
+@Suite struct LeaseFileTests {
+  @Test func versionsAreReadBackWithoutReservations() throws {
     let directory = try TemporaryDirectory()
-    let memory = LeaseMemory(directory.file("memory"))
-    #expect(memory.read().isEmpty)
-    let marks = [
-      RecordMark(name: "10.244.3.0-24&fd00:10:244:3::-64", leaseID: 7_587_862_094, modRevision: 12),
-      RecordMark(name: "10.244.4.0-24", leaseID: -3, modRevision: 13),
+    let file = LeaseFile(directory.file("leases"))
+    #expect(file.read().isEmpty)
+    let versions = [
+      RecordVersion(name: "10.244.3.0-24&fd00:10:244:3::-64", leaseID: 7_587_862_094, modRevision: 12),
+      RecordVersion(name: "10.244.4.0-24", leaseID: -3, modRevision: 13),
     ]
-    try memory.write(marks + [RecordMark(name: "10.244.5.0-24", leaseID: 0, modRevision: 14)])
-    #expect(memory.read() == marks)
-    try Files.replace(directory.file("memory"), with: Array("x\n10.244.3.0-24 one 2\n\n10.244.3.0-24 1 2 3\n".utf8))
-    #expect(memory.read().isEmpty)
+    try file.write(versions + [RecordVersion(name: "10.244.5.0-24", leaseID: 0, modRevision: 14)])
+    #expect(file.read() == versions)
+    try Files.replace(directory.file("leases"), with: Array("x\n10.244.3.0-24 one 2\n\n10.244.3.0-24 1 2 3\n".utf8))
+    #expect(file.read().isEmpty)
   }
 }

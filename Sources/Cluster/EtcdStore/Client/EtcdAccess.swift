@@ -1,18 +1,23 @@
 package import StoreTransport
 
-/// How etcd is reached and where in it the cluster lies.
+/// Endpoints of etcd, the prefix of the cluster's keys, and credentials.
 package struct EtcdAccess: Sendable {
-  /// `http://192.0.2.1:2379`, at least one.
+  /// URLs such as `http://192.0.2.1:2379`; at least one.
   package var endpoints: [String]
-  /// Above `config` and `subnets/`; begins with a slash and does not end with one.
+  /// Prefix of the keys `config` and `subnets/`. It begins with a slash and does not end with one.
   package var prefix: String
-  /// Files in PEM.
+  /// PEM file with the certificate authorities of the endpoints; `nil` for those of the system.
   package var caFile: String?
+  /// PEM file with the client's certificate.
   package var certificateFile: String?
+  /// PEM file with the client's key.
   package var keyFile: String?
+  /// User name for etcd's authentication; `nil` for none.
   package var username: String?
+  /// Password of the user.
   package var password: Secret?
 
+  /// Makes an access.
   package init(
     endpoints: [String], prefix: String, caFile: String? = nil, certificateFile: String? = nil, keyFile: String? = nil,
     username: String? = nil, password: Secret? = nil
@@ -26,7 +31,8 @@ package struct EtcdAccess: Sendable {
     self.password = password
   }
 
-  /// The parts of a comma list, without slashes at their ends; `nil` where one of them is no `http://host:port`.
+  /// Parses a comma-separated list of URLs and removes slashes at their ends; `nil` if an entry is not
+  /// `http://host:port` or `https://host:port`.
   package static func endpoints(_ text: String) -> [String]? {
     let endpoints = text.split(separator: ",").map { part in
       var part = part.drop { $0 == " " }
@@ -49,29 +55,30 @@ package struct EtcdAccess: Sendable {
   }
 }
 
-/// The keys of flannel's layout.
+/// Keys of flannel's layout (pkg/subnet/etcd/registry.go).
 struct EtcdLayout: Sendable {
   let prefix: String
 
   var config: String { "\(prefix)/config" }
   var subnets: String { "\(prefix)/subnets/" }
-  /// Everything of the cluster: the prefix with its slash up to what comes behind it.
+  /// Range of all keys of the cluster.
   var all: EtcdRange { EtcdRange(prefix: "\(prefix)/") }
 
+  /// Key of a record.
   func key(_ name: String) -> String { subnets + name }
 
-  /// The name of a key under `subnets/`; `nil` for others.
+  /// Name of the record that a key belongs to; `nil` for a key outside `subnets/`.
   func name(_ key: String) -> String? {
     key.hasPrefix(subnets) ? String(key.dropFirst(subnets.count)) : nil
   }
 }
 
-/// A range of keys, the end not included.
+/// A half-open range of keys.
 struct EtcdRange: Sendable, Equatable {
   let start: [UInt8]
   let end: [UInt8]
 
-  /// All keys that begin with this text, whose last byte is not 0xFF.
+  /// All keys with a prefix, whose last byte must not be 0xFF.
   init(prefix: String) {
     start = Array(prefix.utf8)
     var end = start
@@ -79,7 +86,7 @@ struct EtcdRange: Sendable, Equatable {
     self.end = end
   }
 
-  /// One key.
+  /// A single key.
   init(single key: String) {
     start = Array(key.utf8)
     end = start + [0]

@@ -1,21 +1,23 @@
 internal import JSON
 internal import StoreTransport
 
-/// The cluster's keys at one revision.
+/// Keys of the cluster at one revision.
 struct EtcdList: Sendable {
   var header: EtcdHeader
-  /// The value of `config`, `nil` where there is none.
+  /// The key `config`; `nil` if it does not exist.
   var config: EtcdKeyValue?
   var subnets: [EtcdKeyValue]
 }
 
 extension EtcdClient {
-  /// What one answer carries: some hundred kilobytes, so that neither end has to hold a large cluster's JSON at once.
+  /// Records of one answer, a few hundred kilobytes, so that neither end holds the JSON of a large cluster at once.
   private static let pageSize = 1000
-  /// More than 10.0.0.0/8 has subnets of flannel's narrowest usual kind.
+  /// Bound on the number of records, far beyond real clusters: a list without end would exhaust the memory.
   private static let mostRecords = 1 << 20
 
-  /// `config` and all of `subnets/`, both of one revision; a linearizable read.
+  /// Reads `config` and all of `subnets/` at one revision; a linearizable read.
+  ///
+  /// - Throws: `EtcdError`.
   func list() async throws -> EtcdList {
     let range = EtcdRange(prefix: layout.subnets)
     let first: JSONValue = [
@@ -36,7 +38,7 @@ extension EtcdClient {
       let before = list.subnets.last?.key
       list.subnets += page.objects("kvs").map(EtcdKeyValue.init)
       guard page["more"] == true, let last = list.subnets.last else { return list }
-      // A page that leads nowhere would be asked for again for ever.
+      // A page that makes no progress would be requested for ever.
       guard before.map({ $0.utf8.lexicographicallyPrecedes(last.key.utf8) }) ?? true,
         list.subnets.count <= EtcdClient.mostRecords
       else { throw EtcdError.badAnswer(endpoint: endpoint, reason: "a list of keys without end") }
@@ -54,9 +56,10 @@ extension EtcdClient {
     return .object(object)
   }
 
-  /// A small linearizable read, which shows whether an endpoint is alive and has a leader.
+  /// Makes a small linearizable read, which shows that an endpoint is alive and has a leader.
   ///
-  /// - Parameter endpoint: `nil` tries one after the other.
+  /// - Parameter endpoint: the endpoint to read from; `nil` tries all of them.
+  /// - Throws: `EtcdError`.
   func probe(_ endpoint: String? = nil) async throws -> EtcdHeader {
     let path = "/v3/kv/range"
     let body: JSONValue = ["key": .string(Base64.encode(layout.config)), "keys_only": true]
@@ -64,16 +67,18 @@ extension EtcdClient {
     return EtcdHeader(try await call(path, body))
   }
 
-  /// One answer of a watch.
+  /// One message of a watch.
   struct WatchAnswer: Sendable {
-    /// The first one, which says no more than that the watch begins.
+    /// Whether this is the first message, which only confirms that the watch has begun.
     var isBeginning = false
     var header: EtcdHeader
     var events: [EtcdEvent]
   }
 
-  /// Hands on everything that changes under the prefix from `revision` on; returns only by an error, as when the
-  /// revision has been compacted.
+  /// Reports all changes under the prefix from a revision on. Ends only with an error, for example if the revision has
+  /// been compacted.
+  ///
+  /// - Throws: `EtcdError`.
   func watch(
     from revision: Int64, at endpoint: String, onAnswer: @Sendable (WatchAnswer) throws -> Void
   ) async throws {

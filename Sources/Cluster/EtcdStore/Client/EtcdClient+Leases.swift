@@ -1,88 +1,110 @@
 internal import JSON
+internal import Linux
 internal import StoreTransport
 
 extension EtcdClient {
-  /// A lease of etcd: keys that hang on it go with it.
-  struct Lease: Sendable, Equatable {
+  /// A lease that etcd has granted. etcd removes the keys that are attached to it when it expires.
+  struct Grant: Sendable, Equatable {
     let id: Int64
-    /// As etcd gave it, which may be longer than what was asked for.
+    /// Lifetime as etcd granted it, which may be longer than requested.
     let ttl: Duration
+    /// Earliest time at which the lifetime can have begun, by the monotonic clock.
+    let start: Duration
   }
 
-  /// A new lease.
-  func grant(_ ttl: Duration) async throws -> Lease {
+  /// Requests a new lease.
+  ///
+  /// - Throws: `EtcdError`.
+  func grant(_ ttl: Duration) async throws -> Grant {
+    let start = MonotonicTime.now
     let answer = try await call("/v3/lease/grant", ["TTL": .string("\(ttl.components.seconds)")])
     let id = answer.number("ID")
-    guard id != 0 else { throw EtcdError.badAnswer(endpoint: endpoint, reason: "a lease without number") }
+    guard id != 0 else { throw EtcdError.badAnswer(endpoint: endpoint, reason: "a lease without an ID") }
     guard let ttl = EtcdClient.time(answer.number("TTL")) else {
-      throw EtcdError.badAnswer(endpoint: endpoint, reason: "a lease without time")
+      throw EtcdError.badAnswer(endpoint: endpoint, reason: "a lease without a TTL")
     }
-    return Lease(id: id, ttl: ttl)
+    return Grant(id: id, ttl: ttl, start: start)
   }
 
-  /// Begins the lease's time anew and returns it; `nil` where the lease is gone.
+  /// Renews a lease.
+  ///
+  /// - Returns: the new lifetime; `nil` if the lease no longer exists.
+  /// - Throws: `EtcdError`.
   func keepAlive(_ id: Int64) async throws -> Duration? {
     let answer = try await call("/v3/lease/keepalive", ["ID": .string("\(id)")])
     return EtcdClient.time(answer["result"]?.object?.number("TTL") ?? 0)
   }
 
-  /// What the lease was granted for and what is left of it; `nil` where it is gone.
+  /// Reads the granted and the remaining lifetime of a lease; `nil` if the lease no longer exists.
+  ///
+  /// - Throws: `EtcdError`.
   func timeToLive(_ id: Int64) async throws -> (granted: Duration, left: Duration)? {
     let answer = try await call("/v3/lease/timetolive", ["ID": .string("\(id)")])
     guard let left = EtcdClient.time(answer.number("TTL")) else { return nil }
     return (EtcdClient.time(answer.number("grantedTTL")) ?? left, left)
   }
 
-  /// The time of a lease, `nil` where none is left; no longer than etcd itself grants (lease/lessor.go, MaxLeaseTTL), so
-  /// that whoever reckons with it need not fear an overflow.
+  /// Converts a lifetime; `nil` if none is left. Bounded by the longest lifetime that etcd grants (`MaxLeaseTTL` in
+  /// lease/lessor.go), so that sums do not overflow.
   static func time(_ seconds: Int64) -> Duration? {
     seconds > 0 ? .seconds(min(seconds, 9_000_000_000)) : nil
   }
 
-  /// What became of a transaction that changes one key.
+  /// Result of a transaction that changes one record.
   enum Change: Sendable {
-    /// At this revision of the store.
+    /// The change was made at this revision of the store.
     case done(Int64)
-    /// Nothing was changed; what is there instead.
+    /// Nothing was changed; these keys exist instead.
     case conflict([EtcdKeyValue])
   }
 
-  /// Makes a record where no record has this IPv4 subnet in its key yet, whatever its IPv6 part.
+  /// Creates a record unless a record with this IPv4 subnet exists, with any IPv6 subnet.
+  ///
+  /// - Throws: `EtcdError`.
   func create(_ name: EtcdSubnetKey, _ value: String, leaseID: Int64) async throws -> Change {
     let others = EtcdRange(prefix: layout.key(name.ipv4Part))
     let compare: JSONValue = [
       "target": "CREATE", "result": "EQUAL", "key": .string(Base64.encode(others.start)),
       "range_end": .string(Base64.encode(others.end)), "create_revision": "0",
     ]
-    return try await change([compare], [put(name.text, value, leaseID)], others)
+    return try await change(if: [compare], do: [put(name.text, value, leaseID: leaseID)], elseRead: others)
   }
 
-  /// Gives a record another value where nobody has changed it since `revision`.
+  /// Changes the value and lease of a record unless it has changed since `revision`.
+  ///
+  /// - Throws: `EtcdError`.
   func update(_ name: String, _ value: String, leaseID: Int64, since revision: Int64) async throws -> Change {
     try await change(
-      [isUnchanged(name, revision)], [put(name, value, leaseID)], EtcdRange(single: layout.key(name)))
+      if: [isUnchanged(name, revision)], do: [put(name, value, leaseID: leaseID)],
+      elseRead: EtcdRange(single: layout.key(name)))
   }
 
-  /// Removes a record where nobody has changed it since `revision`.
+  /// Removes a record unless it has changed since `revision`.
+  ///
+  /// - Throws: `EtcdError`.
   func remove(_ name: String, since revision: Int64) async throws -> Change {
     try await change(
-      [isUnchanged(name, revision)], [["request_delete_range": ["key": .string(Base64.encode(layout.key(name)))]]],
-      EtcdRange(single: layout.key(name)))
+      if: [isUnchanged(name, revision)],
+      do: [["request_delete_range": ["key": .string(Base64.encode(layout.key(name)))]]],
+      elseRead: EtcdRange(single: layout.key(name)))
   }
 
-  /// Puts a record in another one's place, or beside it where that stays, if nobody has changed that since `revision`.
+  /// Creates a record and removes the old one, unless the old one has changed since `revision`.
+  ///
+  /// - Parameter keepsOld: whether the old record remains beside the new one.
+  /// - Throws: `EtcdError`.
   func replace(
-    _ old: String, since revision: Int64, by name: EtcdSubnetKey, _ value: String, leaseID: Int64, staysToo: Bool
+    _ old: String, since revision: Int64, by name: EtcdSubnetKey, value: String, leaseID: Int64, keepsOld: Bool
   ) async throws -> Change {
     let isFree: JSONValue = [
       "target": "CREATE", "result": "EQUAL", "key": .string(Base64.encode(layout.key(name.text))),
       "create_revision": "0",
     ]
     let removal: [JSONValue] =
-      staysToo ? [] : [["request_delete_range": ["key": .string(Base64.encode(layout.key(old)))]]]
+      keepsOld ? [] : [["request_delete_range": ["key": .string(Base64.encode(layout.key(old)))]]]
     return try await change(
-      [isUnchanged(old, revision), isFree], removal + [put(name.text, value, leaseID)],
-      EtcdRange(prefix: layout.key(name.ipv4Part)))
+      if: [isUnchanged(old, revision), isFree], do: removal + [put(name.text, value, leaseID: leaseID)],
+      elseRead: EtcdRange(prefix: layout.key(name.ipv4Part)))
   }
 
   private func isUnchanged(_ name: String, _ revision: Int64) -> JSONValue {
@@ -92,7 +114,7 @@ extension EtcdClient {
     ]
   }
 
-  private func put(_ name: String, _ value: String, _ leaseID: Int64) -> JSONValue {
+  private func put(_ name: String, _ value: String, leaseID: Int64) -> JSONValue {
     [
       "request_put": [
         "key": .string(Base64.encode(layout.key(name))), "value": .string(Base64.encode(value)),
@@ -101,9 +123,12 @@ extension EtcdClient {
     ]
   }
 
-  private func change(_ compare: [JSONValue], _ success: [JSONValue], _ look: EtcdRange) async throws -> Change {
+  /// Runs a transaction, and reads a range if its conditions do not hold.
+  private func change(
+    if compare: [JSONValue], do success: [JSONValue], elseRead range: EtcdRange
+  ) async throws -> Change {
     let otherwise: JSONValue = [
-      "request_range": ["key": .string(Base64.encode(look.start)), "range_end": .string(Base64.encode(look.end))]
+      "request_range": ["key": .string(Base64.encode(range.start)), "range_end": .string(Base64.encode(range.end))]
     ]
     let answer = try await call(
       "/v3/kv/txn", ["compare": .array(compare), "success": .array(success), "failure": [otherwise]])

@@ -2,36 +2,38 @@ internal import JSON
 internal import StoreTransport
 internal import Synchronization
 
-/// Calls of etcd's v3 API through its JSON gateway, at one endpoint as long as that answers, then at the next.
+/// Client of etcd's v3 API through its JSON gateway. Uses one endpoint as long as it answers, then the next.
 package final class EtcdClient: Sendable {
   private let access: EtcdAccess
   private let shared: Mutex<Shared>
 
   private struct Shared {
     var transport: HTTPTransport?
-    /// The endpoint that answered last; at first any, so that many agents spread over all of them.
+    /// Index of the endpoint in use; random at first, so that many agents spread over all endpoints.
     var current: Int
     var token: String?
   }
 
-  /// How long a call may take at one endpoint.
+  /// Longest time for a call at one endpoint.
   static let limit = Duration.seconds(5)
 
+  /// Makes a client; it connects with its first call.
   package init(_ access: EtcdAccess) {
     self.access = access
     shared = Mutex(Shared(current: access.endpoints.indices.randomElement() ?? 0))
   }
 
-  /// All endpoints, for people.
+  /// All endpoints, for messages.
   package var source: String { access.endpoints.joined(separator: ",") }
 
-  /// The endpoint that calls go to now.
+  /// Endpoint that calls use now.
   var endpoint: String { access.endpoints[shared.withLock { $0.current }] }
 
   var layout: EtcdLayout { EtcdLayout(prefix: access.prefix) }
 
-  /// Calls one endpoint after the other until one answers, beginning with the last that did; an answer that says no is
-  /// an answer.
+  /// Calls one endpoint after another until one answers, beginning with the one in use. A refusal is an answer.
+  ///
+  /// - Throws: `EtcdError`.
   func call(_ path: String, _ body: JSONValue) async throws -> JSONObject {
     var reasons: [String] = []
     for _ in access.endpoints {
@@ -47,7 +49,9 @@ package final class EtcdClient: Sendable {
     throw EtcdError.unreachable(reasons)
   }
 
-  /// Calls this endpoint only.
+  /// Calls one endpoint only.
+  ///
+  /// - Throws: `EtcdError`.
   func call(_ path: String, _ body: JSONValue, at endpoint: String) async throws -> JSONObject {
     do {
       return try await post(path, body, at: endpoint, token: try await token(endpoint))
@@ -57,26 +61,29 @@ package final class EtcdClient: Sendable {
     }
   }
 
-  /// Hands on each line of an answer that goes on.
+  /// Reads an answer of many messages, one on each line.
+  ///
+  /// - Parameter onLine: receives the `result` of each message.
+  /// - Throws: `EtcdError`.
   func stream(
     _ path: String, _ body: JSONValue, at endpoint: String, onLine: @Sendable (JSONObject) throws -> Void
   ) async throws {
     let token = try await token(endpoint)
-    var request = try EtcdClient.request(endpoint + path, body, token)
-    // Makes a member that has lost its leader end the watch, instead of being silent.
+    var request = try EtcdClient.request(endpoint + path, body, token: token)
+    // A member that has lost its leader then ends the watch instead of being silent.
     request.headers.append((name: "Grpc-Metadata-hasleader", value: "true"))
     func read(_ line: [UInt8]) throws {
       guard let object = try JSONValue(parsing: line).object else { return }
       if let error = object["error"]?.object {
-        throw EtcdError.watchEnded(endpoint: endpoint, reason: error["message"]?.string ?? "an error without words")
+        throw EtcdError.watchEnded(endpoint: endpoint, reason: error["message"]?.string ?? "an error without a message")
       }
-      // A refusal comes as on any other call, without `result`.
+      // A refusal has the form of other calls, without `result`.
       if let reason = object["error"]?.string {
         throw EtcdError.refused(endpoint: endpoint, reason: reason, code: object.number("code"))
       }
       if let result = object["result"]?.object { try onLine(result) }
     }
-    try await reaching(endpoint) { transport in
+    try await connected(endpoint) { transport in
       var lines = LineSplitter(limit: HTTPTransport.limitBytes)
       try await transport.stream(request, limit: EtcdClient.limit) { _, part in
         for line in try lines.add(part) { try read(line) }
@@ -85,14 +92,14 @@ package final class EtcdClient: Sendable {
     }
   }
 
-  private static func request(_ url: String, _ body: JSONValue, _ token: String?) throws -> HTTPTransport.Request {
+  private static func request(_ url: String, _ body: JSONValue, token: String?) throws -> HTTPTransport.Request {
     HTTPTransport.Request(
       method: "POST", url: url,
       headers: [(name: "Content-Type", value: "application/json")]
         + (token.map { [(name: "Authorization", value: $0)] } ?? []), body: try body.text())
   }
 
-  /// Makes the next endpoint the current one, unless somebody else has done so.
+  /// Switches to the next endpoint, unless another task has done so already.
   func leave(_ endpoint: String) {
     shared.withLock { shared in
       guard access.endpoints[shared.current] == endpoint else { return }
@@ -100,7 +107,7 @@ package final class EtcdClient: Sendable {
     }
   }
 
-  /// Ends all connections: those from an address that this node no longer has would wait for answers in vain.
+  /// Closes all connections. Connections from an address that this node no longer has would never be answered.
   func reconnect() {
     shared.withLock { $0.transport.take() }?.close()
   }
@@ -108,8 +115,8 @@ package final class EtcdClient: Sendable {
   private func post(
     _ path: String, _ body: JSONValue, at endpoint: String, token: String?
   ) async throws -> JSONObject {
-    let answer = try await reaching(endpoint) { transport in
-      try await transport.answer(to: EtcdClient.request(endpoint + path, body, token), limit: EtcdClient.limit)
+    let answer = try await connected(endpoint) { transport in
+      try await transport.answer(to: EtcdClient.request(endpoint + path, body, token: token), limit: EtcdClient.limit)
     }
     guard let object = (try? JSONValue(parsing: answer.body))?.object else {
       let hint = answer.status == 404 ? "; is it an etcd, with --enable-grpc-gateway?" : ""
@@ -118,14 +125,14 @@ package final class EtcdClient: Sendable {
     }
     if answer.status == 200 { return object }
     let reason = object["error"]?.string ?? object["message"]?.string ?? "status \(answer.status)"
-    // Codes of gRPC: what another member would answer alike. All others are troubles of this one.
+    // Another member would answer with these gRPC codes too; with any other code, this member has a problem.
     let code = object.number("code")
     guard [3, 5, 6, 7, 9, 11, 16].contains(code) else { throw EtcdError.badAnswer(endpoint: endpoint, reason: reason) }
     throw EtcdError.refused(endpoint: endpoint, reason: reason, code: code)
   }
 
-  /// Turns what goes wrong on the way into words that begin with the endpoint.
-  private func reaching<Value>(
+  /// Runs a body with the connection, and turns transport errors into `EtcdError`.
+  private func connected<Value>(
     _ endpoint: String, _ body: (HTTPTransport) async throws -> Value
   ) async throws -> Value {
     let transport = try shared.withLock { shared throws(EtcdError) in
@@ -148,7 +155,7 @@ package final class EtcdClient: Sendable {
     }
   }
 
-  /// The token to send, `nil` where no user is given or etcd asks for none.
+  /// Token to send; `nil` if no user is given or etcd needs none.
   private func token(_ endpoint: String) async throws -> String? {
     guard let username = access.username, let password = access.password else { return nil }
     if let token = shared.withLock({ $0.token }) { return token }
@@ -160,7 +167,7 @@ package final class EtcdClient: Sendable {
       shared.withLock { $0.token = token }
       return token
     } catch EtcdError.refused(_, _, code: 9) {
-      // Authentication is not enabled, so no token is asked for.
+      // Code 9 is gRPC's FAILED_PRECONDITION: authentication is not enabled.
       return nil
     }
   }

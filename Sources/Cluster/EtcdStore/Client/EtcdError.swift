@@ -1,19 +1,29 @@
-/// What stands between this node and etcd; no message holds a password or a token.
+/// Errors of the etcd store. Messages never contain passwords or tokens.
 package enum EtcdError: Error, Sendable, Equatable, CustomStringConvertible {
-  /// Each endpoint with what went wrong there.
+  /// No endpoint answers; the reason at each.
   case unreachable([String])
+  /// etcd refuses a call, with a gRPC code.
   case refused(endpoint: String, reason: String, code: Int64)
+  /// An endpoint cannot be reached, or its answer is not what the API defines.
   case badAnswer(endpoint: String, reason: String)
+  /// A certificate or key is unusable.
   case tls(file: String, reason: String)
+  /// No record has this node's addresses.
   case noSubnet(addresses: String)
+  /// The network configuration does not exist.
   case noConfig(key: String)
+  /// The network configuration is invalid.
   case badConfig(key: String, reason: String)
+  /// The cluster ID has changed.
   case otherCluster(known: String, found: String)
+  /// The revision has decreased.
   case wentBack(known: Int64, found: Int64)
+  /// A watch ended and may be resumed.
   case watchEnded(endpoint: String, reason: String)
-  /// It can't go on from where it was.
+  /// A watch ended and cannot be resumed at its revision.
   case watchCancelled(endpoint: String, reason: String)
 
+  /// The error with its remedy, for messages.
   package var description: String {
     switch self {
     case .unreachable(let reasons): "no etcd endpoint answers: \(reasons.joined(separator: "; "))"

@@ -1,15 +1,16 @@
 internal import JSON
 internal import StoreTransport
 
-/// A key with its value; what etcd's JSON omits is zero or empty.
+/// A key and its value. etcd's JSON omits zero and empty fields.
 struct EtcdKeyValue: Sendable, Equatable {
-  /// As text; `nil` where it is no UTF-8, which none of flannel's keys are.
+  /// Key as text; flannel's keys are ASCII.
   let key: String
   let value: [UInt8]
-  /// The revisions of the key's first and last change since it came into being; 0 in both: there is no such key.
+  /// Revision at which the key was created; 0 if there is no such key.
   let createRevision: Int64
+  /// Revision of the latest change of the key.
   let modRevision: Int64
-  /// 0 for a key that stays for ever.
+  /// Lease that the key is attached to; 0 for none.
   let leaseID: Int64
 
   init(_ object: JSONObject) {
@@ -21,12 +22,12 @@ struct EtcdKeyValue: Sendable, Equatable {
   }
 }
 
-/// What every answer of etcd begins with.
+/// Header of an answer.
 struct EtcdHeader: Sendable, Equatable {
   let clusterID: String
-  /// The store's revision at the time of the answer; 0 in some answers, which tell none.
+  /// Revision of the store at the time of the answer; 0 in answers that contain none.
   let revision: Int64
-  /// Which election the store has had last; a store that was set up anew begins again with the first.
+  /// Term of the latest election; a store that is set up again starts with the first term.
   let raftTerm: Int64
 
   init(_ answer: JSONObject) {
@@ -37,7 +38,7 @@ struct EtcdHeader: Sendable, Equatable {
   }
 }
 
-/// One change that a watch tells.
+/// One change that a watch reports.
 struct EtcdEvent: Sendable, Equatable {
   let isDeletion: Bool
   let keyValue: EtcdKeyValue
@@ -49,7 +50,7 @@ struct EtcdEvent: Sendable, Equatable {
 }
 
 extension JSONObject {
-  /// The objects of an array; none where it is omitted.
+  /// Objects of an array member; none if the member is omitted.
   func objects(_ name: String) -> [JSONObject] {
     self[name]?.array?.compactMap(\.object) ?? []
   }

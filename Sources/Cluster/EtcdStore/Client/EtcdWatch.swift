@@ -1,6 +1,6 @@
 internal import Synchronization
 
-/// One watch at one endpoint, of which others can wait for the beginning.
+/// One watch at one endpoint. Other tasks can wait for its beginning.
 final class EtcdWatch: Sendable {
   private let client: EtcdClient
   private let endpoint: String
@@ -9,14 +9,16 @@ final class EtcdWatch: Sendable {
   private let confirmed = Mutex(false)
   private let (beginnings, beginning) = AsyncStream<Void>.makeStream()
 
-  /// - Parameter start: the first revision that is of interest.
+  /// - Parameter start: first revision that the watch reports.
   init(client: EtcdClient, endpoint: String, start: Int64) {
     self.client = client
     self.endpoint = endpoint
     self.start = start
   }
 
-  /// Hands on every answer; returns only by an error.
+  /// Reports every message; ends only with an error.
+  ///
+  /// - Throws: `EtcdError`.
   func run(onAnswer: @Sendable (EtcdClient.WatchAnswer) throws -> Void) async throws {
     try await client.watch(from: start, at: endpoint) { answer in
       try onAnswer(answer)
@@ -27,7 +29,9 @@ final class EtcdWatch: Sendable {
     }
   }
 
-  /// Waits for the first answer, as long as for that of a call.
+  /// Waits for the first message, no longer than for the answer of a call.
+  ///
+  /// - Throws: `EtcdError.watchEnded` if the watch does not begin in time.
   func waitForBeginning() async throws {
     let timer = Task { [beginning] in
       try await Task.sleep(for: EtcdClient.limit)
@@ -39,7 +43,7 @@ final class EtcdWatch: Sendable {
     guard hasBegun.withLock({ $0 }) else { throw EtcdError.watchEnded(endpoint: endpoint, reason: "it does not begin") }
   }
 
-  /// Nothing was missed so far.
+  /// Notes that the watch has missed nothing so far.
   func confirm() { confirmed.withLock { $0 = true } }
   var isConfirmed: Bool { confirmed.withLock { $0 } }
 }

@@ -1,10 +1,10 @@
 internal import Addresses
 internal import Nodes
 
-/// Which subnets of a range nobody has.
+/// Free subnets of a range.
 struct FreeSubnets {
   private let range: SubnetRange
-  /// The positions that are taken, in order and apart from each other.
+  /// Positions that are taken: disjoint intervals in ascending order.
   private let taken: [ClosedRange<Int>]
 
   init(_ range: SubnetRange, taken subnets: some Sequence<IPPrefix>) {
@@ -21,16 +21,16 @@ struct FreeSubnets {
     taken = merged
   }
 
-  /// How many are free.
+  /// Number of free subnets.
   var count: Int { range.count - taken.reduce(0) { $0 + $1.count } }
 
-  /// Whether a subnet is one of the range and free.
+  /// Whether a subnet belongs to the range and is free.
   func contains(_ subnet: IPPrefix) -> Bool {
     guard let position = range.position(subnet) else { return false }
     return !taken.contains { $0.contains(position) }
   }
 
-  /// The free one at a position from 0 among the free ones.
+  /// Free subnet at a position, from 0, among the free ones; `nil` beyond the last.
   subscript(index: Int) -> IPPrefix? {
     var position = index
     for positions in taken where positions.lowerBound <= position {
@@ -41,7 +41,7 @@ struct FreeSubnets {
     return range.subnet(position)
   }
 
-  /// Any of them, each as likely as another: nodes that choose at once seldom choose the same.
+  /// A random free subnet, uniformly distributed, so that nodes that choose at the same time seldom choose the same.
   func random(_ generator: inout some RandomNumberGenerator) -> IPPrefix? {
     count > 0 ? self[Int.random(in: 0..<count, using: &generator)] : nil
   }

@@ -1,34 +1,34 @@
 internal import Addresses
 internal import Nodes
 
-/// What this node must do in etcd to have a subnet of its own; pure. Each family stands on its own: what IPv6 lacks costs
-/// nobody IPv4.
+/// Decides the next step towards a subnet of this node in etcd; pure. The families are independent: a problem of IPv6
+/// does not affect IPv4.
 struct LeasePlan {
   let ownership: RecordOwnership
   let network: EtcdConfig
-  /// Subnets that somebody else has got meanwhile, though the records do not show it yet.
+  /// Subnets that other nodes have claimed meanwhile, though the records do not show it yet.
   var refused: Set<IPPrefix> = []
 
   private var records: EtcdRecords { ownership.records }
 
   enum Step: Equatable {
-    /// All is as it must be.
+    /// The record is ours and as desired.
     case hold(EtcdRecord)
-    /// The record is ours and says something else than it should.
+    /// The record is ours, but its value differs from the desired one.
     case update(EtcdRecord)
-    /// The record is ours, and its IPv6 part is missing or another node's.
+    /// The record is ours, but its IPv6 subnet is missing or belongs to another node.
     case replace(EtcdRecord, by: EtcdSubnetKey)
-    /// The record is ours with an IPv6 part that the network no longer has, in which pods may live.
+    /// The record is ours, but its IPv6 subnet lies outside the network. Pods may still use it, so the record remains.
     case add(EtcdSubnetKey, beside: EtcdRecord)
-    /// There is none of ours.
+    /// This node has no record.
     case create(EtcdSubnetKey)
-    /// Two nodes have got the same IPv4 addresses; the other one was first.
+    /// The record overlaps an older IPv4 subnet of another node.
     case give(up: EtcdRecord, to: EtcdRecord)
-    /// No IPv4 subnet is free.
+    /// This node has no record, and no IPv4 subnet is free.
     case exhausted
   }
 
-  /// The records of this node; the first is the one to keep where `fits` says so.
+  /// Records of this node in the order of preference. The first is the one to hold, if it fits.
   var own: [EtcdRecord] {
     let known = ownership.own
     return (known.isEmpty ? ownership.adoptable : known).sorted { left, right in
@@ -42,13 +42,16 @@ struct LeasePlan {
     }
   }
 
-  /// Whether the record's subnet may be this node's: one of those that may be claimed, or a reservation anywhere in the
-  /// network.
+  /// Whether a node may hold the record's IPv4 subnet: a subnet of the range that nodes may claim, or a reservation
+  /// anywhere in the network.
   func fits(_ record: EtcdRecord) -> Bool {
     guard let subnet = record.key?.subnet else { return false }
     return isAllowed(subnet, record)
   }
 
+  /// The next step.
+  ///
+  /// - Parameter generator: source of randomness for the choice of a free subnet.
   func next(_ generator: inout some RandomNumberGenerator) -> Step {
     guard let record = own.first, fits(record), let key = record.key else { return claim(&generator) }
     if record.leaseID != 0, let older = older(than: record, .v4) { return .give(up: record, to: older) }
@@ -60,28 +63,28 @@ struct LeasePlan {
       let both = EtcdSubnetKey(key.subnet, ipv6)
       return key.ipv6Subnet == nil ? .replace(record, by: both) : .add(both, beside: record)
     }
-    return record.tells(addresses(toldBy: record), in: network.netConf.backend) ? .hold(record) : .update(record)
+    return record.tells(addresses(publishedBy: record), in: network.netConf.backend) ? .hold(record) : .update(record)
   }
 
-  /// What a record should tell of this node's addresses.
-  func addresses(toldBy record: EtcdRecord?) -> [IPAddress] {
-    ownership.addresses(in: network.netConf.families, toldBy: record)
+  /// Addresses of this node that a record should contain.
+  func addresses(publishedBy record: EtcdRecord?) -> [IPAddress] {
+    ownership.addresses(in: network.netConf.families, publishedBy: record)
   }
 
-  /// Why this node has no IPv6 subnet though it could use one, where `next` found none for it; `nil` where it has.
+  /// Why this node has no IPv6 subnet although it could use one; `nil` if it lacks none.
   func shortage(_ key: EtcdSubnetKey, isReservation: Bool) -> String? {
     guard wantsIPv6, !hasIPv6(key, isReservation: isReservation) else { return nil }
     return LeasePlan.exhaustion(.v6, network) + "; this node has IPv4 only until then"
   }
 
-  /// That a family's range is full, and what to do.
+  /// Message that the range of a family is full, with the remedy.
   static func exhaustion(_ family: IPFamily, _ network: EtcdConfig) -> String {
     let range = network.allocation.range(family).map { "\($0.first) to \($0.last)" } ?? "\(family)"
     return
       "no subnet is free from \(range): remove leases of nodes that are no more, or widen the network; it is tried again"
   }
 
-  /// A node without IPv6 address keeps IPv4 for itself.
+  /// Whether this node needs an IPv6 subnet: the network has IPv6, and the node has an IPv6 address.
   private var wantsIPv6: Bool {
     network.allocation.ipv6 != nil && ownership.addresses.contains { $0.family == .v6 }
   }
@@ -105,7 +108,7 @@ struct LeasePlan {
     return network.allocation.range(subnet.family)?.contains(subnet) ?? false
   }
 
-  /// Somebody else's record with addresses of this one that was there first.
+  /// Older record of another node that overlaps a record in one family.
   private func older(than record: EtcdRecord, _ family: IPFamily) -> EtcdRecord? {
     record.subnet(family).flatMap { subnet in
       records.overlapping(subnet).first { other in
@@ -124,15 +127,15 @@ struct LeasePlan {
     choose(.v6, beside: subnet, &generator)
   }
 
-  /// A free subnet: one that the node had before, else any.
+  /// Chooses a free subnet: one that the node had before if possible, otherwise a random one.
   ///
-  /// - Parameter other: the node's IPv4 subnet; the IPv6 one at the same place is taken where it is free, so that nodes
-  ///   that differ in one differ in the other.
+  /// - Parameter other: the node's IPv4 subnet. The IPv6 subnet at the same position is preferred, so that nodes with
+  ///   different IPv4 subnets seldom compete for an IPv6 subnet.
   private func choose(
     _ family: IPFamily, beside other: IPPrefix?, _ generator: inout some RandomNumberGenerator
   ) -> IPPrefix? {
     guard let range = network.allocation.range(family) else { return nil }
-    // A key that no node can have, which may be as wide as the network, is nobody's subnet.
+    // An invalid key, which may be as wide as the network, takes no subnet.
     let taken = records.sorted.compactMap { $0.key?.problem == nil ? $0.subnet(family) : nil }
     let free = FreeSubnets(range, taken: taken + refused.filter { $0.family == family })
     if let before = ownership.prior.first(where: free.contains) { return before }

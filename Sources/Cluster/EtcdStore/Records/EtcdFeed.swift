@@ -3,51 +3,52 @@ internal import Logging
 internal import Nodes
 internal import StoreTransport
 
-/// Keeps a view of etcd up to date: reads everything at one revision and watches what changes from there on. A watch that
-/// ends goes on behind the last revision, here or at another endpoint, so that the loss of a member does not make all
-/// nodes of a large cluster read everything at once; it is read anew where nothing says that no change is missed.
+/// Keeps a view of etcd current: reads everything at one revision, then watches for changes from that revision on. A
+/// watch that ends is resumed after the latest revision, at the same or another endpoint. So the loss of a member does
+/// not make all nodes of a large cluster read everything at once. Reads everything again if a change may have been
+/// missed.
 struct EtcdFeed: Sendable {
   let client: EtcdClient
   let view: EtcdView
   let conditions: AgentConditions
   let logger: Logger
 
-  /// How often a silent watch's endpoint is asked whether it is alive.
+  /// Longest time between two probes of a watch's endpoint, in seconds.
   private static let probeInterval = 30.0
-  /// How often a watch may fail to begin while etcd answers.
-  private static let doubtsLimit = 3
+  /// Watches that may fail to begin while etcd answers, before everything is read again.
+  private static let mostFailedStarts = 3
 
-  /// Until the task is cancelled.
+  /// Runs until the task is cancelled.
   func run() async {
     var backOff = BackOff()
     var mayResume = false
-    var doubts = 0
+    var failedStarts = 0
     while !Task.isCancelled {
       let start = MonotonicTime.now
       do {
         if !mayResume {
           try await read()
-          (mayResume, doubts) = (true, 0)
+          (mayResume, failedStarts) = (true, 0)
         }
         try await follow()
       } catch let error as EtcdFeedEnd {
         if Task.isCancelled { return }
-        if error.hasBegun { doubts = 0 }
+        if error.hasBegun { failedStarts = 0 }
         switch error.cause {
         case .missed(let reason):
           mayResume = false
           logger.info("etcd is read anew: \(reason)")
-          // Whatever makes one node read everything may make all of them.
+          // All nodes may have to read everything at the same time, so they spread their reads.
           let count = view.content.state?.records.sorted.count ?? 0
           try? await Task.sleep(for: .milliseconds(Int.random(in: 0...count)))
         case .ended(let reason):
           logger.info("a watch is over, the next one goes on from there: \(reason)")
           if !error.hasBegun, await answers() {
-            doubts += 1
-            mayResume = doubts < EtcdFeed.doubtsLimit
+            failedStarts += 1
+            mayResume = failedStarts < EtcdFeed.mostFailedStarts
           }
         }
-        // Whatever ends a watch at once would end the next one too.
+        // A watch that ends at once would do so again.
         if error.hasBegun, MonotonicTime.now - start > .seconds(5) { backOff.reset() }
       } catch {
         if Task.isCancelled { return }
@@ -57,7 +58,7 @@ struct EtcdFeed: Sendable {
     }
   }
 
-  /// Reads everything.
+  /// Reads everything at one revision.
   private func read() async throws {
     var read = 0
     view.updateWhereNew { content in
@@ -80,10 +81,10 @@ struct EtcdFeed: Sendable {
       content.failure = nil
       content.read = read
     }
-    tell(state, at: endpoint)
+    report(state, at: endpoint)
   }
 
-  private func tell(_ state: EtcdState, at endpoint: String) {
+  private func report(_ state: EtcdState, at endpoint: String) {
     switch state.config {
     case .success: conditions.storeIsRead(endpoint: endpoint, revision: state.revision)
     case .failure(let error): conditions.storeFailed("\(error)")
@@ -93,12 +94,12 @@ struct EtcdFeed: Sendable {
   private func fail(_ error: any Error) {
     let failure = error as? EtcdError ?? .badAnswer(endpoint: client.endpoint, reason: "\(error)")
     conditions.storeFailed("\(failure)")
-    // The same trouble again is no news.
+    // A failure that repeats itself changes nothing in the view.
     guard view.content.failure != failure else { return }
     view.update { $0.failure = failure }
   }
 
-  /// Whether any endpoint does, and has a leader.
+  /// Whether any endpoint answers and has a leader.
   private func answers() async -> Bool {
     do {
       _ = try await client.probe()
@@ -109,9 +110,8 @@ struct EtcdFeed: Sendable {
     }
   }
 
-  /// Watches from the last revision on until something ends that. What is known is told once more, because a watch that
-  /// begins just behind it would not hear of a removal at that revision where etcd has compacted it (etcd 3.4): so etcd
-  /// says that it has.
+  /// Watches until the watch ends. Starts at the known revision and not after it: if etcd 3.4 has compacted that
+  /// revision, a watch after it would silently miss removals, whereas a watch at it is refused.
   private func follow() async throws(EtcdFeedEnd) {
     guard let state = view.content.state else { return }
     let endpoint = client.endpoint
@@ -123,16 +123,16 @@ struct EtcdFeed: Sendable {
             if answer.isBeginning { return try check(answer.header, state) }
             guard let state = view.content.state, state.isBehind(answer) else { return }
             view.update { $0.state?.apply(answer) }
-            if let state = view.content.state { tell(state, at: endpoint) }
+            if let state = view.content.state { report(state, at: endpoint) }
           }
         }
         group.addTask {
           try await watch.waitForBeginning()
-          // A member that was cut off from the others can't answer this one.
+          // A linearizable read: a member that is cut off from the others cannot answer it.
           try await probe(endpoint)
           watch.confirm()
           if view.content.failure != nil { view.update { $0.failure = nil } }
-          if let state = view.content.state { tell(state, at: endpoint) }
+          if let state = view.content.state { report(state, at: endpoint) }
           while true {
             try await Task.sleep(for: .seconds(EtcdFeed.probeInterval * Double.random(in: 0.75...1)))
             try await probe(endpoint)
@@ -147,35 +147,37 @@ struct EtcdFeed: Sendable {
     }
   }
 
-  /// Asks an endpoint, which can only answer for what was known before the question.
+  /// Probes an endpoint and checks that it has at least the state that was known before the probe.
   private func probe(_ endpoint: String) async throws {
     let state = view.content.state
     try check(try await client.probe(endpoint), state)
   }
 
-  /// - Throws: where the state is not this store's.
+  /// Checks that an answer comes from the store of a state, and is not older.
+  ///
+  /// - Throws: `EtcdFeedEnd.OtherStore` otherwise.
   private func check(_ header: EtcdHeader, _ state: EtcdState?) throws {
     if let state, state.isOfAnother(header) { throw EtcdFeedEnd.OtherStore(header: header) }
   }
 }
 
-/// Why a watch is over, and what that means.
+/// Reason why a watch ended, and its consequence.
 struct EtcdFeedEnd: Error {
   enum Cause {
-    /// Changes may be missed: everything must be read anew.
+    /// Changes may have been missed, so everything must be read again.
     case missed(String)
-    /// Another watch may go on from there.
+    /// Another watch may resume at the known revision.
     case ended(String)
   }
 
-  /// An answer that another store gives, or this one at an earlier time.
+  /// An answer of another store, or of this store in an earlier state.
   struct OtherStore: Error, CustomStringConvertible {
     let header: EtcdHeader
     var description: String { "it answers as another or earlier one, at revision \(header.revision)" }
   }
 
   let cause: Cause
-  /// Whether nothing was missed before it was over.
+  /// Whether the watch was confirmed, so that it missed nothing before it ended.
   let hasBegun: Bool
 
   init(_ error: any Error, hasBegun: Bool) {

@@ -2,7 +2,7 @@ internal import Addresses
 package import Logging
 package import Nodes
 
-/// The nodes of flannel's layout in etcd, followed by a watch.
+/// Store of nodes in etcd, in flannel's layout.
 package struct EtcdNodeStore: NodeStore {
   private let client: EtcdClient
   private let view: EtcdView
@@ -10,6 +10,12 @@ package struct EtcdNodeStore: NodeStore {
   private let conditions: AgentConditions
   private let logger: Logger
 
+  /// Makes a store.
+  ///
+  /// - Parameters:
+  ///   - view: what is known of etcd; shared with the lease holder.
+  ///   - ownAddresses: finds this node's addresses.
+  ///   - conditions: receives the state of the connection.
   package init(
     _ client: EtcdClient, _ view: EtcdView, ownAddresses: @escaping OwnAddresses, conditions: AgentConditions,
     logger: Logger
@@ -21,9 +27,14 @@ package struct EtcdNodeStore: NodeStore {
     self.logger = logger
   }
 
+  /// Name of the store on the command line.
   package var kind: String { "etcd" }
+  /// All endpoints, for messages.
   package var source: String { client.source }
 
+  /// Reads all nodes once, without a lease holder.
+  ///
+  /// - Throws: `EtcdError`, or an error of `ownAddresses`.
   package func read() async throws -> NodeSnapshot {
     let state = EtcdState(try await client.list(), client.layout)
     let config = try state.config.get()
@@ -39,6 +50,7 @@ package struct EtcdNodeStore: NodeStore {
     return state.snapshot(config, own: own)
   }
 
+  /// All nodes, now and after each change.
   package func updates() -> AsyncStream<Result<NodeSnapshot, any Error>> {
     let feed = EtcdFeed(client: client, view: view, conditions: conditions, logger: logger)
     return view.snapshots(while: { await feed.run() }) { $0.snapshot() }

@@ -1,7 +1,8 @@
 internal import Addresses
 internal import Nodes
 
-/// What a node's record is called: `10.5.34.0-24`, or with an IPv6 part `10.12.13.0-24&fd00:12:13::-56`.
+/// Name of a node's record: `10.5.34.0-24`, or with an IPv6 subnet `10.12.13.0-24&fd00:12:13::-56` (flannel's
+/// pkg/subnet/subnet.go, `MakeSubnetKey`).
 struct EtcdSubnetKey: Sendable, Equatable {
   let subnet: IPPrefix
   let ipv6Subnet: IPPrefix?
@@ -11,7 +12,7 @@ struct EtcdSubnetKey: Sendable, Equatable {
     self.ipv6Subnet = ipv6Subnet
   }
 
-  /// `nil` where the text is no such name; `problem` says what is wrong with one that is.
+  /// Parses a name; `nil` if the text has another form. `problem` reports unusable subnets.
   init?(parsing text: String) {
     let parts = text.split(separator: "&", maxSplits: 1, omittingEmptySubsequences: false)
     guard let subnet = EtcdSubnetKey.prefix(parts[0], .v4) else { return nil }
@@ -23,7 +24,7 @@ struct EtcdSubnetKey: Sendable, Equatable {
   private static func prefix(_ text: Substring, _ family: IPFamily) -> IPPrefix? {
     guard let hyphen = text.lastIndex(of: "-") else { return nil }
     let prefix = IPPrefix("\(text[..<hyphen])/\(text[text.index(after: hyphen)...])")
-    // An IPv4-mapped address would be one of the other family.
+    // An IPv4-mapped IPv6 address parses as IPv4.
     return prefix.flatMap { $0.family == family ? $0 : nil }
   }
 
@@ -31,12 +32,12 @@ struct EtcdSubnetKey: Sendable, Equatable {
 
   var text: String { ipv4Part + (ipv6Subnet.map { "&\(EtcdSubnetKey.part($0))" } ?? "") }
 
-  /// What every key of this IPv4 subnet begins with.
+  /// Prefix of every name with this IPv4 subnet.
   var ipv4Part: String { EtcdSubnetKey.part(subnet) }
 
   private static func part(_ prefix: IPPrefix) -> String { "\(prefix.address)-\(prefix.length)" }
 
-  /// Why no node can have these subnets, `nil` where one can.
+  /// Why no node can have these subnets; `nil` if one can.
   var problem: String? {
     [subnet, ipv6Subnet].lazy.compactMap { $0?.problemAsSubnet }.first
   }

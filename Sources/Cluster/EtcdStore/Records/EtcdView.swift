@@ -1,49 +1,51 @@
 package import Nodes
 
-/// What this process knows of etcd and what it holds there.
+/// State of etcd as this process knows it, with this node's own lease.
 package typealias EtcdView = StoreView<EtcdContent>
 
+/// Content of an `EtcdView`.
 package struct EtcdContent: Sendable {
-  /// The last that was read, whole.
+  /// Latest known state.
   var state: EtcdState?
-  /// Why the last reading failed; `nil` again as soon as one succeeds.
+  /// Error of the latest read; `nil` after a success.
   var failure: EtcdError?
-  /// How many readings of everything have begun.
+  /// Number of full reads that have begun.
   var readsBegun = 0
-  /// The number, from 1, of the reading that the state goes back to.
+  /// Number, from 1, of the full read that the state is based on.
   var read = 0
-  /// This node with the subnets that its pods may use, once that is known.
+  /// This node with the subnets of its pods; `nil` until they are known.
   var own: Node?
-  /// Records that are this node's besides, by their names, and their leases.
+  /// Further records of this node by name, with their leases.
   var retiring: [String: Int64] = [:]
 
-  /// The state, where it can be built on.
+  /// State and configuration if both are valid; `nil` before the first read.
   var usable: Result<(EtcdState, EtcdConfig), EtcdError>? {
     if let failure { return .failure(failure) }
     guard let state else { return nil }
     return state.config.map { (state, $0) }
   }
 
-  /// Whether the state may be from before a writing of ours. One that was read later is believed whatever its revision:
-  /// then the store was set back, and that writing is no more.
-  func isBefore(_ writing: EtcdWriting) -> Bool {
+  /// Whether the state may lack a write of ours. A state of a later full read is current even if its revision is lower:
+  /// then the store was restored from a backup, and the write is lost.
+  func isBefore(_ write: EtcdWrite) -> Bool {
     guard let state else { return true }
-    return state.revision < writing.revision && read <= writing.readsBegun
+    return state.revision < write.revision && read <= write.readsBegun
   }
 }
 
-/// When something was written.
-struct EtcdWriting: Sendable {
-  /// The store's revision since then.
+/// A write of ours. A state may or may not contain it.
+struct EtcdWrite: Sendable {
+  /// Revision of the store after the write.
   let revision: Int64
-  /// How many readings had begun by then, which may not show it.
+  /// Number of full reads that had begun by then; they may not contain it.
   let readsBegun: Int
 }
 
 extension StoreView where Content == EtcdContent {
+  /// Makes a view that knows nothing yet.
   package convenience init() { self.init(EtcdContent()) }
 
-  /// The nodes as they are now; `nil` where nothing can be said yet.
+  /// The nodes as they are now; `nil` until they are known.
   func snapshot() -> Result<NodeSnapshot, any Error>? {
     let content = content
     switch content.usable {

@@ -1,61 +1,62 @@
-/// Reads JSON texts as their bytes come, and keeps only the members that are asked for: of a cluster's nodes, which may
-/// be tens of kilobytes each, some hundred bytes are needed.
+/// Filters JSON texts while their bytes arrive, and keeps only selected members. A node may have tens of kilobytes of
+/// which a few hundred bytes are needed.
 ///
-/// What is kept is still to be parsed; what is passed over only has to be balanced.
+/// Kept text is not parsed here. In skipped text only the nesting is checked.
 struct JSONSieve {
-  /// What to keep of a value; a value of another kind than the shape is for is kept whole.
+  /// Selection of a value's parts. A value of another kind than the shape selects from is kept whole.
   indirect enum Shape: Sendable {
+    /// The whole value.
     case all
-    /// Of an object, these members.
+    /// These members of an object.
     case members([String: Shape])
-    /// Of an array, each element as a piece of its own, so that the array is never there as a whole.
+    /// Each element of an array as a separate piece, so that the array is never in memory as a whole.
     case elements(Shape)
   }
 
-  /// A whole text, or one element of an array in it.
+  /// A complete text, or one element of an array in it.
   struct Piece: Equatable {
     let isElement: Bool
     let text: [UInt8]
   }
 
-  /// An object or array that is looked into.
+  /// An object or array whose parts are selected.
   private struct Frame {
     let members: [String: Shape]
-    /// Of an array; `nil` for an object.
+    /// Selection of each element of an array; `nil` for an object.
     let element: Shape?
     var hasMembers = false
   }
 
   private enum Phase {
-    /// Before a value, of which `next` tells what to keep.
+    /// Before a value; `next` selects its parts.
     case value
-    /// Behind `{`, or behind a comma in an object.
+    /// After `{`, or after a comma in an object.
     case key
     case keyText
     case colon
-    /// Inside a value that is kept or passed over as a whole.
+    /// Inside a value that is kept or skipped as a whole.
     case run
-    /// Behind a member or an element.
-    case behind
+    /// After a member or an element.
+    case after
   }
 
   private let shape: Shape
-  /// The most that is kept of one piece, in bytes.
+  /// Longest piece, in bytes.
   private let limit: Int
   private var frames: [Frame] = []
   private var phase = Phase.value
-  /// `nil`: nothing of it.
+  /// Selection of the next value; `nil` to skip it.
   private var next: Shape?
   private var isInText = false
   private var output: [UInt8] = []
-  /// Where the present element begins in the output.
+  /// Start of the present element in the output.
   private var mark = 0
   private var key: [UInt8] = []
-  /// The longest name of a member, kept or not; a name that never ends would else fill the memory.
+  /// Longest name of a member, in bytes: a name without end would exhaust the memory.
   private static let keyLimit = 1 << 16
   private var run = Run()
 
-  /// The state inside a value that is not looked into.
+  /// State inside a value that is kept or skipped as a whole.
   private struct Run {
     var isKept = false
     var depth = 0
@@ -64,16 +65,24 @@ struct JSONSieve {
     var isScalar = false
   }
 
+  /// Makes a sieve.
+  ///
+  /// - Parameters:
+  ///   - shape: selection of each text's parts.
+  ///   - limit: longest piece, in bytes.
   init(_ shape: Shape, limit: Int = 16 << 20) {
     self.shape = shape
     self.limit = limit
     next = shape
   }
 
-  /// Whether every text that began has come to its end.
+  /// Whether all texts so far are complete.
   var isBetweenTexts: Bool { !isInText }
 
-  /// Takes the next bytes and returns the pieces that they complete.
+  /// Takes the next bytes.
+  ///
+  /// - Returns: the pieces that these bytes complete.
+  /// - Throws: `JSONSieveError` if the bytes are not JSON objects, or a piece is too long.
   mutating func add(_ bytes: [UInt8]) throws(JSONSieveError) -> [Piece] {
     var pieces: [Piece] = []
     var position = 0
@@ -81,7 +90,7 @@ struct JSONSieve {
       if phase == .run {
         position = passRun(bytes, from: position)
         guard output.count <= limit else { throw .tooLong(limitBytes: limit) }
-        if phase == .behind { complete(&pieces) }
+        if phase == .after { complete(&pieces) }
         continue
       }
       let byte = bytes[position]
@@ -91,7 +100,7 @@ struct JSONSieve {
         guard key.count <= JSONSieve.keyLimit else { throw .tooLong(limitBytes: JSONSieve.keyLimit) }
       } else if !JSONSieve.isSpace(byte) {
         try take(byte, &pieces)
-        // A scalar ends in front of the byte that shows its end.
+        // The scan of a scalar starts at its first byte, which is this one.
         if phase == .run { position -= run.isScalar ? 1 : 0 }
       }
     }
@@ -114,15 +123,15 @@ struct JSONSieve {
       phase = .keyText
     case (.key, UInt8(ascii: "}")) where frames.last?.hasMembers != true: close(byte, &pieces)
     case (.colon, UInt8(ascii: ":")): phase = .value
-    case (.behind, UInt8(ascii: ",")):
+    case (.after, UInt8(ascii: ",")):
       if let element = frames.last?.element {
         next = element
         phase = .value
       } else {
         phase = .key
       }
-    case (.behind, UInt8(ascii: "}")) where frames.last?.element == nil,
-      (.behind, UInt8(ascii: "]")) where frames.last?.element != nil:
+    case (.after, UInt8(ascii: "}")) where frames.last?.element == nil,
+      (.after, UInt8(ascii: "]")) where frames.last?.element != nil:
       close(byte, &pieces)
     default: throw .malformed(byte)
     }
@@ -163,9 +172,9 @@ struct JSONSieve {
     complete(&pieces)
   }
 
-  /// A value has come to its end.
+  /// Ends a value.
   private mutating func complete(_ pieces: inout [Piece]) {
-    phase = .behind
+    phase = .after
     guard let frame = frames.last else {
       pieces.append(Piece(isElement: false, text: output))
       output = []
@@ -184,7 +193,7 @@ struct JSONSieve {
 
   // MARK: Bytes
 
-  /// Keys are compared as they stand: nobody escapes letters.
+  /// Reads a byte of a key. Keys are compared without decoding escapes, which API servers do not use in them.
   private mutating func passKey(_ byte: UInt8) {
     if run.isEscaped {
       run.isEscaped = false
@@ -203,7 +212,9 @@ struct JSONSieve {
     key.append(byte)
   }
 
-  /// Goes on inside a value as far as the bytes reach, and returns where it stopped.
+  /// Reads on inside a value.
+  ///
+  /// - Returns: the position after the last byte that belongs to it.
   private mutating func passRun(_ bytes: [UInt8], from start: Int) -> Int {
     var position = start
     var run = run
@@ -213,7 +224,7 @@ struct JSONSieve {
         if JSONSieve.isSpace(byte) || byte == UInt8(ascii: ",") || byte == UInt8(ascii: "}")
           || byte == UInt8(ascii: "]")
         {
-          phase = .behind
+          phase = .after
           break scan
         }
         position += 1
@@ -228,7 +239,7 @@ struct JSONSieve {
         } else if byte == UInt8(ascii: "\"") {
           run.isString = false
           if run.depth == 0 {
-            phase = .behind
+            phase = .after
             break scan
           }
         }
@@ -239,7 +250,7 @@ struct JSONSieve {
       } else if byte == UInt8(ascii: "}") || byte == UInt8(ascii: "]") {
         run.depth -= 1
         if run.depth == 0 {
-          phase = .behind
+          phase = .after
           break scan
         }
       }
@@ -250,9 +261,11 @@ struct JSONSieve {
   }
 }
 
-/// Why no JSON came.
+/// Errors of a sieve.
 enum JSONSieveError: Error, Equatable, CustomStringConvertible {
+  /// A byte that JSON does not allow there.
   case malformed(UInt8)
+  /// A piece or the name of a member is too long.
   case tooLong(limitBytes: Int)
 
   var description: String {

@@ -2,22 +2,26 @@ internal import JSON
 internal import Linux
 internal import StoreTransport
 
-/// How the Kubernetes API is reached and who asks there.
+/// URL of the Kubernetes API, and credentials for it.
 struct KubeAccess: Sendable, Equatable {
+  /// A bearer token.
   enum Token: Sendable, Equatable {
-    /// Read before each request, since what is in it lasts an hour or so.
+    /// A file that is read before each request, since its token expires after about an hour.
     case file(String)
+    /// The token itself.
     case text(Secret)
   }
 
-  /// `https://192.0.2.1:6443`, without a slash at its end.
+  /// URL such as `https://192.0.2.1:6443`, without a slash at the end.
   var server: String
-  /// What the server's certificate names where that is not the server's host.
+  /// Name in the server's certificate; `nil` for the host of the URL.
   var serverName: String?
+  /// Certificates for the connection.
   var tls = TLSMaterial()
+  /// Token of each request; `nil` for none.
   package var token: Token?
 
-  /// What goes before the path of a request.
+  /// URL that the path of a request is appended to.
   var base: String {
     guard let serverName, let host = KubeAccess.host(of: server) else { return server }
     return server.replacing(host, with: serverName, maxReplacements: 1)
@@ -31,7 +35,7 @@ struct KubeAccess: Sendable, Equatable {
 
   var isEncrypted: Bool { server.hasPrefix("https://") }
 
-  /// The URL of a server as people write it, `nil` where it is none: `https://` may be left away.
+  /// Parses the URL of a server, of which `https://` may be omitted; `nil` if the text is not one.
   static func server(_ text: String) -> String? {
     var server = text.contains("://") ? text : "https://\(text)"
     while server.hasSuffix("/") { server.removeLast() }
@@ -49,16 +53,18 @@ struct KubeAccess: Sendable, Equatable {
   }
 }
 
-/// Where the access is told.
+/// Source of the access: a kubeconfig file, or the service account of a pod.
 package struct KubeAccessSource: Sendable {
-  /// A file in the form of kubectl's; `nil`: that of the pod that this process runs in.
+  /// Path of a kubeconfig file; `nil` for the service account of the pod that this process runs in.
   package var kubeconfig: String?
-  /// In place of the server that is told there.
+  /// URL that replaces the server of the source.
   package var server: String?
-  /// Where a pod finds who it is.
+  /// Directory with the files of the service account.
   package var serviceAccount: String
+  /// Reads a variable of the environment.
   package var environment: @Sendable (String) -> String?
 
+  /// Makes a source.
   package init(
     kubeconfig: String?, server: String?, serviceAccount: String = "/var/run/secrets/kubernetes.io/serviceaccount",
     environment: @escaping @Sendable (String) -> String? = { CurrentProcess.environment($0) }
@@ -69,15 +75,18 @@ package struct KubeAccessSource: Sendable {
     self.environment = environment
   }
 
-  /// Whether a text can be the URL of a server.
+  /// Whether a text is the URL of a server.
   package static func isServer(_ text: String) -> Bool { KubeAccess.server(text) != nil }
 
-  /// For people.
+  /// Name of the source for messages.
   var name: String { server ?? kubeconfig ?? serviceAccount }
 
-  /// What tells whether there is something new to read; `nil` where nothing changes.
+  /// Identity of the kubeconfig file, which changes when the file does; `nil` for another source.
   var identity: FileIdentity? { kubeconfig.flatMap { try? Files.identity($0) } }
 
+  /// Reads the access.
+  ///
+  /// - Throws: `KubeError.access` if the source is missing or invalid.
   func read() throws(KubeError) -> KubeAccess {
     var access: KubeAccess
     if let kubeconfig {
@@ -89,7 +98,7 @@ package struct KubeAccessSource: Sendable {
     return access
   }
 
-  /// What kubelet puts in a pod. Who names the server gets along without.
+  /// Reads the files that kubelet mounts in a pod. Each is optional if the server is given.
   private func pod() throws(KubeError) -> KubeAccess {
     let token = "\(serviceAccount)/token"
     let authorities = "\(serviceAccount)/ca.crt"

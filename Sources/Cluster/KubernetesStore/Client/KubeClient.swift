@@ -38,7 +38,8 @@ package final class KubeClient: Sendable {
     shared.withLock { $0.connection.take() }?.transport.close()
   }
 
-  /// Sends a request with our credentials. Sends it once more if the server refuses a token that has been renewed since.
+  /// Sends a request with our credentials. Sends it once more if the server refuses a token that has been renewed
+  /// since.
   ///
   /// - Parameter body: reads the answer.
   /// - Throws: `KubeError`.

@@ -15,8 +15,8 @@ enum KubeUpdate<Object: KubeObject>: Sendable {
   case failure(KubeError)
 }
 
-/// Follows one resource: lists its objects, then watches them. A watch that ends is resumed at the latest known version,
-/// as long as the server still has the changes since that version.
+/// Follows one resource: lists its objects, then watches them. A watch that ends is resumed at the latest known
+/// version, as long as the server still has the changes since that version.
 struct KubeFollower<Object: KubeObject>: Sendable {
   let client: KubeClient
   let resource: KubeResource<Object>

@@ -7,12 +7,12 @@ internal import Nodes
 struct KubeFeed: Sendable {
   let nodes: KubeNodes
   let view: KubeView
-  /// The cluster's `net-conf.json`.
+  /// Path of the cluster's `net-conf.json`.
   let configFile: String
   let conditions: AgentConditions
   let logger: Logger
 
-  /// Until the task is cancelled.
+  /// Runs until the task is cancelled.
   func run() async {
     await withTaskGroup { group in
       group.addTask { await followNodes() }
@@ -25,7 +25,9 @@ struct KubeFeed: Sendable {
     }
   }
 
-  /// Of the file only what is flannel's in this mode counts: not which subnets there are to claim.
+  /// Reads the network configuration. Keys about subnets to claim have no meaning in this store.
+  ///
+  /// - Throws: `KubeError` if the file is missing or invalid.
   static func readConfig(_ file: String) throws(KubeError) -> NetConf {
     do {
       guard let text = try Files.read(file, limit: 1 << 20) else { throw KubeError.noConfig(file: file) }

@@ -2,7 +2,7 @@ internal import Addresses
 package import Logging
 package import Nodes
 
-/// The nodes of Kubernetes, followed by a watch.
+/// Store of nodes in the Kubernetes API.
 package struct KubeNodeStore: NodeStore {
   private let nodes: KubeNodes
   private let view: KubeView
@@ -11,7 +11,13 @@ package struct KubeNodeStore: NodeStore {
   private let conditions: AgentConditions
   private let logger: Logger
 
-  /// - Parameter configFile: the cluster's `net-conf.json`.
+  /// Makes a store.
+  ///
+  /// - Parameters:
+  ///   - view: what is known of the cluster; shared with the lease holder.
+  ///   - configFile: path of the cluster's `net-conf.json`.
+  ///   - ownAddresses: finds this node's addresses.
+  ///   - conditions: receives the state of the connection.
   package init(
     _ nodes: KubeNodes, _ view: KubeView, configFile: String,
     ownAddresses: @escaping OwnAddresses, conditions: AgentConditions, logger: Logger
@@ -24,9 +30,14 @@ package struct KubeNodeStore: NodeStore {
     self.logger = logger
   }
 
+  /// Name of the store on the command line.
   package var kind: String { "kubernetes" }
+  /// URL of the API server, for messages.
   package var source: String { nodes.client.source }
 
+  /// Reads all nodes once, without a lease holder.
+  ///
+  /// - Throws: `KubeError`, or an error of `ownAddresses`.
   package func read() async throws -> NodeSnapshot {
     let netConf = try KubeFeed.readConfig(configFile)
     let state = try await nodes.list()
@@ -42,6 +53,7 @@ package struct KubeNodeStore: NodeStore {
     return state.snapshot(netConf, own: own)
   }
 
+  /// All nodes, now and after each change.
   package func updates() -> AsyncStream<Result<NodeSnapshot, any Error>> {
     let feed = KubeFeed(
       nodes: nodes, view: view, configFile: configFile, conditions: conditions, logger: logger)

@@ -4,8 +4,10 @@ internal import Logging
 internal import Nodes
 internal import NodeState
 
-extension LeaseKeeper {
-  /// Takes over the record as it is; false where it must get another lease first, which is done.
+extension EtcdLeaseHolder {
+  /// Holds a record as it stands in etcd.
+  ///
+  /// - Returns: whether the record is held; false if it had to be written with a new lease, which is done.
   func hold(_ record: EtcdRecord, _ plan: LeasePlan) async throws -> Bool {
     guard let key = record.key else { return false }
     if held?.name != record.name || held?.leaseID != record.leaseID {
@@ -20,32 +22,32 @@ extension LeaseKeeper {
         }
       }
       logger.info("lease found", metadata: metadata(key))
-      take(key, record.mark, plan.addresses(toldBy: record), ttl, start)
-    } else if held?.isGone == true {
+      take(key, record.version, addresses: plan.addresses(publishedBy: record), ttl: ttl, start: start)
+    } else if held?.isRevoked == true {
       try await update(record, plan)
       return false
     } else if held?.modRevision != record.modRevision {
       held?.modRevision = record.modRevision
       remember()
     }
-    held?.addresses = plan.addresses(toldBy: record)
+    held?.addresses = plan.addresses(publishedBy: record)
     shortage = plan.shortage(key, isReservation: record.leaseID == 0)
     publish()
     return true
   }
 
-  /// Writes the record anew where nobody has changed it since: with our addresses, and a lease that lasts as long as it
-  /// should. A reservation stays one.
+  /// Writes our addresses and a lease of the desired lifetime to a record, unless another process has changed the
+  /// record since the view. A reservation remains a reservation.
   func update(_ record: EtcdRecord, _ plan: LeasePlan) async throws {
     guard let key = record.key else { return }
-    let addresses = plan.addresses(toldBy: record)
+    let addresses = plan.addresses(publishedBy: record)
     let value = try EtcdRecord.value(addresses, in: plan.network.netConf.backend)
-    var lease: (lease: EtcdClient.Lease, start: Duration)?
+    var lease: EtcdClient.Grant?
     var id = record.leaseID
-    // Only a lease that we have made or examined is sure to last as it should.
-    if id != 0, held?.leaseID != id || held?.isGone == true {
+    // Only a lease that we have granted or examined is known to have the desired lifetime.
+    if id != 0, held?.leaseID != id || held?.isRevoked == true {
       lease = try await granted()
-      id = lease?.lease.id ?? 0
+      id = lease?.id ?? 0
     }
     let change = try await using(lease) {
       try await client.update(record.name, value, leaseID: id, since: record.modRevision)
@@ -58,43 +60,45 @@ extension LeaseKeeper {
         logger.info("\(record.name) has changed meanwhile", metadata: ["found": "\(found.count)"])
         return
       }
-      // Our own writing, of which the answer was lost.
+      // Our own write, whose answer was lost.
       revision = ours.modRevision
     }
     if held?.leaseID == id, held?.name == record.name {
       held?.modRevision = revision
       held?.addresses = addresses
     } else {
-      let mark = RecordMark(name: record.name, leaseID: id, modRevision: revision)
-      take(key, mark, addresses, lease?.lease.ttl, lease?.start ?? .zero)
+      let version = RecordVersion(name: record.name, leaseID: id, modRevision: revision)
+      take(key, version, addresses: addresses, ttl: lease?.ttl, start: lease?.start ?? .zero)
     }
     wrote(revision)
     logger.info("lease renewed in etcd", metadata: metadata(key))
   }
 
-  /// Claims a subnet; false where somebody else has it.
+  /// Claims a subnet.
+  ///
+  /// - Returns: whether the subnet is ours; false if another node was faster.
   func create(_ key: EtcdSubnetKey, _ plan: LeasePlan) async throws -> Bool {
     let before = priorSubnets()
     let lease = try await granted()
-    let addresses = plan.addresses(toldBy: nil)
+    let addresses = plan.addresses(publishedBy: nil)
     let value = try EtcdRecord.value(addresses, in: plan.network.netConf.backend)
     attempted = key
-    let change = try await using(lease) { try await client.create(key, value, leaseID: lease.lease.id) }
+    let change = try await using(lease) { try await client.create(key, value, leaseID: lease.id) }
     attempted = nil
     let revision: Int64
     switch change {
     case .done(let done): revision = done
     case .conflict(let found):
-      guard let ours = found.first(where: { $0.leaseID == lease.lease.id }) else {
+      guard let ours = found.first(where: { $0.leaseID == lease.id }) else {
         refused.subnets.insert(key.subnet)
         return false
       }
-      // Our own writing, of which the answer was lost.
+      // Our own write, whose answer was lost.
       revision = ours.modRevision
     }
     take(
-      key, RecordMark(name: key.text, leaseID: lease.lease.id, modRevision: revision), addresses, lease.lease.ttl,
-      lease.start)
+      key, RecordVersion(name: key.text, leaseID: lease.id, modRevision: revision), addresses: addresses,
+      ttl: lease.ttl, start: lease.start)
     shortage = plan.shortage(key, isReservation: false)
     wrote(revision)
     if let old = before.first, !before.contains(key.subnet) {
@@ -105,30 +109,33 @@ extension LeaseKeeper {
     return true
   }
 
-  /// Puts a record with another IPv6 part in place of ours, or beside it; false where somebody else has that.
+  /// Claims a key with another IPv6 subnet for our record.
+  ///
+  /// - Parameter keepsOld: whether the old record remains beside the new one, for the pods in its subnet.
+  /// - Returns: whether the key is ours; false if another node was faster.
   func replace(
-    _ record: EtcdRecord, by key: EtcdSubnetKey, staysToo: Bool, _ plan: LeasePlan
+    _ record: EtcdRecord, by key: EtcdSubnetKey, keepsOld: Bool, plan: LeasePlan
   ) async throws -> Bool {
     let isReservation = record.leaseID == 0
     let lease = isReservation ? nil : try await granted()
-    let id = lease?.lease.id ?? 0
-    let addresses = plan.addresses(toldBy: record)
+    let id = lease?.id ?? 0
+    let addresses = plan.addresses(publishedBy: record)
     let value = try EtcdRecord.value(addresses, in: plan.network.netConf.backend)
     let change = try await using(lease) {
       try await client.replace(
-        record.name, since: record.modRevision, by: key, value, leaseID: id, staysToo: staysToo)
+        record.name, since: record.modRevision, by: key, value: value, leaseID: id, keepsOld: keepsOld)
     }
     guard case .done(let revision) = change else { return false }
     take(
-      key, RecordMark(name: key.text, leaseID: id, modRevision: revision), addresses, lease?.lease.ttl,
-      lease?.start ?? .zero)
+      key, RecordVersion(name: key.text, leaseID: id, modRevision: revision), addresses: addresses, ttl: lease?.ttl,
+      start: lease?.start ?? .zero)
     shortage = plan.shortage(key, isReservation: isReservation)
     wrote(revision)
     logger.info("lease has another IPv6 subnet now", metadata: metadata(key))
     return true
   }
 
-  /// Two nodes claimed what overlaps, under different names; the later one steps back.
+  /// Removes our record because it overlaps an older one of another node.
   func giveUp(_ record: EtcdRecord, to other: EtcdRecord) async throws {
     lost("\(record.name) overlaps \(other.name) of \(other.nodeName), which is older: this node takes another subnet")
     if case .done(let revision) = try await client.remove(record.name, since: record.modRevision) {
@@ -137,57 +144,59 @@ extension LeaseKeeper {
     }
   }
 
-  /// This node's records beside the one that it holds: what pods still live in stays alive, the rest is given back. Of a
-  /// record with our address that is not known as ours, another process may live on.
-  func tendOthers(_ main: EtcdRecord, _ plan: LeasePlan) async throws {
-    var kept: [String: HeldLease] = [:]
+  /// Maintains this node's further records: renews those whose subnets pods still use, and removes the others. Does not
+  /// remove a record that has our address but is not known as ours, since another process may depend on it.
+  func maintainOthers(_ main: EtcdRecord, _ plan: LeasePlan) async throws {
+    var kept: [String: HeldRecord] = [:]
     var left: [String: Duration] = [:]
     let published = try? SubnetLease.read(settings.files.subnetFile)
     for record in plan.ownership.own + plan.ownership.strangers
     where record.name != main.name && record.leaseID != 0 {
       guard let key = record.key else { continue }
       let subnets = key.subnets.filter { held?.subnets.contains($0) == false }
-      // Until `subnet.env` names another one, pods come to live there.
+      // New pods get addresses of the subnet as long as `subnet.env` names it.
       let isPublished = subnets.contains { subnet in published?.subnets.contains { $0.network == subnet } ?? false }
       if isPublished || subnets.contains(where: settings.hasPods) {
         let start = MonotonicTime.now
         if let old = retiring[record.name], !old.isDue {
           kept[record.name] = old
         } else if let ttl = try await client.keepAlive(record.leaseID) {
-          kept[record.name] = HeldLease(
-            key, record.mark, telling: plan.addresses(toldBy: record), ttl: ttl, start: start,
+          kept[record.name] = HeldRecord(
+            key, record.version, addresses: plan.addresses(publishedBy: record), ttl: ttl, start: start,
             margin: settings.renewMargin)
         }
         kept[record.name]?.modRevision = record.modRevision
         if var lease = kept[record.name], plan.ownership.isOwn(record) {
-          try await readdress(record, &lease, plan)
+          try await updateAddresses(record, &lease, plan: plan)
           kept[record.name] = lease
         }
       } else if !plan.ownership.isOwn(record) {
         if leftAlone.insert(record.name).inserted {
           logger.warning("\(record.name) in etcd tells this node's address and is not its own: it is left alone")
         }
-      } else if let since = vacant[record.name], since + LeaseKeeper.vacancy <= MonotonicTime.now {
-        try await giveBack(record, key, main, plan)
+      } else if let since = vacant[record.name], since + EtcdLeaseHolder.vacancy <= MonotonicTime.now {
+        try await remove(record, key, main: main, plan: plan)
       } else {
         left[record.name] = vacant[record.name] ?? MonotonicTime.now
         kept[record.name] = retiring[record.name]
       }
     }
-    let isNew = kept.mapValues(\.mark) != retiring.mapValues(\.mark)
+    let isNew = kept.mapValues(\.version) != retiring.mapValues(\.version)
     (retiring, vacant) = (kept, left)
     guard isNew else { return }
     remember()
     publish()
   }
 
-  /// Makes a record that is kept besides tell the addresses that this node has now: other nodes' routes to the pods in
-  /// its subnet lead there.
-  private func readdress(_ record: EtcdRecord, _ lease: inout HeldLease, _ plan: LeasePlan) async throws {
-    let addresses = plan.addresses(toldBy: record)
+  /// Writes this node's present addresses to a further record: other nodes' routes to the pods in its subnet use them
+  /// as next hops.
+  private func updateAddresses(
+    _ record: EtcdRecord, _ lease: inout HeldRecord, plan: LeasePlan
+  ) async throws {
+    let addresses = plan.addresses(publishedBy: record)
     guard !record.tells(addresses, in: plan.network.netConf.backend) else { return }
     let value = try EtcdRecord.value(addresses, in: plan.network.netConf.backend)
-    // Where somebody has changed it meanwhile, the next look at it shows what is to be done.
+    // If another process has changed the record meanwhile, the next pass decides again.
     guard
       case .done(let revision) = try await client.update(
         record.name, value, leaseID: record.leaseID, since: record.modRevision)
@@ -199,18 +208,21 @@ extension LeaseKeeper {
     logger.info("an earlier subnet of this node has its new address", metadata: metadata(lease.key))
   }
 
-  private func giveBack(
-    _ record: EtcdRecord, _ key: EtcdSubnetKey, _ main: EtcdRecord, _ plan: LeasePlan
+  /// Removes a further record that nothing uses any more.
+  ///
+  /// - Parameter main: the record that this node holds.
+  private func remove(
+    _ record: EtcdRecord, _ key: EtcdSubnetKey, main: EtcdRecord, plan: LeasePlan
   ) async throws {
     guard case .done(let revision) = try await client.remove(record.name, since: record.modRevision) else { return }
     wrote(revision)
     logger.info("an earlier subnet of this node is given back", metadata: ["subnet": "\(key.text)"])
-    // Flannel's nodes take the IPv4 route away with either of two records of one IPv4 subnet, unless the other one comes
-    // anew.
+    // Nodes with flannel delete the route to an IPv4 subnet with any record of it, unless an event of another record of
+    // that subnet follows.
     if key.subnet == main.key?.subnet { try await update(main, plan) }
   }
 
-  /// Begins the lease's time anew where it is due.
+  /// Renews the lease if it is due.
   func renew() async throws {
     guard var lease = held, lease.isDue else { return }
     let start = MonotonicTime.now
@@ -220,62 +232,62 @@ extension LeaseKeeper {
         held = lease
         publish()
       } else {
-        // The key has gone with it, or goes now; the next look at the records claims it again.
-        lease.gone()
+        // etcd removes the record together with its lease; the next pass claims the key again.
+        lease.revoked()
         held = lease
         publish()
       }
     } catch {
-      lease.tryAgain(after: .seconds(Double.random(in: 5...10)))
+      lease.retry(after: .seconds(Double.random(in: 5...10)))
       held = lease
       throw error
     }
   }
 
-  private func granted() async throws -> (lease: EtcdClient.Lease, start: Duration) {
-    if let spare, MonotonicTime.now - spare.start < spare.lease.ttl / 3 { return spare }
-    let start = MonotonicTime.now
-    let fresh = (lease: try await client.grant(settings.ttl), start: start)
-    spare = fresh
-    return fresh
+  /// Returns the unused lease if most of its lifetime is left, or a new one.
+  private func granted() async throws -> EtcdClient.Grant {
+    if let spare, MonotonicTime.now - spare.start < spare.ttl / 3 { return spare }
+    let grant = try await client.grant(settings.ttl)
+    spare = grant
+    return grant
   }
 
-  /// Writes with a lease that was granted; one that etcd has dropped meanwhile is not tried again. Whatever else is
-  /// refused leaves it for the next time: a lease for each would fill etcd.
+  /// Writes with a granted lease. Keeps the lease for the next attempt after a failure, since a new lease for each
+  /// attempt would fill etcd; forgets a lease that etcd has revoked.
   private func using(
-    _ lease: (lease: EtcdClient.Lease, start: Duration)?, _ body: () async throws -> EtcdClient.Change
+    _ lease: EtcdClient.Grant?, _ body: () async throws -> EtcdClient.Change
   ) async throws -> EtcdClient.Change {
     do {
       return try await body()
     } catch {
-      // gRPC's "not found", which of all that is written here can be the lease only.
+      // Code 5 is gRPC's NOT_FOUND. Of all that a write names, only the lease can be missing.
       if lease != nil, case EtcdError.refused(_, _, code: 5) = error { (spare, attempted) = (nil, nil) }
       throw error
     }
   }
 
-  /// Holds the record from now on.
+  /// Holds a record from now on.
   private func take(
-    _ key: EtcdSubnetKey, _ mark: RecordMark, _ addresses: [IPAddress], _ ttl: Duration?, _ start: Duration
+    _ key: EtcdSubnetKey, _ version: RecordVersion, addresses: [IPAddress], ttl: Duration?, start: Duration
   ) {
     if let held { forget(held) }
-    held = HeldLease(
-      key, mark, telling: addresses, ttl: ttl, start: start, margin: settings.renewMargin)
-    if spare?.lease.id == mark.leaseID { spare = nil }
+    held = HeldRecord(
+      key, version, addresses: addresses, ttl: ttl, start: start, margin: settings.renewMargin)
+    if spare?.id == version.leaseID { spare = nil }
   }
 
-  /// After each writing: what is built on next must show it, and everybody else is told now.
+  /// Notes a write of ours: the next pass needs a view that contains it. Publishes the lease.
   private func wrote(_ revision: Int64) {
-    written = EtcdWriting(revision: revision, readsBegun: view.content.readsBegun)
+    written = EtcdWrite(revision: revision, readsBegun: view.content.readsBegun)
     remember()
     publish()
   }
 
-  /// For the next agent of this node.
+  /// Writes the versions of our records for the next agent of this node.
   private func remember() {
-    let marks = [held].compactMap { $0?.mark } + retiring.values.map(\.mark).sorted { $0.name < $1.name }
+    let versions = [held].compactMap { $0?.version } + retiring.values.map(\.version).sorted { $0.name < $1.name }
     do {
-      try memory.write(marks)
+      try file.write(versions)
     } catch {
       logger.warning("\(error); the next agent of this node may not know its lease again")
     }

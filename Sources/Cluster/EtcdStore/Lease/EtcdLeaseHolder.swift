@@ -6,17 +6,18 @@ package import NodeState
 internal import StoreTransport
 internal import Synchronization
 
-/// How a node's lease is kept.
+/// Settings of this node's lease in etcd.
 package struct LeaseSettings: Sendable {
-  /// How long a lease outlives its node.
+  /// Lifetime of a lease that is not renewed.
   package var ttl: Duration
-  /// How long before its end a lease is renewed at the latest.
+  /// Least time between the renewal of a lease and its expiry.
   package var renewMargin: Duration
-  /// Where the node's subnets are written: `subnet.env`, and the copy that survives a reboot.
+  /// Files with the node's subnets: `subnet.env`, and the copy that survives a reboot.
   package var files: PublishedLease
-  /// Whether pods on this node live in a subnet.
+  /// Whether pods on this node have addresses of a subnet.
   package var hasPods: @Sendable (IPPrefix) -> Bool
 
+  /// Makes the settings.
   package init(
     ttl: Duration, renewMargin: Duration, files: PublishedLease, hasPods: @escaping @Sendable (IPPrefix) -> Bool
   ) {
@@ -27,9 +28,9 @@ package struct LeaseSettings: Sendable {
   }
 }
 
-/// Finds or claims this node's subnet in etcd and keeps it: it never writes over what somebody else has written, and
-/// never ends because of what it finds.
-package actor LeaseKeeper: NodeKeeper {
+/// Finds or claims this node's subnet in etcd and renews its lease. Never overwrites a record that another process has
+/// changed meanwhile, and never stops because of what etcd holds.
+package actor EtcdLeaseHolder: LeaseHolder {
   let client: EtcdClient
   let view: EtcdView
   let settings: LeaseSettings
@@ -40,38 +41,46 @@ package actor LeaseKeeper: NodeKeeper {
   nonisolated private let wakeUp: AsyncStream<Void>.Continuation
   nonisolated private let mayHaveMoved = Atomic(true)
 
-  var held: HeldLease?
-  /// Records that this node has besides, because pods still live in their subnets, and when their leases are renewed.
-  var retiring: [String: HeldLease] = [:]
-  /// Since when nobody has needed one of those, by the monotonic clock.
+  var held: HeldRecord?
+  /// Further records of this node by name: their subnets are still in use by pods, so their leases are renewed too.
+  var retiring: [String: HeldRecord] = [:]
+  /// Further records that nothing uses any more, and since when by the monotonic clock.
   var vacant: [String: Duration] = [:]
-  /// Records that this node's agent wrote or held at some time, this one or an earlier one.
-  var remembered: [RecordMark]
-  /// Subnets that this process held and holds no more.
+  /// Records that this process or an earlier one on this node wrote or held.
+  var remembered: [RecordVersion]
+  /// Subnets that this process held before the present ones.
   var earlier: [IPPrefix] = []
-  /// What was written last, where no answer told whether it was: the same is tried again, and is ours where it is there.
+  /// Key of a claim whose answer was lost. The same key is claimed again, and a record with it is ours.
   var attempted: EtcdSubnetKey?
-  /// Records of which it was told that they are left alone.
+  /// Names of records for which the warning that they are left alone has been logged.
   var leftAlone: Set<String> = []
-  let memory: LeaseMemory
+  /// File that remembers our records across a restart.
+  let file: LeaseFile
   var looks = AddressLooks()
+  /// Addresses by which other nodes reach this one, at most one of each family.
   package var addresses: [IPAddress] { looks.addresses }
-  /// Why the lease lacks IPv6.
+  /// Why the lease lacks an IPv6 subnet; `nil` if it lacks none.
   var shortage: String?
-  /// A lease that was granted and not used.
-  var spare: (lease: EtcdClient.Lease, start: Duration)?
-  /// What the view must show before it can be built on again, after we have written.
-  var written: EtcdWriting?
-  /// Subnets that others have got since the view's revision.
+  /// A granted lease that no record uses yet.
+  var spare: EtcdClient.Grant?
+  /// Our latest write. A view from before it is outdated.
+  var written: EtcdWrite?
+  /// Subnets that other nodes have claimed since this revision of the view.
   var refused: (revision: Int64, subnets: Set<IPPrefix>) = (0, [])
-  /// After a failure: when etcd may be written again, whatever else there is to do.
+  /// Earliest time of the next write after a failure, by the monotonic clock; zero after a success.
   private var notBefore = Duration.zero
   private var backOff = BackOff()
   private var failure: String?
   private var timer: Task<Void, any Error>?
 
+  /// Makes a holder that does nothing before `run`.
+  ///
+  /// - Parameters:
+  ///   - view: what is known of etcd; a feed keeps it current.
+  ///   - ownAddresses: finds this node's addresses.
+  ///   - conditions: receives the state of the lease.
   package init(
-    _ client: EtcdClient, _ view: EtcdView, _ settings: LeaseSettings,
+    _ client: EtcdClient, _ view: EtcdView, settings: LeaseSettings,
     ownAddresses: @escaping OwnAddresses, conditions: AgentConditions, logger: Logger
   ) {
     self.client = client
@@ -80,19 +89,19 @@ package actor LeaseKeeper: NodeKeeper {
     self.ownAddresses = ownAddresses
     self.conditions = conditions
     self.logger = logger
-    memory = LeaseMemory(settings.files.leasesInStore)
-    remembered = memory.read()
+    file = LeaseFile(settings.files.leasesInStore)
+    remembered = file.read()
     (wakeUps, wakeUp) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     view.listen { [wakeUp] in wakeUp.yield() }
   }
 
-  /// This node's addresses may have changed.
-  package nonisolated func look() {
+  /// Reports that this node's addresses may have changed.
+  package nonisolated func linksChanged() {
     mayHaveMoved.store(true, ordering: .relaxed)
     wakeUp.yield()
   }
 
-  /// Until the task is cancelled.
+  /// Runs until the task is cancelled.
   package func run() async {
     wakeUp.yield()
     for await _ in wakeUps {
@@ -105,7 +114,7 @@ package actor LeaseKeeper: NodeKeeper {
         }
       } catch {
         if Task.isCancelled { return }
-        tell("\(error)")
+        report("\(error)")
         notBefore = MonotonicTime.now + backOff.next()
       }
       if let held, held.hasExpired { publish() }
@@ -113,18 +122,19 @@ package actor LeaseKeeper: NodeKeeper {
     }
   }
 
-  private func tell(_ reason: String) {
+  /// Logs why the lease could not be renewed, once for each reason.
+  private func report(_ reason: String) {
     if held == nil { goOnWithEarlier(reason) }
     guard failure != reason else { return }
     failure = reason
     logger.error("the lease can't be kept as it should: \(reason)")
   }
 
-  /// How long nobody must have needed a subnet before it is given back: an ADD that read `subnet.env` before that named
-  /// another one is over by then.
+  /// How long a subnet must be unused before its record is removed. An ADD that read the subnet from an older
+  /// `subnet.env` has ended by then.
   static let vacancy = Duration.seconds(5)
 
-  /// Wakes at the next thing to do.
+  /// Sets the timer to the next time at which a pass has something to do.
   private func setTimer() {
     timer?.cancel()
     let now = MonotonicTime.now
@@ -135,20 +145,22 @@ package actor LeaseKeeper: NodeKeeper {
     }
   }
 
-  /// When there is something to do that nothing else wakes for, 30 seconds from now at the latest where something waits
-  /// for pods to go; by the monotonic clock.
+  /// Time of the next pass by the monotonic clock; `nil` if only events can bring new work. While the subnets of
+  /// further records are watched for their last pod, at most 30 seconds from now.
   func nextWake(_ now: Duration) -> Duration? {
     var times = ([held].compactMap { $0 } + retiring.values).flatMap { [$0.renewal, $0.expiry] }.compactMap { $0 }
-    times += vacant.values.map { $0 + LeaseKeeper.vacancy }
+    times += vacant.values.map { $0 + EtcdLeaseHolder.vacancy }
     times = times.filter { $0 > now } + (retiring.isEmpty ? [] : [now + .seconds(30)])
-    // What has become due while the pass was going on.
+    // These may have become due during the pass.
     if let due = looks.postponed { times.append(max(due, now)) }
     if notBefore > .zero { times.append(max(notBefore, now)) }
     if let renewal = held?.renewal { times.append(max(renewal, now)) }
     return times.min()
   }
 
-  /// Looks at what is, and does what must be done; false where that must wait.
+  /// Renews the lease and brings the record to its desired state.
+  ///
+  /// - Returns: whether the pass was complete; false if it waits for the view or for the back-off.
   func pass() async throws -> Bool {
     looks.forgetPostponed()
     if notBefore <= MonotonicTime.now { notBefore = .zero }
@@ -176,15 +188,17 @@ package actor LeaseKeeper: NodeKeeper {
       let netConf = config.netConf
       guard looks.take(try await ownAddresses([], netConf.families, netConf.networks, addresses)) else { return }
       if !areFirst { client.reconnect() }
-      // What failed may have failed for want of them.
+      // The failure may have been caused by the former addresses.
       notBefore = .zero
     } catch {
-      // Who has known addresses keeps them; the kernel tells when there is something to find again.
+      // Known addresses stay in use; the next change of a link starts another search.
       if addresses.isEmpty { throw error }
     }
   }
 
-  /// Does one step after the other until the lease is as it must be, or the view must be waited for.
+  /// Performs steps of the plan until the record is as desired, or the next step needs a newer view.
+  ///
+  /// - Throws: `LeaseContention` if other nodes claim every subnet first.
   private func settle(_ state: EtcdState, _ config: EtcdConfig) async throws {
     var generator = SystemRandomNumberGenerator()
     for attempt in 0..<32 {
@@ -197,15 +211,15 @@ package actor LeaseKeeper: NodeKeeper {
       let plan = LeasePlan(ownership: ownership, network: config, refused: refused.subnets)
       switch plan.next(&generator) {
       case .hold(let record):
-        if try await hold(record, plan) { try await tendOthers(record, plan) }
+        if try await hold(record, plan) { try await maintainOthers(record, plan) }
         return
       case .update(let record):
         try await update(record, plan)
         return
       case .replace(let record, let key):
-        if try await replace(record, by: key, staysToo: false, plan) { return }
+        if try await replace(record, by: key, keepsOld: false, plan: plan) { return }
       case .add(let key, let record):
-        if try await replace(record, by: key, staysToo: true, plan) { return }
+        if try await replace(record, by: key, keepsOld: true, plan: plan) { return }
       case .create(let key):
         if try await create(key, plan) { return }
       case .give(let record, let other):
@@ -215,34 +229,34 @@ package actor LeaseKeeper: NodeKeeper {
         try await exhausted(plan)
         return
       }
-      // Somebody was faster; the watch tells soon who.
+      // Another node was faster; the watch reports its record soon.
       try await Task.sleep(for: .milliseconds(Int.random(in: 5...40) * (1 + attempt / 4)))
     }
     throw LeaseContention()
   }
 
-  /// Which of the records are this node's.
+  /// Tells this node's records from those of other nodes.
   func ownership(_ state: EtcdState) -> RecordOwnership {
     RecordOwnership(
-      state.records, addresses: addresses, held: held?.mark,
-      remembered: retiring.values.map(\.mark) + remembered, prior: (attempted?.subnets ?? []) + priorSubnets())
+      state.records, addresses: addresses, held: held?.version,
+      remembered: retiring.values.map(\.version) + remembered, prior: (attempted?.subnets ?? []) + priorSubnets())
   }
 
-  /// What the node had, the latest first.
+  /// Subnets that this node has or had, the latest first.
   func priorSubnets() -> [IPPrefix] {
     (held?.subnets ?? []) + earlier + settings.files.leases.flatMap { $0.subnets.map(\.network) }
   }
 
-  /// Holds it no more, but knows it again.
-  func forget(_ lease: HeldLease) {
+  /// Gives up a record but remembers it as this node's.
+  func forget(_ lease: HeldRecord) {
     remembered.removeAll { $0.name == lease.name }
-    remembered.append(lease.mark)
+    remembered.append(lease.version)
     earlier = lease.subnets
     held = nil
   }
 }
 
-/// Others were faster again and again.
+/// Other nodes have claimed every subnet that this node tried.
 struct LeaseContention: Error, CustomStringConvertible {
   var description: String { "every subnet that was tried has just gone to another node" }
 }

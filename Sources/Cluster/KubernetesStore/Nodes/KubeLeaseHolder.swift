@@ -7,15 +7,16 @@ package import NodeState
 internal import StoreTransport
 internal import Synchronization
 
-/// How this node is kept in Kubernetes.
-package struct KubeNodeSettings: Sendable {
-  /// Whether the condition `NetworkUnavailable` is kept.
+/// Settings of this node's lease in Kubernetes.
+package struct KubeLeaseSettings: Sendable {
+  /// Whether to maintain the node's condition `NetworkUnavailable`.
   package var setsNetworkUnavailable: Bool
-  /// Where earlier subnets of the node are written: `subnet.env`, then the copy that survives a reboot.
+  /// Files with the node's earlier subnets: `subnet.env`, and the copy that survives a reboot.
   package var files: PublishedLease
-  /// Whether pods on this node live in a subnet.
+  /// Whether pods on this node have addresses of a subnet.
   package var hasPods: @Sendable (IPPrefix) -> Bool
 
+  /// Makes the settings.
   package init(setsNetworkUnavailable: Bool, files: PublishedLease, hasPods: @escaping @Sendable (IPPrefix) -> Bool) {
     self.setsNetworkUnavailable = setsNetworkUnavailable
     self.files = files
@@ -23,12 +24,12 @@ package struct KubeNodeSettings: Sendable {
   }
 }
 
-/// Takes this node's subnets from its node in Kubernetes, and tells there by which addresses others reach it and whether
-/// its network is up.
-package actor KubeNodeKeeper: NodeKeeper {
+/// Takes this node's subnets from its Node object in Kubernetes, and publishes its addresses and the state of its
+/// network there.
+package actor KubeLeaseHolder: LeaseHolder {
   private let nodes: KubeNodes
   private let view: KubeView
-  private let settings: KubeNodeSettings
+  private let settings: KubeLeaseSettings
   private let ownAddresses: OwnAddresses
   private let conditions: AgentConditions
   private let logger: Logger
@@ -38,21 +39,28 @@ package actor KubeNodeKeeper: NodeKeeper {
   nonisolated private let network = Mutex<NetworkReport?>(nil)
 
   private var looks = AddressLooks()
+  /// Addresses by which other nodes reach this one, at most one of each family.
   package var addresses: [IPAddress] { looks.addresses }
-  /// What the addresses were chosen by.
+  /// Preferred addresses of the latest search.
   private var wishes: [IPAddress] = []
-  /// Chosen by annotations though no link has them; said once.
+  /// Addresses that annotations choose but no usable link has, for which a warning has been logged.
   private var unusable: [IPAddress] = []
-  /// What was written last: the view may not show it yet.
+  /// Summary of the latest patch, and its time by the monotonic clock. The view may not show the patch yet.
   private var written: (text: String, time: Duration)?
-  /// Until when nothing is written after that has failed: nodes and links that change have nothing to do with it.
+  /// Earliest time of the next patch after a failure, by the monotonic clock.
   private var notBefore = Duration.zero
   private var backOff = BackOff()
   private var failure: String?
   private var timer: Task<Void, any Error>?
 
+  /// Makes a holder that does nothing before `run`.
+  ///
+  /// - Parameters:
+  ///   - view: what is known of the cluster; a feed keeps it current.
+  ///   - ownAddresses: finds this node's addresses.
+  ///   - conditions: receives the state of the lease.
   package init(
-    _ nodes: KubeNodes, _ view: KubeView, _ settings: KubeNodeSettings, ownAddresses: @escaping OwnAddresses,
+    _ nodes: KubeNodes, _ view: KubeView, settings: KubeLeaseSettings, ownAddresses: @escaping OwnAddresses,
     conditions: AgentConditions, logger: Logger
   ) {
     self.nodes = nodes
@@ -65,12 +73,13 @@ package actor KubeNodeKeeper: NodeKeeper {
     view.listen { [wakeUp] in wakeUp.yield() }
   }
 
-  package nonisolated func look() {
+  /// Reports that this node's addresses may have changed.
+  package nonisolated func linksChanged() {
     mayHaveMoved.store(true, ordering: .relaxed)
     wakeUp.yield()
   }
 
-  /// Whether this node's network is up, as the cluster shall be told; kept to from now on.
+  /// Sets the state of this node's network that the condition `NetworkUnavailable` should report from now on.
   package nonisolated func networkIs(_ report: NetworkReport) {
     let isNew = network.withLock { network in
       defer { network = report }
@@ -79,6 +88,7 @@ package actor KubeNodeKeeper: NodeKeeper {
     if isNew { wakeUp.yield() }
   }
 
+  /// Runs until the task is cancelled.
   package func run() async {
     wakeUp.yield()
     for await _ in wakeUps {
@@ -89,8 +99,8 @@ package actor KubeNodeKeeper: NodeKeeper {
         if failure != nil { logger.info("the node can be kept again") }
         failure = nil
         backOff.reset()
-      } catch let writing as PostponedWriting {
-        pause = writing.pause
+      } catch let postponed as PostponedPatch {
+        pause = postponed.pause
       } catch {
         if Task.isCancelled { return }
         if failure != "\(error)" { logger.error("the node can't be kept as it should: \(error)") }
@@ -103,18 +113,20 @@ package actor KubeNodeKeeper: NodeKeeper {
     }
   }
 
-  /// Wakes when there is something to do again.
+  /// Sets the timer to the next pass.
   private func setTimer(_ pause: Duration?) {
     timer?.cancel()
-    let looking = looks.postponed.map { max($0 - MonotonicTime.now, .milliseconds(1)) }
-    guard let next = [pause, looking].compactMap({ $0 }).min() else { return }
+    let search = looks.postponed.map { max($0 - MonotonicTime.now, .milliseconds(1)) }
+    guard let next = [pause, search].compactMap({ $0 }).min() else { return }
     timer = Task { [wakeUp] in
       try await Task.sleep(for: next)
       wakeUp.yield()
     }
   }
 
-  /// Looks at what is, does what must be done, and returns how soon to look again, where that is necessary.
+  /// Takes over this node's subnets and patches its node if necessary.
+  ///
+  /// - Returns: time to the next pass; `nil` if only events can bring new work.
   private func pass() async throws -> Duration? {
     looks.forgetPostponed()
     switch view.content.usable {
@@ -130,13 +142,13 @@ package actor KubeNodeKeeper: NodeKeeper {
         if !isHeld { conditions.leaseIs(.refused("\(error)"), subnets: publishEarlier(), expiry: nil) }
         throw error
       }
-      hold(node, own, netConf)
-      return try await write(own, netConf)
+      hold(node, own, in: netConf)
+      return try await patch(own, netConf)
     }
   }
 
   private func findAddresses(_ own: KubeNode.Own, _ netConf: NetConf) async throws {
-    // What people have chosen, then what kubelet has.
+    // Addresses that annotations choose, then those that kubelet reports.
     let wishes = own.chosen + own.internalIPs
     if wishes != self.wishes { mayHaveMoved.store(true, ordering: .relaxed) }
     guard looks.begin(mayHaveMoved) else { return }
@@ -148,11 +160,11 @@ package actor KubeNodeKeeper: NodeKeeper {
       let unusable = own.chosen.filter { !addresses.contains($0) }
       for address in unusable where !self.unusable.contains(address) {
         logger.warning(
-          "\(address) is chosen by an annotation of this node, but it is not used: no link that may be has it")
+          "\(address) is chosen by an annotation of this node, but it is not used: no usable link has it")
       }
       self.unusable = unusable
     } catch {
-      // Who has known addresses keeps them; the kernel tells when there is something to find again.
+      // Known addresses stay in use; the next change of a link starts another search.
       if addresses.isEmpty { throw error }
     }
   }
@@ -160,11 +172,11 @@ package actor KubeNodeKeeper: NodeKeeper {
 
 // MARK: Subnets
 
-extension KubeNodeKeeper {
+extension KubeLeaseHolder {
   private var isHeld: Bool { view.content.own != nil && conditions.lease.state == .held }
 
-  /// Takes over the subnets that the cluster has given this node.
-  private func hold(_ node: KubeNode, _ own: KubeNode.Own, _ netConf: NetConf) {
+  /// Takes over the subnets that the cluster has assigned to this node.
+  private func hold(_ node: KubeNode, _ own: KubeNode.Own, in netConf: NetConf) {
     let given = netConf.families.compactMap { family in
       node.subnet(family).flatMap { $0.prefix.problemAsSubnet == nil ? $0.prefix : nil }
     }
@@ -179,7 +191,8 @@ extension KubeNodeKeeper {
     }
     let before = earlierSubnets
     show(subnets)
-    // What was wrong until now may be right with it: whoever looks next says so.
+    // A problem reported until now may have been caused by the missing subnet; the next pass of the agent reports
+    // again.
     if conditions.lease.state != .held { network.withLock { if $0 != .isUp { $0 = nil } } }
     guard conditions.leaseIs(.held, subnets: subnets, expiry: nil) || before != subnets else { return }
     logger.info("subnets of this node", metadata: ["subnets": "\(subnets.map { "\($0)" }.joined(separator: ","))"])
@@ -191,7 +204,7 @@ extension KubeNodeKeeper {
     }
   }
 
-  /// There is no subnet to have; what pods have now goes on as it is.
+  /// Publishes that there is no subnet. Pods keep the addresses that they have.
   private func refuse(_ error: KubeError) {
     let subnets = publishEarlier()
     if view.content.refusal != error { view.update { $0.refusal = error } }
@@ -205,12 +218,13 @@ extension KubeNodeKeeper {
     }
   }
 
-  /// What this node has had so far.
+  /// Subnets that this node had so far.
   private var earlierSubnets: [IPPrefix] {
     if let own = view.content.own { return IPFamily.allCases.compactMap(own.subnet) }
     return settings.files.read()?.subnets.map(\.network) ?? []
   }
 
+  /// Shows the earlier subnets in the view if it has none.
   private func publishEarlier() -> [IPPrefix] {
     let subnets = earlierSubnets
     if view.content.own == nil, !addresses.isEmpty, !subnets.isEmpty { show(subnets) }
@@ -228,14 +242,16 @@ extension KubeNodeKeeper {
   }
 }
 
-// MARK: Writing
+// MARK: Patches
 
-extension KubeNodeKeeper {
-  /// The least time between two writings of the same.
+extension KubeLeaseHolder {
+  /// Least time between two equal patches.
   private static let rest = Duration.seconds(5)
 
-  /// Writes what the cluster does not say of this node as it should; returns how soon to look whether it has come there.
-  private func write(_ own: KubeNode.Own, _ netConf: NetConf) async throws -> Duration? {
+  /// Patches this node where its annotations or its condition differ from the desired ones.
+  ///
+  /// - Returns: time to the pass that checks the result; `nil` if nothing differs.
+  private func patch(_ own: KubeNode.Own, _ netConf: NetConf) async throws -> Duration? {
     let report = settings.setsNetworkUnavailable ? network.withLock { $0 } : nil
     let patch = try KubeNodePatch(
       own, node: nodes.ownName, prefix: nodes.annotationPrefix, addresses: addresses, netConf: netConf,
@@ -245,10 +261,10 @@ extension KubeNodeKeeper {
       return nil
     }
     let now = MonotonicTime.now
-    guard now >= notBefore else { throw PostponedWriting(pause: notBefore - now) }
+    guard now >= notBefore else { throw PostponedPatch(pause: notBefore - now) }
     let text = patch.summary
-    if let written, written.text == text, now - written.time < KubeNodeKeeper.rest {
-      return KubeNodeKeeper.rest - (now - written.time)
+    if let written, written.text == text, now - written.time < KubeLeaseHolder.rest {
+      return KubeLeaseHolder.rest - (now - written.time)
     }
     written = (text, now)
     do {
@@ -259,11 +275,11 @@ extension KubeNodeKeeper {
       notBefore = MonotonicTime.now + backOff.next()
       throw error
     }
-    return KubeNodeKeeper.rest
+    return KubeLeaseHolder.rest
   }
 }
 
-/// The last writing has failed, and it is too early for the next one.
-private struct PostponedWriting: Error {
+/// The latest patch has failed, and the pause before the next one is not over.
+private struct PostponedPatch: Error {
   let pause: Duration
 }

@@ -7,12 +7,12 @@ import NodeState
 import Testing
 import TestSupport
 
-/// What the keeper does without an etcd.
-@Suite struct LeaseKeeperTests {
+/// What the holder does without an etcd.
+@Suite struct EtcdLeaseHolderTests {
   private let directory: TemporaryDirectory
   private let view = EtcdView()
   private let conditions = AgentConditions()
-  private let keeper: LeaseKeeper
+  private let holder: EtcdLeaseHolder
 
   init() throws {
     let directory = try TemporaryDirectory()
@@ -20,38 +20,38 @@ import TestSupport
     let files = PublishedLease(
       subnetFile: directory.file("subnet.env"), leaseCopy: directory.file("copy"),
       stateDirectory: directory.file("state"))
-    keeper = LeaseKeeper(
+    holder = EtcdLeaseHolder(
       EtcdClient(EtcdAccess(endpoints: ["http://127.0.0.1:1"], prefix: "/p")), view,
-      LeaseSettings(ttl: .seconds(60), renewMargin: .seconds(10), files: files) { _ in false },
+      settings: LeaseSettings(ttl: .seconds(60), renewMargin: .seconds(10), files: files) { _ in false },
       ownAddresses: { _, _, _, present in present }, conditions: conditions, logger: Logger(label: "test"))
   }
 
-  private func lease(_ name: String, ttl: Duration, since start: Duration = MonotonicTime.now) throws -> HeldLease {
-    HeldLease(
-      try #require(EtcdSubnetKey(parsing: name)), RecordMark(name: name, leaseID: 5, modRevision: 9),
-      telling: [try #require(IPAddress("192.0.2.1"))], ttl: ttl, start: start, margin: .seconds(10))
+  private func lease(_ name: String, ttl: Duration, since start: Duration = MonotonicTime.now) throws -> HeldRecord {
+    HeldRecord(
+      try #require(EtcdSubnetKey(parsing: name)), RecordVersion(name: name, leaseID: 5, modRevision: 9),
+      addresses: [try #require(IPAddress("192.0.2.1"))], ttl: ttl, start: start, margin: .seconds(10))
   }
 
-  /// What can't be done while the store is down must not make the keeper wake for it again and again.
+  /// What can't be done while the store is down must not make the holder wake for it again and again.
   @Test func nothingWakesWhileTheStoreIsDown() async throws {
-    try await keeper.has(addresses: [#require(IPAddress("192.0.2.1"))])
+    try await holder.has(addresses: [#require(IPAddress("192.0.2.1"))])
     view.update { $0.failure = .unreachable(["down"]) }
-    keeper.look()
-    #expect(try await !keeper.pass())
-    #expect(await keeper.nextWake(MonotonicTime.now) == nil)
+    holder.linksChanged()
+    #expect(try await !holder.pass())
+    #expect(await holder.nextWake(MonotonicTime.now) == nil)
   }
 
   @Test func aLeaseThatEtcdHasDroppedOrThatHasRunOutIsLost() async throws {
-    await keeper.holds(try lease("10.244.2.0-24", ttl: .seconds(60)))
-    await keeper.publish()
+    await holder.holds(try lease("10.244.2.0-24", ttl: .seconds(60)))
+    await holder.publish()
     #expect(conditions.lease.state == .held)
-    var gone = try lease("10.244.2.0-24", ttl: .seconds(60))
-    gone.gone()
-    #expect(gone.isGone && !gone.isDue && !gone.hasExpired)
+    var revoked = try lease("10.244.2.0-24", ttl: .seconds(60))
+    revoked.revoked()
+    #expect(revoked.isRevoked && !revoked.isDue && !revoked.hasExpired)
     let old = try lease("10.244.2.0-24", ttl: .seconds(60), since: MonotonicTime.now - .seconds(61))
-    for (lease, words) in [(gone, "dropped"), (old, "run out")] {
-      await keeper.holds(lease)
-      await keeper.publish()
+    for (lease, words) in [(revoked, "dropped"), (old, "run out")] {
+      await holder.holds(lease)
+      await holder.publish()
       guard case .lost(let reason) = conditions.lease.state else {
         Issue.record("\(conditions.lease.state)")
         continue
@@ -65,12 +65,12 @@ import TestSupport
   /// What became due while the last pass was going on is not forgotten.
   @Test func aRenewalThatIsDueWakesAtOnce() async throws {
     let now = MonotonicTime.now
-    await keeper.holds(try lease("10.244.2.0-24", ttl: .seconds(60), since: now - .seconds(30)))
-    #expect(await keeper.nextWake(now) == now)
+    await holder.holds(try lease("10.244.2.0-24", ttl: .seconds(60), since: now - .seconds(30)))
+    #expect(await holder.nextWake(now) == now)
   }
 }
 
-extension LeaseKeeper {
+extension EtcdLeaseHolder {
   fileprivate func has(addresses: [IPAddress]) { looks.addresses = addresses }
-  fileprivate func holds(_ lease: HeldLease) { held = lease }
+  fileprivate func holds(_ lease: HeldRecord) { held = lease }
 }
