@@ -7,7 +7,7 @@ import NodeState
 import Testing
 import TestSupport
 
-/// What the holder does without an etcd.
+/// Behaviour of the lease holder without an etcd.
 @Suite struct EtcdLeaseHolderTests {
   private let directory: TemporaryDirectory
   private let view = EtcdView()
@@ -32,7 +32,7 @@ import TestSupport
       addresses: [try #require(IPAddress("192.0.2.1"))], ttl: ttl, start: start, margin: .seconds(10))
   }
 
-  /// What can't be done while the store is down must not make the holder wake for it again and again.
+  /// Work that waits for the store must not wake the holder again and again.
   @Test func nothingWakesWhileTheStoreIsDown() async throws {
     try await holder.has(addresses: [#require(IPAddress("192.0.2.1"))])
     view.update { $0.failure = .unreachable(["down"]) }
@@ -57,12 +57,12 @@ import TestSupport
         continue
       }
       #expect(reason.contains(words))
-      // Its pods stay in it.
+      // Pods keep their addresses.
       #expect(conditions.lease.subnets == lease.subnets && view.content.own?.subnet == lease.key.subnet)
     }
   }
 
-  /// What became due while the last pass was going on is not forgotten.
+  /// A renewal that became due during the last pass is not forgotten.
   @Test func aRenewalThatIsDueWakesAtOnce() async throws {
     let now = MonotonicTime.now
     await holder.holds(try lease("10.244.2.0-24", ttl: .seconds(60), since: now - .seconds(30)))

@@ -53,11 +53,11 @@ private func text(
     let found = node.subnet(.v4)?.problem
     #expect(found.map { $0.contains(problem ?? "nothing") } ?? (problem == nil), "\(found ?? "none")")
     if problem == nil { #expect(node.publicIP == address.flatMap { IPAddress($0) }) }
-    // Each family for itself.
+    // The families are independent.
     #expect(node.publicIPv6 == IPAddress("2001:db8::1") && node.subnet(.v6)?.problem == nil)
   }
 
-  /// As flannel writes them.
+  /// Annotations in the form in which flannel writes them.
   @Test func theBackendIsWhatAnnotationsTell() throws {
     let told = try node(
       text(
