@@ -172,7 +172,7 @@ extension EtcdLeaseHolder {
         }
       } else if !plan.ownership.isOwn(record) {
         if leftAlone.insert(record.name).inserted {
-          logger.warning("\(record.name) in etcd tells this node's address and is not its own: it is left alone")
+          logger.warning("\(record.name) in etcd has this node's address but is not its own: it is left alone")
         }
       } else if let since = vacant[record.name], since + EtcdLeaseHolder.vacancy <= MonotonicTime.now {
         try await remove(record, key, main: main, plan: plan)
@@ -216,7 +216,7 @@ extension EtcdLeaseHolder {
   ) async throws {
     guard case .done(let revision) = try await client.remove(record.name, since: record.modRevision) else { return }
     wrote(revision)
-    logger.info("an earlier subnet of this node is given back", metadata: ["subnet": "\(key.text)"])
+    logger.info("an earlier subnet of this node is released", metadata: ["subnet": "\(key.text)"])
     // Nodes with flannel delete the route to an IPv4 subnet with any record of it, unless an event of another record of
     // that subnet follows.
     if key.subnet == main.key?.subnet { try await update(main, plan) }
@@ -289,7 +289,7 @@ extension EtcdLeaseHolder {
     do {
       try file.write(versions)
     } catch {
-      logger.warning("\(error); the next agent of this node may not know its lease again")
+      logger.warning("\(error); the next agent of this node may not recognise its lease")
     }
   }
 

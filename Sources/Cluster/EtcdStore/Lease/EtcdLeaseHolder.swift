@@ -108,7 +108,7 @@ package actor EtcdLeaseHolder: LeaseHolder {
       if Task.isCancelled { return }
       do {
         if try await pass() {
-          if failure != nil { logger.info("the lease can be kept again") }
+          if failure != nil { logger.info("the lease can be maintained again") }
           failure = nil
           backOff.reset()
         }
@@ -127,7 +127,7 @@ package actor EtcdLeaseHolder: LeaseHolder {
     if held == nil { goOnWithEarlier(reason) }
     guard failure != reason else { return }
     failure = reason
-    logger.error("the lease can't be kept as it should: \(reason)")
+    logger.error("the lease can't be maintained: \(reason)")
   }
 
   /// How long a subnet must be unused before its record is removed. An ADD that read the subnet from an older
@@ -258,5 +258,5 @@ package actor EtcdLeaseHolder: LeaseHolder {
 
 /// Other nodes have claimed every subnet that this node tried.
 struct LeaseContention: Error, CustomStringConvertible {
-  var description: String { "every subnet that was tried has just gone to another node" }
+  var description: String { "other nodes have just claimed every subnet that was tried" }
 }

@@ -81,7 +81,7 @@ struct LeasePlan {
   static func exhaustion(_ family: IPFamily, _ network: EtcdConfig) -> String {
     let range = network.allocation.range(family).map { "\($0.first) to \($0.last)" } ?? "\(family)"
     return
-      "no subnet is free from \(range): remove leases of nodes that are no more, or widen the network; it is tried again"
+      "no subnet is free from \(range): remove leases of nodes that no longer exist, or widen the network; the agent tries again"
   }
 
   /// Whether this node needs an IPv6 subnet: the network has IPv6, and the node has an IPv6 address.

@@ -37,12 +37,12 @@ struct EtcdFeed: Sendable {
         switch error.cause {
         case .missed(let reason):
           mayResume = false
-          logger.info("etcd is read anew: \(reason)")
+          logger.info("everything in etcd is read again: \(reason)")
           // All nodes may have to read everything at the same time, so they spread their reads.
           let count = view.content.state?.records.sorted.count ?? 0
           try? await Task.sleep(for: .milliseconds(Int.random(in: 0...count)))
         case .ended(let reason):
-          logger.info("a watch is over, the next one goes on from there: \(reason)")
+          logger.info("a watch ended, the next one resumes after it: \(reason)")
           if !error.hasBegun, await answers() {
             failedStarts += 1
             mayResume = failedStarts < EtcdFeed.mostFailedStarts
@@ -173,7 +173,7 @@ struct EtcdFeedEnd: Error {
   /// An answer of another store, or of this store in an earlier state.
   struct OtherStore: Error, CustomStringConvertible {
     let header: EtcdHeader
-    var description: String { "it answers as another or earlier one, at revision \(header.revision)" }
+    var description: String { "its answer is from another store or an earlier state, at revision \(header.revision)" }
   }
 
   let cause: Cause

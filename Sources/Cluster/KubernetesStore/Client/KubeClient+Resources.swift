@@ -54,7 +54,7 @@ extension KubeClient {
             isComplete = try resource.finish(&page, piece.text)
           }
         }
-        guard isComplete else { throw TransportProblem.other("its answer is no list of \(resource.name)") }
+        guard isComplete else { throw TransportProblem.other("its answer is not a list of \(resource.name)") }
         return page
       }
     }
@@ -78,7 +78,7 @@ extension KubeClient {
         onHead: { if $0 == 200 { onStart() } },
         onPiece: { piece in
           guard let event = try resource.event(piece.text) else {
-            throw TransportProblem.other("its answer is no event")
+            throw TransportProblem.other("its answer is not an event")
           }
           try onEvent(event)
         })

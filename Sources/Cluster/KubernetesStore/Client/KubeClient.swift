@@ -70,7 +70,7 @@ package final class KubeClient: Sendable {
         throw KubeError.badAnswer(endpoint: endpoint, reason: "\(TransportProblem(error))")
       }
     }
-    throw KubeError.badAnswer(endpoint: connection.access.server, reason: "it knows no token of ours")
+    throw KubeError.badAnswer(endpoint: connection.access.server, reason: "it accepts none of our tokens")
   }
 
   private func connection() throws(KubeError) -> Connection {

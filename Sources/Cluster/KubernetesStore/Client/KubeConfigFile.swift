@@ -67,7 +67,7 @@ private struct KubeConfigReader {
           + "certificate-authority instead")
     }
     if try given(cluster, "proxy-url") != nil {
-      throw invalid("\(cluster.path(of: "proxy-url")) can't be used: no proxy is asked")
+      throw invalid("\(cluster.path(of: "proxy-url")) can't be used: proxies are not supported")
     }
     var access = KubeAccess(server: server, serverName: try given(cluster, "tls-server-name"))
     access.tls.authorities = try source(cluster, "certificate-authority")
@@ -78,7 +78,7 @@ private struct KubeConfigReader {
   private func add(_ user: JSONFields, to access: inout KubeAccess) throws {
     for field in ["exec", "auth-provider"] where user.value(field) != nil {
       throw invalid(
-        "\(user.path(of: field)) can't be used: no other program is asked who this is; give a token, tokenFile or "
+        "\(user.path(of: field)) can't be used: credential plugins are not run; give a token, tokenFile or "
           + "client-certificate")
     }
     for field in ["username", "password", "as", "as-uid", "as-groups"] where user.value(field) != nil {

@@ -39,7 +39,7 @@ struct KubeExchange: Sendable {
         }
       })
     if let refusal { throw KubeRefusal(status: refusal.status, text: refusal.text) }
-    guard sieve.isBetweenTexts else { throw TransportProblem.other("its answer breaks off") }
+    guard sieve.isBetweenTexts else { throw TransportProblem.other("its answer is incomplete") }
   }
 }
 

@@ -51,7 +51,7 @@ struct KubeFollower<Object: KubeObject>: Sendable {
         if Task.isCancelled { return }
         let isLost = (error as? KubeError)?.needsNewList ?? false
         if isLost || start.withLock({ $0 }) != nil {
-          logger.info("\(isLost ? "the \(resource.name) are listed anew" : "the watch is begun anew"): \(error)")
+          logger.info("\(isLost ? "the \(resource.name) are listed again" : "the watch is started again"): \(error)")
           mustList = mustList || isLost
         } else {
           onUpdate(.failure(error as? KubeError ?? .badAnswer(endpoint: client.source, reason: "\(error)")))

@@ -96,14 +96,14 @@ package actor KubeLeaseHolder: LeaseHolder {
       var pause: Duration?
       do {
         pause = try await pass()
-        if failure != nil { logger.info("the node can be kept again") }
+        if failure != nil { logger.info("the Node object can be maintained again") }
         failure = nil
         backOff.reset()
       } catch let postponed as PostponedPatch {
         pause = postponed.pause
       } catch {
         if Task.isCancelled { return }
-        if failure != "\(error)" { logger.error("the node can't be kept as it should: \(error)") }
+        if failure != "\(error)" { logger.error("the Node object can't be maintained: \(error)") }
         failure = "\(error)"
         pause = max(notBefore - MonotonicTime.now, .zero)
         if pause == .zero { pause = backOff.next() }
@@ -199,7 +199,7 @@ extension KubeLeaseHolder {
     for old in before where !subnets.contains(old) {
       logger.warning(
         settings.hasPods(old)
-          ? "this node no longer has the subnet \(old): other nodes have no route to pods that live in it; start them anew"
+          ? "this node no longer has the subnet \(old): other nodes have no route to pods that live in it; restart them"
           : "this node no longer has the subnet \(old)")
     }
   }
@@ -214,7 +214,7 @@ extension KubeLeaseHolder {
       case .none, .refused: .refused("\(error)")
       }
     if conditions.leaseIs(state, subnets: subnets, expiry: nil) {
-      logger.error("no subnet: \(error); what is on this node stays as it is")
+      logger.error("no subnet: \(error); this node's pods and routes stay as they are")
     }
   }
 
@@ -269,7 +269,7 @@ extension KubeLeaseHolder {
     written = (text, now)
     do {
       try await nodes.patchStatus(patch.json(now: MonotonicTime.sinceEpoch))
-      logger.info("node written", metadata: ["what": "\(text)"])
+      logger.info("node patched", metadata: ["what": "\(text)"])
     } catch {
       written = nil
       notBefore = MonotonicTime.now + backOff.next()
