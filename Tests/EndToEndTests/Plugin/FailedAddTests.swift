@@ -2,10 +2,10 @@ import JSON
 import Testing
 import TestSupport
 
-/// An ADD that cannot be served touches nothing, or leaves everything as it was.
+/// A failed ADD changes nothing, or restores what was there.
 @Suite(.requiresRoot, .timeLimit(.minutes(1)))
 struct FailedAddTests {
-  @Test func theNodesOwnNamespaceIsRefusedBeforeAnythingIsTouched() throws {
+  @Test func theNodesOwnNamespaceIsRefusedBeforeAnyChange() throws {
     let node = try TestNode()
     try node.sh("ip link add eth0 type veth peer name other")
     let runtime = Runtime(node: node)
@@ -22,7 +22,7 @@ struct FailedAddTests {
     #expect(try node.run(["ip", "link", "show", "cni0"]).status != 0)
   }
 
-  @Test func anInterfaceThatExistsCostsNoAddress() throws {
+  @Test func anExistingInterfaceCostsNoAddress() throws {
     let node = try TestNode()
     let runtime = Runtime(node: node)
     try node.addPod("a")
@@ -34,7 +34,7 @@ struct FailedAddTests {
     #expect(try node.ip(json: "link", "show", "dev", "eth0", inPod: "a").count == 1)
   }
 
-  @Test func aFailureInThePodTakesEverythingBack() throws {
+  @Test func aFailureInThePodIsRolledBack() throws {
     let node = try TestNode()
     let runtime = Runtime(node: node)
     try node.addPod("a")
@@ -50,9 +50,9 @@ struct FailedAddTests {
     #expect(try node.run(["ip", "-netns", "a", "link", "show", "eth0"]).status != 0)
   }
 
-  /// The runtime was killed meanwhile: what it did to clean up may lie behind this ADD, not before it.
+  /// Fails the write of the answer, as after the runtime was killed. The runtime's clean-up may have run before.
   @Test(arguments: ["causeway", "host-local"])
-  func anAnswerThatReachesNobodyTakesEverythingBack(_ program: String) throws {
+  func anAnswerThatCannotBeWrittenIsRolledBack(_ program: String) throws {
     let node = try TestNode()
     try node.addPod("a")
     try node.sh("ln -s \(Binaries.causeway) /opt/cni/bin/\(program)")
@@ -83,7 +83,7 @@ struct FailedAddTests {
     #expect(try node.leases().count == 2)
   }
 
-  @Test func aFailureTakesBackWhatItDidToABridgeThatWasThere() throws {
+  @Test func aFailureRestoresAnExistingBridge() throws {
     let node = try TestNode()
     let runtime = Runtime(node: node)
     try node.sh("ip link add cni0 type bridge && ip address add 10.77.0.1/24 dev cni0 && ip link set cni0 up")
@@ -97,8 +97,8 @@ struct FailedAddTests {
     #expect(try node.remains() == [])
   }
 
-  /// With the new gateway in the subnet of the old one, the kernel takes both away at once unless the order is right.
-  @Test func aForcedAwayAddressOfTheSameSubnetComesBack() throws {
+  /// Uses a new gateway in the old one's subnet: in the wrong order the kernel removes both addresses.
+  @Test func aReplacedAddressOfTheSubnetIsRestored() throws {
     let node = try TestNode()
     let runtime = Runtime(node: node)
     try node.sh("ip link add cni0 type bridge && ip address add 10.78.0.9/24 dev cni0 && ip link set cni0 up")
@@ -112,8 +112,8 @@ struct FailedAddTests {
     #expect(try node.remains() == [])
   }
 
-  /// Without standard output its number is that of the first socket: the answer must not go there.
-  @Test func withoutStandardOutputEverythingIsTakenBack() throws {
+  /// Closes standard output, so that the first socket gets its number. The answer must not be written there.
+  @Test func withoutStandardOutputAddIsRolledBack() throws {
     let node = try TestNode()
     var runtime = Runtime(node: node)
     let plugin = runtime.plugin
@@ -124,7 +124,7 @@ struct FailedAddTests {
     #expect(try node.remains() == [])
   }
 
-  @Test func aBridgeWithASpanningTreeGetsItsPod() throws {
+  @Test func aBridgeWithSpanningTreeGetsItsPod() throws {
     let node = try TestNode()
     let runtime = Runtime(node: node)
     try node.sh("ip link add cni0 type bridge stp_state 1 && ip link set cni0 up")
@@ -143,7 +143,7 @@ struct FailedAddTests {
     #expect(try node.hostVeths().count == 1)
   }
 
-  @Test func anExhaustedRangeSaysSo() throws {
+  @Test func anExhaustedRangeIsReported() throws {
     let node = try TestNode()
     let runtime = Runtime(node: node)
     let configuration = runtime.configuration(["ipam": ["ranges": [[["subnet": "10.9.0.0/29"]]]]])
