@@ -121,7 +121,7 @@ struct BridgeOptionTests {
     }
   }
 
-  @Test(arguments: Runtime.versions) func macsHaveAPrecedence(_ version: String) throws {
+  @Test(arguments: Runtime.versions) func requestedMACsHaveAPrecedence(_ version: String) throws {
     let runtime = try runtime(version)
     let node = runtime.node
     let (one, two, three) = ("c2:b0:57:49:47:f1", "c2:b0:57:49:47:f2", "c2:b0:57:49:47:f3")

@@ -119,7 +119,7 @@ struct DelegateTests {
   }
 
   /// Checks that a failure after IPAM calls its DEL before the veth pair is removed.
-  @Test func aLaterFailureGivesTheAddressBack() throws {
+  @Test func aLaterFailureReleasesTheAddress() throws {
     var result = Recorder.result("1.0.0")
     result["routes"] = [["dst": "10.50.0.0/16", "gw": "192.0.2.1"]]
     let recorder = try Recorder("1.0.0", result: result)

@@ -289,7 +289,7 @@ struct DropInTests {
       ["type": "firewall", "backend": "iptables"],
       ["type": "bandwidth", "ingressRate": 8_000_000, "ingressBurst": 8_000_000],
     ] as [JSONValue])
-  func chainsWith(_ next: JSONValue) throws {
+  func worksInAChainWith(_ next: JSONValue) throws {
     let node = try node()
     let bridge = runtime(node, "bridge")
     try node.addPod("a")

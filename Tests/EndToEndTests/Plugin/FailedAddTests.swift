@@ -5,6 +5,13 @@ import TestSupport
 /// A failed ADD changes nothing, or restores what was there.
 @Suite(.requiresRoot, .timeLimit(.minutes(1)))
 struct FailedAddTests {
+  /// A configuration whose last step fails: the pod cannot reach the gateway of its route.
+  private func failing(_ runtime: Runtime, ranges: JSONValue, keys: JSONObject = [:]) -> JSONObject {
+    var configuration = runtime.configuration(keys)
+    configuration["ipam"] = ["ranges": ranges, "routes": [["dst": "10.50.0.0/16", "gw": "192.0.2.1"]]]
+    return configuration
+  }
+
   @Test func theNodesOwnNamespaceIsRefusedBeforeAnyChange() throws {
     let node = try TestNode()
     try node.sh("ip link add eth0 type veth peer name other")
@@ -38,10 +45,7 @@ struct FailedAddTests {
     let node = try TestNode()
     let runtime = Runtime(node: node)
     try node.addPod("a")
-    // No address of the pod reaches this gateway, so the kernel refuses the last step.
-    let configuration = runtime.configuration([
-      "ipam": ["ranges": runtime.ranges(.dual), "routes": [["dst": "10.50.0.0/16", "gw": "192.0.2.1"]]]
-    ])
+    let configuration = failing(runtime, ranges: runtime.ranges(.dual))
     let answer = try runtime.call("ADD", "a", configuration: configuration)
     #expect(answer.process.status == 1)
     #expect(answer.message.contains("10.50.0.0/16"), "\(answer)")
@@ -74,9 +78,7 @@ struct FailedAddTests {
     let runtime = Runtime(node: node)
     for pod in ["a", "b"] { try node.addPod(pod) }
     try runtime.add("a")
-    let configuration = runtime.configuration([
-      "ipam": ["ranges": runtime.ranges(.dual), "routes": [["dst": "10.50.0.0/16", "gw": "192.0.2.1"]]]
-    ])
+    let configuration = failing(runtime, ranges: runtime.ranges(.dual))
     #expect(try runtime.call("ADD", "b", configuration: configuration).process.status == 1)
     #expect(try node.ping(from: "a", "10.9.0.1"))
     #expect(try node.hostVeths().count == 1)
@@ -88,10 +90,7 @@ struct FailedAddTests {
     let runtime = Runtime(node: node)
     try node.sh("ip link add cni0 type bridge && ip address add 10.77.0.1/24 dev cni0 && ip link set cni0 up")
     try node.addPod("a")
-    let configuration = runtime.configuration([
-      "forceAddress": true,
-      "ipam": ["ranges": [[["subnet": "10.78.0.0/24"]]], "routes": [["dst": "10.50.0.0/16", "gw": "192.0.2.1"]]],
-    ])
+    let configuration = failing(runtime, ranges: [[["subnet": "10.78.0.0/24"]]], keys: ["forceAddress": true])
     #expect(try runtime.call("ADD", "a", configuration: configuration).process.status == 1)
     #expect(try node.addresses("cni0") == ["10.77.0.1/24"])
     #expect(try node.remains() == [])
@@ -103,10 +102,7 @@ struct FailedAddTests {
     let runtime = Runtime(node: node)
     try node.sh("ip link add cni0 type bridge && ip address add 10.78.0.9/24 dev cni0 && ip link set cni0 up")
     try node.addPod("a")
-    let configuration = runtime.configuration([
-      "forceAddress": true,
-      "ipam": ["ranges": [[["subnet": "10.78.0.0/24"]]], "routes": [["dst": "10.50.0.0/16", "gw": "192.0.2.1"]]],
-    ])
+    let configuration = failing(runtime, ranges: [[["subnet": "10.78.0.0/24"]]], keys: ["forceAddress": true])
     #expect(try runtime.call("ADD", "a", configuration: configuration).process.status == 1)
     #expect(try node.addresses("cni0") == ["10.78.0.9/24"])
     #expect(try node.remains() == [])
@@ -147,10 +143,7 @@ struct FailedAddTests {
     let node = try TestNode()
     let runtime = Runtime(node: node)
     let configuration = runtime.configuration(["ipam": ["ranges": [[["subnet": "10.9.0.0/29"]]]]])
-    for index in 1...5 {
-      try node.addPod("p\(index)")
-      try runtime.add("p\(index)", configuration)
-    }
+    for pod in try runtime.addPods(5) { try runtime.add(pod, configuration) }
     try node.addPod("p6")
     let answer = try runtime.call("ADD", "p6", configuration: configuration)
     #expect(answer.code == 11, "\(answer)")

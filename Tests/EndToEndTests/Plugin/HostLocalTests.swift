@@ -57,7 +57,7 @@ struct HostLocalTests {
     return answer
   }
 
-  @Test(arguments: Runtime.versions) func twoRangeSetsWithRoutes(_ version: String) throws {
+  @Test(arguments: Runtime.versions) func addressesComeFromEachRangeSetWithRoutes(_ version: String) throws {
     let runtime = try Runtime.reference("host-local", version)
     let node = runtime.node
     let configuration = configuration(
