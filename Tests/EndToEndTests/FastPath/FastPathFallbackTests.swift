@@ -168,7 +168,7 @@ struct FastPathFallbackTests {
     let address = try #require(answer.hosts.first)
     #expect(answer.process.errors.contains("has no fast path") == damage.hasPrefix("for"), "\(answer)")
     #expect(try node.ping(address))
-    try runtime.check("pod", answer, configuration).process.succeeded()
+    try runtime.check("pod", answer, configuration: configuration).process.succeeded()
     try runtime.delete("pod", configuration)
     #expect(try node.remains() == [])
   }

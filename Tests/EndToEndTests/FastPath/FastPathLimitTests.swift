@@ -28,7 +28,7 @@ struct FastPathLimitTests {
     limited["capabilities"] = ["bandwidth": true]
     limited["runtimeConfig"] = ["bandwidth": .object(limits)]
     let bandwidth = Runtime(node: node, plugin: "/usr/lib/cni/bandwidth", searchPath: "/usr/lib/cni")
-    try bandwidth.call("ADD", "pod", runtime.configuration(limited, after: answer)).process.succeeded()
+    try bandwidth.call("ADD", "pod", configuration: runtime.configuration(limited, after: answer)).process.succeeded()
   }
 
   /// How often packets had to wait, at any of the node's links.
@@ -55,7 +55,7 @@ struct FastPathLimitTests {
       #expect(isSeen, "\(cluster.agents[0].output)")
       try node.sh("sleep 6; ip link add more type bridge")
     }
-    let disciplines = try node.sh("tc qdisc show dev \(node.cable())")
+    let disciplines = try node.sh("tc qdisc show dev \(node.hostVeth())")
     #expect(!disciplines.contains("clsact"), "\(disciplines)")
     #expect(disciplines.contains("qdisc tbf") == (limits["ingressRate"] != nil), "\(disciplines)")
     #expect(disciplines.contains("qdisc ingress") == (limits["egressRate"] != nil), "\(disciplines)")
@@ -100,11 +100,11 @@ struct FastPathLimitTests {
     try node.addPod("pod")
     let start = MonotonicTime.now
     try Runtime(node: node).add("pod", ["cniVersion": "1.1.0", "name": "podnet", "type": "causeway"])
-    let programs = try node.programs(node.cable())
+    let programs = try node.programs(node.hostVeth())
     // Five seconds are what a chain gets.
     if MonotonicTime.now - start < .seconds(5) { #expect(programs == []) }
     #expect(try eventually(within: .seconds(20)) { try node.entries("pods").count == 2 }, "\(cluster.agents[0].output)")
-    #expect(try node.programNames(node.cable()) == TestNode.podPrograms)
+    #expect(try node.programNames(node.hostVeth()) == TestNode.podPrograms)
     let other = try #require(try cluster.addPod(1).first)
     try node.expectCarriedPings(to: other) { try cluster.packets(0, "from-pod") }
     // What is new is no repair.
@@ -116,12 +116,12 @@ struct FastPathLimitTests {
     let node = cluster.nodes[0]
     _ = try cluster.addPod(0)
     #expect(try node.entries("pods").count == 2)
-    try node.sh("tc qdisc add dev \(node.cable()) root tbf rate 8mbit burst 100k latency 50ms")
+    try node.sh("tc qdisc add dev \(node.hostVeth()) root tbf rate 8mbit burst 100k latency 50ms")
     #expect(
       try eventually(within: .seconds(20)) {
         try node.entries("pods").isEmpty && cluster.status(0)["fastPath"]?.object?["limitedPods"] == 1
       }, "\(cluster.agents[0].output)")
-    try node.sh("tc qdisc del dev \(node.cable()) root")
+    try node.sh("tc qdisc del dev \(node.hostVeth()) root")
     #expect(try eventually(within: .seconds(20)) { try node.entries("pods").count == 2 }, "\(cluster.agents[0].output)")
   }
 
@@ -138,7 +138,7 @@ struct FastPathLimitTests {
     let node = cluster.nodes[0]
     _ = try cluster.addPod(0)
     #expect(try node.entries("pods").count == 2)
-    let cable = try node.cable()
+    let cable = try node.hostVeth()
     try node.sh("tc filter add dev \(cable) \(filter)")
     #expect(
       try eventually(within: .seconds(20)) {
@@ -159,7 +159,7 @@ struct FastPathLimitTests {
     let cluster = try FastPathCluster()
     let node = cluster.nodes[0]
     _ = try cluster.addPod(0)
-    try node.sh("tc filter add dev \(node.cable()) ingress pref 1 \(FastPathLimitTests.program)")
+    try node.sh("tc filter add dev \(node.hostVeth()) ingress pref 1 \(FastPathLimitTests.program)")
     // A pass that begins after this.
     try node.sh("tc qdisc del dev eth0 clsact")
     #expect(try eventually(within: .seconds(20)) { try cluster.status(0)["fastPath"]?.object?["repairs"] == 1 })

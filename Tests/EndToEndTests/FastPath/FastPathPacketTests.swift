@@ -189,7 +189,7 @@ import TestSupport
       }
       #expect(refused[0] > 200 && carried[0] == 0, "\(refused) \(carried)")
     }
-    _ = try stage.cluster.addPod(0, "checked", ["macspoofchk": true])
+    _ = try stage.cluster.addPod(0, "checked", keys: ["macspoofchk": true])
     let checked = Traffic(node: stage.cluster.nodes[0], pod: "checked")
     try checked.run("udp", stage.servers[1][0], "--port-here", "4000").succeeded()
     try stage.cluster.nodes[0].sh("ip -n checked link set eth0 address 02:00:00:00:00:98")

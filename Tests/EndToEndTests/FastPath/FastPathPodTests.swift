@@ -42,10 +42,10 @@ struct FastPathPodTests {
     try node.addPod("pod")
     let runtime = Runtime(node: node)
     try runtime.add("pod", configuration(more))
-    let cables = try node.cables()
+    let hostVeths = try node.hostVeths()
     func expectPlace() throws {
       #expect(try node.entries("pods").count == (isCarried ? 2 : 0))
-      let programs = try cables.flatMap { try node.programNames($0) }
+      let programs = try hostVeths.flatMap { try node.programNames($0) }
       #expect(programs == (isCarried ? TestNode.podPrograms : []), "\(cluster.agents[0].output)")
     }
     try expectPlace()
@@ -67,11 +67,11 @@ struct FastPathPodTests {
     let runtime = Runtime(node: node)
     var links: [String: Set<String>] = [:]
     for (interface, network) in [("eth0", "podnet"), ("net1", "second")] {
-      let before = Set(try node.cables())
+      let before = Set(try node.hostVeths())
       let keys = Set(try node.entries("pods").keys)
       try runtime.add(
         "pod", interface: interface, configuration(["isDefaultGateway": .bool(interface == "eth0")], name: network))
-      let cable = try #require(Set(node.cables()).subtracting(before).first)
+      let cable = try #require(Set(node.hostVeths()).subtracting(before).first)
       let new = try node.entries("pods").filter { !keys.contains($0.key) }
       #expect(new.count == 2)
       links[cable] = Set(new.values)
@@ -81,7 +81,8 @@ struct FastPathPodTests {
     #expect(links.count == 2 && Set(links.values.flatMap { $0 }).count == 2)
     try waitForALook(cluster)
     #expect(try node.entries("pods").count == 4)
-    try runtime.call("DEL", "pod", interface: "net1", configuration([:], name: "second")).process.succeeded()
+    try runtime.call("DEL", "pod", interface: "net1", configuration: configuration([:], name: "second")).process
+      .succeeded()
     #expect(try node.entries("pods").count == 2)
     try runtime.delete("pod", configuration([:]))
     #expect(try node.entries("pods").isEmpty)
@@ -103,7 +104,7 @@ struct FastPathPodTests {
       try node.entries("peers")["78000000" + "00000000000000000000ffff0af40100"]?.hasPrefix("00000000") == false
     }
     try #require(isMoved, "\(stage.cluster.agents[0].output)")
-    let addresses = try stage.cluster.addPod(0, "new", ["mode": "routed"])
+    let addresses = try stage.cluster.addPod(0, "new", keys: ["mode": "routed"])
     #expect(addresses.first?.hasPrefix("10.244.9.") == true, "\(addresses)")
     let new = Traffic(node: node, pod: "new")
     let carried = try stage.carried {
@@ -152,7 +153,7 @@ struct FastPathPodTests {
     try runtime.collect(keeping: ["b"], configuration([:]))
     let kept = try node.entries("pods")
     #expect(kept.count == 2 && kept.allSatisfy { entries[$0.key] == $0.value })
-    #expect(try Set(kept.values).count == 1 && node.programNames(node.cable("b")) == TestNode.podPrograms)
+    #expect(try Set(kept.values).count == 1 && node.programNames(node.hostVeth("b")) == TestNode.podPrograms)
   }
 
   /// An address that another pod has by now is that pod's: a late DEL of the first one leaves its entry alone.

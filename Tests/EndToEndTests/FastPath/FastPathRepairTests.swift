@@ -31,7 +31,7 @@ struct FastPathRepairTests {
 
     /// Everything but the kernel's numbers.
     func state() throws -> [String] {
-      try node.programNames("eth0") + node.programNames(node.cable())
+      try node.programNames("eth0") + node.programNames(node.hostVeth())
         + ["pods", "peers"].flatMap { map in
           try node.entries(map).map { "\(map) \($0.key) \($0.value)" }.sorted()
         }
@@ -70,7 +70,7 @@ struct FastPathRepairTests {
     let fixture = try Fixture()
     let state = try fixture.state()
     #expect(try fixture.fact("repairs") == 0)
-    try fixture.node.sh("cable=\(try fixture.node.cable()); \(damage)")
+    try fixture.node.sh("cable=\(try fixture.node.hostVeth()); \(damage)")
     try fixture.expect(state)
     let links = damage.contains("for") ? 2 : 1
     #expect(try eventually { try fixture.fact("repairs") == Int64(links) }, "\(fixture.cluster.agents[0].output)")
@@ -86,8 +86,9 @@ struct FastPathRepairTests {
     for map in ["pods", "peers"] {
       for key in try node.entries(map).keys { try node.removeEntry(map, key) }
     }
-    try node.setEntry("pods", "00000000000000000000ffff0af40163", String(repeating: "02", count: 16))
-    try node.setEntry("peers", "78000000" + "00000000000000000000ffff0af46300", String(repeating: "03", count: 20))
+    try node.setEntry("pods", "00000000000000000000ffff0af40163", value: String(repeating: "02", count: 16))
+    try node.setEntry(
+      "peers", "78000000" + "00000000000000000000ffff0af46300", value: String(repeating: "03", count: 20))
     try fixture.expect(state, within: .seconds(60))
     // Nothing was put back but entries.
     #expect(try fixture.fact("repairs") == 0)
@@ -182,7 +183,7 @@ struct FastPathRepairTests {
     let fixture = try Fixture()
     let (cluster, node) = (fixture.cluster, fixture.node)
     cluster.stopAgent(0)
-    let links = try ["eth0", node.cable()]
+    let links = try ["eth0", node.hostVeth()]
     try node.sh("mount -o remount,ro /sys/fs/bpf")
     let agent = try cluster.agent(0, ["--fast-path", "off"])
     let problem = "what is left of the fast path stays: remove /sys/fs/bpf/causeway/"
@@ -204,13 +205,13 @@ struct FastPathRepairTests {
   @Test func whatIsAsItMustBeIsLeftAlone() throws {
     let fixture = try Fixture()
     let node = fixture.node
-    let programs = try node.programs(node.cable())
+    let programs = try node.programs(node.hostVeth())
     for number in 1...5 { try node.sh("ip link add more\(number) type bridge; ip link del more\(number)") }
     // A look that begins after all this.
     let state = try fixture.state()
     try node.sh("tc qdisc del dev eth0 clsact")
     try fixture.expect(state)
-    #expect(try node.programs(node.cable()) == programs)
+    #expect(try node.programs(node.hostVeth()) == programs)
     #expect(eventually { fixture.news.count(of: "program attached") == 1 }, "\(fixture.news)")
     #expect(fixture.news.count(of: "pod set") == 0, "\(fixture.news)")
   }

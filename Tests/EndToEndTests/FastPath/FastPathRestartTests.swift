@@ -93,7 +93,7 @@ struct FastPathRestartTests {
         "hostgw": ["node-name": "node-a", "fast-path": "auto"],
       ])
     #expect(try node.programNames("eth0") == TestNode.nodePrograms)
-    #expect(try node.programNames(node.cable()) == TestNode.podPrograms)
+    #expect(try node.programNames(node.hostVeth()) == TestNode.podPrograms)
     #expect(try node.entries("pods").count == 2)
   }
 

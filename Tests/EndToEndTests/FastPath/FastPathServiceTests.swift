@@ -22,7 +22,7 @@ import TestSupport
     for family in 0..<2 {
       for client in 0..<2 {
         for server in 0..<2 {
-          let before = try stage.cluster.packets(client, "to-pod", passedOn)
+          let before = try stage.cluster.packets(client, "to-pod", reason: passedOn)
           let carried = try stage.carried {
             try stage.talk(client, address[family][server], to: "server-\(server)")
           }
@@ -32,7 +32,7 @@ import TestSupport
             #expect(carried == [0, 0, 0, 0])
             continue
           }
-          #expect(try stage.cluster.packets(client, "to-pod", passedOn) - before > 200)
+          #expect(try stage.cluster.packets(client, "to-pod", reason: passedOn) - before > 200)
           // At the server's node it is a flow like others.
           #expect(carried[2 * server] > 50 && carried[2 * server + 1] > 50, "\(carried)")
         }
@@ -89,7 +89,7 @@ import TestSupport
       let portmap = Runtime(node: node, plugin: "/usr/lib/cni/portmap")
       try portmap.call(
         "ADD", "server",
-        [
+        configuration: [
           "cniVersion": "1.0.0", "name": "podnet", "type": "portmap",
           "runtimeConfig": ["portMappings": .array(mappings)],
           "prevResult": [
@@ -109,7 +109,7 @@ import TestSupport
         }
       }
       let passedOn = flows == "conntrack" ? "translated" : "new"
-      #expect(try stage.cluster.packets(server, "from-pod", passedOn) > 200)
+      #expect(try stage.cluster.packets(server, "from-pod", reason: passedOn) > 200)
     }
   }
 }

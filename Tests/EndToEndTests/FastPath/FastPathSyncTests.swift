@@ -44,7 +44,7 @@ struct FastPathSyncTests {
 
     /// Everything that must be as it was after a repair.
     func state() throws -> [String] {
-      try node.programNames("eth0") + node.programNames(node.cable())
+      try node.programNames("eth0") + node.programNames(node.hostVeth())
         + ["pods", "peers"].flatMap { try node.entries($0).map { "\($0.key) \($0.value)" }.sorted() }
         + node.lines("ls /sys/fs/bpf/causeway")
     }
@@ -63,16 +63,16 @@ struct FastPathSyncTests {
     let fixture = try Fixture(mode: mode)
     let node = fixture.node
     #expect(try node.programNames("eth0") == TestNode.nodePrograms)
-    #expect(try node.programNames(node.cable()) == TestNode.podPrograms)
+    #expect(try node.programNames(node.hostVeth()) == TestNode.podPrograms)
     // Two subnets of this node, two of the other; two addresses.
     #expect(try node.entries("peers").count == 4)
     #expect(try node.entries("pods").count == 2)
     try fixture.expectCarriedPings()
     // A second pass finds nothing to do.
-    let (programs, state) = try (node.programs("eth0") + node.programs(node.cable()), fixture.state())
+    let (programs, state) = try (node.programs("eth0") + node.programs(node.hostVeth()), fixture.state())
     let again = try fixture.sync()
     #expect(again.status == 0 && !again.errors.contains("program attached"), "\(again)")
-    #expect(try node.programs("eth0") + node.programs(node.cable()) == programs)
+    #expect(try node.programs("eth0") + node.programs(node.hostVeth()) == programs)
     #expect(try fixture.state() == state)
   }
 
@@ -95,7 +95,7 @@ struct FastPathSyncTests {
   func programsComeBack(_ damage: String, _ word: String) throws {
     let fixture = try Fixture()
     let state = try fixture.state()
-    try fixture.node.sh("cable=\(try fixture.node.cable()); \(damage)")
+    try fixture.node.sh("cable=\(try fixture.node.hostVeth()); \(damage)")
     let pass = try fixture.sync()
     #expect(pass.status == 0 && pass.errors.contains(word), "\(pass)")
     #expect(try fixture.state() == state)
@@ -111,15 +111,16 @@ struct FastPathSyncTests {
       for key in entries.keys.sorted().dropFirst() { try node.removeEntry(map, key) }
       // What is wrong is replaced.
       let (key, value) = try #require(entries.min { $0.key < $1.key })
-      try node.setEntry(map, key, String(repeating: "01", count: value.count / 2))
+      try node.setEntry(map, key, value: String(repeating: "01", count: value.count / 2))
     }
     // Addresses of no pod, and what is no subnet.
     for number in ["07", "08", "09"] {
-      try node.setEntry("pods", "00000000000000000000ffff0af401" + number, String(repeating: "02", count: 16))
+      try node.setEntry("pods", "00000000000000000000ffff0af401" + number, value: String(repeating: "02", count: 16))
       try node.setEntry(
-        "peers", "78000000" + "00000000000000000000ffff0af4" + number + "00", String(repeating: "02", count: 20))
+        "peers", "78000000" + "00000000000000000000ffff0af4" + number + "00", value: String(repeating: "02", count: 20))
     }
-    try node.setEntry("peers", "05000000" + String(repeating: "ee", count: 16), String(repeating: "00", count: 20))
+    try node.setEntry(
+      "peers", "05000000" + String(repeating: "ee", count: 16), value: String(repeating: "00", count: 20))
     let pass = try fixture.sync()
     for word in ["pod set", "pod removed what=10.244.1.7", "peer set", "peer removed what=10.244.9.0/24"] {
       #expect(pass.errors.contains(word), "\(pass)")
@@ -171,7 +172,7 @@ struct FastPathSyncTests {
   @Test func othersFiltersStayWhenOursGo() throws {
     let fixture = try Fixture()
     let node = fixture.node
-    let cable = try node.cable()
+    let cable = try node.hostVeth()
     // At a pod's egress it would be a limit.
     let hooks = ["eth0 egress", "\(cable) ingress"]
     for hook in hooks {
@@ -225,7 +226,7 @@ struct FastPathSyncTests {
   @Test(arguments: ["off", "auto"]) func whatCannotBeUnpinnedIsDetached(_ mode: String) throws {
     let fixture = try Fixture()
     let node = fixture.node
-    let links = try ["eth0", node.cable()]
+    let links = try ["eth0", node.hostVeth()]
     try node.sh("mount -o remount,ro /sys/fs/bpf")
     let pass = try fixture.sync(0, "--fast-path", mode)
     #expect(pass.status == 1, "\(pass)")
@@ -269,7 +270,7 @@ struct FastPathSyncTests {
     try node.sh("kill -CONT $(awk '/stopped by SIGSTOP/ { print $1 }' /run/trace)")
     #expect(try slow.exitStatus(within: .seconds(30)) == 0, "\(slow.output)")
     #expect(slow.output.contains("10.244.1.3"), "\(slow.output)")
-    let programs = try node.programs(node.cable("slow"))
+    let programs = try node.programs(node.hostVeth("slow"))
     #expect(programs == [])
     if modes == ["off"] { #expect(try node.fastPathRemains() == []) }
     #expect(try node.ping(from: "slow", fixture.other))

@@ -31,7 +31,7 @@ import TestSupport
     let cluster = try FastPathCluster()
     _ = try cluster.addPod(0, more("bridge"))
     let answer = try Runtime(node: cluster.nodes[0]).call(
-      "DEL", "pod", ["cniVersion": "1.1.0", "name": "podnet", "type": "causeway"])
+      "DEL", "pod", configuration: ["cniVersion": "1.1.0", "name": "podnet", "type": "causeway"])
     try answer.process.succeeded()
     #expect(answer.process.errors.isEmpty, "\(answer)")
   }
@@ -40,5 +40,5 @@ import TestSupport
 }
 
 extension FastPathCluster {
-  fileprivate func addPod(_ index: Int, _ more: JSONObject) throws -> [String] { try addPod(index, "pod", more) }
+  fileprivate func addPod(_ index: Int, _ more: JSONObject) throws -> [String] { try addPod(index, "pod", keys: more) }
 }

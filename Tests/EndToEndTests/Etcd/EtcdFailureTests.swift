@@ -2,10 +2,10 @@ import Linux
 import Testing
 import TestSupport
 
-/// The agent when etcd, its data or the way to it is in trouble.
+/// The agent when etcd, its data or the path to it fails.
 @Suite(.requiresRoot, .timeLimit(.minutes(2)))
-struct EtcdTroubleTests {
-  /// A node whose agent has the routes to two others.
+struct EtcdFailureTests {
+  /// A node whose agent has the routes to two peers.
   private final class Fixture {
     static let routes = ["10.244.2.0/24 via 192.0.2.12", "10.244.3.0/24 via 192.0.2.13"]
     let cluster: EtcdCluster
@@ -23,7 +23,7 @@ struct EtcdTroubleTests {
       try expectRoutes()
     }
 
-    /// Which member the agent speaks to.
+    /// The member that the agent is connected to.
     func member() throws -> Int { try cluster.member(0) }
 
     /// Writes the record of one more node.
@@ -37,16 +37,16 @@ struct EtcdTroubleTests {
     }
   }
 
-  @Test func aStoreThatIsDownChangesNothing() throws {
+  @Test func anUnreachableStoreChangesNothing() throws {
     let fixture = try Fixture()
     fixture.etcd.stop(0)
     #expect(eventually { fixture.agent.output.contains("can't be read") }, "\(fixture.agent.output)")
     try fixture.expectRoutes()
-    // What is lost meanwhile is repaired from memory.
+    // Lost routes are repaired from memory.
     try fixture.node.sh("ip route del 10.244.2.0/24")
     try fixture.expectRoutes()
     #expect(fixture.agent.isRunning && fixture.agent.output.contains("192.0.2.201"))
-    // An agent that starts now leaves all as it is, and goes on when etcd is back with its data.
+    // A second agent that starts now changes nothing, and continues when etcd returns with its data.
     fixture.agent.stop()
     let second = try fixture.cluster.agent(0)
     #expect(eventually { second.output.contains("can't be read") }, "\(second.output)")
@@ -58,7 +58,7 @@ struct EtcdTroubleTests {
     #expect(try fixture.node.subnetOfLease() == fixture.subnet)
   }
 
-  @Test func aStoreThatComesBackEmptyChangesNothing() throws {
+  @Test func aStoreThatReturnsEmptyChangesNothing() throws {
     let fixture = try Fixture()
     fixture.etcd.stop(0)
     try fixture.etcd.wipe(0)
@@ -71,20 +71,20 @@ struct EtcdTroubleTests {
     MonotonicTime.sleep(.seconds(1))
     #expect(try fixture.node.podRoutes() == Fixture.routes && fixture.node.subnetOfLease() == fixture.subnet)
     #expect(try fixture.etcd.leases().isEmpty)
-    // A restart accepts it: the same subnet is claimed in it.
+    // A restarted agent accepts the empty store and claims its former subnet there.
     fixture.agent.stop()
     let second = try fixture.cluster.agent(0)
     try fixture.node.expectRoutes([], second)
     #expect(try eventually { try fixture.etcd.leases().map(\.key) == [keyName(fixture.subnet)] }, "\(second.output)")
   }
 
-  @Test func withoutConfigNothingChanges() throws {
+  @Test func aDeletedConfigurationChangesNothing() throws {
     let fixture = try Fixture()
     try fixture.etcd.ctl("del", EtcdServer.prefix, "--prefix")
     #expect(
       eventually { fixture.agent.output.contains("has no /coreos.com/network/config") }, "\(fixture.agent.output)")
     try fixture.expectRoutes()
-    // An agent that starts now finds none either, and claims nothing.
+    // An agent that starts now finds no configuration either, and claims no subnet.
     fixture.agent.stop()
     let second = try fixture.cluster.agent(0)
     #expect(eventually { second.output.contains("has no /coreos.com/network/config") }, "\(second.output)")
@@ -96,12 +96,12 @@ struct EtcdTroubleTests {
     #expect(try eventually { try fixture.etcd.leases().map(\.key) == [keyName(fixture.subnet)] }, "\(second.output)")
   }
 
-  @Test func aNetworkCutThatOutlivesTheLeaseCostsNoSubnet() throws {
+  @Test func aNetworkFailureLongerThanTheLeaseCostsNoSubnet() throws {
     let cluster = try EtcdCluster(2)
     let (agent, subnet) = try cluster.agentWithLease(0, "--subnet-lease-ttl", "3s")
     let (peer, other) = try cluster.agentWithLease(1)
     try cluster.nodes[1].expectRoutes(["\(subnet) via 192.0.2.11"], peer)
-    // Renewed again and again, it is still there after its time.
+    // The lease is renewed, so it exists after its TTL.
     MonotonicTime.sleep(.seconds(4))
     #expect(try eventually { try cluster.etcd.leases().count == 2 })
     try cluster.segment.setCarrier(false, of: cluster.nodes[0])
@@ -117,7 +117,7 @@ struct EtcdTroubleTests {
   @Test func compactionUnderLoadLosesNothing() throws {
     let fixture = try Fixture()
     for round in 0..<4 {
-      // An agent that is halted falls behind what is compacted; one that goes on does not.
+      // A stopped agent misses compacted events; a running one does not.
       if round == 1 { fixture.agent.signal(19) }
       for half in 0..<2 {
         try fixture.etcd.putRecords((20..<40).map { ("10.244.\($0).0-24", "192.0.2.\($0 + 20 * (round + half))") })
@@ -131,9 +131,9 @@ struct EtcdTroubleTests {
     try fixture.node.expectRoutes(Fixture.routes + routes, fixture.agent, within: .seconds(40))
   }
 
-  @Test func anotherLeaderIsFollowed() throws {
+  @Test func anotherMemberAndLeaderAreUsed() throws {
     let fixture = try Fixture(.init(members: 3))
-    // The member that the agent talks to, so that it must go to another one, and after that the leader.
+    // First the agent's own member stops, so that the agent must connect to another one, and then the leader.
     let first = try fixture.member()
     fixture.etcd.stop(first)
     try fixture.putAnother(at: (first + 1) % 3)
@@ -148,9 +148,9 @@ struct EtcdTroubleTests {
     try fixture.expectRoutes("10.244.4.0/24 via 192.0.2.14", "10.244.5.0/24 via 192.0.2.15", within: .seconds(40))
   }
 
-  @Test func aMemberWithoutLeaderIsLeftAndNothingChangesMeanwhile() throws {
+  @Test func aMemberWithoutLeaderIsAbandonedAndNothingChanges() throws {
     let fixture = try Fixture(.init(members: 3))
-    // The agent's own member stays up, without a leader.
+    // The agent's own member still runs, without a leader.
     let first = try fixture.member()
     let others = [(first + 1) % 3, (first + 2) % 3]
     for other in others { fixture.etcd.halt(other, true) }
@@ -162,16 +162,16 @@ struct EtcdTroubleTests {
     try fixture.expectRoutes("10.244.4.0/24 via 192.0.2.14", within: .seconds(40))
   }
 
-  @Test func aMemberThatHangsIsLeft() throws {
+  @Test func aHangingMemberIsAbandoned() throws {
     let fixture = try Fixture(.init(members: 3))
-    // Its kernel goes on to answer, so only a question to the program itself shows it.
+    // Its kernel still answers, so only a request to the process shows it.
     let first = try fixture.member()
     fixture.etcd.halt(first, true)
     try fixture.putAnother(at: (first + 1) % 3)
     try fixture.expectRoutes("10.244.4.0/24 via 192.0.2.14", within: .seconds(60))
   }
 
-  @Test func aConnectionThatIsDeadWithoutAWordIsLeft() throws {
+  @Test func aSilentlyDeadConnectionIsAbandoned() throws {
     let fixture = try Fixture(.init(members: 3))
     let first = try fixture.member()
     try fixture.cluster.segment.setCarrier(false, of: fixture.etcd.members[first])

@@ -3,10 +3,10 @@ import Linux
 import Testing
 import TestSupport
 
-/// The agent when the Kubernetes API, or the way to it, is in trouble.
+/// The agent when the Kubernetes API or the path to it fails.
 @Suite(.requiresRoot, .timeLimit(.minutes(3)))
-struct KubeTroubleTests {
-  /// A node whose agent has the routes to two others.
+struct KubeFailureTests {
+  /// A node whose agent has the routes to two peers.
   private final class Fixture {
     static let routes = ["10.244.2.0/24 via 192.0.2.12", "10.244.3.0/24 via 192.0.2.13"]
     let cluster: KubeCluster
@@ -16,25 +16,25 @@ struct KubeTroubleTests {
 
     init() throws {
       cluster = try KubeCluster(1)
-      try Fixture.fill(cluster)
+      try Fixture.putPeers(cluster)
       agent = try cluster.agent(0)
       try expectRoutes()
       #expect(try eventually { try cluster.server.condition("node-a")?.first == "False" }, "\(agent.output)")
     }
 
-    static func fill(_ cluster: KubeCluster) throws {
+    static func putPeers(_ cluster: KubeCluster) throws {
       try cluster.server.put(
         KubeCluster.node("node-b", podCIDRs: ["10.244.2.0/24"], addresses: ["192.0.2.12"]),
         KubeCluster.node("node-c", podCIDRs: ["10.244.3.0/24"], addresses: ["192.0.2.13"]))
     }
 
-    /// How often an agent's threads have gone to sleep so far.
+    /// How many voluntary context switches an agent's threads have made.
     func contextSwitches(_ agent: RunningProgram) throws -> Int {
       try agent.threadStatus("voluntary_ctxt_switches").compactMap { $0.split(separator: " ").last.flatMap { Int($0) } }
         .reduce(0, +)
     }
 
-    /// Another node comes.
+    /// Adds a node.
     func add(_ number: Int) throws {
       try server.put(
         KubeCluster.node("peer-\(number)", podCIDRs: ["10.244.\(number).0/24"], addresses: ["192.0.2.\(10 + number)"]))
@@ -46,20 +46,20 @@ struct KubeTroubleTests {
     }
   }
 
-  @Test func aWatchThatEndsIsTakenUpWhereItWas() throws {
+  @Test func anEndedWatchResumes() throws {
     let fixture = try Fixture()
     let lists = try fixture.server.count("list")
-    try fixture.server.order(["do": "drop"])
+    try fixture.server.command(["do": "drop"])
     try fixture.add(4)
     try fixture.expectRoutes(4)
-    // The server ends it in good order, again and again.
+    // The server ends the watch properly, several times.
     try fixture.server.fail("watch", "short", times: 3)
-    try fixture.server.order(["do": "drop"])
+    try fixture.server.command(["do": "drop"])
     try fixture.add(5)
     try fixture.expectRoutes(4, 5)
-    // What is no JSON, and refusals that pass.
+    // Answers that are not JSON, and temporary errors.
     for kind in ["garbage", "html", "500"] { try fixture.server.fail("watch", kind) }
-    try fixture.server.order(["do": "drop"])
+    try fixture.server.command(["do": "drop"])
     try fixture.add(6)
     try fixture.expectRoutes(4, 5, 6)
     #expect(try fixture.server.count("list") == lists, "\(fixture.agent.output)")
@@ -69,28 +69,28 @@ struct KubeTroubleTests {
     #expect(times.count == watches.count && times.allSatisfy { (300...600).contains($0) }, "\(times)")
   }
 
-  /// A bookmark lets a watch go on from where nothing of ours has happened for long.
-  @Test func bookmarksSpareANewList() throws {
+  /// Compacts the history after bookmarks have moved the watch's position, so that it still resumes.
+  @Test func bookmarksAvoidANewList() throws {
     let fixture = try Fixture()
     let lists = try fixture.server.count("list")
-    try fixture.server.order(["do": "bookmarks", "seconds": .real(0.2)])
-    try fixture.server.order(["do": "compact"])
+    try fixture.server.command(["do": "bookmarks", "seconds": .real(0.2)])
+    try fixture.server.command(["do": "compact"])
     MonotonicTime.sleep(.seconds(1))
-    try fixture.server.order(["do": "drop"])
+    try fixture.server.command(["do": "drop"])
     try fixture.add(4)
     try fixture.expectRoutes(4)
     #expect(try fixture.server.count("list") == lists, "\(fixture.agent.output)")
   }
 
   @Test(arguments: ["gone", "expired", "error"])
-  func aWatchThatIsTooOldIsBegunWithANewList(_ how: String) throws {
+  func anExpiredWatchBeginsWithANewList(_ how: String) throws {
     let fixture = try Fixture()
     let lists = try fixture.server.count("list")
     try fixture.server.fail("watch", how)
-    // What is deleted meanwhile is seen by its absence.
+    // A deletion during the interruption is detected by the node's absence in the list.
     try fixture.add(4)
     try fixture.expectRoutes(4)
-    try fixture.server.order(["do": "drop"])
+    try fixture.server.command(["do": "drop"])
     try fixture.server.delete("peer-4")
     try fixture.add(5)
     try fixture.expectRoutes(5)
@@ -98,24 +98,24 @@ struct KubeTroubleTests {
     #expect(!fixture.agent.output.contains("can't be read"), "\(fixture.agent.output)")
   }
 
-  /// Whoever may not watch at the moment, or is too early, is not helped by a list.
+  /// Refuses watches. After 422 a new list helps, after 429 it does not.
   @Test(arguments: [("429", 0), ("422", 1)])
-  func aWatchThatIsRefusedIsBegunWithANewListWhereThatHelps(_ status: String, _ more: Int) throws {
+  func aRefusedWatchBeginsWithANewListIfThatHelps(_ status: String, _ more: Int) throws {
     let fixture = try Fixture()
     let lists = try fixture.server.count("list")
     try fixture.server.fail("watch", status, times: 4)
-    try fixture.server.order(["do": "drop"])
+    try fixture.server.command(["do": "drop"])
     try fixture.add(4)
     try fixture.expectRoutes(4, within: .seconds(40))
     #expect(try fixture.server.count("list") == lists + more, "\(fixture.agent.output)")
   }
 
-  @Test func aListThatIsTooOldHalfWayIsBegunAnew() throws {
+  @Test func aListThatExpiresBetweenPagesIsRestarted() throws {
     let cluster = try KubeCluster(1)
-    try Fixture.fill(cluster)
+    try Fixture.putPeers(cluster)
     let more = (0..<600).map { KubeCluster.node("peer-\($0)", podCIDRs: [], addresses: []) }
-    try cluster.server.order(["do": "put", "nodes": .array(more)])
-    // The first page, then no second one.
+    try cluster.server.command(["do": "put", "nodes": .array(more)])
+    // The first page succeeds and the second one expires.
     try cluster.server.fail("list", "none")
     try cluster.server.fail("list", "410")
     let agent = try cluster.agent(0)
@@ -124,14 +124,14 @@ struct KubeTroubleTests {
     #expect(lists.map { $0.query["continue"] != nil } == [false, true, false, true], "\(lists)")
   }
 
-  @Test func answersThatBreakOffOrAreNoneChangeNothing() throws {
+  @Test func incompleteAndInvalidAnswersChangeNothing() throws {
     let fixture = try Fixture()
     for kind in ["truncated", "cut", "html", "500", "truncated", "slow"] { try fixture.server.fail("list", kind) }
     try fixture.server.fail("watch", "expired")
     try fixture.add(4)
     try fixture.expectRoutes(4)
-    try fixture.server.order(["do": "drop"])
-    // While no list succeeds the routes stay, and what is lost is repaired.
+    try fixture.server.command(["do": "drop"])
+    // While no list succeeds, routes stay, and lost ones are repaired.
     #expect(
       eventually(within: .seconds(20)) { fixture.agent.output.contains("can't be read") }, "\(fixture.agent.output)")
     try fixture.node.sh("ip route del 10.244.2.0/24")
@@ -141,17 +141,17 @@ struct KubeTroubleTests {
     #expect(fixture.agent.output.contains("the nodes can be read again"), "\(fixture.agent.output)")
   }
 
-  @Test func aServerThatIsDownChangesNothing() throws {
+  @Test func anUnreachableServerChangesNothing() throws {
     let fixture = try Fixture()
     fixture.server.stop()
     #expect(
       eventually(within: .seconds(20)) { fixture.agent.output.contains("can't be read") }, "\(fixture.agent.output)")
     try fixture.expectRoutes()
-    // An agent that starts now leaves all as it is, and goes on when the server is back.
+    // A second agent that starts now changes nothing, and continues when the server returns.
     fixture.agent.stop()
     let second = try fixture.cluster.agent(0)
     #expect(eventually { second.output.contains("can't be read") }, "\(second.output)")
-    // Longer than it takes to tell a cluster that something is wrong; and nobody looks for the end of it all the time.
+    // Longer than the delay of a failure report. The agent must not poll in this time.
     let switches = try fixture.contextSwitches(second)
     MonotonicTime.sleep(.seconds(12))
     #expect(try fixture.contextSwitches(second) - switches < 2000)
@@ -159,11 +159,11 @@ struct KubeTroubleTests {
     try fixture.server.start()
     try fixture.add(4)
     try fixture.node.expectRoutes(Fixture.routes + ["10.244.4.0/24 via 192.0.2.14"], second, within: .seconds(30))
-    // Nothing of the node was another, so nothing was written again.
+    // The node has not changed, so nothing is written again.
     #expect(try fixture.server.count("patch") == 0)
   }
 
-  @Test func aServerThatRestartsIsTakenUpWhereItWas() throws {
+  @Test func aWatchResumesAfterTheServersRestart() throws {
     let fixture = try Fixture()
     fixture.server.stop()
     try fixture.server.start()
@@ -172,7 +172,7 @@ struct KubeTroubleTests {
     #expect(try fixture.server.count("list") == 0, "\(fixture.agent.output)")
   }
 
-  @Test func aClusterThatDoesNotKnowThisNodeChangesNothing() throws {
+  @Test func aClusterWithoutThisNodeChangesNothing() throws {
     let fixture = try Fixture()
     try fixture.server.delete("node-a")
     #expect(eventually { fixture.agent.output.contains("the cluster has no node node-a") }, "\(fixture.agent.output)")
@@ -183,16 +183,16 @@ struct KubeTroubleTests {
     try fixture.node.expectRoutes(["10.244.3.0/24 via 192.0.2.13"], fixture.agent)
   }
 
-  /// The server, or something between, has forgotten the connection and says nothing.
-  @Test func aWatchThatIsSilentForTooLongIsBegunAnew() throws {
+  /// Stops all events of a watch without closing its connection.
+  @Test func aSilentWatchIsRestarted() throws {
     let fixture = try Fixture()
-    try fixture.server.order(["do": "silence"])
+    try fixture.server.command(["do": "silence"])
     try fixture.add(4)
     try fixture.expectRoutes(4, within: .seconds(120))
     #expect(!fixture.agent.output.contains("can't be read"), "\(fixture.agent.output)")
   }
 
-  @Test func aConnectionThatIsDeadWithoutAWordIsLeft() throws {
+  @Test func aSilentlyDeadConnectionIsAbandoned() throws {
     let fixture = try Fixture()
     try fixture.cluster.segment.setCarrier(false, of: fixture.server.machine)
     #expect(
@@ -203,17 +203,17 @@ struct KubeTroubleTests {
     try fixture.expectRoutes(4, within: .seconds(60))
   }
 
-  @Test func aPatchThatFailsIsTriedAgain() throws {
+  @Test func aFailedPatchIsRetried() throws {
     let cluster = try KubeCluster(1)
-    try Fixture.fill(cluster)
-    try cluster.server.order(["do": "forbid", "verb": "patch", "resource": "nodes/status"])
+    try Fixture.putPeers(cluster)
+    try cluster.server.command(["do": "forbid", "verb": "patch", "resource": "nodes/status"])
     let agent = try cluster.agent(0)
-    // Others reach it by what kubelet says, so it works as far as it can.
+    // Peers use the kubelet's address, so their routes work without the annotation.
     try cluster.nodes[0].expectRoutes(Fixture.routes, agent)
     #expect(
       eventually { agent.output.contains("its role must allow the verb patch on the resource nodes/status") },
       "\(agent.output)")
-    // Not at once whenever something changes.
+    // Changes do not cause immediate retries.
     let before = try cluster.server.count("patch")
     for number in 1...60 {
       try cluster.server.merge(
@@ -223,13 +223,13 @@ struct KubeTroubleTests {
     #expect(try cluster.nodes[0].podRoutes().count == 2 && cluster.server.count("patch") - before < 25)
     let errors = try cluster.status(0)["errors"]?.array?.compactMap(\.string) ?? []
     #expect(errors.contains { $0.contains("patch nodes/status") }, "\(errors)")
-    try cluster.server.order(["do": "allow"])
+    try cluster.server.command(["do": "allow"])
     try cluster.server.fail("patch", "500", times: 2)
     #expect(
       try eventually(within: .seconds(30)) { try cluster.server.annotations("node-a")["public-ip"] == "192.0.2.11" },
       "\(agent.output)")
     #expect(try eventually(within: .seconds(30)) { try cluster.server.condition("node-a")?.first == "False" })
-    // What somebody else takes away comes back.
+    // A removed annotation is restored.
     try cluster.server.merge("node-a", ["metadata": ["annotations": ["flannel.alpha.coreos.com/public-ip": .null]]])
     #expect(
       try eventually(within: .seconds(30)) { try cluster.server.annotations("node-a")["public-ip"] == "192.0.2.11" },
