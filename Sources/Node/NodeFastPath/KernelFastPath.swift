@@ -4,8 +4,9 @@ internal import Glibc
 internal import Linux
 internal import Netlink
 
-/// The kernel's side of a pass: links, filters and maps.
-struct NodeSide: ~Copyable {
+/// The fast path as a pass finds it in the kernel: links, filters and maps, and the changes to them.
+struct KernelFastPath: ~Copyable {
+  /// All links of the network namespace.
   let links: [Link]
   private var socket: RouteSocket
   private let disciplines: [QueueingDiscipline]
@@ -13,23 +14,23 @@ struct NodeSide: ~Copyable {
   private let programs: Programs
   private let peers: BPFMap
   private let pods: BPFMap
-  /// What is in it. An entry comes last of all that its pod has: whoever has one is found among links and records that are
-  /// read later.
+  /// The keys in `pods`, read before links and records. A pod's entry is made last, so the link and record of each of
+  /// these are found if they still exist.
   private let knownPods: [[UInt8]]
 
-  /// The node's own programs, and the numbers of all.
+  /// The programs for the node's interfaces, and the kernel's IDs of all programs.
   private struct Programs: ~Copyable {
     let fromNode: BPFProgram
     let toNode: BPFProgram
     let ids: [FastPathProgram: UInt32]
   }
 
-  /// As it is now, in the calling thread's namespace.
-  static func look() throws -> NodeSide {
+  /// Reads the state in the calling thread's network namespace.
+  static func read() throws -> KernelFastPath {
     guard let fastPath = try PinnedFastPath(), let peers = try FastPathPeer.map(), let pods = try FastPathPod.map(),
       let fromNode = try BPFProgram(pinned: PinnedFastPath.path(FastPathProgram.fromNode.rawValue)),
       let toNode = try BPFProgram(pinned: PinnedFastPath.path(FastPathProgram.toNode.rawValue))
-    else { throw FastPathError("\(PinnedFastPath.directory) was emptied meanwhile") }
+    else { throw FastPathError("the programs and maps in \(PinnedFastPath.directory) were removed meanwhile") }
     var ids: [FastPathProgram: UInt32] = [:]
     for program in FastPathProgram.allCases {
       ids[program] = try BPFProgram(pinned: PinnedFastPath.path(program.rawValue))?.id()
@@ -38,7 +39,7 @@ struct NodeSide: ~Copyable {
     var socket = try RouteSocket(port: FastPathReconciler.port)
     let links = try socket.links()
     let disciplines = try socket.queueingDisciplines()
-    return NodeSide(
+    return KernelFastPath(
       links: links, socket: socket, disciplines: disciplines, fastPath: fastPath,
       programs: Programs(fromNode: fromNode, toNode: toNode, ids: ids), peers: peers, pods: pods,
       knownPods: knownPods)
@@ -46,7 +47,9 @@ struct NodeSide: ~Copyable {
 
   // MARK: Programs
 
-  /// Attaches to these interfaces of the node, and to no others.
+  /// Attaches the node's programs to these interfaces, and detaches them from all others.
+  ///
+  /// - Parameter used: indexes of the node's interfaces that lead to peers.
   mutating func attach(to used: Set<Int32>, _ report: inout FastPathReport) throws {
     for link in links where used.contains(link.index) {
       guard try !filters(of: link.index).have(programs.ids, ingress: .fromNode, egress: .toNode) else {
@@ -60,7 +63,7 @@ struct NodeSide: ~Copyable {
           )
           continue
         }
-        // First the one that remembers what the other one has seen go by.
+        // First the program that records which packets the other one has let into the ordinary path.
         try socket.perform(.setFilter(FastPathProgram.toNode.rawValue, programs.toNode, at: .egress, of: link.index))
         try socket.perform(
           .setFilter(FastPathProgram.fromNode.rawValue, programs.fromNode, at: .ingress, of: link.index))
@@ -70,9 +73,9 @@ struct NodeSide: ~Copyable {
         report.problems.append("nothing is carried from and to \(link.name): \(error)")
       }
     }
-    // Such as one whose last peer has gone elsewhere.
-    for link in links where !used.contains(link.index) && has("clsact", link.index) {
-      guard try socket.filters(at: .ingress, of: link.index).contains(where: { $0.isOurs && $0.isNodes }) else {
+    // Interfaces that no longer lead to a peer.
+    for link in links where !used.contains(link.index) && hasHooks(link.index) {
+      guard try socket.filters(at: .ingress, of: link.index).contains(where: { $0.isOurs && $0.isForNode }) else {
         continue
       }
       try socket.removeOurFilters(from: link.index)
@@ -80,36 +83,39 @@ struct NodeSide: ~Copyable {
     }
   }
 
-  private func has(_ kind: String, _ link: Int32) -> Bool {
-    disciplines.contains { $0.linkIndex == link && $0.kind == kind }
+  private func hasHooks(_ link: Int32) -> Bool {
+    disciplines.contains { $0.linkIndex == link && $0.kind == "clsact" }
   }
 
-  /// What is at both hooks of a link.
+  /// The filters at both hooks of a link.
   private struct Filters {
     var ingress: [Filter] = []
     var egress: [Filter] = []
 
-    /// - Parameter ids: the kernel's numbers of the programs that are pinned.
-    func have(_ ids: [FastPathProgram: UInt32], ingress first: FastPathProgram, egress last: FastPathProgram) -> Bool {
-      ingress.filter(\.isOurs).map(\.program?.id).contains(ids[first])
-        && egress.filter(\.isOurs).map(\.program?.id).contains(ids[last])
+    /// Whether the pinned programs are attached.
+    ///
+    /// - Parameter ids: the kernel's IDs of the pinned programs.
+    func have(_ ids: [FastPathProgram: UInt32], ingress: FastPathProgram, egress: FastPathProgram) -> Bool {
+      self.ingress.filter(\.isOurs).map(\.program?.id).contains(ids[ingress])
+        && self.egress.filter(\.isOurs).map(\.program?.id).contains(ids[egress])
     }
 
-    /// Whether a pod's packets would pass by somebody else's: what comes to it is put straight into it, and what it sends
-    /// comes no further than to ours.
-    var wouldBePassedBy: Bool {
+    /// Whether carried packets of the pod would bypass filters of others. Packets to the pod bypass all egress filters;
+    /// packets from the pod bypass the ingress filters behind ours.
+    var wouldBeBypassed: Bool {
       egress.contains { !$0.isOurs } || ingress.contains { !$0.isOurs && $0.priority >= Filter.ourPriority }
     }
   }
 
   private mutating func filters(of link: Int32) throws -> Filters {
-    guard has("clsact", link) else { return Filters() }
+    guard hasHooks(link) else { return Filters() }
     return try Filters(
       ingress: socket.filters(at: .ingress, of: link), egress: socket.filters(at: .egress, of: link))
   }
 
   // MARK: Maps
 
+  /// Makes the map `peers` contain these subnets and no others.
   mutating func fill(peers wanted: [IPPrefix: FastPathPeer], _ report: inout FastPathReport) throws {
     var missing: [[UInt8]: (IPPrefix, FastPathPeer)] = [:]
     for (subnet, peer) in wanted { missing[FastPathPeer.key(subnet)] = (subnet, peer) }
@@ -127,6 +133,9 @@ struct NodeSide: ~Copyable {
     }
   }
 
+  /// Attaches the programs to pods' links, and makes the map `pods` contain their addresses and no others.
+  ///
+  /// Pods with a bandwidth limit, or with a filter that would be bypassed, are left out.
   mutating func fill(_ places: ([Link]) throws -> [FastPathPlace], _ report: inout FastPathReport) throws {
     var wanted: [[UInt8]: FastPathPod] = [:]
     for place in try places(links) {
@@ -134,13 +143,13 @@ struct NodeSide: ~Copyable {
       let addresses = try place.addresses.filter { try fastPath.isOwn($0) }
       guard !addresses.isEmpty else { continue }
       let filters = try filters(of: link)
-      guard !isQueued(link), !filters.wouldBePassedBy else {
+      guard !isQueued(link), !filters.wouldBeBypassed else {
         report.limitedPods += 1
         continue
       }
       if !filters.have(programs.ids, ingress: .fromPod, egress: .toPod) {
-        // Where the hooks are it is too late to wait.
-        guard place.wait == .zero || has("clsact", link) else {
+        // Until the chain has ended its plugins may need the hooks. Where the hooks exist waiting changes nothing.
+        guard place.wait == .zero || hasHooks(link) else {
           report.wait = min(report.wait ?? place.wait, place.wait)
           continue
         }
@@ -148,7 +157,7 @@ struct NodeSide: ~Copyable {
           guard try fastPath.attach(to: link, &socket) else { continue }
           report.changes.append(FastPathChange(verb: .attached, subject: place.owner))
         } catch {
-          // Pods come and go.
+          // The pod may have been deleted meanwhile.
           if error.errno != ENODEV { report.problems.append("\(place.owner) has no fast path: \(error)") }
           continue
         }
@@ -163,21 +172,22 @@ struct NodeSide: ~Copyable {
     }
     for (key, pod) in wanted {
       let value = try pods.value(of: key)
-      // One that has gone since the pass began went with its pod.
+      // An entry that was removed since the pass began was removed with its pod.
       guard value != pod.value, value != nil || !knownPods.contains(key) else { continue }
       try pods.set(key, to: pod.value)
       report.changes.append(FastPathChange(verb: .podSet, subject: FastPathPod.text(key)))
     }
   }
 
-  /// Whether somebody, such as the bandwidth plugin, has put a queue before the pod or behind it.
+  /// Whether the link has a queueing discipline of others, such as the `bandwidth` plugin's.
   private func isQueued(_ link: Int32) -> Bool {
     disciplines.contains { $0.linkIndex == link && !["noqueue", "clsact"].contains($0.kind) }
   }
 }
 
 extension Filter {
-  fileprivate var isNodes: Bool {
+  /// Whether the program is one for the node's interfaces.
+  fileprivate var isForNode: Bool {
     [FastPathProgram.fromNode, .toNode].contains { $0.rawValue == program?.name }
   }
 }
