@@ -2,10 +2,10 @@ import JSON
 import Testing
 import TestSupport
 
-/// STATUS succeeds whenever an ADD could be served.
+/// STATUS succeeds if an ADD could succeed.
 @Suite(.requiresRoot, .timeLimit(.minutes(1)))
 struct StatusTests {
-  @Test func itIsWellWithRanges() throws {
+  @Test func statusSucceedsWithRanges() throws {
     let node = try TestNode()
     let runtime = Runtime(node: node)
     let answer = try runtime.call("STATUS", nil, configuration: runtime.configuration())
@@ -13,7 +13,7 @@ struct StatusTests {
     #expect(answer.process.output.isEmpty)
   }
 
-  @Test func itTellsThatNoLeaseCanBeWritten() throws {
+  @Test func statusReportsAnUnwritableDataDirectory() throws {
     let node = try TestNode()
     let runtime = Runtime(node: node)
     try node.sh("mkdir /run/locked && mount -t tmpfs -o ro tmpfs /run/locked")
@@ -25,7 +25,7 @@ struct StatusTests {
     }
   }
 
-  @Test func itSaysWhatToDoWithoutALease() throws {
+  @Test func statusNamesTheRemedyForAMissingLease() throws {
     let node = try TestNode()
     let runtime = Runtime(node: node)
     let answer = try runtime.call("STATUS", nil, configuration: runtime.configuration(["ipam": [:]]))

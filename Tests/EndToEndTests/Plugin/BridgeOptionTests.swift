@@ -2,7 +2,7 @@ import JSON
 import Testing
 import TestSupport
 
-/// The reference's own tests of the options of `bridge`, for every version.
+/// The reference's tests of the options of `bridge`, for every version.
 @Suite(.requiresRoot, .timeLimit(.minutes(1)))
 struct BridgeOptionTests {
   private func runtime(_ version: String, pods: String...) throws -> Runtime {
@@ -13,7 +13,7 @@ struct BridgeOptionTests {
 
   // MARK: The bridge's addresses
 
-  /// A second network wants another address on the same bridge: IPv4 always disagrees, IPv6 where the two overlap.
+  /// Two networks on one bridge. Their addresses conflict always in IPv4, and in IPv6 if the subnets overlap.
   struct Conflict: Sendable {
     let first: Subnet
     let second: Subnet
@@ -26,7 +26,7 @@ struct BridgeOptionTests {
     Conflict(first: Subnet("2001:db8:1::/64"), second: Subnet("fd00:1234::/64"), disagrees: false),
   ]
 
-  @Test(arguments: Runtime.versions) func anotherAddressIsAnErrorUnlessForced(_ version: String) throws {
+  @Test(arguments: Runtime.versions) func anotherAddressOnTheBridgeIsAnErrorUnlessForced(_ version: String) throws {
     let runtime = try runtime(version)
     let node = runtime.node
     for (index, conflict) in Self.conflicts.enumerated() {
@@ -51,7 +51,7 @@ struct BridgeOptionTests {
       configuration["forceAddress"] = true
       try runtime.add(second, configuration)
       #expect(try node.addresses(bridge).sorted() == (conflict.disagrees ? [both[1]] : both.sorted()))
-      // The same once more: an address that is there is no conflict.
+      // A second ADD finds its address on the bridge, which is no conflict.
       try runtime.delete(second, configuration)
       try runtime.add(second, configuration)
     }
@@ -59,7 +59,7 @@ struct BridgeOptionTests {
 
   // MARK: Flags of the bridge and of ports
 
-  @Test(arguments: Runtime.versions) func promiscuousHairpinAndIsolated(_ version: String) throws {
+  @Test(arguments: Runtime.versions) func bridgeAndPortsHaveTheConfiguredFlags(_ version: String) throws {
     let runtime = try runtime(version, pods: "a", "b", "c", "d")
     let node = runtime.node
     func port(_ pod: String, _ keys: JSONObject) throws -> JSONObject {
@@ -85,7 +85,7 @@ struct BridgeOptionTests {
         && both.message.hasPrefix("cannot set hairpin mode and promiscuous mode at the same time"), "\(both)")
   }
 
-  @Test(arguments: Runtime.versions) func theMTUIsBothEndsAndAnOldBridgesStays(_ version: String) throws {
+  @Test(arguments: Runtime.versions) func theMTUAppliesToBothEndsAndNotToAnExistingBridge(_ version: String) throws {
     let runtime = try runtime(version, pods: "a")
     let node = runtime.node
     try node.sh("ip link add bridge0 type bridge && ip link set bridge0 mtu 1420")
@@ -98,7 +98,7 @@ struct BridgeOptionTests {
 
   // MARK: MACs
 
-  /// Ports come and go, one of them with a MAC lower than any: a bridge without a MAC of its own would take that.
+  /// Adds and removes ports, one with a lower MAC than all others. A bridge without a MAC of its own would take that.
   @Test(arguments: Runtime.versions) func theBridgesMACStays(_ version: String) throws {
     let runtime = try runtime(version)
     let node = runtime.node
@@ -121,7 +121,7 @@ struct BridgeOptionTests {
     }
   }
 
-  @Test(arguments: Runtime.versions) func macsHaveAPrecedence(_ version: String) throws {
+  @Test(arguments: Runtime.versions) func requestedMACsHaveAPrecedence(_ version: String) throws {
     let runtime = try runtime(version)
     let node = runtime.node
     let (one, two, three) = ("c2:b0:57:49:47:f1", "c2:b0:57:49:47:f2", "c2:b0:57:49:47:f3")
@@ -132,7 +132,7 @@ struct BridgeOptionTests {
         "IgnoreUnknown=true;MAC=\(one)",
         ["args": ["cni": ["mac": .string(two)]], "RuntimeConfig": ["mac": .string(three)]], three
       ),
-      // The reference's bridge takes it so, its host-local does not.
+      // The reference's `bridge` accepts this, its `host-local` does not.
       ("MAC=\(one)", [:], one), ("MAC=\(one);", [:], one),
     ]
     for (index, example) in cases.enumerated() {
@@ -143,14 +143,14 @@ struct BridgeOptionTests {
       #expect(try node.view(inPod: pod)["eth0"]?["address"]?.string == example.mac, "\(example)")
       if version >= "0.3.0" { #expect(answer.interfaces.last?["mac"]?.string == example.mac) }
     }
-    // It is the pod's alone.
+    // Only the pod has the MAC.
     let host = try node.view().links.compactMap { $0["address"]?.string }
     #expect(Set(host).isDisjoint(with: [one, two, three]))
   }
 
   // MARK: No addresses in the pod
 
-  @Test(arguments: Runtime.versions) func aLinkThatStaysDown(_ version: String) throws {
+  @Test(arguments: Runtime.versions) func disableContainerInterfaceLeavesTheLinkDown(_ version: String) throws {
     let runtime = try runtime(version, pods: "a", "b")
     let node = runtime.node
     let refused = try runtime.call(
@@ -172,8 +172,8 @@ struct BridgeOptionTests {
 
   // MARK: Failures and rules
 
-  /// What fails when IPAM has given an address gives it back, and takes back the cable, too.
-  @Test(arguments: Runtime.versions) func anErrorBehindIPAMCostsNoAddress(_ version: String) throws {
+  /// Checks that a failure after IPAM frees the address and removes the veth pair.
+  @Test(arguments: Runtime.versions) func anErrorAfterIPAMFreesTheAddress(_ version: String) throws {
     let runtime = try runtime(version, pods: "a", "b")
     let node = runtime.node
     try runtime.add("a", runtime.bridgeConfiguration([.v4]))
@@ -187,13 +187,13 @@ struct BridgeOptionTests {
     #expect(try node.remains() == before.0)
     #expect(try node.view().links.count == before.1)
     try runtime.delete("b", other)
-    // The next address after it, not the one after that.
+    // The pod gets the next address, so the failed ADD has used only one.
     other["ipam"] = ["type": "host-local", "subnet": .string(Subnet.v4.network)]
     #expect(try runtime.add("b", other).hosts.count == 1)
   }
 
-  /// In the node's own namespace, as the reference's tests do it: with the override that is for tests.
-  @Test(arguments: Runtime.versions) func rulesAreThereWithThePodAndGoWithIt(_ version: String) throws {
+  /// Runs in the node's own namespace, as the reference tests do, with the override that exists for tests.
+  @Test(arguments: Runtime.versions) func addCreatesThePodsRulesAndDeleteRemovesThem(_ version: String) throws {
     let runtime = try runtime(version)
     let node = runtime.node
     let override = ["CNI_NETNS_OVERRIDE": "1", "CNI_NETNS": "/proc/self/ns/net"]

@@ -2,12 +2,12 @@ import JSON
 import Testing
 import TestSupport
 
-/// CHECK sees whether an attachment still is what ADD answered, and nothing else.
+/// CHECK detects that an attachment differs from the result of ADD, and ignores everything else.
 @Suite(.requiresRoot, .timeLimit(.minutes(1)))
 struct CheckTests {
   static let versions = Runtime.versions.filter { $0 >= "0.4.0" }
 
-  /// A fault, how it is mended, and what CHECK says in between. `$port` is the host's end.
+  /// A fault, the message of CHECK and the command that repairs it. `$port` is the host's end.
   struct Fault: Sendable, CustomTestStringConvertible {
     let message: String
     let fault: String
@@ -21,7 +21,7 @@ struct CheckTests {
     }
   }
 
-  /// A link or an address takes its routes along.
+  /// Restores the routes, which the kernel removes together with a link or an address.
   private static let routes = """
     for route in default 10.60.0.0/16; do ip -netns a route replace $route via 10.9.0.1; done
     ip -netns a route replace default via fd00:9::1
@@ -76,7 +76,7 @@ struct CheckTests {
       "mv /run/podnet /var/lib/cni/networks/podnet"),
   ]
 
-  @Test(arguments: versions) func findsEachFaultAndForgetsItWhenItIsMended(_ version: String) throws {
+  @Test(arguments: versions) func findsEachFaultUntilItIsRepaired(_ version: String) throws {
     let node = try TestNode()
     let runtime = Runtime(node: node, version: version)
     try node.addPod("a")
@@ -105,8 +105,8 @@ struct CheckTests {
     #expect(try node.remains() == [])
   }
 
-  /// What others do to pod and bridge is not the plugin's to judge. A listener on the bridge fails the reference's CHECK.
-  @Test(arguments: versions) func isContentWithWhatOthersDo(_ version: String) throws {
+  /// Changes what is not the plugin's concern. The reference's CHECK fails with a packet capture on the bridge.
+  @Test(arguments: versions) func ignoresChangesByOthers(_ version: String) throws {
     let runtime = try Runtime.reference("bridge", version)
     let node = runtime.node
     try node.addPod("a")
@@ -129,8 +129,8 @@ struct CheckTests {
     listener.stop()
   }
 
-  /// Later plugins of a chain change the result: what they say is what CHECK is given.
-  @Test(arguments: versions) func believesTheChainsResult(_ version: String) throws {
+  /// Checks against `prevResult`, which later plugins of the chain may have changed.
+  @Test(arguments: versions) func checksAgainstTheResultOfTheChain(_ version: String) throws {
     let runtime = try Runtime.reference("bridge", version)
     let node = runtime.node
     try node.addPod("a")
@@ -148,7 +148,7 @@ struct CheckTests {
     try runtime.call("CHECK", "a", configuration: check).process.succeeded()
   }
 
-  @Test(arguments: versions) func needsAResultOfThisInterface(_ version: String) throws {
+  @Test(arguments: versions) func requiresAResultForThisInterface(_ version: String) throws {
     let runtime = try Runtime.reference("bridge", version)
     let node = runtime.node
     try node.addPod("a")

@@ -2,11 +2,11 @@ import JSON
 import Testing
 import TestSupport
 
-/// What a pod's interface gets besides its address.
+/// Properties of a pod's interface besides its addresses.
 @Suite(.requiresRoot, .timeLimit(.minutes(1)))
 struct PodInterfaceTests {
-  /// Everything that a route of the specification may say is in the kernel; the reference leaves out MTU and MSS.
-  @Test func routesHaveAllThatTheirConfigurationSays() throws {
+  /// Checks that the kernel has every field of the configured routes. The reference omits MTU and MSS.
+  @Test func routesHaveAllConfiguredFields() throws {
     let runtime = try Runtime.reference("bridge", "1.1.0")
     let node = runtime.node
     try node.addPod("a")
@@ -43,7 +43,7 @@ struct PodInterfaceTests {
     try runtime.check("a", answer, configuration: configuration).process.succeeded()
   }
 
-  @Test func ipv6AddressesOutliveALinkThatWasDown() throws {
+  @Test func ipv6AddressesSurviveALinkThatWasDown() throws {
     let runtime = try Runtime.reference("bridge", "1.0.0")
     let node = runtime.node
     try node.addPod("a")
@@ -52,8 +52,8 @@ struct PodInterfaceTests {
     #expect(try node.addresses("eth0", inPod: "a") == [Subnet.v4.firstPod, Subnet.v6.firstPod])
   }
 
-  /// Runtimes switch it off for pods that shall not have it, and distributions everywhere.
-  @Test(arguments: Runtime.versions) func ipv6IsSwitchedOnWhereAnAddressAsksForIt(_ version: String) throws {
+  /// Switches IPv6 off, as runtimes do for single pods and distributions for all links.
+  @Test(arguments: Runtime.versions) func ipv6IsSwitchedOnForIPv6Addresses(_ version: String) throws {
     let runtime = try Runtime.reference("bridge", version)
     let node = runtime.node
     for pod in ["a", "b"] { try node.addPod(pod) }
@@ -64,7 +64,7 @@ struct PodInterfaceTests {
     #expect(answer.addresses == [Subnet.v4.firstPod, Subnet.v6.firstPod])
     #expect(try node.addresses("eth0", inPod: "a") == answer.addresses)
     #expect(try node.ping(from: "a", Subnet.v6.gateway) && node.ping(from: "a", "::1"))
-    // Who asks for none keeps it off.
+    // A pod without an IPv6 address keeps IPv6 off.
     try runtime.add("b", runtime.bridgeConfiguration([.v4]))
     #expect(try node.view(inPod: "b").addresses("eth0", family: "inet6", scope: "link") == [])
   }
@@ -82,7 +82,7 @@ struct PodInterfaceTests {
     #expect(try node.ping(from: "a", Subnet.v6.gateway))
   }
 
-  @Test func enabledadFindsAnAddressThatSomebodyHas() throws {
+  @Test func enabledadFindsADuplicateAddress() throws {
     let runtime = try Runtime.reference("bridge", "1.0.0")
     let node = runtime.node
     for pod in ["a", "b"] { try node.addPod(pod) }

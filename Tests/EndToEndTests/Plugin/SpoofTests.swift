@@ -2,14 +2,14 @@ import JSON
 import Testing
 import TestSupport
 
-/// `macspoofchk`: a pod sends from its own MAC or not at all.
+/// `macspoofchk`: packets of a pod that do not have its own MAC are dropped.
 @Suite(.requiresRoot, .timeLimit(.minutes(1)))
 struct SpoofTests {
   private func elements(_ node: TestNode) throws -> [String] {
     try node.lines("nft list table bridge causeway | grep -o 'comment \"[^\"]*\"' || true")
   }
 
-  @Test func aPodWithAnotherMACIsNotHeard() throws {
+  @Test func packetsFromAnotherMACAreDropped() throws {
     let node = try TestNode()
     let runtime = Runtime(node: node)
     let configuration = runtime.configuration(["macspoofchk": true])
@@ -21,7 +21,7 @@ struct SpoofTests {
     var check = configuration
     check["prevResult"] = .object(try #require(answer.json))
     try runtime.call("CHECK", "a", configuration: check).process.succeeded()
-    // Another's MAC: nothing gets through. Its own again: all is well. An unwatched pod may do as it likes.
+    // With another MAC nothing passes, with its own everything. A pod without `macspoofchk` may use any MAC.
     try node.sh("ip -netns a link set eth0 address 02:00:00:00:00:66")
     #expect(try !node.ping(from: "a", "10.9.0.1", within: 2))
     let mac = try #require(answer.interfaces.last?["mac"]?.string)
@@ -32,7 +32,7 @@ struct SpoofTests {
   }
 
   @Test(arguments: [true, false])
-  func theRuleGoesWithThePod(_ withRecord: Bool) throws {
+  func theRuleIsRemovedWithThePod(_ withRecord: Bool) throws {
     let node = try TestNode()
     let runtime = Runtime(node: node)
     let configuration = runtime.configuration(["macspoofchk": true])
@@ -45,7 +45,7 @@ struct SpoofTests {
     #expect(try node.remains() == [])
   }
 
-  @Test func gcAndFailedADDsLeaveNone() throws {
+  @Test func gcAndFailedADDsLeaveNoRules() throws {
     let node = try TestNode()
     let runtime = Runtime(node: node)
     for pod in ["a", "b"] { try node.addPod(pod) }
@@ -59,8 +59,8 @@ struct SpoofTests {
     #expect(try elements(node) == [])
   }
 
-  /// What `nft` lists of the tables, it loads again: people save their rulesets.
-  @Test func aSavedRulesetIsTheSameWhenItIsLoaded() throws {
+  /// Saves and reloads the ruleset with `nft`, as administrators do.
+  @Test func aSavedRulesetCanBeLoaded() throws {
     let node = try TestNode()
     let runtime = Runtime(node: node)
     let configuration = runtime.configuration(["macspoofchk": true, "ipMasq": true])

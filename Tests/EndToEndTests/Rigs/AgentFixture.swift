@@ -20,9 +20,9 @@ final class AgentFixture {
   }
 
   func expectRoutes(_ routes: [String]) throws {
-    let came = try eventually { try node.podRoutes() == routes }
+    let isReached = try eventually { try node.podRoutes() == routes }
     let now = try node.podRoutes()
-    #expect(came, "\(now)\n\(agent.output)")
+    #expect(isReached, "\(now)\n\(agent.output)")
   }
 
   /// The outgoing links of the routes to pods.
@@ -40,10 +40,10 @@ final class AgentFixture {
   /// Waits until both `subnet.env` and its copy contain the line.
   func expectLease(_ line: String) throws {
     let files = ["/run/causeway/subnet.env", "/var/lib/causeway/lease.env"]
-    let came = try eventually {
+    let isReached = try eventually {
       try files.allSatisfy { try node.run(["grep", "-qx", line, $0]).status == 0 }
     }
     let now = try node.sh("cat \(files.joined(separator: " "))")
-    #expect(came, "\(now)\n\(agent.output)")
+    #expect(isReached, "\(now)\n\(agent.output)")
   }
 }

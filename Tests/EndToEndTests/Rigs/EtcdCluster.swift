@@ -71,9 +71,9 @@ extension TestNode {
     _ routes: [String], _ agent: RunningProgram, within limit: Duration = .seconds(15),
     sourceLocation: SourceLocation = #_sourceLocation
   ) throws {
-    let came = try eventually(within: limit) { try podRoutes() == routes.sorted() }
+    let isReached = try eventually(within: limit) { try podRoutes() == routes.sorted() }
     let now = try podRoutes()
-    #expect(came, "\(now)\n\(agent.output)", sourceLocation: sourceLocation)
+    #expect(isReached, "\(now)\n\(agent.output)", sourceLocation: sourceLocation)
   }
 }
 

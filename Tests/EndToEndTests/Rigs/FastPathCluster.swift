@@ -19,8 +19,8 @@ struct FastPathCluster {
       agents.append(try agent(index, without.contains(index) ? options : ["--fast-path", "on"] + options))
     }
     for index in 0..<count {
-      let came = try eventually(within: .seconds(30)) { try isReady(index, hasFastPath: !without.contains(index)) }
-      try #require(came, "\(agents[index].output)")
+      let isReached = try eventually(within: .seconds(30)) { try isReady(index, hasFastPath: !without.contains(index)) }
+      try #require(isReached, "\(agents[index].output)")
     }
   }
 
@@ -36,8 +36,8 @@ struct FastPathCluster {
     agents[index].stop()
     agents[index] = try agent(index, options)
     let hasFastPath = options.contains("--fast-path") && !options.contains("off")
-    let came = try eventually(within: .seconds(30)) { try isReady(index, hasFastPath: hasFastPath) }
-    try #require(came, "\(agents[index].output)")
+    let isReached = try eventually(within: .seconds(30)) { try isReady(index, hasFastPath: hasFastPath) }
+    try #require(isReached, "\(agents[index].output)")
   }
 
   /// Whether the routes are installed and the fast path has its peers of both families.

@@ -56,8 +56,8 @@ struct Subnet: Sendable {
   }
 }
 
-/// What the reference tests require of each ADD. The answer, in its version's shape, reports what the kernel has, and
-/// the kernel has nothing else.
+/// Requirements of the reference tests for each ADD. The answer, in its version's shape, reports what the kernel has,
+/// and the kernel has nothing else.
 struct BridgeExpectation {
   let version: String
   let bridge: String

@@ -76,8 +76,8 @@ struct RoutedCluster {
       try nodes[index].start([Binaries.hostgw, "run", "--node-name", Cluster.name(index)] + options)
     }
     for index in nodes.indices {
-      let came = try eventually(within: .seconds(30)) { try isSettled(index) }
-      #expect(came, "\(agents[index].output)")
+      let isReached = try eventually(within: .seconds(30)) { try isSettled(index) }
+      #expect(isReached, "\(agents[index].output)")
     }
     return agents
   }

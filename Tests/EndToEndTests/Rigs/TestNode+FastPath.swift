@@ -87,7 +87,7 @@ extension TestNode {
     try sh("mv /sys/fs/bpf/causeway /sys/fs/bpf/gone && rm -r /sys/fs/bpf/gone")
   }
 
-  /// What exists of the fast path on this node; nothing if it is off.
+  /// All state of the fast path on this node; none if it is off.
   func fastPathRemains() throws -> [String] {
     try lines("tc qdisc show | grep clsact || true")
       + lines("find /sys/fs/bpf/causeway* /run/causeway/fast-path.mark 2>/dev/null || true")

@@ -49,8 +49,8 @@ extension RunningProgram {
   /// Waits until more than `number` has come back since this call.
   func waitForMore(than number: Int = 0) throws {
     let before = soFar
-    let came = eventually(within: .seconds(120)) { soFar > before + number || !isRunning }
-    try #require(came && isRunning, "\(output)")
+    let hasMore = eventually(within: .seconds(120)) { soFar > before + number || !isRunning }
+    try #require(hasMore && isRunning, "\(output)")
   }
 
   /// Ends a transfer, and waits until lost packets are sent again and all bytes have come back.

@@ -81,16 +81,21 @@ def serve(options):
 # TCP
 
 
+def connect(options):
+    """Connects to the server, from port --port-here if it is given."""
+    if not options.port_here:
+        return socket.create_connection((options.host, options.port), timeout=PATIENCE)
+    connection = socket.socket(family(options.host), socket.SOCK_STREAM)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    connection.bind(("", options.port_here))
+    connection.settimeout(PATIENCE)
+    connection.connect(address(options.host, options.port))
+    return connection
+
+
 def tcp(options):
     """Sends --bytes bytes, or until SIGTERM, and compares what comes back."""
-    if options.port_here:
-        connection = socket.socket(family(options.host), socket.SOCK_STREAM)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        connection.bind(("", options.port_here))
-        connection.settimeout(PATIENCE)
-        connection.connect(address(options.host, options.port))
-    else:
-        connection = socket.create_connection((options.host, options.port), timeout=PATIENCE)
+    connection = connect(options)
     say("from", connection.getsockname()[1])
     name = b""
     while len(name) < 16:
