@@ -105,12 +105,7 @@ private func add<Side: HostSide>(
     try pair.waitUntilForwarding(&host.socket)
     if side.hasNeighbours, !addresses.ips.isEmpty { try pod.announce(podLink, mac: pair.podMAC) }
   }
-  if configuration.mayUseFastPath {
-    host.undo.push(.fastPath(addresses.hosts, pair.podMAC))
-    joinFastPath(
-      pair, addresses.hosts, gatewayMAC: side.gatewayMAC(pair),
-      announcesLimits: configuration.fastPath.announcesLimits, &host.socket)
-  }
+  request.joinFastPath(pair, addresses.hosts, gatewayMAC: side.gatewayMAC(pair), &host)
   _ = consume use
   side.removeOldGateways(configuration.leaseSource, &host)
   let interfaces = try side.interfaces(around: request.ends(pair, podLink), configuration.network.version, &host)
@@ -141,6 +136,16 @@ extension AddRequest {
     host.undo.push(.delegate(delegate, searchPath: searchPath))
     return PodAddresses(
       delegate: try delegate.add(searchPath), bridgeIsGateway: configuration.bridged.gateways.isEnabled)
+  }
+
+  /// Adds the pod to the node's fast path, if it may use it.
+  fileprivate func joinFastPath(
+    _ pair: VethPair, _ addresses: [IPAddress], gatewayMAC: MACAddress?, _ host: inout HostNetwork
+  ) {
+    guard configuration.mayUseFastPath else { return }
+    host.undo.push(.fastPath(addresses, pair.podMAC))
+    PodNetwork.joinFastPath(
+      pair, addresses, gatewayMAC: gatewayMAC, announcesLimits: configuration.fastPath.announcesLimits, &host.socket)
   }
 
   /// The attachment's record. The addresses of a delegate are not known at first.
