@@ -1,11 +1,16 @@
-internal import JSON
+package import JSON
 
 // What a plugin writes to standard output, in the layout of the reference's library: four spaces, no newline at the end.
 
 extension AttachmentResult {
   /// The result as ADD writes it, in the shape of a version.
-  package func text(_ version: SpecVersion) throws -> String {
-    try json(version).text(.indented(4))
+  package func text(_ version: SpecVersion) throws(CNIError) -> String {
+    let json = try json(version)
+    do throws(JSONError) {
+      return try json.text(.indented(4))
+    } catch {
+      throw CNIError(.invalidConfiguration, "network configuration: \(error)")
+    }
   }
 }
 
@@ -18,7 +23,7 @@ extension CNIError {
 
 extension SpecVersion {
   /// What VERSION writes: a line of its own.
-  package static func answer() throws -> String {
+  package static func answer() throws(JSONError) -> String {
     let value: JSONValue = [
       "cniVersion": .string(current.description),
       "supportedVersions": .array(supported.map { .string($0.description) }),

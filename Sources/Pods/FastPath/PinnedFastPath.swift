@@ -58,16 +58,26 @@ package struct PinnedFastPath: ~Copyable, Sendable {
   ///
   /// Where the hooks are taken by an `ingress` qdisc somebody limits the pod, and nothing is done; nor where the node has had
   /// no fast path any more, or another one, since this one was opened.
-  package func add(_ pod: FastPathPod, _ addresses: [IPAddress], _ socket: inout RouteSocket) throws {
+  package func add(_ pod: FastPathPod, _ addresses: [IPAddress], _ socket: inout RouteSocket) throws(NetlinkError) {
     var known: [IPAddress] = []
-    for address in addresses where try isOwn(address) { known.append(address) }
+    do throws(SystemError) {
+      for address in addresses where try isOwn(address) { known.append(address) }
+    } catch {
+      throw .socket(error)
+    }
     guard !known.isEmpty, try attach(to: pod.link, &socket) else { return }
     // Whoever ends it unpins the programs before it looks for attached ones: either it finds these, or the pin is gone here.
-    guard try isPinned() else {
+    let isPinned: Bool
+    do throws(SystemError) { isPinned = try self.isPinned() } catch { throw .socket(error) }
+    guard isPinned else {
       try socket.removeOurFilters(from: pod.link)
       return
     }
-    for address in known { try pods.set(FastPathPod.key(address), to: pod.value) }
+    do throws(SystemError) {
+      for address in known { try pods.set(FastPathPod.key(address), to: pod.value) }
+    } catch {
+      throw .socket(error)
+    }
   }
 
   /// Whether it is the node's still: of another one's maps nobody here knows.
