@@ -1,12 +1,13 @@
-/// What the virtual machine starts from: Debian's kernel as hack/vm-kernel has fetched it, and an archive of files that
-/// is made anew for each test process.
+/// The files from which the virtual machine starts: Debian's kernel, which hack/vm-kernel unpacked, and an archive that
+/// is created for each test process.
 enum VirtualMachineImage {
   private static let directory = "/var/cache/causeway/vm-kernel"
   static let kernel = "\(directory)/vmlinuz"
 
   /// Writes the archive (Documentation/driver-api/early-userspace/buffer-format.rst of the kernel).
   ///
-  /// Our programs are where they are on this machine, so that tests need not know where they run.
+  /// Our programs have the paths that they have on this machine, so that tests need not know where they run. These paths
+  /// may be below /tmp, so that no file system is mounted there.
   static func write(to archive: String) throws {
     let scratch = try TemporaryDirectory()
     try run(
@@ -17,7 +18,7 @@ enum VirtualMachineImage {
     ).succeeded()
   }
 
-  /// Uncompressed: to expand an archive takes the slow machine longer than to read one.
+  /// The archive is not compressed: expanding it takes the slow machine longer than reading it.
   private static let script = #"""
     set -euo pipefail
     root=$1 kernel=$2 initialisation=$3
@@ -46,7 +47,7 @@ enum VirtualMachineImage {
     find . | cpio --quiet -o -H newc -R 0:0 >"$0"
     """#
 
-  /// The first process: loads nothing itself, and does what comes over the second serial line.
+  /// The first process, which runs the commands from the second serial line.
   private static let initialisation = #"""
     #!/bin/busybox sh
     # What is there already stays.
@@ -57,7 +58,6 @@ enum VirtualMachineImage {
     mount -t sysfs sysfs /sys
     mount -t devtmpfs dev /dev
     mount -t tmpfs tmpfs /run
-    mount -t tmpfs tmpfs /tmp
     mount -t cgroup2 cgroup2 /sys/fs/cgroup
     echo /bin/modprobe >/proc/sys/kernel/modprobe
     ip link set lo up

@@ -15,7 +15,7 @@ import YAML
 @testable import PodNetwork
 @testable import StoreTransport
 
-/// What reads texts and bytes from outside. Each target reads, and traps where what it took cannot be.
+/// The parsers of texts and bytes from outside. Each target parses its input and traps if the result is impossible.
 enum Targets {
   typealias Target = (name: String, run: @Sendable ([UInt8]) -> Void)
 
@@ -140,7 +140,7 @@ enum Targets {
     }
   }
 
-  /// The first byte says what the rest is.
+  /// The first byte selects the parser of the other bytes.
   static func etcd(_ bytes: [UInt8]) {
     let rest = Array(bytes.dropFirst())
     switch bytes.first.map({ $0 % 4 }) {
@@ -164,19 +164,20 @@ enum Targets {
     }
   }
 
-  /// The first byte says how large the parts are that the rest comes in.
+  /// The first byte gives the size of the parts in which the other bytes are fed.
   static func kubernetes(_ bytes: [UInt8]) {
-    let reader = KubeReader(prefix: "f/", ownName: "own")
+    let access = KubeAccessSource(kubeconfig: nil, server: nil)
+    let resource = KubeNodes(KubeClient(access), annotationPrefix: "f/", ownName: "own").resource
     let rest = Array(bytes.dropFirst())
     let size = Int(bytes.first ?? 0) + 1
-    for shape in [KubeReader.list, KubeReader.event] {
+    for shape in [resource.listShape, resource.eventShape] {
       let whole = pieces(shape, rest, parts: max(rest.count, 1))
       precondition(whole == pieces(shape, rest, parts: size))
       for piece in whole ?? [] {
-        if let node = try? reader.node(piece.text) { precondition(Node.isName(node.name)) }
-        _ = try? reader.event(piece.text)
-        var page = KubePage()
-        _ = try? reader.finish(&page, piece.text)
+        if let node = try? resource.object(piece.text) { precondition(Node.isName(node.name)) }
+        _ = try? resource.event(piece.text)
+        var page = KubePage<KubeNode>()
+        _ = try? resource.finish(&page, piece.text)
       }
     }
   }

@@ -2,16 +2,21 @@ internal import Linux
 package import Nodes
 internal import NodeState
 
-/// The nodes of a `nodes.json`, read anew whenever the file changes.
+/// Store of nodes in a nodes file, which is read again whenever it changes.
 package struct FileNodeStore: NodeStore {
+  /// Name of the store on the command line.
   package var kind: String { "file" }
-  /// The path of the file.
+  /// Path of the file.
   package let source: String
 
+  /// Makes the store of a file.
   package init(path: String) {
     source = path
   }
 
+  /// Reads the file.
+  ///
+  /// - Throws: `NodesFileError`.
   package func read() async throws -> NodeSnapshot {
     try await onThread { try readFile() }
   }
@@ -20,7 +25,7 @@ package struct FileNodeStore: NodeStore {
     let identity: FileIdentity?
     let text: [UInt8]?
     do throws(SystemError) {
-      // Before the reading: a file that changes in between must look changed to the plugin.
+      // Before the content: the plugin must notice a file that changes in between.
       identity = try Files.identity(source)
       text = try Files.read(source, limit: 64 << 20)
     } catch {
@@ -32,6 +37,7 @@ package struct FileNodeStore: NodeStore {
     return snapshot
   }
 
+  /// Content of the file, now and after each change.
   package func updates() -> AsyncStream<Result<NodeSnapshot, any Error>> {
     FollowedFile(path: source).contents { try readFile() }
   }

@@ -103,7 +103,7 @@ extension RouteSocket {
   fileprivate mutating func interface(
     _ link: Link, mac: MACAddress?, _ version: SpecVersion
   ) throws(PodNetworkError) -> AttachmentResult.Interface {
-    let now = AttachmentResult.tellsMTU(version) ? try fromNetlink(self.link(index: link.index)) : nil
+    let now = AttachmentResult.includesMTU(version) ? try fromNetlink(self.link(index: link.index)) : nil
     return .init(
       name: link.name, mac: (now?.mac ?? mac)?.description ?? "", mtuBytes: now?.mtuBytes ?? link.mtuBytes)
   }

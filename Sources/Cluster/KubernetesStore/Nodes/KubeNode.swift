@@ -1,0 +1,144 @@
+internal import Addresses
+internal import JSON
+internal import Linux
+internal import Nodes
+
+/// A node of Kubernetes, reduced to what a route to its pods needs.
+struct KubeNode: KubeObject {
+  let name: String
+  var key: String { name }
+  /// As RFC 3339 has it, in UTC: the order of the text is that of time.
+  let created: String
+  /// The node's subnets, at most one of each family, with what is wrong with them.
+  private(set) var subnets: [Subnet] = []
+  /// Where other nodes reach it.
+  let publicIP: IPAddress?
+  let publicIPv6: IPAddress?
+  /// `nil` where it does not say: then it is taken for one of the cluster's.
+  let backend: NodeBackend?
+  /// Kept of this node only.
+  let own: Own?
+
+  struct Subnet: Sendable, Equatable {
+    let prefix: IPPrefix
+    /// Why no route can lead there, whatever else holds: one bad node harms nobody else.
+    let problem: String?
+  }
+
+  struct Own: Sendable, Equatable {
+    /// Those that begin with our prefix, without it.
+    let annotations: [String: String]
+    let internalIPs: [IPAddress]
+    /// The condition `NetworkUnavailable`, where there is one.
+    let condition: KubeCondition?
+    /// What is wrong with its podCIDRs, also where they are no networks at all.
+    let problem: String?
+
+    /// By which of its addresses people want it to be known (`node-public-ip`, `node-public-ipv6`).
+    var chosen: [IPAddress] {
+      IPFamily.allCases.compactMap { family in
+        annotations[family == .v4 ? "node-public-ip" : "node-public-ipv6"].flatMap { KubeNode.address($0, family) }
+      }
+    }
+
+    /// What is told to others in place of its own address.
+    func overwrite(_ family: IPFamily) -> IPAddress? {
+      annotations[KubeNode.publicKey(family) + "-overwrite"].flatMap { KubeNode.address($0, family) }
+    }
+  }
+
+  static func publicKey(_ family: IPFamily) -> String { family == .v4 ? "public-ip" : "public-ipv6" }
+
+  /// `nil` for what has no name, or none that a node may have.
+  init?(_ object: JSONObject, prefix: String, ownName: String) {
+    guard let metadata = object["metadata"]?.object, let name = metadata["name"]?.string, Node.isName(name) else {
+      return nil
+    }
+    self.name = name
+    created = metadata["creationTimestamp"]?.string ?? ""
+    var annotations: [String: String] = [:]
+    for member in metadata["annotations"]?.object?.members ?? [] where member.name.hasPrefix(prefix) {
+      annotations[String(member.name.dropFirst(prefix.count))] = member.value.string
+    }
+    let status = object["status"]?.object
+    let internalIPs = (status?["addresses"]?.array ?? []).compactMap { entry -> IPAddress? in
+      guard let entry = entry.object, entry["type"]?.string == "InternalIP" else { return nil }
+      return entry["address"]?.string.flatMap { text in
+        IPFamily.allCases.lazy.compactMap { KubeNode.address(text, $0) }.first
+      }
+    }
+    var problems: [IPFamily: String] = [:]
+    /// The next hop: what the node's own flannel or causeway tells, else what kubelet does.
+    func hop(_ family: IPFamily) -> IPAddress? {
+      for key in ["\(KubeNode.publicKey(family))-overwrite", KubeNode.publicKey(family)] {
+        guard let text = annotations[key], !text.isEmpty else { continue }
+        if let address = KubeNode.address(text, family) { return address }
+        problems[family] =
+          "its annotation \(prefix)\(key) is \"\(text.quotable)\", but must be a node's \(family) address"
+      }
+      return internalIPs.first { $0.family == family }
+    }
+    publicIP = hop(.v4)
+    publicIPv6 = hop(.v6)
+    func data(_ key: String) -> JSONValue? { annotations[key].flatMap { try? JSONValue(parsing: Array($0.utf8)) } }
+    backend = annotations["backend-type"].map {
+      NodeBackend(type: $0, data: data("backend-data"), ipv6Data: data("backend-v6-data"))
+    }
+    var wrong: [String] = []
+    let spec = object["spec"]?.object
+    let texts = spec?["podCIDRs"]?.array?.compactMap(\.string) ?? []
+    for text in texts.isEmpty ? [spec?["podCIDR"]?.string].compactMap({ $0 }) : texts where !text.isEmpty {
+      guard let prefix = IPPrefix(text) else {
+        wrong.append("its podCIDR \"\(text.quotable)\" is no network")
+        continue
+      }
+      guard !subnets.contains(where: { $0.prefix.family == prefix.family }) else { continue }
+      let problem = prefix.problemAsSubnet.map { "its podCIDR \($0)" }
+      if let problem { wrong.append(problem) }
+      subnets.append(Subnet(prefix: prefix, problem: problem ?? problems[prefix.family]))
+    }
+    own =
+      name == ownName
+      ? Own(
+        annotations: annotations, internalIPs: internalIPs,
+        condition: KubeCondition(status?["conditions"]?.array ?? [], type: KubeCondition.networkUnavailable),
+        problem: wrong.first)
+      : nil
+  }
+
+  func subnet(_ family: IPFamily) -> Subnet? { subnets.first { $0.prefix.family == family } }
+
+  /// An address by which a node can be reached.
+  fileprivate static func address(_ text: String, _ family: IPFamily) -> IPAddress? {
+    guard let address = IPAddress(text), address.family == family, !address.isLoopback, !address.isMulticast,
+      !address.isUnspecified, family == .v4 || !address.isLinkLocal
+    else { return nil }
+    return address
+  }
+}
+
+/// A condition in a node's status.
+struct KubeCondition: Sendable, Equatable {
+  static let networkUnavailable = "NetworkUnavailable"
+
+  /// `True`, `False` or `Unknown`.
+  let status: String
+  let reason: String
+  let message: String
+
+  init(status: String, reason: String, message: String) {
+    self.status = status
+    self.reason = reason
+    self.message = message
+  }
+
+  /// That of a type among all.
+  init?(_ conditions: [JSONValue], type: String) {
+    guard let condition = conditions.lazy.compactMap(\.object).first(where: { $0["type"]?.string == type }) else {
+      return nil
+    }
+    status = condition["status"]?.string ?? ""
+    reason = condition["reason"]?.string ?? ""
+    message = condition["message"]?.string ?? ""
+  }
+}
