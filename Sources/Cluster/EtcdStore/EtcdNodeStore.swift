@@ -6,16 +6,18 @@ package import Nodes
 package struct EtcdNodeStore: NodeStore {
   private let client: EtcdClient
   private let view: EtcdView
+  private let backends: BackendReader
   private let ownAddresses: OwnAddresses
   private let conditions: AgentConditions
   private let logger: Logger
 
   package init(
-    _ client: EtcdClient, _ view: EtcdView, ownAddresses: @escaping OwnAddresses, conditions: AgentConditions,
-    logger: Logger
+    _ client: EtcdClient, _ view: EtcdView, backends: BackendReader,
+    ownAddresses: @escaping OwnAddresses, conditions: AgentConditions, logger: Logger
   ) {
     self.client = client
     self.view = view
+    self.backends = backends
     self.ownAddresses = ownAddresses
     self.conditions = conditions
     self.logger = logger
@@ -25,7 +27,7 @@ package struct EtcdNodeStore: NodeStore {
   package var source: String { client.source }
 
   package func read() async throws -> NodeSnapshot {
-    let state = EtcdState(try await client.list(), client.layout)
+    let state = EtcdState(try await client.list(), client.layout, backends)
     let config = try state.config.get()
     let networks = config.netConf.networks
     let addresses = try await ownAddresses([], config.netConf.families, networks, [])
@@ -33,14 +35,15 @@ package struct EtcdNodeStore: NodeStore {
     for record in state.records.sorted where record.belongs(to: addresses) && record.problem == nil {
       for subnet in IPFamily.allCases.compactMap(record.subnet) { own.setSubnet(subnet) }
     }
-    guard own.subnet != nil else {
+    guard own.subnets.v4 != nil else {
       throw EtcdError.noSubnet(addresses: addresses.map { "\($0)" }.joined(separator: ", "))
     }
     return state.snapshot(config, own: own)
   }
 
   package func updates() -> AsyncStream<Result<NodeSnapshot, any Error>> {
-    let feed = EtcdFeed(client: client, view: view, conditions: conditions, logger: logger)
+    let feed = EtcdFeed(
+      client: client, view: view, backends: backends, conditions: conditions, logger: logger)
     return view.snapshots(while: { await feed.run() }) { $0.snapshot() }
   }
 }

@@ -72,9 +72,9 @@ struct RecordOwnership {
   /// for the moment what the record tells already, unless another node has that now.
   func addresses(in families: [IPFamily], toldBy record: EtcdRecord?) -> [IPAddress] {
     let kept = families.filter { family in !addresses.contains { $0.family == family } }
-      .compactMap { record?.address($0) }
+      .compactMap { record?.addresses[$0] }
       .filter { address in
-        !records.sorted.contains { $0.name != record?.name && $0.address(address.family) == address && !isOwn($0) }
+        !records.sorted.contains { $0.name != record?.name && $0.addresses[address.family] == address && !isOwn($0) }
       }
     return (addresses + kept).sorted()
   }

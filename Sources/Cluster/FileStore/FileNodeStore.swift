@@ -8,8 +8,11 @@ package struct FileNodeStore: NodeStore {
   /// The path of the file.
   package let source: String
 
-  package init(path: String) {
+  private let backends: BackendReader
+
+  package init(path: String, backends: BackendReader) {
     source = path
+    self.backends = backends
   }
 
   package func read() async throws -> NodeSnapshot {
@@ -27,7 +30,7 @@ package struct FileNodeStore: NodeStore {
       throw .unreadable(error)
     }
     guard let identity, let text else { throw .absent(file: source) }
-    var snapshot = try NodesFile.parse(text, file: source)
+    var snapshot = try NodesFile.parse(text, file: source, backends)
     snapshot.mark = NodesFileMark(identity)
     return snapshot
   }

@@ -12,6 +12,7 @@ struct KubeFeed: Sendable {
   let view: KubeView
   /// The cluster's `net-conf.json`.
   let configFile: String
+  let backends: BackendReader
   let conditions: AgentConditions
   let logger: Logger
 
@@ -20,7 +21,8 @@ struct KubeFeed: Sendable {
     await withTaskGroup { group in
       group.addTask { await followNodes() }
       group.addTask {
-        for await config in FollowedFile(path: configFile).contents({ try KubeFeed.readConfig(configFile) }) {
+        for await config in FollowedFile(path: configFile).contents({ try KubeFeed.readConfig(configFile, backends) }
+        ) {
           let config = config.mapError { $0 as? KubeError ?? .badConfig(file: configFile, reason: "\($0)") }
           view.update { $0.config = config }
         }
@@ -29,10 +31,11 @@ struct KubeFeed: Sendable {
   }
 
   /// Of the file only what is flannel's in this mode counts: not which subnets there are to claim.
-  static func readConfig(_ file: String) throws(KubeError) -> NetConf {
+  static func readConfig(_ file: String, _ backends: BackendReader) throws(KubeError) -> NetConf {
     do {
       guard let text = try Files.read(file, limit: 1 << 20) else { throw KubeError.noConfig(file: file) }
-      return try NetConf(JSONFields(document: JSONValue(parsing: text), name: "the network configuration"))
+      let fields = try JSONFields(document: JSONValue(parsing: text), name: "the network configuration")
+      return try NetConf(fields, backends)
     } catch let error as KubeError {
       throw error
     } catch {

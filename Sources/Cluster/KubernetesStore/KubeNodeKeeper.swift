@@ -207,7 +207,7 @@ extension KubeNodeKeeper {
 
   /// What this node has had so far.
   private var earlierSubnets: [IPPrefix] {
-    if let own = view.content.own { return IPFamily.allCases.compactMap(own.subnet) }
+    if let own = view.content.own { return own.subnets.values }
     return settings.files.read()?.subnets.map(\.network) ?? []
   }
 

@@ -58,7 +58,7 @@ import TestSupport
       }
       #expect(reason.contains(words))
       // Its pods stay in it.
-      #expect(conditions.lease.subnets == lease.subnets && view.content.own?.subnet == lease.key.subnet)
+      #expect(conditions.lease.subnets == lease.subnets && view.content.own?.subnets.v4 == lease.key.subnet)
     }
   }
 
