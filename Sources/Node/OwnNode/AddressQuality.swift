@@ -22,8 +22,7 @@ extension LinkAddress {
   /// Why no other node can reach this one by the address, as what follows "it"; `nil` where one can.
   func obstacle(clusterNetworks: [IPPrefix]) -> String? {
     let address = prefix.address
-    if address.isLoopback || address.isMulticast || address.isUnspecified { return "is no address of a node" }
-    if address.family == .v6 && address.isLinkLocal { return "is link-local" }
+    if !address.isNodeAddress { return address.isLinkLocal ? "is link-local" : "is no address of a node" }
     if let network = clusterNetworks.first(where: { $0.contains(address) }) {
       return "lies inside the cluster's own network \(network)"
     }

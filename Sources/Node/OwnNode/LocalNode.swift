@@ -33,7 +33,7 @@ package struct LocalNode: Sendable, Equatable {
 
   /// The families that the node takes part in, of those of the cluster.
   package func families(of network: NetConf) -> [IPFamily] {
-    network.families.filter { node.address($0) != nil || node.subnet($0) != nil }
+    network.families.filter { node.addresses[$0] != nil || node.subnets[$0] != nil }
   }
 
   /// Takes the node that the store knows as this one, else finds this machine among the nodes: by its given name, a
@@ -43,7 +43,7 @@ package struct LocalNode: Sendable, Equatable {
     if let own = snapshot.own { node = own } else { node = try search.node() }
     (links, problems) = try search.links(of: node)
     // A store that gives leases may have none to give; who it is and its peers' routes are known all the same.
-    guard node.subnet != nil || node.ipv6Subnet != nil || snapshot.own != nil else {
+    guard !node.subnets.isEmpty || snapshot.own != nil else {
       throw .noSubnet(node: node.name)
     }
   }
@@ -52,14 +52,14 @@ package struct LocalNode: Sendable, Equatable {
   ///
   /// - Parameter mtuBytes: what pods may send; without it what this node's links carry.
   package func lease(networks: [IPPrefix], masquerades: Bool, mtuBytes: Int? = nil) -> SubnetLease? {
-    guard node.subnet != nil || node.ipv6Subnet != nil else { return nil }
+    guard !node.subnets.isEmpty else { return nil }
     let subnets = networks.compactMap { network in
-      node.subnet(network.family).flatMap { subnet in
+      node.subnets[network.family].flatMap { subnet in
         subnet.address.advanced(by: 1).flatMap { IPPrefix($0, length: subnet.length) }
       }
     }
     return SubnetLease(
-      networks: networks.filter { node.subnet($0.family) != nil }, subnets: subnets,
+      networks: networks.filter { node.subnets[$0.family] != nil }, subnets: subnets,
       mtuBytes: mtuBytes ?? links.map(\.mtuBytes).min() ?? 1500, masquerades: masquerades)
   }
 }

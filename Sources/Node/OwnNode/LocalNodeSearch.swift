@@ -18,7 +18,7 @@ struct LocalNodeSearch {
       return node
     }
     if let address = selection.interface.publicAddresses.first {
-      guard let node = nodes.first(where: { $0.address(address.family) == address }) else {
+      guard let node = nodes.first(where: { $0.addresses[address.family] == address }) else {
         throw .unknownAddress(address)
       }
       return node
@@ -31,7 +31,7 @@ struct LocalNodeSearch {
     // What another machine has too says nothing about which of the two we are.
     let own = Set(try addresses().filter { !$0.isDuplicate }.map(\.prefix.address))
     let matching = snapshot.nodes.filter { node in
-      IPFamily.allCases.contains { node.address($0).map(own.contains) ?? false }
+      node.addresses.values.contains(where: own.contains)
     }
     guard let first = matching.first else {
       throw .notFound(hostName: selection.hostName, addresses: try addressList())
@@ -42,11 +42,11 @@ struct LocalNodeSearch {
 
   /// The links that hold the node's public addresses, and what is wrong with each address that none holds.
   func links(of node: Node) throws(LocalNodeError) -> (links: [Link], problems: [IPFamily: String]) {
-    for given in selection.interface.publicAddresses where node.address(given.family) != given {
-      let found = node.address(given.family).map(\.description) ?? "no \(given.family) address"
+    for given in selection.interface.publicAddresses where node.addresses[given.family] != given {
+      let found = node.addresses[given.family].map(\.description) ?? "no \(given.family) address"
       throw .otherAddress(node: node.name, given: given, found: found)
     }
-    let wanted = IPFamily.allCases.compactMap { node.address($0) }
+    let wanted = node.addresses.values
     guard !wanted.isEmpty else { throw .noAddress(node: node.name) }
     let own = try addresses()
     var links: [Link] = []

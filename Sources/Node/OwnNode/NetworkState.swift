@@ -15,11 +15,10 @@ package struct NetworkState: Sendable {
   /// The links by which the kernel would send to the addresses that the choice of an interface asks about.
   package var linksToReach: [IPAddress: Int32] = [:]
 
-  /// What was set by hand on the helper's tunnel devices.
-  package var neighbours: [StaticNeighbour] = []
-  package var forwarding: [ForwardingEntry] = []
-  /// Routes of others to a part of one of this node's own networks; read only where neighbours and others are reached in
-  /// different ways.
+  /// Entries that were set by hand on the helper's tunnel devices.
+  package var entries: [DeviceEntry] = []
+  /// Routes of others to a part of one of this node's own networks; read only if neighbours are reached by another path
+  /// than the other nodes.
   package var detours: [Route] = []
 
   package init(links: [Link], addresses: [LinkAddress], routes: [Route] = [], nextHops: NextHopTable? = nil) {

@@ -11,12 +11,11 @@ struct KubeNode: KubeObject {
   let created: String
   /// The node's subnets, at most one of each family, with what is wrong with them.
   private(set) var subnets: [Subnet] = []
-  /// Where other nodes reach it.
-  let publicIP: IPAddress?
-  let publicIPv6: IPAddress?
-  /// `nil` where it does not say: then it is taken for one of the cluster's.
-  let backend: NodeBackend?
-  /// Kept of this node only.
+  /// Addresses by which other nodes reach it.
+  let addresses: PerFamily<IPAddress>
+  /// `nil` if the node publishes none: it then counts as one of the cluster's.
+  let backend: BackendRecord?
+  /// Kept for this node only.
   let own: Own?
 
   struct Subnet: Sendable, Equatable {
@@ -78,11 +77,10 @@ struct KubeNode: KubeObject {
       }
       return internalIPs.first { $0.family == family }
     }
-    publicIP = hop(.v4)
-    publicIPv6 = hop(.v6)
+    addresses = PerFamily(v4: hop(.v4), v6: hop(.v6))
     func data(_ key: String) -> JSONValue? { annotations[key].flatMap { try? JSONValue(parsing: Array($0.utf8)) } }
     backend = annotations["backend-type"].map {
-      NodeBackend(type: $0, data: data("backend-data"), ipv6Data: data("backend-v6-data"))
+      BackendRecord(type: $0, data: data("backend-data"), ipv6Data: data("backend-v6-data"))
     }
     var wrong: [String] = []
     let spec = object["spec"]?.object
@@ -110,9 +108,7 @@ struct KubeNode: KubeObject {
 
   /// An address by which a node can be reached.
   fileprivate static func address(_ text: String, _ family: IPFamily) -> IPAddress? {
-    guard let address = IPAddress(text), address.family == family, !address.isLoopback, !address.isMulticast,
-      !address.isUnspecified, family == .v4 || !address.isLinkLocal
-    else { return nil }
+    guard let address = IPAddress(text), address.family == family, address.isNodeAddress else { return nil }
     return address
   }
 }

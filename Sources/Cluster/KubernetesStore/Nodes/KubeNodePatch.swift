@@ -30,7 +30,7 @@ struct KubeNodePatch: Sendable, Equatable {
   init(
     _ own: KubeNode.Own, node: String, prefix: String, addresses: [IPAddress], netConf: NetConf, network: NetworkReport?
   ) throws {
-    let backend = NodeBackend(netConf.backend, node: node, families: netConf.families)
+    let backend = BackendRecord(netConf.backend, node: node, families: netConf.families)
     for (key, value) in try KubeNodePatch.annotations(own, addresses, netConf.families, backend)
     where own.annotations[key] != value {
       annotations[prefix + key] = value
@@ -43,12 +43,12 @@ struct KubeNodePatch: Sendable, Equatable {
 
   /// All that flannel writes: its own nodes pass over one that lacks any of it.
   private static func annotations(
-    _ own: KubeNode.Own, _ addresses: [IPAddress], _ families: [IPFamily], _ backend: NodeBackend
+    _ own: KubeNode.Own, _ addresses: [IPAddress], _ families: [IPFamily], _ backend: BackendRecord
   ) throws -> [String: String] {
     var wanted = ["kube-subnet-manager": "true", "backend-type": backend.type]
     for family in families {
       wanted[family == .v4 ? "backend-data" : "backend-v6-data"] =
-        try backend.data(family)?.text() ?? "null"
+        try backend.data[family].map { try JSONValue.object($0).text() } ?? "null"
       if let address = own.overwrite(family) ?? addresses.first(where: { $0.family == family }) {
         wanted[KubeNode.publicKey(family)] = "\(address)"
       }

@@ -13,22 +13,17 @@ extension KubeObjects<KubeNode> {
   /// - Parameter own: this node and what its pods live in, whatever the store says of it at the moment.
   func snapshot(_ netConf: NetConf, own: Node) -> NodeSnapshot {
     let others = nodes.values.filter { $0.name != own.name }.sorted { $0.name < $1.name }
-    var result = others.map { Node(name: $0.name, publicIP: $0.publicIP, publicIPv6: $0.publicIPv6) }
-    for family in IPFamily.allCases {
-      // Where the cluster has no such family there is nothing to route.
-      guard let network = netConf.network(family) else { continue }
+    var result = others.map { Node(name: $0.name, addresses: $0.addresses) }
+    for family in netConf.families {
       let winners = KubeState.overlaps(others, family, own)
       for (position, node) in others.enumerated() {
         guard let subnet = node.subnet(family) else { continue }
-        result[position].setVTEPMAC(node.backend?.vtepMAC(family), family)
-        var obstacle = subnet.problem ?? node.backend?.problem(family, in: netConf.backend)
-        if obstacle == nil, !network.contains(subnet.prefix) {
-          obstacle = "\(subnet.prefix) is not in the cluster's network \(network)"
+        let overlap = winners[position].map { name, prefix in
+          PeerClaim.Overlap(subnet: prefix, node: name, isOwn: name == own.name)
         }
-        if obstacle == nil, let (name, prefix) = winners[position] {
-          obstacle = "it overlaps \(prefix) of \(name), which is \(name == own.name ? "this node" : "older")"
-        }
-        result[position].setSubnet(subnet.prefix, obstacle: obstacle)
+        result[position].take(
+          PeerClaim(subnet: subnet.prefix, problem: subnet.problem, backend: node.backend, overlap: overlap),
+          in: netConf)
       }
     }
     return NodeSnapshot(netConf: netConf, nodes: result, own: own)
@@ -40,7 +35,7 @@ extension KubeObjects<KubeNode> {
   ) -> [Int: (name: String, prefix: IPPrefix)] {
     // This node stands behind the others.
     func subnet(_ position: Int) -> IPPrefix? {
-      if position == nodes.count { return own.subnet(family) }
+      if position == nodes.count { return own.subnets[family] }
       return nodes[position].subnet(family).flatMap { $0.prefix.problemAsSubnet == nil ? $0.prefix : nil }
     }
     func isOlder(_ left: Int, _ right: Int) -> Bool {
