@@ -1,8 +1,8 @@
-/// Keeps what a store holds of this node as it must be: its lease, its addresses.
+/// Keeps this node's record in a store up to date: its lease and its addresses.
 package protocol NodeKeeper: Sendable {
-  /// Until the task is cancelled.
+  /// Runs until the task is cancelled.
   func run() async
 
-  /// This node's addresses may have changed.
+  /// Reports that this node's addresses may have changed.
   func look()
 }
