@@ -2,10 +2,10 @@ internal import Linux
 package import Nodes
 internal import NodeState
 
-/// The nodes of a `nodes.json`, read anew whenever the file changes.
+/// Nodes of a `nodes.json`, which is read again whenever it changes.
 package struct FileNodeStore: NodeStore {
   package var kind: String { "file" }
-  /// The path of the file.
+  /// Path of the file.
   package let source: String
 
   private let backends: BackendReader
@@ -23,7 +23,7 @@ package struct FileNodeStore: NodeStore {
     let identity: FileIdentity?
     let text: [UInt8]?
     do throws(SystemError) {
-      // Before the reading: a file that changes in between must look changed to the plugin.
+      // Asked before the file is read: one that changes in between must look changed to the plugin.
       identity = try Files.identity(source)
       text = try Files.read(source, limit: 64 << 20)
     } catch {

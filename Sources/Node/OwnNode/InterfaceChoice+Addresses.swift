@@ -5,7 +5,7 @@ extension InterfaceChoice {
   /// Asks the kernel for the addresses by which other nodes reach this one, at most one of each family. Blocks the
   /// thread.
   ///
-  /// - Throws- Parameter wishes: the first that a link holds is taken for a family without a selector.
+  /// - Parameter wishes: the first that a link holds is taken for a family without a selector.
   /// - Throws: the reason, if no family has an address.
   package static func addresses(
     _ families: [IPFamily], _ selection: InterfaceSelection, wishes: [IPAddress] = [], clusterNetworks: [IPPrefix],
