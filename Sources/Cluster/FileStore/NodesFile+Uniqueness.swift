@@ -2,7 +2,7 @@ internal import Addresses
 internal import Nodes
 
 extension NodesFile {
-  /// No two nodes share a name, an address or a part of a subnet.
+  /// Checks that no two nodes share a name, an address or a part of a subnet.
   static func checkUniqueness(_ nodes: [Node], file: String) throws(NodesFileError) {
     var names: [String: Int] = [:]
     var addresses: [IPAddress: Int] = [:]
@@ -25,7 +25,7 @@ extension NodesFile {
     for family in IPFamily.allCases { try checkOverlaps(nodes, family, file: file) }
   }
 
-  /// Networks nest or are apart: where any two overlap, two neighbours in the order of first address and length do.
+  /// Checks neighbours in the order of first address and length: if any two subnets overlap, two neighbours do.
   private static func checkOverlaps(_ nodes: [Node], _ family: IPFamily, file: String) throws(NodesFileError) {
     var subnets = nodes.enumerated().compactMap { index, node in
       node.subnets[family].map { (index: index, subnet: $0) }

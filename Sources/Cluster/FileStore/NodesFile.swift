@@ -2,7 +2,7 @@ internal import Addresses
 internal import JSON
 package import Nodes
 
-/// The content of a `nodes.json`: `{"network": {…net-conf.json…}, "nodes": [{"name": …, "publicIP": …, …}]}`.
+/// Content of a `nodes.json`: `{"network": {…net-conf.json…}, "nodes": [{"name": …, "publicIP": …, …}]}`.
 package enum NodesFile {
   /// Reads the text and checks all that needs no knowledge of this machine; `file` is for messages.
   package static func parse(
@@ -33,7 +33,7 @@ package enum NodesFile {
   }
 }
 
-/// Reads one entry of `nodes`.
+/// Reader of one entry of `nodes`.
 private struct NodeReader {
   let file: String
   let netConf: NetConf

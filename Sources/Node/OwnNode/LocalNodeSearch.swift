@@ -2,13 +2,13 @@ internal import Addresses
 internal import Netlink
 internal import Nodes
 
-/// The steps by which a machine finds itself among the nodes.
+/// Steps that find this machine among the nodes.
 struct LocalNodeSearch {
   let snapshot: NodeSnapshot
   let selection: NodeSelection
   let state: NetworkState
 
-  /// The node that this machine is said to be.
+  /// Finds the node that this machine is.
   func node() throws(LocalNodeError) -> Node {
     let nodes = snapshot.nodes
     if let name = selection.name {
@@ -28,7 +28,7 @@ struct LocalNodeSearch {
   }
 
   private func nodeByOwnAddress() throws(LocalNodeError) -> Node {
-    // What another machine has too says nothing about which of the two we are.
+    // An address that another machine has too does not show which of the two we are.
     let own = Set(try addresses().filter { !$0.isDuplicate }.map(\.prefix.address))
     let matching = snapshot.nodes.filter { node in
       node.addresses.values.contains(where: own.contains)
@@ -40,7 +40,7 @@ struct LocalNodeSearch {
     return first
   }
 
-  /// The links that hold the node's public addresses, and what is wrong with each address that none holds.
+  /// Returns the links that hold the node's public addresses, and the problem of each address that none holds.
   func links(of node: Node) throws(LocalNodeError) -> (links: [Link], problems: [IPFamily: String]) {
     for given in selection.interface.publicAddresses where node.addresses[given.family] != given {
       let found = node.addresses[given.family].map(\.description) ?? "no \(given.family) address"
@@ -73,8 +73,8 @@ struct LocalNodeSearch {
     return (links, problems)
   }
 
-  /// The addresses that count as ours: those of the links that were asked for, else all but the loopback's. The nodes
-  /// tell the address, so any of these links will do.
+  /// Addresses that count as ours: those of the selected links, else all but the loopback's. The nodes name the
+  /// address, so that any of these links will do.
   private func addresses() throws(LocalNodeError) -> [LinkAddress] {
     guard selection.interface.namesLinks else {
       let loopbacks = Set(state.links.filter(\.isLoopback).map(\.index))

@@ -5,10 +5,10 @@ internal import Nodes
 /// Content of the cluster in etcd, at one revision.
 struct EtcdState: Sendable {
   let clusterID: String
-  /// Everything up to this revision is in here.
+  /// Revision up to which all changes are known.
   private(set) var revision: Int64
   private(set) var raftTerm: Int64
-  /// The cluster's network, or why there is none.
+  /// Configuration of the cluster, or why there is none.
   private(set) var config: Result<EtcdConfig, EtcdError>
   private(set) var records: EtcdRecords
   private let layout: EtcdLayout
@@ -55,7 +55,7 @@ struct EtcdState: Sendable {
   }
 }
 
-/// The cluster's `config`: its network, and which subnets nodes may claim.
+/// Value of the cluster's `config`: its network, and the subnets that nodes may claim.
 struct EtcdConfig: Sendable, Equatable {
   let netConf: NetConf
   let allocation: SubnetAllocation
