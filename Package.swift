@@ -121,7 +121,7 @@ let node: [Target] = [
   library("Node/CBPF", package: "libbpf-dev"),
   .target(name: "CFastPath", path: "Sources/Node/CFastPath", exclude: ["programs", "objects"]),
   room("Node/OwnNode", uses: ["Nodes", "NodeState", "Netlink", "Addresses", "Linux"]),
-  room("Node/Backends", uses: ["OwnNode", "Nodes", "NodeState", "Netlink", "Addresses", "Linux"]),
+  room("Node/Backends", uses: ["OwnNode", "Nodes", "NodeState", "Netlink", "JSON", "Addresses", "Linux"]),
   room("Node/NodeRoutes", uses: ["Backends", "OwnNode", "Nodes", "NodeState", "Netlink", "Addresses", "Linux"]),
   room("Node/NodeRules", uses: ["CNFTables", "Netfilter", "Netlink", "Addresses", "Linux"]),
   room(
@@ -168,10 +168,10 @@ let testTargets: [Target] = [
   tests(
     "Cluster/StoreTests",
     use: [
-      "FileStore", "EtcdStore", "KubernetesStore", "StoreTransport", "Nodes", "NodeState", "JSON", "Addresses", "Linux",
-      "TestSupport", .logging,
+      "FileStore", "EtcdStore", "KubernetesStore", "StoreTransport", "Backends", "Nodes", "NodeState", "JSON",
+      "Addresses", "Linux", "TestSupport", .logging,
     ]),
-  tests("Cluster/NodesTests", use: ["Nodes", "NodeState", "JSON", "Addresses", "TestSupport"]),
+  tests("Cluster/NodesTests", use: ["Backends", "Nodes", "NodeState", "JSON", "Addresses", "TestSupport"]),
   tests(
     "Node/NodeRoutesTests",
     use: ["NodeRoutes", "Backends", "OwnNode", "Nodes", "NodeState", "Netlink", "Addresses", "Linux", "TestSupport"]),
@@ -197,8 +197,8 @@ let testTargets: [Target] = [
 let fuzzer: Target = .executableTarget(
   name: "causeway-fuzz",
   dependencies: [
-    "PodNetwork", "FileStore", "EtcdStore", "KubernetesStore", "StoreTransport", "Nodes", "NodeState", "Attachments",
-    "IPAM", "CNI", "Netfilter", "Netlink", "Linux", "Addresses", "YAML", "JSON",
+    "PodNetwork", "FileStore", "EtcdStore", "KubernetesStore", "StoreTransport", "Backends", "Nodes", "NodeState",
+    "Attachments", "IPAM", "CNI", "Netfilter", "Netlink", "Linux", "Addresses", "YAML", "JSON",
   ],
   path: "hack/fuzzing", exclude: ["corpus"], swiftSettings: settings,
   linkerSettings: [.unsafeFlags(["-sanitize=fuzzer", "-use-ld=lld"])])

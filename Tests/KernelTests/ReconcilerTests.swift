@@ -1,4 +1,5 @@
 import Addresses
+import Backends
 import Linux
 import Netlink
 import NodeRoutes
@@ -34,23 +35,24 @@ struct ReconcilerTests {
   private func snapshot(_ numbers: [Int], _ change: (inout Node) -> Void = { _ in }) throws -> NodeSnapshot {
     func node(_ number: Int, name: String) -> Node {
       var node = Node(
-        name: name, publicIP: IPAddress("192.0.2.\(number)"), publicIPv6: IPAddress("2001:db8::\(number)"),
-        subnet: IPPrefix("10.244.\(number).0/24"), ipv6Subnet: IPPrefix("fd00:10:0:\(number)::/64"))
+        name: name, addresses: PerFamily(v4: IPAddress("192.0.2.\(number)"), v6: IPAddress("2001:db8::\(number)")),
+        subnets: PerFamily(v4: IPPrefix("10.244.\(number).0/24"), v6: IPPrefix("fd00:10:0:\(number)::/64")))
       change(&node)
       return node
     }
     return NodeSnapshot(
-      netConf: NetConf(networks: [IPPrefix("10.244.0.0/16"), IPPrefix("fd00:10::/48")].compactMap { $0 }),
+      netConf: NetConf(
+        networks: [IPPrefix("10.244.0.0/16"), IPPrefix("fd00:10::/48")].compactMap { $0 }, backend: HostGateway()),
       nodes: numbers.map { node($0, name: "n\($0)") },
       own: Node(
-        name: "a", publicIP: IPAddress("192.0.2.1"), publicIPv6: IPAddress("2001:db8::1"),
-        subnet: IPPrefix("10.244.1.0/24"), ipv6Subnet: IPPrefix("fd00:10:0:1::/64")))
+        name: "a", addresses: PerFamily(v4: IPAddress("192.0.2.1"), v6: IPAddress("2001:db8::1")),
+        subnets: PerFamily(v4: IPPrefix("10.244.1.0/24"), v6: IPPrefix("fd00:10:0:1::/64"))))
   }
 
   /// A route to a node's address leads around its network, but for the plugin's to a pod.
   @Test func aPodsRouteIsNoDetour() throws {
     var snapshot = try snapshot([2])
-    snapshot.netConf.backend = .vxlan(VXLANConf(routesDirectly: true))
+    snapshot.netConf.backend = VXLANConf(routesDirectly: true)
     for (owner, state) in [("203", "missing"), ("static", "skipped")] {
       try node.sh("ip route replace 192.0.2.2/32 via 192.0.2.254 proto \(owner)")
       let report = try here { [reconciler, snapshot] in try reconciler.inspect(snapshot) }
@@ -77,11 +79,11 @@ struct ReconcilerTests {
         let number = Int(node.name.dropFirst()) ?? 0
         switch odd[number] {
         // It has the address of another, or of none of our neighbours.
-        case 1: node.publicIP = IPAddress("192.0.2.\(number + 1)")
-        case 2: node.publicIP = IPAddress("198.51.100.\(number)")
-        case 3: node.publicIPv6 = nil
-        case 4: node.obstacle = "of another backend"
-        case 5: node.ipv6Subnet = nil
+        case 1: node.addresses.v4 = IPAddress("192.0.2.\(number + 1)")
+        case 2: node.addresses.v4 = IPAddress("198.51.100.\(number)")
+        case 3: node.addresses.v6 = nil
+        case 4: node.obstacles.v4 = "of another backend"
+        case 5: node.subnets.v6 = nil
         default: break
         }
       }

@@ -14,11 +14,10 @@ import TestSupport
 struct RoutePlanTests {
   private func snapshot(_ gateways: [(name: String, ip: String, subnet: String)]) throws -> NodeSnapshot {
     NodeSnapshot(
-      netConf: NetConf(networks: [try #require(IPPrefix("10.244.0.0/16"))]),
+      netConf: NetConf(networks: [try #require(IPPrefix("10.244.0.0/16"))], backend: HostGateway()),
       nodes: gateways.map { node in
         Node(
-          name: node.name, publicIP: IPAddress(node.ip), publicIPv6: nil,
-          subnet: IPPrefix(node.subnet), ipv6Subnet: nil)
+          name: node.name, addresses: PerFamily(v4: IPAddress(node.ip)), subnets: PerFamily(v4: IPPrefix(node.subnet)))
       })
   }
 

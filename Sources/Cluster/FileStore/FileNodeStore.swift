@@ -9,9 +9,14 @@ package struct FileNodeStore: NodeStore {
   /// Path of the file.
   package let source: String
 
+  private let backends: BackendReader
+
   /// Makes the store of a file.
-  package init(path: String) {
+  ///
+  /// - Parameter backends: reads the backend of the network configuration.
+  package init(path: String, backends: BackendReader) {
     source = path
+    self.backends = backends
   }
 
   /// Reads the file.
@@ -32,7 +37,7 @@ package struct FileNodeStore: NodeStore {
       throw .unreadable(error)
     }
     guard let identity, let text else { throw .absent(file: source) }
-    var snapshot = try NodesFile.parse(text, file: source)
+    var snapshot = try NodesFile.parse(text, file: source, backends)
     snapshot.mark = NodesFileMark(identity)
     return snapshot
   }

@@ -2,7 +2,7 @@ internal import Addresses
 internal import Nodes
 
 extension NodesFile {
-  /// No two nodes share a name, an address or a part of a subnet.
+  /// Checks that no two nodes share a name, an address or a part of a subnet.
   static func checkUniqueness(_ nodes: [Node], file: String) throws(NodesFileError) {
     var names: [String: Int] = [:]
     var addresses: [IPAddress: Int] = [:]
@@ -13,7 +13,7 @@ extension NodesFile {
           expected: "unique: nodes[\(first)] has the same name")
       }
       for family in IPFamily.allCases {
-        guard let address = node.address(family) else { continue }
+        guard let address = node.addresses[family] else { continue }
         if let first = addresses.updateValue(index, forKey: address) {
           throw .invalid(
             file: file, field: "nodes[\(index)].\(family == .v4 ? "publicIP" : "publicIPv6")",
@@ -25,10 +25,10 @@ extension NodesFile {
     for family in IPFamily.allCases { try checkOverlaps(nodes, family, file: file) }
   }
 
-  /// Networks nest or are apart: where any two overlap, two neighbours in the order of first address and length do.
+  /// Checks neighbours in the order of first address and length: if any two subnets overlap, two neighbours do.
   private static func checkOverlaps(_ nodes: [Node], _ family: IPFamily, file: String) throws(NodesFileError) {
     var subnets = nodes.enumerated().compactMap { index, node in
-      node.subnet(family).map { (index: index, subnet: $0) }
+      node.subnets[family].map { (index: index, subnet: $0) }
     }
     subnets.sort { ($0.subnet.address, $0.subnet.length) < ($1.subnet.address, $1.subnet.length) }
     for (left, right) in zip(subnets, subnets.dropFirst()) where left.subnet.overlaps(right.subnet) {

@@ -2,10 +2,12 @@ internal import Addresses
 internal import JSON
 package import Nodes
 
-/// The content of a `nodes.json`: `{"network": {…net-conf.json…}, "nodes": [{"name": …, "publicIP": …, …}]}`.
+/// Content of a `nodes.json`: `{"network": {…net-conf.json…}, "nodes": [{"name": …, "publicIP": …, …}]}`.
 package enum NodesFile {
-  /// Reads the text and checks everything that can be known without looking at this machine; `file` is for messages.
-  package static func parse(_ text: [UInt8], file: String) throws(NodesFileError) -> NodeSnapshot {
+  /// Reads the text and checks all that needs no knowledge of this machine; `file` is for messages.
+  package static func parse(
+    _ text: [UInt8], file: String, _ backends: BackendReader
+  ) throws(NodesFileError) -> NodeSnapshot {
     let fields: JSONFields
     let network: JSONFields?
     let list: [JSONFields]?
@@ -21,7 +23,7 @@ package enum NodesFile {
     }
     guard let list else { throw .missing(file: file, field: "nodes", remedy: "give the list of the nodes") }
     let netConf: NetConf
-    do throws(NetConfError) { netConf = try NetConf(network) } catch { throw .netConf(file: file, error) }
+    do throws(NetConfError) { netConf = try NetConf(network, backends) } catch { throw .netConf(file: file, error) }
     let reader = NodeReader(file: file, netConf: netConf)
     var nodes: [Node] = []
     nodes.reserveCapacity(list.count)
@@ -31,20 +33,18 @@ package enum NodesFile {
   }
 }
 
-/// Reads one entry of `nodes`.
+/// Reader of one entry of `nodes`.
 private struct NodeReader {
   let file: String
   let netConf: NetConf
 
   func node(_ fields: JSONFields) throws(NodesFileError) -> Node {
     var node = Node(
-      name: try name(fields), publicIP: try address(fields, "publicIP", .v4),
-      publicIPv6: try address(fields, "publicIPv6", .v6), subnet: try subnet(fields, "subnet", .v4),
-      ipv6Subnet: try subnet(fields, "ipv6Subnet", .v6))
-    // Nodes of a file exchange nothing: what each would say follows from its name.
-    if case .vxlan(let conf) = netConf.backend {
-      for family in netConf.families { node.setVTEPMAC(node.derivedVTEPMAC(family, vni: conf.vni), family) }
-    }
+      name: try name(fields),
+      addresses: PerFamily(v4: try address(fields, "publicIP", .v4), v6: try address(fields, "publicIPv6", .v6)),
+      subnets: PerFamily(v4: try subnet(fields, "subnet", .v4), v6: try subnet(fields, "ipv6Subnet", .v6)))
+    // Nodes of a file publish nothing: what each would publish follows from its name.
+    for family in netConf.families { node.backendData[family] = netConf.backend.data(ofNode: node.name, family) }
     return node
   }
 
@@ -70,9 +70,7 @@ private struct NodeReader {
       throw invalid(
         fields, field, text, "an \(family) address; an \(address.family) address goes in \(other)")
     }
-    guard !address.isLoopback, !address.isMulticast, !address.isUnspecified,
-      family == .v4 || !address.isLinkLocal
-    else {
+    guard address.isNodeAddress else {
       throw invalid(fields, field, text, "the node's own address on the network that joins the nodes")
     }
     return address

@@ -2,46 +2,46 @@ package import Addresses
 internal import Linux
 internal import Synchronization
 
-/// How it stands with the agent's store and with its lease: what it tells whoever asks, at any time.
+/// State of the agent's store and of its lease, which status and metrics read at any time.
 package final class AgentConditions: Sendable {
-  /// The store of the nodes.
+  /// State of the store of the nodes.
   package struct Store: Sendable, Equatable {
-    /// Whether the last reading succeeded.
+    /// Whether the last read succeeded.
     package internal(set) var isConnected = false
-    /// Where it was read last.
+    /// Endpoint of the last read.
     package internal(set) var endpoint: String?
-    /// The revision that is known.
+    /// Revision of the last read.
     package internal(set) var revision: Int64?
-    /// The last thing that went wrong, also after it went well again.
+    /// Last failure, which is kept after a success.
     package internal(set) var lastFailure: String?
-    /// Why this node can't be kept there as it should; `nil` where it can.
+    /// Why this node's record cannot be written; `nil` if it could.
     package internal(set) var writeFailure: String?
-    /// When `isConnected` became what it is, since the epoch.
+    /// Time of the last change of `isConnected`, since the epoch.
     package internal(set) var since: Duration
   }
 
-  /// This node's own subnet.
+  /// State of this node's own subnets.
   package struct Lease: Sendable, Equatable {
     package enum State: Sendable, Equatable {
-      /// None was asked for yet, or the store gives none (a nodes file says which are whose).
+      /// No lease was asked for yet, or the store gives none, such as a nodes file.
       case none
       case held
-      /// The store does not say that it is, but it was the last time, and the node goes on with it; why.
+      /// The store does not confirm the lease that it gave last; the node goes on with it. The value is the reason.
       case unconfirmed(String)
-      /// What was held is held no more, or for all that can be known; why.
+      /// The lease is lost, as far as is known; the reason.
       case lost(String)
-      /// There is none to have; why.
+      /// The store has no lease for this node; the reason.
       case refused(String)
     }
 
     package internal(set) var state = State.none
-    /// What this node's pods may use, also while it is lost; first what new pods get, then what old ones are in.
+    /// Subnets of this node's pods, also after a loss: first those of new pods, then those of old ones.
     package internal(set) var subnets: [IPPrefix] = []
-    /// When the lease ends unless it is renewed, since the epoch; `nil` for one that stays for ever.
+    /// Time at which the lease expires unless renewed, since the epoch; `nil` if it never does.
     package internal(set) var expiry: Duration?
-    /// What it should have besides, and why that can't be had.
+    /// Subnets that are missing, and why.
     package internal(set) var shortage: String?
-    /// When `state` became what it is, since the epoch.
+    /// Time of the last change of `state`, since the epoch.
     package internal(set) var since: Duration
   }
 
@@ -50,7 +50,7 @@ package final class AgentConditions: Sendable {
     var lease: Lease
     var listeners: [@Sendable () -> Void] = []
 
-    /// Returns who must be told that it is another than before.
+    /// Sets the state and returns the listeners to call if it changed.
     mutating func connectionIs(_ isConnected: Bool) -> [@Sendable () -> Void] {
       guard store.isConnected != isConnected else { return [] }
       store.since = MonotonicTime.sinceEpoch
@@ -79,12 +79,12 @@ package final class AgentConditions: Sendable {
     for listener in listeners { listener() }
   }
 
-  /// Calls `listener` whenever the lease's state is another, or whether the store can be read; it must be quick.
+  /// Calls `listener` whenever the lease's state changes, or whether the store can be read. It must be quick.
   package func listen(_ listener: @escaping @Sendable () -> Void) {
     values.withLock { $0.listeners.append(listener) }
   }
 
-  /// - Parameter failure: why what must stand there of this node could not be written; `nil` where it stands there.
+  /// - Parameter failure: why this node's record could not be written; `nil` if it is as it should be.
   package func nodeIsWritten(failure: String?) {
     values.withLock { $0.store.writeFailure = failure }
   }
@@ -97,7 +97,7 @@ package final class AgentConditions: Sendable {
     for listener in listeners { listener() }
   }
 
-  /// Says whether that is another than before.
+  /// Returns whether the shortage changed.
   package func leaseLacks(_ shortage: String?) -> Bool {
     values.withLock { values in
       defer { values.lease.shortage = shortage }
@@ -105,7 +105,7 @@ package final class AgentConditions: Sendable {
     }
   }
 
-  /// Says whether the state is another than before.
+  /// Returns whether the state changed.
   @discardableResult
   package func leaseIs(_ state: Lease.State, subnets: [IPPrefix], expiry: Duration?) -> Bool {
     let listeners = values.withLock { values -> [@Sendable () -> Void]? in

@@ -1,7 +1,7 @@
 internal import Linux
 internal import Synchronization
 
-/// A file that is read anew whenever it changes.
+/// File that is read again whenever it changes.
 package struct FollowedFile: Sendable {
   let path: String
 
@@ -9,8 +9,8 @@ package struct FollowedFile: Sendable {
     self.path = path
   }
 
-  /// What `read` makes of the file, now and after each change, the newest only. It runs on a thread of its own, since it
-  /// waits in the kernel.
+  /// Returns results of `read` now and after each change, the newest only. The file is followed on a thread of its own,
+  /// since that blocks in the kernel.
   package func contents<Value: Sendable>(
     _ read: @escaping @Sendable () throws -> Value
   ) -> AsyncStream<Result<Value, any Error>> {
@@ -33,7 +33,7 @@ package struct FollowedFile: Sendable {
       var watch = try FileWatch(path)
       repeat {
         continuation.yield(Result { try read() })
-        // The limit finds what no watched directory tells, such as a link changed half-way along the path.
+        // The limit finds changes that no watched directory reports, such as a link in the middle of the path.
         while try !watch.waitForChange(atMost: .seconds(30)) && !isOver.isRaised {}
       } while !isOver.isRaised
     } catch {
@@ -43,7 +43,7 @@ package struct FollowedFile: Sendable {
   }
 }
 
-/// Raised once, by whoever no longer listens.
+/// Raised once, when the reader stops.
 private final class Flag: Sendable {
   private let value = Atomic(false)
   var isRaised: Bool { value.load(ordering: .relaxed) }

@@ -1,14 +1,14 @@
 package import Addresses
 package import JSON
 
-/// The cluster's network as flannel's `net-conf.json` describes it: the address ranges, and how nodes reach each
-/// other. Keys match in any case and unknown keys are passed over, as flannel's decoder has it.
-package struct NetConf: Sendable, Equatable {
+/// The cluster's network as flannel's `net-conf.json` describes it: the address ranges and the backend. Keys match in any
+/// case and unknown keys are ignored, as in flannel's decoder.
+package struct NetConf: Sendable {
   /// One network of each family that is switched on, IPv4 first.
   package var networks: [IPPrefix]
-  package var backend: BackendConf
+  package var backend: any ClusterBackend
 
-  package init(networks: [IPPrefix], backend: BackendConf = .hostGateway) {
+  package init(networks: [IPPrefix], backend: any ClusterBackend) {
     self.networks = networks
     self.backend = backend
   }
@@ -38,9 +38,8 @@ package enum NetConfError: Error, Sendable, Equatable, CustomStringConvertible {
 }
 
 extension NetConf {
-  /// Reads the object of a `net-conf.json`: IPv4 is on and IPv6 off unless the object says otherwise, and without
-  /// `Backend` nodes are each other's gateways (flannel's own code would take udp there).
-  package init(_ fields: JSONFields) throws(NetConfError) {
+  /// Reads the object of a `net-conf.json`: IPv4 is on and IPv6 off unless the object says otherwise.
+  package init(_ fields: JSONFields, _ backends: BackendReader) throws(NetConfError) {
     let usesIPv4 = try NetConf.reading { () throws(JSONError) in try fields.bool("EnableIPv4") } ?? true
     let usesIPv6 = try NetConf.reading { () throws(JSONError) in try fields.bool("EnableIPv6") } ?? false
     guard usesIPv4 || usesIPv6 else {
@@ -50,7 +49,7 @@ extension NetConf {
     var networks: [IPPrefix] = []
     if usesIPv4 { networks.append(try NetConf.network(fields, "Network", .v4)) }
     if usesIPv6 { networks.append(try NetConf.network(fields, "IPv6Network", .v6)) }
-    self.init(networks: networks, backend: try BackendConf(fields, usesIPv6: usesIPv6))
+    self.init(networks: networks, backend: try backends.backend(fields, networks.map(\.family)))
   }
 
   private static func network(
@@ -70,7 +69,8 @@ extension NetConf {
     return prefix.network
   }
 
-  static func reading<Value>(
+  /// Turns an error of the JSON reader into one of the configuration.
+  package static func reading<Value>(
     _ body: () throws(JSONError) -> Value
   ) throws(NetConfError) -> Value {
     do throws(JSONError) { return try body() } catch { throw .json(error) }

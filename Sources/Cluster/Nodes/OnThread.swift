@@ -1,6 +1,6 @@
 internal import Linux
 
-/// Runs what blocks, such as a question to the kernel, on a thread of its own and waits for it without blocking.
+/// Runs blocking work, such as a question to the kernel, on a thread of its own and awaits its end.
 package func onThread<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
   try await withCheckedThrowingContinuation { continuation in
     do {

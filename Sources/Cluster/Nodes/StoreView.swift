@@ -1,7 +1,6 @@
 internal import Synchronization
 
-/// What this process knows of a store that is spoken to, and what it holds there: written by the feed and the keeper,
-/// read by both and by whoever wants the nodes.
+/// State of a store as this process knows it, and what this node holds there. The feed and the keeper write it.
 package final class StoreView<Content: Sendable>: Sendable {
   private struct Shared: ~Copyable {
     var content: Content
@@ -14,7 +13,7 @@ package final class StoreView<Content: Sendable>: Sendable {
 
   package var content: Content { shared.withLock { $0.content } }
 
-  /// Changes the content and tells everybody who listens.
+  /// Changes the content and calls all listeners.
   package func update(_ body: (inout Content) -> Void) {
     updateWhereNew { content in
       body(&content)
@@ -22,7 +21,7 @@ package final class StoreView<Content: Sendable>: Sendable {
     }
   }
 
-  /// Changes the content, and tells everybody who listens where `body` says that there is something to tell.
+  /// Changes the content, and calls all listeners if `body` returns `true`.
   package func updateWhereNew(_ body: (inout Content) -> Bool) {
     let listeners = shared.withLock { shared in body(&shared.content) ? shared.listeners : [] }
     for listener in listeners { listener() }
@@ -33,8 +32,8 @@ package final class StoreView<Content: Sendable>: Sendable {
     shared.withLock { $0.listeners.append(listener) }
   }
 
-  /// What `snapshot` makes of the content, now and after each change, the newest only; `feed` runs as long as somebody
-  /// reads.
+  /// Returns results of `snapshot` now and after each change, the newest only. `feed` runs as long as the stream is
+  /// read.
   package func snapshots<Snapshot: Sendable>(
     while feed: @escaping @Sendable () async -> Void, _ snapshot: @escaping @Sendable (StoreView) -> Snapshot?
   ) -> AsyncStream<Snapshot> {

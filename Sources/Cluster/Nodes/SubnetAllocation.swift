@@ -1,12 +1,12 @@
 package import Addresses
 package import JSON
 
-/// Which subnets of the cluster's network nodes may claim, by the rules of flannel's etcd mode. In a nodes file every
-/// node has its subnet written down, and these keys of `net-conf.json` mean nothing.
+/// Subnets that nodes may claim, by the rules of flannel's etcd mode. A nodes file gives every node its subnet, so that
+/// these keys of `net-conf.json` are ignored there.
 package struct SubnetAllocation: Sendable, Equatable {
-  /// flannel's etcd layout has no node without one.
+  /// Range of IPv4, without which flannel's etcd layout has no node.
   package let ipv4: SubnetRange
-  /// `nil` where the cluster has no IPv6.
+  /// Range of IPv6; `nil` if the cluster has no IPv6.
   package let ipv6: SubnetRange?
 
   /// Reads SubnetLen, SubnetMin, SubnetMax and their IPv6 counterparts of the object that `netConf` was read from.
@@ -22,7 +22,7 @@ package struct SubnetAllocation: Sendable, Equatable {
     self.ipv6 = ipv6
   }
 
-  /// The range of a family.
+  /// Range of a family.
   package func range(_ family: IPFamily) -> SubnetRange? {
     switch family {
     case .v4: ipv4
@@ -35,7 +35,7 @@ package struct SubnetAllocation: Sendable, Equatable {
   ) throws(NetConfError) -> SubnetRange {
     let length = try length(fields, network, "\(prefix)SubnetLen")
     let step = Int128(1) << Int128(network.family.bitCount - length)
-    // The subnet at the network's own address is passed over: some take its first address for the network's.
+    // The first subnet is skipped, because its first address is the network's own.
     guard let second = network.first.advanced(by: step), let start = IPPrefix(second, length: length),
       let end = IPPrefix(network.last, length: length)
     else { throw .missing(field: fields.path(of: "\(prefix)SubnetLen"), remedy: "give a length that fits") }
@@ -54,7 +54,7 @@ package struct SubnetAllocation: Sendable, Equatable {
   ) throws(NetConfError) -> Int {
     let field = fields.path(of: name)
     let longest = network.family.bitCount - 2
-    // A subnet that most expect, or a quarter of the network where that is too small for some of them.
+    // The usual length, or a quarter of a network that is too small for it.
     let usual = network.family == .v4 ? 24 : 64
     guard let given = try NetConf.reading({ () throws(JSONError) in try fields.integer(name) }), given != 0 else {
       guard network.length + 2 <= longest else {

@@ -1,8 +1,8 @@
 package import Addresses
 
-/// Finds which of many subnets share addresses with another: of two that do, the older one counts.
+/// Finds subnets that overlap; of two that do, the older one wins.
 package enum SubnetOverlaps {
-  /// Those that lose, each with the one that it loses to.
+  /// Returns the losers, each with its winner.
   ///
   /// - Parameters:
   ///   - order: what stands for the subnets, in their order.
@@ -11,7 +11,7 @@ package enum SubnetOverlaps {
     _ order: [Int], _ subnet: (Int) -> IPPrefix?, isOlder: (Int, Int) -> Bool
   ) -> [Int: Int] {
     var losers: [Int: Int] = [:]
-    // The one that reaches furthest so far: what begins inside it overlaps it.
+    // The subnet that reaches furthest so far; a subnet that begins inside it overlaps it.
     var reaching: Int?
     for position in order {
       guard let present = subnet(position) else { continue }
@@ -26,7 +26,7 @@ package enum SubnetOverlaps {
     return losers
   }
 
-  /// The order that `losers` wants.
+  /// Order of subnets that `losers` needs.
   package static func precedes(_ left: IPPrefix, _ right: IPPrefix) -> Bool {
     (left.address.value, left.length) < (right.address.value, right.length)
   }

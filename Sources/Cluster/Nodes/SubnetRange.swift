@@ -1,35 +1,35 @@
 package import Addresses
 
-/// The subnets of one family that nodes may be given: all of one length, from the first to the last.
+/// Subnets of one family that nodes may be given: all of one length, from the first to the last.
 package struct SubnetRange: Sendable, Equatable {
   package let first: IPPrefix
   package let last: IPPrefix
 
-  /// The prefix length of each, in bits.
+  /// Prefix length of each subnet, in bits.
   package var length: Int { first.length }
 
-  /// How many there are, cut off at what an `Int` holds.
+  /// Number of subnets, at most `Int.max`.
   package var count: Int {
     let size = UInt128(1) << UInt128(first.family.bitCount - length)
     let count = (last.address.value - first.address.value) / size
     return Int(clamping: count) == .max ? .max : Int(clamping: count) + 1
   }
 
-  /// The subnet at a position from 0, `nil` beyond the last one.
+  /// Returns the subnet at a position from 0; `nil` beyond the last one.
   package func subnet(_ position: Int) -> IPPrefix? {
     guard position >= 0, position < count else { return nil }
     let offset = Int128(position) << Int128(first.family.bitCount - length)
     return first.address.advanced(by: offset).flatMap { IPPrefix($0, length: length) }
   }
 
-  /// The position of a subnet, `nil` where it is none of these.
+  /// Returns the position of a subnet; `nil` if it is not in the range.
   package func position(_ subnet: IPPrefix) -> Int? {
     guard contains(subnet) else { return nil }
     let size = UInt128(1) << UInt128(first.family.bitCount - length)
     return SubnetRange.position((subnet.address.value - first.address.value) / size)
   }
 
-  /// The positions of those that share an address with a network; `nil` where none does.
+  /// Returns the positions of the subnets that overlap a network; `nil` if none does.
   package func positions(overlapping network: IPPrefix) -> ClosedRange<Int>? {
     guard network.family == first.family, network.last >= first.address, network.first <= last.last else { return nil }
     let size = UInt128(1) << UInt128(first.family.bitCount - length)
@@ -38,10 +38,10 @@ package struct SubnetRange: Sendable, Equatable {
     return SubnetRange.position(start)...SubnetRange.position(end)
   }
 
-  /// As a position in what `count` counts: all that lie beyond stand for the last one.
+  /// Converts to a position that `count` can count; all beyond stand for the last one.
   private static func position(_ value: UInt128) -> Int { min(Int(clamping: value), .max - 1) }
 
-  /// Whether a subnet is one of these.
+  /// Whether a subnet is in the range.
   package func contains(_ subnet: IPPrefix) -> Bool {
     subnet.family == first.family && subnet.length == length && subnet.isNetwork && subnet.address >= first.address
       && subnet.address <= last.address

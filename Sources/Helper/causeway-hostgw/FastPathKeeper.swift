@@ -1,3 +1,4 @@
+internal import Addresses
 internal import FastPath
 internal import Linux
 internal import Netlink
@@ -67,7 +68,7 @@ extension NodeAgent {
     let node = report.own.node
     let pods = FastPathPods(stateDirectory: options.stateDir)
     return fastPath.reconcile(
-      own: [node.subnet, node.ipv6Subnet].compactMap { $0 },
+      own: node.subnets.values,
       peers: report.peers.compactMap { peer in
         guard let subnet = peer.subnet, let link = peer.installedLink, let gateway = peer.gateway else { return nil }
         return FastPathReconciler.Peer(subnet: subnet, link: link, nextHop: gateway)

@@ -57,14 +57,15 @@ struct NodeAgent: Sendable {
     }
     switch options.store {
     case .file:
-      store = FileNodeStore(path: options.nodesFile)
+      store = FileNodeStore(path: options.nodesFile, backends: Backends.reader)
       keeper = nil
       reportNetwork = nil
     case .etcd:
       try options.etcd.validateTogether()
       let client = EtcdClient(options.etcd.access)
       let view = EtcdView()
-      store = EtcdNodeStore(client, view, ownAddresses: addresses, conditions: conditions, logger: log.logger)
+      store = EtcdNodeStore(
+        client, view, backends: Backends.reader, ownAddresses: addresses, conditions: conditions, logger: log.logger)
       let settings = LeaseSettings(
         ttl: options.etcd.subnetLeaseTTL, renewMargin: .seconds(options.etcd.subnetLeaseRenewMargin * 60),
         files: files, hasPods: { [pods] in pods.areIn($0) })
@@ -80,8 +81,8 @@ struct NodeAgent: Sendable {
         KubeClient(kubernetes.access), annotationPrefix: kubernetes.kubeAnnotationPrefix, ownName: name)
       let view = KubeView(ownName: name)
       store = KubeNodeStore(
-        nodes, view, configFile: kubernetes.netConfigPath, ownAddresses: addresses, conditions: conditions,
-        logger: log.logger)
+        nodes, view, configFile: kubernetes.netConfigPath, backends: Backends.reader, ownAddresses: addresses,
+        conditions: conditions, logger: log.logger)
       let settings = KubeLeaseSettings(
         setsNetworkUnavailable: kubernetes.setNodeNetworkUnavailable,
         files: files, hasPods: { [pods] in pods.areIn($0) })

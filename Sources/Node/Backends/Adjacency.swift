@@ -3,22 +3,22 @@ internal import Netlink
 package import Nodes
 package import OwnNode
 
-/// Which of our links another node is a neighbour on, judged from our own addresses and links, and where an address
-/// tells of no network, from the routes without gateway beside it: the kernel would also take a gateway that it reaches
-/// through a router or a point-to-point link, and packets would vanish there.
+/// Finds the link on which another node is a neighbour, by our own addresses and links, and by routes without gateway
+/// if an address has no network. The kernel would also accept a gateway behind a router or a point-to-point link, where
+/// packets would be lost.
 package struct Adjacency: Sendable {
   private let own: Set<IPAddress>
   private let clusterNetworks: [IPPrefix]
-  /// The networks that we are in, the best first.
+  /// Networks of this node, the best first.
   private let candidates: [(network: IPPrefix, link: Link)]
-  /// Whether a link without carrier can't be used.
+  /// Whether a link without carrier cannot be used.
   private let needsCarrier: Bool
-  /// Routes of others that lead to a part of one of these networks.
+  /// Routes of others to a part of one of these networks.
   private let detours: [Route]
-  /// For each family what a reason says was looked at.
+  /// Networks of each family, for messages.
   private let lookedAt: [IPFamily: String]
 
-  /// - Parameter preferred: the links that hold our public addresses.
+  /// - Parameter preferred: links that hold our public addresses.
   init(_ state: NetworkState, clusterNetworks: [IPPrefix], preferred: [Int32]) {
     own = Set(state.addresses.map(\.prefix.address))
     self.clusterNetworks = clusterNetworks
@@ -46,12 +46,12 @@ package struct Adjacency: Sendable {
       })
   }
 
-  /// Of this node in its cluster.
+  /// Takes the networks of this node in its cluster.
   package init(_ snapshot: NodeSnapshot, _ own: LocalNode, _ state: NetworkState) {
     self.init(state, clusterNetworks: snapshot.netConf.networks, preferred: own.links.map(\.index))
   }
 
-  /// The link to send to `gateway` on, or why there is none.
+  /// Returns the link to `gateway`, or why there is none.
   func link(to gateway: IPAddress) -> Result<Link, OffLink> {
     if own.contains(gateway) { return .failure(OffLink(.impossible, "\(gateway) is this node's own address")) }
     if let network = clusterNetworks.first(where: { $0.contains(gateway) }) {
@@ -82,11 +82,11 @@ package struct Adjacency: Sendable {
 /// Why a node is no neighbour.
 struct OffLink: Error {
   enum Kind {
-    /// No node but this one, or none at all, can have the address.
+    /// No other node can have the address.
     case impossible
-    /// It would be one if its link were as it should.
+    /// The link to it is down or unusable.
     case linkTrouble
-    /// It is reached through a router, if at all.
+    /// The address is reached through a router, if at all.
     case elsewhere
   }
 
@@ -100,7 +100,7 @@ struct OffLink: Error {
 }
 
 extension Route {
-  /// Whether packets to an address of a link's network go another way by this route.
+  /// Whether this route sends packets to an address of a link's network by another path.
   fileprivate func leadsAway(_ address: IPAddress, from network: IPPrefix, _ link: Link) -> Bool {
     destination.length > network.length && destination.contains(address)
       && (gateway != nil || linkIndex != link.index)

@@ -1,34 +1,42 @@
 package import Addresses
-internal import Netlink
+package import Netlink
 package import Nodes
 package import OwnNode
 
-/// A way to reach other nodes' pods: what this node's kernel must have for it. It looks at values only and touches
-/// nothing; the one pass over everything makes what it wants, repairs and removes it.
+/// Backend of this node: what its kernel must have so that other nodes' pods are reached. It computes with values only;
+/// the pass over routes and devices makes, repairs and removes.
 package protocol Backend: Sendable {
-  /// The tunnel devices that this node needs.
+  /// Tunnel devices that this node needs.
   var devices: [TunnelDevice] { get }
-  /// Why there can't be more of them, by their names.
+  /// Why devices cannot be made, by their names.
   var obstacles: [String: String] { get }
-  /// What pods may send in one packet, in bytes.
+  /// MTU of pods, in bytes.
   var mtuBytes: Int { get }
-  /// Whether routes are made at all, also those that shut this node's own subnets.
-  var makesRoutes: Bool { get }
 
-  /// How the pods of a node are reached in one family.
+  /// Path to the pods of a node in one family.
   func path(to node: Node, in subnet: IPPrefix, at address: IPAddress) -> PeerPath
+
+  /// Whether a link is the tunnel that a device asks for, so that it need not be made anew.
+  func isSameTunnel(_ link: Link, as device: TunnelDevice) -> Bool
+
+  /// Whether a link without our mark was made by the helper: another end may have come between its making and its
+  /// marking, or somebody has removed the mark.
+  func hasMade(_ link: Link, for device: TunnelDevice) -> Bool
 }
 
 extension Backend {
+  var devices: [TunnelDevice] { [] }
   var obstacles: [String: String] { [:] }
+  func isSameTunnel(_ link: Link, as device: TunnelDevice) -> Bool { link.tunnel == device.kind }
+  func hasMade(_ link: Link, for device: TunnelDevice) -> Bool { false }
 }
 
-/// How a node's pods are reached in one family.
+/// Path to a node's pods in one family.
 package enum PeerPath {
-  /// By a route through the node's own address, which is a neighbour's on this link.
+  /// Route through the node's own address, which is a neighbour's on this link.
   case neighbour(link: String, index: Int32)
   case tunnel(Tunnel)
-  /// Not at all, and why.
+  /// No path, and why.
   case none(Unreachable)
 }
 
@@ -38,33 +46,46 @@ package enum Unreachable {
   case offLink(String)
   /// The node's record lacks what this backend needs; the reason.
   case skipped(String)
-  /// The backend makes no routes.
+  /// Others make the routes.
   case unrouted
 }
 
-/// The way to a node through a tunnel: a route by a gateway that is nowhere but in the tables of this node's device.
+/// Path to a node through a tunnel: a route by a gateway that only the entries of this node's device know.
 package struct Tunnel {
+  /// Name of this node's device.
   package let device: String
-  /// Stands for the other node's device.
+  /// Address that stands for the other node.
   package let gateway: IPAddress
-  /// That device's address.
-  package let mac: MACAddress
-  /// Where packets for it are sent: the other node's public address.
-  let endpoint: IPAddress
-  /// What the route says of its own MTU, where pods may send more.
-  package var routeMTUBytes: UInt32?
-  /// Why there is no plain route, where that would be the better way.
-  package var reason: String?
+  /// Why there is no route if another node asks for one of the same entries.
+  package let conflict: String
+  /// MTU of the route, if pods may send larger packets elsewhere.
+  package let routeMTUBytes: UInt32?
+  /// Why there is no plain route, if plain routes are preferred.
+  package let reason: String?
+  /// Entries that the device needs, by its index.
+  let entries: (_ linkIndex: Int32) -> [DeviceEntry]
+
+  init(
+    device: String, gateway: IPAddress, conflict: String, routeMTUBytes: UInt32?, reason: String?,
+    entries: @escaping (_ linkIndex: Int32) -> [DeviceEntry]
+  ) {
+    self.device = device
+    self.gateway = gateway
+    self.conflict = conflict
+    self.routeMTUBytes = routeMTUBytes
+    self.reason = reason
+    self.entries = entries
+  }
 }
 
-/// What a backend is made of, beside its own configuration.
+/// Input of a backend, beside its own configuration.
 package struct BackendBasis {
   package let snapshot: NodeSnapshot
   package let own: LocalNode
   package let state: NetworkState
   package let adjacency: Adjacency
-  /// Whether pods may send what the best path carries, and routes of worse paths say what those do.
-  var hasMTUPerRoute = false
+  /// Whether pods get the MTU of the best path, and routes of other paths an MTU of their own.
+  let hasMTUPerRoute: Bool
 
   package init(
     snapshot: NodeSnapshot, own: LocalNode, state: NetworkState, adjacency: Adjacency, hasMTUPerRoute: Bool = false
@@ -76,15 +97,9 @@ package struct BackendBasis {
     self.hasMTUPerRoute = hasMTUPerRoute
   }
 
-  /// The backend of the cluster's network.
-  package var backend: any Backend {
-    switch snapshot.netConf.backend {
-    case .hostGateway: HostGatewayBackend(self)
-    case .vxlan(let conf): VXLANBackend(conf, self)
-    case .alloc: AllocBackend(self)
-    }
-  }
+  /// Backend of the cluster's network.
+  package var backend: any Backend { snapshot.netConf.backendType.backend(self) }
 
-  /// What the links carry that hold this node's public addresses, in bytes.
+  /// Smallest MTU of the links that hold this node's public addresses, in bytes.
   var linkMTUBytes: Int { own.links.map(\.mtuBytes).min() ?? 1500 }
 }

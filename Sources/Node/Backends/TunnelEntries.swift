@@ -1,52 +1,30 @@
-internal import Addresses
 package import Netlink
 package import OwnNode
 
-/// Finds what of the tunnels' neighbours and forwarding entries is in place; what nobody asked for is left over.
+/// Finds which entries of the tunnel devices are in place; entries that no tunnel asked for are stale.
 package struct TunnelEntries {
-  private let neighbours: Set<StaticNeighbour>
-  private let forwarding: Set<ForwardingEntry>
-  private var wantedNeighbours: [Key<IPAddress>: MACAddress] = [:]
-  private var wantedForwarding: [Key<MACAddress>: IPAddress] = [:]
+  private let present: Set<DeviceEntry>
+  private var wanted: [DeviceEntry.Slot: DeviceEntry] = [:]
 
-  /// A device has room for one of each.
-  private struct Key<Value: Hashable>: Hashable {
-    let link: Int32
-    let value: Value
+  package init(_ state: NetworkState) { present = Set(state.entries) }
+
+  /// Returns the entries that a tunnel still needs; `nil` if another node's tunnel needs one of the same slot.
+  package mutating func take(_ tunnel: Tunnel, on linkIndex: Int32) -> [DeviceEntry]? {
+    let entries = tunnel.entries(linkIndex)
+    guard entries.allSatisfy({ wanted[$0.slot] == nil || wanted[$0.slot] == $0 }) else { return nil }
+    return entries.filter { wanted.updateValue($0, forKey: $0.slot) == nil && !present.contains($0) }
   }
 
-  package init(_ state: NetworkState) {
-    neighbours = Set(state.neighbours)
-    forwarding = Set(state.forwarding)
+  /// Entries that nobody asked for; neighbours first, each kind in the order of its addresses.
+  package var stale: [DeviceEntry] {
+    present.filter { wanted[$0.slot] == nil }.sorted { left, right in
+      (left.isForwarding ? 1 : 0, left.address) < (right.isForwarding ? 1 : 0, right.address)
+    }
   }
+}
 
-  /// What a tunnel needs that is not there.
-  package struct Missing {
-    package var neighbour: StaticNeighbour?
-    package var forwarding: ForwardingEntry?
-  }
-
-  /// `nil` where another node says that the same device is its own.
-  package mutating func take(_ tunnel: Tunnel, on linkIndex: Int32) -> Missing? {
-    let key = Key(link: linkIndex, value: tunnel.mac)
-    if let other = wantedForwarding[key], other != tunnel.endpoint { return nil }
-    let isSecond = wantedForwarding.updateValue(tunnel.endpoint, forKey: key) != nil
-    let isKnown =
-      wantedNeighbours.updateValue(tunnel.mac, forKey: Key(link: linkIndex, value: tunnel.gateway)) != nil
-    let neighbour = StaticNeighbour(tunnel.gateway, mac: tunnel.mac, linkIndex: linkIndex)
-    let entry = ForwardingEntry(tunnel.mac, to: tunnel.endpoint, linkIndex: linkIndex)
-    return Missing(
-      neighbour: isKnown || neighbours.contains(neighbour) ? nil : neighbour,
-      forwarding: isSecond || forwarding.contains(entry) ? nil : entry)
-  }
-
-  package var staleNeighbours: [StaticNeighbour] {
-    neighbours.filter { wantedNeighbours[Key(link: $0.linkIndex, value: $0.address)] == nil }
-      .sorted { $0.address < $1.address }
-  }
-
-  package var staleForwarding: [ForwardingEntry] {
-    forwarding.filter { wantedForwarding[Key(link: $0.linkIndex, value: $0.mac)] == nil }
-      .sorted { $0.destination < $1.destination }
+extension DeviceEntry {
+  fileprivate var isForwarding: Bool {
+    if case .forwarding = self { true } else { false }
   }
 }

@@ -85,7 +85,8 @@ package struct FastPathReconciler: Sendable {
     var wanted: [IPPrefix: FastPathPeer] = [:]
     for subnet in own { wanted[subnet.network] = .thisNode }
     // What a tunnel wraps goes the ordinary way.
-    let plain = Set(node.links.filter { $0.resolvesNeighbours && $0.hardwareType == 1 && $0.vxlan == nil }.map(\.index))
+    let plain = Set(
+      node.links.filter { $0.resolvesNeighbours && $0.hardwareType == 1 && $0.tunnel == nil }.map(\.index))
     for peer in peers where plain.contains(peer.link) {
       wanted[peer.subnet.network] = .node(link: peer.link, nextHop: peer.nextHop)
     }

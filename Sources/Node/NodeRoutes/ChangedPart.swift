@@ -1,27 +1,27 @@
 internal import Addresses
+internal import Backends
 internal import Netlink
 internal import Nodes
 internal import NodeState
 internal import OwnNode
 
 extension Reconciler.Report {
-  /// The nodes that have changed, with the routes that lead to what they were.
+  /// Nodes that have changed, with the routes to their former state.
   struct Part {
-    /// As they are now.
+    /// The nodes as they are now.
     let snapshot: NodeSnapshot
-    /// No more of the kernel than concerns them.
+    /// State of the kernel, as far as it concerns them.
     let state: NetworkState
-    /// The positions in `peers` of what they were.
+    /// Positions in `peers` of their former state.
     let peers: Range<Int>
   }
 
-  /// The shortest stretch of nodes that holds all changes; `nil` where other things have changed too, or where the last
+  /// Returns the shortest range of nodes that holds all changes; `nil` if other things have changed too, or if the last
   /// pass left something to do.
   func part(changedIn snapshot: NodeSnapshot) -> Part? {
     let old = basis.snapshot
-    // What tunnels need hangs together: several nodes' routes may share an entry.
-    guard snapshot.netConf.backend == .hostGateway else { return nil }
-    // Which of the nodes this one is must be out of the question.
+    guard snapshot.netConf.backendType.hasIndependentRoutes else { return nil }
+    // It must be certain which of the nodes this one is.
     guard snapshot.own != nil, snapshot.own == old.own, snapshot.netConf == old.netConf, snapshot.mark == old.mark,
       problems.isEmpty
     else { return nil }
@@ -36,7 +36,7 @@ extension Reconciler.Report {
     let changed = Array(snapshot.nodes[start..<(snapshot.nodes.count - end)])
     guard !changed.contains(where: { $0.name == own.node.name }) else { return nil }
     let before = (start * families)..<((old.nodes.count - end) * families)
-    // What was refused or stood in the way may have left a route, or a next hop without one.
+    // A refused or blocked route may have left a route, or a next hop without one.
     guard peers[before].allSatisfy(\.hasCertainRoute) else { return nil }
     return Part(
       snapshot: NodeSnapshot(netConf: snapshot.netConf, nodes: changed, own: snapshot.own),
@@ -48,7 +48,7 @@ extension Reconciler.Report {
 }
 
 extension PeerRoute {
-  /// Whether its state says all of what is in the kernel for it.
+  /// Whether its state describes all that the kernel has for it.
   fileprivate var hasCertainRoute: Bool {
     switch state {
     case .installed, .noSubnet, .skipped, .noAddress, .offLink, .unrouted: true
@@ -56,7 +56,7 @@ extension PeerRoute {
     }
   }
 
-  /// The route as it was put in place.
+  /// Route as it was installed.
   fileprivate var route: Route? {
     guard state == .installed, let subnet else { return nil }
     if let nextHopID { return Route(subnet, nextHopID: nextHopID, owner: RouteProtocol.helper) }

@@ -2,8 +2,8 @@ internal import Addresses
 internal import Netlink
 internal import Nodes
 
-/// Routes that look as flannel makes them: owned by nobody (protocol boot), to a part of the cluster's network, by the
-/// address of a node or the first one of the node's subnet (vxlan); or a blackhole for a node's subnet
+/// Routes that look like flannel's: of the protocol boot, to a part of the cluster's network, by the address of a node or,
+/// through a tunnel, the first address of the node's subnet; or a blackhole for a node's subnet
 /// (`--ip-blackhole-route`).
 struct FlannelRoutes {
   let routes: Set<Route>
@@ -22,7 +22,7 @@ struct FlannelRoutes {
       })
   }
 
-  /// Whether owner and destination are as flannel's.
+  /// Whether owner and destination look like flannel's.
   static func mayHold(_ route: Route, networks: [IPPrefix]) -> Bool {
     route.owner == Route.bootOwner
       && networks.contains { $0.contains(route.destination) && $0.length < route.destination.length }

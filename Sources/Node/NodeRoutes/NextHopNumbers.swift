@@ -2,21 +2,21 @@ internal import Addresses
 internal import Netlink
 internal import NodeState
 
-/// Finds or makes up the next-hop object of each gateway.
+/// Finds the next-hop object of each gateway, or makes up a new one.
 struct NextHopNumbers {
-  /// Where our numbers lie: far from the low ones that the kernel hands out itself, 2^24 of them.
+  /// First of our 2^24 numbers, far from the low ones that the kernel gives out.
   private static let first: UInt32 = 0xCA00_0000
 
   private let table: [NextHop]
   private var isTaken: [Bool]
-  /// The positions in the table; for almost every gateway there is one.
+  /// Position in the table of each gateway; almost every gateway has only one.
   private var first: [IPAddress: Int] = [:]
   private var others: [IPAddress: [Int]] = [:]
   private var taken: Set<UInt32>
-  /// Where the routes lead that name them now.
+  /// Destination of the route that uses each next hop.
   private var users: [UInt32: IPPrefix] = [:]
 
-  /// - Parameter routes: ours.
+  /// - Parameter routes: the helper's routes.
   init(_ table: NextHopTable, usedBy routes: [Route]) {
     self.table = table.owned
     isTaken = Array(repeating: false, count: table.owned.count)
@@ -29,13 +29,13 @@ struct NextHopNumbers {
     }
   }
 
-  /// What a gateway needs.
+  /// State of a gateway's next hop.
   enum Found {
     case there(NextHop)
     case elsewhere(NextHop)
     case absent(NextHop)
 
-    /// As it must be.
+    /// Next hop as it should be.
     var hop: NextHop {
       switch self {
       case .there(let hop), .elsewhere(let hop), .absent(let hop): hop
@@ -43,8 +43,8 @@ struct NextHopNumbers {
     }
   }
 
-  /// The next hop of a gateway: as it is, or on another link than it must be, or a new one. Each is given out once, and
-  /// none that another route names: two nodes may share a gateway for a while.
+  /// Returns the next hop of a gateway: as it is, on another link than it should be, or new. Each is returned once, and
+  /// none that another route uses, since two nodes may share a gateway for a while.
   mutating func take(_ gateway: IPAddress, on linkIndex: Int32, for subnet: IPPrefix) -> Found {
     guard let position = position(gateway, linkIndex, subnet) else {
       return .absent(
@@ -67,12 +67,12 @@ struct NextHopNumbers {
     return free.first { users[table[$0].id] == subnet } ?? free.first { table[$0].linkIndex == linkIndex } ?? free.first
   }
 
-  /// Ours that nobody took.
+  /// Next hops that nobody took.
   var rest: [NextHop] {
     table.indices.filter { !isTaken[$0] }.map { table[$0] }.sorted { $0.id < $1.id }
   }
 
-  /// A free number, the same for the same gateway wherever that is free: its hash, then the next and the next.
+  /// Free number, the same for a gateway each time unless it is taken: its hash, then the next ones.
   private mutating func number(_ gateway: IPAddress) -> UInt32 {
     var hash = UInt32(truncatingIfNeeded: stableHash(gateway.bytes))
     while true {

@@ -13,9 +13,8 @@ package struct Reconciler: Sendable {
   private let files: PublishedLease
   private let switches: RouteSwitches
 
-  /// `nlmsg_pid` of the sockets by which the helper of this process changes routes: it need not look again for what it
-  /// has done itself; only of a tunnel's forwarding entries the kernel tells as of its own doing (port 0,
-  /// drivers/net/vxlan/vxlan_core.c), and they are looked at once more. Far from the numbers that the kernel hands out, which are process numbers and negative ones.
+  /// `nlmsg_pid` of the sockets by which this process changes routes, so that its own changes start no new pass. It is far
+  /// from the numbers that the kernel gives out, which are process numbers and negative ones.
   package static let port = 0x4A00_0000 | UInt32(truncatingIfNeeded: CurrentProcess.identifier)
 
   package init(selection: NodeSelection, files: PublishedLease, switches: RouteSwitches) {
@@ -41,7 +40,7 @@ package struct Reconciler: Sendable {
     var basis: Basis
 
     /// The cluster's backend, as flannel calls it.
-    package var backend: String { basis.snapshot.netConf.backend.type }
+    package var backend: String { type(of: basis.snapshot.netConf.backend).name }
 
     /// Whether every wanted route is in the kernel and nothing of ours is left over.
     package var isSettled: Bool { problems.isEmpty && peers.allSatisfy(\.isSettled) }
@@ -94,9 +93,10 @@ package struct Reconciler: Sendable {
     let basis = BackendBasis(
       snapshot: part.snapshot, own: known.own, state: part.state, adjacency: known.basis.adjacency)
     let backend = basis.backend
-    let plan = RoutePlan(
-      basis, backend, DevicePlan(backend, known.own, part.state, takesOverFlannel: false), foreign: [],
-      guardsSubnets: false, takesOverFlannel: false)
+    let plan = RouteDemand(
+      basis, backend, devices: DevicePlan(backend, known.own, part.state, takesOverFlannel: false),
+      guardsSubnets: false, takesOverFlannel: false
+    ).plan(foreign: [])
     guard try socket.routesInTheWay(of: plan).isEmpty else {
       return try reconcile(snapshot, since: known, searchesLeftovers: false)
     }
@@ -150,15 +150,15 @@ package struct Reconciler: Sendable {
     }
   }
 
-  /// Only where something is to be put in place do the routes of others matter, but for flannel's.
+  /// Reads foreign routes only if the plan adds or replaces a route, or if flannel's leftovers are asked for.
   private func look(
     _ snapshot: NodeSnapshot, _ socket: inout RouteSocket, forFlannelsRoutes: Bool
   ) throws -> Look {
     var state = try NetworkState.read(&socket)
     try state.ask(selection.interface, &socket)
     let own = try LocalNode(snapshot, selection, state: state)
-    try state.askForNetworks(of: IPFamily.allCases.compactMap(own.node.address), &socket)
-    if snapshot.netConf.backend.tellsNeighboursFromOthers {
+    try state.askForNetworks(of: own.node.addresses.values, &socket)
+    if snapshot.netConf.backendType.tellsNeighboursFromOthers {
       try state.askForDetours(outside: snapshot.netConf.networks, &socket)
     }
     let basis = BackendBasis(
@@ -166,22 +166,20 @@ package struct Reconciler: Sendable {
       hasMTUPerRoute: switches.hasMTUPerRoute)
     let backend = basis.backend
     let devices = DevicePlan(backend, own, state, takesOverFlannel: switches.takesOverFlannel)
-    func plan(foreign: [Route]) -> RoutePlan {
-      RoutePlan(
-        basis, backend, devices, foreign: foreign, guardsSubnets: switches.guardsSubnets,
-        takesOverFlannel: switches.takesOverFlannel)
-    }
-    var first = plan(foreign: [])
-    var foreign = try socket.routesInTheWay(of: first)
+    let demand = RouteDemand(
+      basis, backend, devices: devices, guardsSubnets: switches.guardsSubnets,
+      takesOverFlannel: switches.takesOverFlannel)
+    var plan = demand.plan(foreign: [])
+    var foreign = try socket.routesInTheWay(of: plan)
     if forFlannelsRoutes {
       let networks = snapshot.netConf.networks
       foreign += try socket.routes(owner: Route.bootOwner, table: Route.mainTable).filter {
         FlannelRoutes.mayHold($0, networks: networks)
       }
     }
-    if !foreign.isEmpty { first = plan(foreign: foreign) }
+    if !foreign.isEmpty { plan = demand.plan(foreign: foreign) }
     return Look(
-      snapshot: snapshot, own: own, adjacency: basis.adjacency, devices: devices, plan: first,
+      snapshot: snapshot, own: own, adjacency: basis.adjacency, devices: devices, plan: plan,
       nextHops: state.nextHops, mtuBytes: backend.mtuBytes)
   }
 

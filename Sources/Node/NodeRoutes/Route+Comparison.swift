@@ -4,14 +4,14 @@ internal import NodeState
 internal import OwnNode
 
 extension Route {
-  /// Whether the metric is the one that a route gets where none is asked for: only those get in each other's way.
+  /// Whether the metric is the default one: only such routes replace or block each other.
   var hasDefaultMetric: Bool {
     let usual: UInt32 = destination.family == .v4 ? 0 : 1024
     return (priority ?? usual) == usual
   }
 
-  /// Whether this route, as the kernel tells it, is the one that was wanted. A route by a next-hop object is told with
-  /// that object's gateway and link too.
+  /// Whether this route, as the kernel reports it, is the wanted one. The kernel reports a route by a next-hop object
+  /// with that object's gateway and link too.
   func stands(for wanted: Route) -> Bool {
     guard destination == wanted.destination, type == wanted.type, hasDefaultMetric,
       nextHopID == wanted.nextHopID, mtuBytes == wanted.mtuBytes
@@ -19,24 +19,24 @@ extension Route {
     return nextHopID != nil || (gateway == wanted.gateway && linkIndex == wanted.linkIndex)
   }
 
-  /// The worst there is: a better one would take away the pods' own packets while the bridge has no address yet.
+  /// Worst metric. A better one would take the pods' own packets while the bridge has no address yet.
   private static let worstMetric = UInt32.max
 
-  /// The helper's route that swallows what is sent to an address of a subnet that no pod has: else it would go back by
-  /// the default route to where it came from.
+  /// Helper's route that drops packets to addresses of a subnet that no pod has. They would go back by the default
+  /// route otherwise.
   static func blackhole(_ subnet: IPPrefix) -> Route {
     Route(subnet, owner: RouteProtocol.helper, priority: worstMetric, type: blackholeType)
   }
 
-  /// Whether it swallows only what nothing else takes.
+  /// Whether it is a blackhole behind all other routes.
   var isLastBlackhole: Bool { isBlackhole && priority == Route.worstMetric }
 
-  /// Whether the kernel has room for only one of the two.
+  /// Whether the kernel holds only one of the two.
   func isInPlace(of route: Route) -> Bool {
     destination == route.destination && (priority ?? 0) == (route.priority ?? 0)
   }
 
-  /// The route as a request to remove it must name it: a next-hop object and its gateway together are refused
+  /// Route as a request to remove it must name it: a next-hop object and its gateway together are refused
   /// (net/ipv4/fib_frontend.c, `rtm_to_fib_config`).
   var removable: Route {
     var route = self
@@ -51,7 +51,7 @@ extension Route {
 }
 
 extension NetworkState {
-  /// Somebody else's route that is in our way, in the words of `ip route`, and what to do about it.
+  /// Describes another program's route that is in our way, in the words of `ip route`, with the remedy.
   func description(ofForeign route: Route, isFlannels: Bool) -> String {
     var words = [Protocols.name(route.owner)]
     if let gateway = route.gateway { words.append("via \(gateway)") }
@@ -64,7 +64,7 @@ extension NetworkState {
   }
 
   private enum Protocols {
-    /// The names of iproute2's `rt_protos`.
+    /// Name in iproute2's `rt_protos`.
     static func name(_ number: UInt8) -> String {
       let names: [UInt8: String] = [
         2: "kernel", 3: "boot", 4: "static", 9: "ra", 11: "zebra", 12: "bird", 16: "dhcp", 17: "keepalived",

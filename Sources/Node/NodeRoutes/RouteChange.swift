@@ -1,7 +1,7 @@
 package import Addresses
 internal import Netlink
 
-/// One thing that was done to the kernel's routes, for the log.
+/// One change of the kernel's routes, for the log.
 package struct RouteChange: Sendable, Equatable {
   package enum Verb: String, Sendable {
     case added = "route added"
@@ -14,10 +14,13 @@ package struct RouteChange: Sendable, Equatable {
     case neighbourSet = "neighbour set"
     case forwardingSet = "forwarding entry set"
     case shut = "blackhole route added"
+
+    /// Verbs of entries of tunnel devices, in the order in which entries are set.
+    static let entriesSet: [Verb] = [.neighbourSet, .forwardingSet]
   }
 
   package let verb: Verb
-  /// The node that the route leads to; `nil` for a route that nobody wants any more.
+  /// Name of the node that the route leads to; `nil` for a stale route.
   package let node: String?
   package let subnet: IPPrefix?
   package let gateway: IPAddress?
@@ -29,13 +32,23 @@ extension RouteChange {
     self.init(verb: verb, node: peer.node, subnet: peer.subnet, gateway: peer.gateway, link: peer.link)
   }
 
-  /// For a tunnel's device.
+  /// Change of a tunnel device.
   init(verb: Verb, device: String) {
     self.init(verb: verb, node: nil, subnet: nil, gateway: nil, link: device)
   }
 
-  /// For a route that leads to no other node.
+  /// Change of a route that leads to no other node.
   init(verb: Verb, _ route: Route) {
     self.init(verb: verb, node: nil, subnet: route.destination, gateway: route.gateway, link: nil)
+  }
+}
+
+extension DeviceEntry {
+  /// Verb of setting this entry.
+  var verb: RouteChange.Verb {
+    switch self {
+    case .neighbour: .neighbourSet
+    case .forwarding: .forwardingSet
+    }
   }
 }

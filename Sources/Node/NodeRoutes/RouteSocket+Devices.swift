@@ -4,7 +4,7 @@ internal import Glibc
 internal import Netlink
 
 extension RouteSocket {
-  /// Makes tunnel devices what they must be; what fails is told and holds nobody else up.
+  /// Makes and changes tunnel devices. A failure is reported and does not delay other devices.
   mutating func repair(_ repairs: [DeviceRepair]) -> (changes: [RouteChange], failures: [NetlinkError]) {
     var changes: [RouteChange] = []
     var failures: [NetlinkError] = []
@@ -27,10 +27,10 @@ extension RouteSocket {
     }
     var index = repair.link?.index
     if repair.link == nil || repair.isMadeAnew {
-      try perform(.addVXLAN(name: device.name, mac: device.mac, mtuBytes: device.mtuBytes, device.vxlan))
+      try perform(.addTunnel(device.kind, name: device.name, mac: device.mac, mtuBytes: device.mtuBytes))
       index = try link(named: device.name)?.index
     }
-    // Somebody has removed it meanwhile, which the next pass sees.
+    // Without an index it was removed meanwhile, which the next pass sees.
     guard let index else { return }
     if let change = repair.change { try perform(.changeLink(index, name: device.name, change)) }
     // With its last IPv4 address a device loses all its routes and neighbours (net/ipv4/fib_frontend.c,
@@ -38,7 +38,7 @@ extension RouteSocket {
     try add(device.address, to: index)
     for address in repair.surplusAddresses where !repair.isMadeAnew {
       try perform(.removeAddress(address, from: index), accepting: EADDRNOTAVAIL)
-      // Of IPv6 there is no second of the same address with another length.
+      // An IPv6 address cannot be there twice with different lengths.
       if address.address == device.address?.address { try add(device.address, to: index) }
     }
   }

@@ -3,26 +3,27 @@ internal import Glibc
 package import Netlink
 internal import NodeState
 
-/// What became of a plan.
+/// Result of a plan.
 package struct PlanOutcome: Sendable {
-  /// Every other node with the state that it is in now.
+  /// Every other node with its state now.
   package internal(set) var peers: [PeerRoute]
   package internal(set) var changes: [RouteChange] = []
-  /// What could not be done, beside the peers' routes.
+  /// Failures beside the peers' routes.
   package internal(set) var failures: [NetlinkError] = []
 }
 
 extension RouteSocket {
-  /// Carries a plan out: first what is new, last what is left over, each kind in packed messages. What fails is told at
-  /// its node and holds nobody else back.
+  /// Carries a plan out: first what is new, last what is stale, each kind in packed messages. A failure is reported at its
+  /// node and does not delay other nodes.
   ///
-  /// - Throws: only where the socket itself fails.
+  /// - Throws: only if the socket itself fails.
   package mutating func apply(_ plan: RoutePlan) throws(NetlinkError) -> PlanOutcome {
     var outcome = PlanOutcome(peers: plan.peers)
     try put(plan.newNextHops, nil, &outcome, NetlinkRequest.addNextHop)
     try put(plan.changedNextHops, .moved, &outcome, NetlinkRequest.replaceNextHop)
-    try put(plan.newNeighbours, .neighbourSet, &outcome, NetlinkRequest.replaceNeighbour)
-    try put(plan.newForwarding, .forwardingSet, &outcome, NetlinkRequest.replaceForwarding)
+    for verb in RouteChange.Verb.entriesSet {
+      try put(plan.newEntries.filter { $0.noun.verb == verb }, verb, &outcome, NetlinkRequest.replaceEntry)
+    }
     try put(plan.newRoutes, .added, &outcome, NetlinkRequest.addRoute)
     try put(plan.changedRoutes, .replaced, &outcome, NetlinkRequest.replaceRoute)
     for neighbour in plan.doubtfulNeighbours { try forget(neighbour) }
@@ -32,19 +33,19 @@ extension RouteSocket {
     return outcome
   }
 
-  /// The routes of others to the destinations of what is to be put in place. A few are looked up one by one: on a node
-  /// that is a router there may be a million routes, and in a large cluster the own ones would be listed once more.
+  /// Returns routes of others to the destinations that the plan adds or replaces. A few destinations are looked up one by
+  /// one, since a router may have a million routes, and a large cluster's own routes would be listed again.
   mutating func routesInTheWay(of plan: RoutePlan) throws(NetlinkError) -> [Route] {
     let wanted = plan.wantedDestinations
     if wanted.isEmpty { return [] }
-    // Where one of ours is to be replaced, it would answer for one beside it.
+    // A route of ours that is to be replaced would hide one beside it.
     if wanted.count <= 64, plan.changedRoutes.isEmpty, let found = try lookUp(wanted) { return found }
     return try routes(table: Route.mainTable).filter { route in
       route.owner != RouteProtocol.helper && wanted.contains(route.destination)
     }
   }
 
-  /// `nil` where the kernel's answers don't tell.
+  /// `nil` if the kernel's answers leave it open.
   private mutating func lookUp(_ destinations: Set<IPPrefix>) throws(NetlinkError) -> [Route]? {
     var found: [Route] = []
     for destination in destinations {
@@ -57,7 +58,7 @@ extension RouteSocket {
     return found
   }
 
-  /// Puts things in place for the peers that nothing has failed for.
+  /// Installs things for the peers that nothing has failed for.
   private mutating func put<Noun>(
     _ steps: [RoutePlan.Step<Noun>], _ verb: RouteChange.Verb?, _ outcome: inout PlanOutcome,
     _ request: (Noun) -> NetlinkRequest
@@ -79,7 +80,7 @@ extension RouteSocket {
     for (route, failure) in zip(routes, try perform(routes.map(request))) {
       switch failure?.errno {
       case nil: outcome.changes.append(RouteChange(verb: .shut, route))
-      // Somebody else's of this very metric serves as well.
+      // Another program's blackhole of this very metric serves as well.
       case EEXIST: break
       default: if let failure { outcome.failures.append(failure) }
       }
@@ -97,7 +98,7 @@ extension RouteSocket {
       outcome.changes.append(RouteChange(verb: .removed, route))
     }
     if !failures.isEmpty {
-      // A route that goes with its next hop, as when a link loses its carrier, is refused in other words (EINVAL).
+      // Removing a route that has gone with its next hop, as when a link loses its carrier, fails with EINVAL.
       var left: Set<Route> = []
       // Ours, and those of flannel that are removed for it.
       for owner in Set(failures.map(\.route.owner)) {
@@ -108,10 +109,7 @@ extension RouteSocket {
     for failure in try perform(plan.staleNextHops.map(NetlinkRequest.removeNextHop)) {
       if let failure, failure.errno != ENOENT { outcome.failures.append(failure) }
     }
-    let entries =
-      plan.staleNeighbours.map(NetlinkRequest.removeNeighbour)
-      + plan.staleForwarding.map(NetlinkRequest.removeForwarding)
-    for failure in try perform(entries) {
+    for failure in try perform(plan.staleEntries.map(NetlinkRequest.removeEntry)) {
       if let failure, failure.errno != ENOENT { outcome.failures.append(failure) }
     }
     for link in plan.staleDevices {

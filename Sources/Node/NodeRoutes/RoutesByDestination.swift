@@ -1,14 +1,14 @@
 internal import Addresses
 internal import Netlink
 
-/// Finds the routes to each destination; what nobody asked for is left over.
+/// Finds the routes to each destination; routes that nobody took are stale.
 struct RoutesByDestination {
-  /// Those of one destination stand together.
+  /// Routes, those of one destination side by side.
   private let routes: [Route]
   private var ranges: [IPPrefix: Range<Int>]
 
   init(_ routes: [Route]) {
-    // The kernel lists them in the order of destinations, so that nothing is to be sorted.
+    // The kernel lists them in the order of destinations, so that no sort is needed.
     if let ranges = RoutesByDestination.ranges(routes) {
       self.routes = routes
       self.ranges = ranges
@@ -18,7 +18,7 @@ struct RoutesByDestination {
     }
   }
 
-  /// `nil` where the routes of some destination are apart.
+  /// Returns the range of each destination; `nil` if the routes of one are not side by side.
   private static func ranges(_ routes: [Route]) -> [IPPrefix: Range<Int>]? {
     var ranges: [IPPrefix: Range<Int>] = [:]
     ranges.reserveCapacity(routes.count)
@@ -34,11 +34,11 @@ struct RoutesByDestination {
 
   func has(_ destination: IPPrefix) -> Bool { ranges[destination] != nil }
 
-  /// Those of a destination; nobody gets them again.
+  /// Returns the routes of a destination, once.
   mutating func take(_ destination: IPPrefix) -> ArraySlice<Route> {
     ranges.removeValue(forKey: destination).map { routes[$0] } ?? []
   }
 
-  /// Those that nobody took.
+  /// Routes that nobody took.
   var rest: [Route] { ranges.values.flatMap { routes[$0] } }
 }

@@ -1,13 +1,13 @@
 internal import Addresses
 internal import Netlink
 
-/// How well an address serves as the one by which other nodes reach this one; more is better.
+/// Rank of an address as the one by which other nodes reach this one; greater is better.
 struct AddressQuality: Comparable {
   private let points: Int
 
   init(_ address: LinkAddress) {
-    // In the order of their weight. An address without a network (/32, /128) is mostly one that wanders from node to
-    // node, and no other node is a neighbour by it.
+    // The most important comes first. An address without a network (/32, /128) mostly moves from node to node, and
+    // makes no other node a neighbour.
     let virtues = [
       !address.prefix.address.isLinkLocal, !address.isDeprecated, !address.isTemporary,
       address.prefix.length < address.prefix.family.bitCount, address.isPermanent,
@@ -19,11 +19,10 @@ struct AddressQuality: Comparable {
 }
 
 extension LinkAddress {
-  /// Why no other node can reach this one by the address, as what follows "it"; `nil` where one can.
+  /// Why no other node can reach this one by the address, as words after "it"; `nil` if one can.
   func obstacle(clusterNetworks: [IPPrefix]) -> String? {
     let address = prefix.address
-    if address.isLoopback || address.isMulticast || address.isUnspecified { return "is no address of a node" }
-    if address.family == .v6 && address.isLinkLocal { return "is link-local" }
+    if !address.isNodeAddress { return address.isLinkLocal ? "is link-local" : "is no address of a node" }
     if let network = clusterNetworks.first(where: { $0.contains(address) }) {
       return "lies inside the cluster's own network \(network)"
     }
@@ -32,7 +31,7 @@ extension LinkAddress {
     return nil
   }
 
-  /// Why the address is not chosen unasked though other nodes could reach this one by it.
+  /// Why the address is only chosen on request although other nodes could reach this one by it.
   var weakness: String? {
     if isTemporary { return "is temporary (RFC 8981)" }
     if isDeprecated { return "is deprecated" }

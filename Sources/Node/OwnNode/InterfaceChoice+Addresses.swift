@@ -2,10 +2,11 @@ package import Addresses
 internal import Netlink
 
 extension InterfaceChoice {
-  /// Asks the kernel by which addresses other nodes reach this one, at most one of each family; blocks the thread.
+  /// Asks the kernel for the addresses by which other nodes reach this one, at most one of each family. Blocks the
+  /// thread.
   ///
-  /// - Parameter wishes: where nothing is selected for a family, the first of these that a link holds.
-  /// - Throws: why there is none, where no family has one.
+  /// - Parameter wishes: the first that a link holds is taken for a family without a selector.
+  /// - Throws: the reason, if no family has an address.
   package static func addresses(
     _ families: [IPFamily], _ selection: InterfaceSelection, wishes: [IPAddress] = [], clusterNetworks: [IPPrefix],
     present: [IPAddress]

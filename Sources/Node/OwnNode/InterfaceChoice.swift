@@ -1,21 +1,21 @@
 package import Addresses
 package import Netlink
 
-/// By which link and address other nodes reach this one, for each family on its own; where there is none, why.
+/// Link and address of each family by which other nodes reach this one, or why there is none.
 package struct InterfaceChoice: Sendable, Equatable {
-  /// A link and an address that it holds.
+  /// Link and an address that it holds.
   package struct Interface: Sendable, Equatable {
     package let link: Link
     package let address: IPAddress
   }
 
-  /// In the order of the wanted families.
+  /// Chosen interfaces, in the order of the wanted families.
   package private(set) var interfaces: [Interface] = []
-  /// One for each wanted family that has none.
+  /// Problems, one for each wanted family without an interface.
   package private(set) var problems: [InterfaceProblem] = []
 
-  /// Chooses anew, or stays with the present addresses: one of them is left only where no link holds it any more, for a
-  /// better one of the same link (permanent over dynamic, say), or for what an earlier selector asks for.
+  /// Chooses an address, or stays with the present one. The present one is left only if no link holds it any more, for
+  /// a better one of the same link (such as a permanent one), or for an earlier selector.
   ///
   /// - Parameters:
   ///   - present: the addresses that other nodes know.
@@ -38,7 +38,7 @@ package struct InterfaceChoice: Sendable, Equatable {
     }
   }
 
-  /// Asks the kernel and chooses.
+  /// Reads the kernel's state and chooses.
   package static func read(
     _ families: [IPFamily], _ selection: InterfaceSelection, clusterNetworks: [IPPrefix],
     present: [IPAddress] = [], _ socket: inout RouteSocket
@@ -51,13 +51,13 @@ package struct InterfaceChoice: Sendable, Equatable {
       families, selection, state: state, clusterNetworks: clusterNetworks, present: present)
   }
 
-  /// What was chosen for a family.
+  /// Interface of a family.
   package func interface(_ family: IPFamily) -> Interface? {
     interfaces.first { $0.address.family == family }
   }
 }
 
-/// Why a family has no link or address by which other nodes reach this one: what was looked for, what was found, and the
+/// Why a family has no link or address by which other nodes reach this one: the selectors, what was found, and the
 /// remedy.
 package struct InterfaceProblem: Error, Sendable, Equatable, CustomStringConvertible {
   package let family: IPFamily

@@ -1,36 +1,36 @@
 internal import Addresses
 internal import Netlink
 
-/// The steps by which the link and the address of a family are found.
+/// Steps that find the link and the address of a family.
 struct InterfaceSearch {
   let selection: InterfaceSelection
   let state: NetworkState
   let clusterNetworks: [IPPrefix]
   let present: [IPAddress]
 
-  /// Where an address is looked for: a link, and the very address where a selector names it.
+  /// Place of an address: a link, and the address itself if a selector names it.
   private struct Place {
     let link: Link
     var address: IPAddress?
   }
 
-  /// Why there is nothing to be found at some place.
+  /// Why a place has no address.
   private struct Reason: Error {
     let text: String
     init(_ text: String) { self.text = text }
   }
 
-  /// Whether the family's link can't be told without the default routes.
+  /// Whether the family's link depends on the default routes.
   func needsDefaultRoutes(_ family: IPFamily) -> Bool {
     !selection.namesLinks && selection.publicAddress(family) == nil && kept(family) == nil
   }
 
-  /// Whether the family has to do without a default route to follow.
+  /// Whether the family has no default route to follow.
   func lacksDefaultRoute(_ family: IPFamily) -> Bool {
     needsDefaultRoutes(family) && defaultPlaces(family).isEmpty
   }
 
-  /// What is found for a family.
+  /// Finds the interface of a family.
   ///
   /// - Parameter other: the link of the other family, for a family that has no default route.
   func interface(_ family: IPFamily, beside other: Link? = nil) -> Result<
@@ -43,7 +43,7 @@ struct InterfaceSearch {
     }
   }
 
-  /// The links that the selectors ask for, wherever an address is told by other means.
+  /// Links that the selectors ask for, whatever determines the address.
   func selectedLinks() -> [Link] {
     IPFamily.allCases.flatMap { selectedPlaces($0) }.compactMap { try? $0.get().link }
   }
@@ -76,17 +76,17 @@ struct InterfaceSearch {
 // MARK: Links
 
 extension InterfaceSearch {
-  /// The links of the family's default routes: the lowest metric first, then the lowest index.
+  /// Links of the family's default routes: the lowest metric first, then the lowest index.
   private func defaultPlaces(_ family: IPFamily) -> [Place] {
     let routes = state.defaultRoutes.filter { $0.family == family }
     let order = routes.flatMap { route in route.linkIndexes.map { (route.priority, $0) } }.sorted(by: <)
     return order.compactMap { state.link($0.1) }.filter { !$0.isLoopback }.map { Place(link: $0) }
   }
 
-  /// What the selectors come to, in their order.
+  /// Places that the selectors name, in their order.
   private func selectedPlaces(_ family: IPFamily) -> [Result<Place, Reason>] {
     selection.names.map { named($0, family) } + selection.patterns.flatMap { matching($0, family) }
-      // The address of another family tells the link as well, but not as surely.
+      // An address of another family names the link as well, but with less weight.
       + selection.reachable.sorted { ($0.family == family ? 0 : 1) < ($1.family == family ? 0 : 1) }.map(reaching)
   }
 
@@ -132,7 +132,7 @@ extension InterfaceSearch {
 // MARK: Addresses
 
 extension InterfaceSearch {
-  /// The family's present address, or a better one of the same link.
+  /// Returns the family's present address, or a better one of the same link.
   private func kept(_ family: IPFamily) -> InterfaceChoice.Interface? {
     for address in present where address.family == family {
       guard let held = state.addresses.first(where: { $0.prefix.address == address }),
@@ -172,7 +172,7 @@ extension InterfaceSearch {
     throw Reason("\(place.link.name) has no \(family) address\(but): add one, or name another link with --iface")
   }
 
-  /// An address that was given as such: only what makes it useless speaks against it.
+  /// Returns a given address, unless it is unusable.
   private func given(_ address: IPAddress) throws(Reason) -> InterfaceChoice.Interface {
     let option = address.family == .v4 ? "--public-ip" : "--public-ipv6"
     guard let link = state.link(holding: address) else {
@@ -193,7 +193,7 @@ extension InterfaceSearch {
     }
   }
 
-  /// The best of a link's addresses; of equal ones the one that doesn't hang on another, then the lowest.
+  /// Best of a link's addresses; of equal ones a primary one, then the lowest.
   private func best(of link: Link, _ family: IPFamily) -> LinkAddress? {
     let candidates = state.addresses.filter { address in
       address.linkIndex == link.index && address.prefix.family == family && address.weakness == nil
@@ -209,15 +209,15 @@ extension InterfaceSearch {
 }
 
 extension NetworkState {
-  /// The names of the links, for messages.
+  /// Names of the links, for messages.
   var linkList: String { NetworkState.list(links.map(\.name)) }
 
-  /// The addresses of a family with their links, for messages.
+  /// Addresses of a family with their links, for messages.
   func addressList(_ family: IPFamily) -> String {
     NetworkState.list(of: addresses.filter { $0.prefix.family == family }, in: self)
   }
 
-  /// Addresses with their links.
+  /// Lists addresses with their links.
   static func list(of addresses: [LinkAddress], in state: NetworkState) -> String {
     let texts = addresses.filter { !$0.prefix.address.isLinkLocal }.map { address in
       "\(address.prefix.address)" + (state.link(address.linkIndex).map { " on \($0.name)" } ?? "")
@@ -225,7 +225,7 @@ extension NetworkState {
     return texts.isEmpty ? "none" : list(texts)
   }
 
-  /// The first few of many.
+  /// Lists the first few of many.
   static func list(_ items: [String]) -> String {
     items.prefix(6).joined(separator: ", ") + (items.count > 6 ? ", …" : "")
   }

@@ -1,15 +1,15 @@
 package import Addresses
 
-/// How a node is told which of its links and addresses other nodes reach it by. Where nothing of it is given, the
-/// default route tells the link.
+/// Selectors of the links and addresses by which other nodes reach this one. Without any, the default route selects the
+/// link.
 package struct InterfaceSelection: Sendable, Equatable {
   /// Names or addresses of links (`--iface`).
   package var names: [String]
-  /// Regular expressions for names and addresses (`--iface-regex`); they count after the names.
+  /// Regular expressions of names and addresses (`--iface-regex`), which count after the names.
   package var patterns: [String]
-  /// Addresses that the kernel sends to by the link (`--iface-can-reach`); they count last.
+  /// Addresses that the kernel sends to by the link (`--iface-can-reach`), which count last.
   package var reachable: [IPAddress]
-  /// The very addresses (`--public-ip`, `--public-ipv6`).
+  /// Addresses themselves (`--public-ip`, `--public-ipv6`).
   package var publicAddresses: [IPAddress]
 
   package init(
@@ -21,10 +21,10 @@ package struct InterfaceSelection: Sendable, Equatable {
     self.publicAddresses = publicAddresses
   }
 
-  /// Whether a link is asked for, by whatever means.
+  /// Whether any selector asks for a link.
   package var namesLinks: Bool { !names.isEmpty || !patterns.isEmpty || !reachable.isEmpty }
 
-  /// The options that ask for a link, as a person gave them.
+  /// Options that ask for a link, as given.
   package var options: String {
     let words =
       names.map { "--iface \($0)" } + patterns.map { "--iface-regex \($0)" }
@@ -32,19 +32,18 @@ package struct InterfaceSelection: Sendable, Equatable {
     return words.joined(separator: ", ")
   }
 
-  /// The public address of a family that was given.
+  /// Given public address of a family.
   package func publicAddress(_ family: IPFamily) -> IPAddress? {
     publicAddresses.first { $0.family == family }
   }
 }
 
-/// Why a pattern can't be used.
+/// Why a pattern cannot be used.
 package struct InterfacePatternError: Error, CustomStringConvertible {
   package let description: String
 }
 
-/// A regular expression that is looked for anywhere in a text, as flannel has it; `Regex` itself can't go from one
-/// thread to another.
+/// Regular expression that may match anywhere in a text, as in flannel. `Regex` itself is not Sendable.
 package struct InterfacePattern {
   private let regex: Regex<AnyRegexOutput>
 

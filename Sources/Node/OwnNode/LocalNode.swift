@@ -3,13 +3,13 @@ package import Netlink
 package import Nodes
 package import NodeState
 
-/// How a node is told which of the nodes it is.
+/// Selectors of the node that this machine is.
 package struct NodeSelection: Sendable, Equatable {
-  /// A name that must be among the nodes (`--node-name`).
+  /// Name that must be among the nodes (`--node-name`).
   package var name: String?
-  /// The host's name, which may be among them.
+  /// Host name, which may be among the nodes.
   package var hostName: String
-  /// What its links and addresses must be.
+  /// Selectors of its links and addresses.
   package var interface: InterfaceSelection
 
   package init(name: String? = nil, hostName: String, interface: InterfaceSelection = InterfaceSelection()) {
@@ -19,21 +19,21 @@ package struct NodeSelection: Sendable, Equatable {
   }
 }
 
-/// The node that this machine is.
+/// Node that this machine is.
 package struct LocalNode: Sendable, Equatable {
   package let node: Node
-  /// The links that hold its public addresses, IPv4's first.
+  /// Links that hold its public addresses, IPv4's first.
   package let links: [Link]
-  /// What is wrong in one family while the other works: its address is not there, or not usable yet. As long as that
-  /// is so, the routes of the family stay as they are: the address may be about to come back, and packets go on without.
+  /// Problems of a family whose address is absent or not usable yet, while the other family works. The routes of such a
+  /// family stay as they are, because the address may come back.
   package let problems: [IPFamily: String]
 
-  /// The same in the order of the families.
+  /// Problems in the order of the families.
   package var problemList: [String] { problems.sorted { $0.key < $1.key }.map(\.value) }
 
-  /// The families that the node takes part in, of those of the cluster.
+  /// Families of the cluster in which the node has an address or a subnet.
   package func families(of network: NetConf) -> [IPFamily] {
-    network.families.filter { node.address($0) != nil || node.subnet($0) != nil }
+    network.families.filter { node.addresses[$0] != nil || node.subnets[$0] != nil }
   }
 
   /// Takes the node that the store knows as this one, else finds this machine among the nodes: by its given name, a
@@ -42,29 +42,29 @@ package struct LocalNode: Sendable, Equatable {
     let search = LocalNodeSearch(snapshot: snapshot, selection: selection, state: state)
     if let own = snapshot.own { node = own } else { node = try search.node() }
     (links, problems) = try search.links(of: node)
-    // A store that gives leases may have none to give; who it is and its peers' routes are known all the same.
-    guard node.subnet != nil || node.ipv6Subnet != nil || snapshot.own != nil else {
+    // A store that gives leases may have none to give, while the node and its peers' routes are known.
+    guard !node.subnets.isEmpty || snapshot.own != nil else {
       throw .noSubnet(node: node.name)
     }
   }
 
-  /// What this node's pods may use, once the routes are in; `nil` where it has no subnet.
+  /// Lease of this node's pods, which is published after the routes; `nil` if the node has no subnet.
   ///
-  /// - Parameter mtuBytes: what pods may send; without it what this node's links carry.
+  /// - Parameter mtuBytes: MTU of pods; without it the smallest of this node's links.
   package func lease(networks: [IPPrefix], masquerades: Bool, mtuBytes: Int? = nil) -> SubnetLease? {
-    guard node.subnet != nil || node.ipv6Subnet != nil else { return nil }
+    guard !node.subnets.isEmpty else { return nil }
     let subnets = networks.compactMap { network in
-      node.subnet(network.family).flatMap { subnet in
+      node.subnets[network.family].flatMap { subnet in
         subnet.address.advanced(by: 1).flatMap { IPPrefix($0, length: subnet.length) }
       }
     }
     return SubnetLease(
-      networks: networks.filter { node.subnet($0.family) != nil }, subnets: subnets,
+      networks: networks.filter { node.subnets[$0.family] != nil }, subnets: subnets,
       mtuBytes: mtuBytes ?? links.map(\.mtuBytes).min() ?? 1500, masquerades: masquerades)
   }
 }
 
-/// Why this machine is none of the nodes, or can't be.
+/// Why this machine is none of the nodes, or cannot be.
 package enum LocalNodeError: Error, Sendable, Equatable, CustomStringConvertible {
   case unknownName(String, known: String)
   case unknownAddress(IPAddress)

@@ -2,13 +2,13 @@ internal import Addresses
 internal import Netlink
 internal import Nodes
 
-/// The steps by which a machine finds itself among the nodes.
+/// Steps that find this machine among the nodes.
 struct LocalNodeSearch {
   let snapshot: NodeSnapshot
   let selection: NodeSelection
   let state: NetworkState
 
-  /// The node that this machine is said to be.
+  /// Finds the node that this machine is.
   func node() throws(LocalNodeError) -> Node {
     let nodes = snapshot.nodes
     if let name = selection.name {
@@ -18,7 +18,7 @@ struct LocalNodeSearch {
       return node
     }
     if let address = selection.interface.publicAddresses.first {
-      guard let node = nodes.first(where: { $0.address(address.family) == address }) else {
+      guard let node = nodes.first(where: { $0.addresses[address.family] == address }) else {
         throw .unknownAddress(address)
       }
       return node
@@ -28,10 +28,10 @@ struct LocalNodeSearch {
   }
 
   private func nodeByOwnAddress() throws(LocalNodeError) -> Node {
-    // What another machine has too says nothing about which of the two we are.
+    // An address that another machine has too does not show which of the two we are.
     let own = Set(try addresses().filter { !$0.isDuplicate }.map(\.prefix.address))
     let matching = snapshot.nodes.filter { node in
-      IPFamily.allCases.contains { node.address($0).map(own.contains) ?? false }
+      node.addresses.values.contains(where: own.contains)
     }
     guard let first = matching.first else {
       throw .notFound(hostName: selection.hostName, addresses: try addressList())
@@ -40,13 +40,13 @@ struct LocalNodeSearch {
     return first
   }
 
-  /// The links that hold the node's public addresses, and what is wrong with each address that none holds.
+  /// Returns the links that hold the node's public addresses, and the problem of each address that none holds.
   func links(of node: Node) throws(LocalNodeError) -> (links: [Link], problems: [IPFamily: String]) {
-    for given in selection.interface.publicAddresses where node.address(given.family) != given {
-      let found = node.address(given.family).map(\.description) ?? "no \(given.family) address"
+    for given in selection.interface.publicAddresses where node.addresses[given.family] != given {
+      let found = node.addresses[given.family].map(\.description) ?? "no \(given.family) address"
       throw .otherAddress(node: node.name, given: given, found: found)
     }
-    let wanted = IPFamily.allCases.compactMap { node.address($0) }
+    let wanted = node.addresses.values
     guard !wanted.isEmpty else { throw .noAddress(node: node.name) }
     let own = try addresses()
     var links: [Link] = []
@@ -73,8 +73,8 @@ struct LocalNodeSearch {
     return (links, problems)
   }
 
-  /// The addresses that count as ours: those of the links that were asked for, else all but the loopback's. The nodes
-  /// tell the address, so any of these links will do.
+  /// Addresses that count as ours: those of the selected links, else all but the loopback's. The nodes name the
+  /// address, so that any of these links will do.
   private func addresses() throws(LocalNodeError) -> [LinkAddress] {
     guard selection.interface.namesLinks else {
       let loopbacks = Set(state.links.filter(\.isLoopback).map(\.index))

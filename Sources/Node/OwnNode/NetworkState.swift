@@ -2,24 +2,23 @@ package import Addresses
 package import Netlink
 internal import NodeState
 
-/// What this node's kernel has: where it can send, and what the helper put there before.
+/// State of this node's kernel: links and addresses, and what the helper made before.
 package struct NetworkState: Sendable {
   package var links: [Link]
   package var addresses: [LinkAddress]
-  /// The helper's routes of the main table.
+  /// Helper's routes in the main table.
   package var routes: [Route]
-  /// The helper's next hops; `nil` where the kernel has none (before 5.3).
+  /// Helper's next hops; `nil` if the kernel has none (before 5.3).
   package var nextHops: NextHopTable?
-  /// Of the main table; read only where the choice of an interface depends on them.
+  /// Default routes of the main table; read only if the choice of an interface depends on them.
   package var defaultRoutes: [DefaultRoute] = []
-  /// The links by which the kernel would send to the addresses that the choice of an interface asks about.
+  /// Links by which the kernel would send to the addresses that the choice of an interface asks about.
   package var linksToReach: [IPAddress: Int32] = [:]
 
-  /// What was set by hand on the helper's tunnel devices.
-  package var neighbours: [StaticNeighbour] = []
-  package var forwarding: [ForwardingEntry] = []
-  /// Routes of others to a part of one of this node's own networks; read only where neighbours and others are reached in
-  /// different ways.
+  /// Entries that were set by hand on the helper's tunnel devices.
+  package var entries: [DeviceEntry] = []
+  /// Routes of others to a part of one of this node's own networks; read only if neighbours are reached by another path
+  /// than the other nodes.
   package var detours: [Route] = []
 
   package init(links: [Link], addresses: [LinkAddress], routes: [Route] = [], nextHops: NextHopTable? = nil) {
@@ -29,11 +28,11 @@ package struct NetworkState: Sendable {
     self.nextHops = nextHops
   }
 
-  /// Networks that routes without a gateway lead to; read only where an own address has none.
+  /// Networks of routes without a gateway; read only if an own address has no network.
   package var onLinkNetworks: [(network: IPPrefix, linkIndex: Int32)] = []
 
-  /// Asks the kernel for what the choice of an interface depends on, but for the default routes: those stand somewhere
-  /// among all others.
+  /// Reads what the choice of an interface depends on, except for the default routes, which may stand among many
+  /// others.
   package static func read(
     for selection: InterfaceSelection, _ socket: inout RouteSocket
   ) throws(NetlinkError) -> NetworkState {
@@ -47,8 +46,8 @@ package struct NetworkState: Sendable {
     for address in selection.reachable { linksToReach[address] = try socket.linkIndex(toReach: address) }
   }
 
-  /// Fills in `onLinkNetworks` where one of these addresses tells of no network itself: DHCPv6 gives such ones (/128),
-  /// and a router tells the network beside it (RFC 8415, RFC 4861).
+  /// Fills in `onLinkNetworks` if one of these addresses has no network: DHCPv6 gives such addresses (/128), and a
+  /// router announces the network (RFC 8415, RFC 4861).
   package mutating func askForNetworks(of own: [IPAddress], _ socket: inout RouteSocket) throws(NetlinkError) {
     let alone = addresses.filter { address in
       own.contains(address.prefix.address) && address.prefix.length == address.prefix.family.bitCount
@@ -65,7 +64,7 @@ package struct NetworkState: Sendable {
     }
   }
 
-  /// Fills in `detours`; no node's address lies in the cluster's networks, nor has a pod one, and of such routes there may
+  /// Fills in `detours`. Routes into the cluster's networks are left out: no node's address lies there, and there may
   /// be thousands.
   package mutating func askForDetours(outside cluster: [IPPrefix], _ socket: inout RouteSocket) throws(NetlinkError) {
     let networks = addresses.map(\.prefix).filter { network in
@@ -78,12 +77,12 @@ package struct NetworkState: Sendable {
     }
   }
 
-  /// The link of an index.
+  /// Returns the link of an index.
   package func link(_ index: Int32) -> Link? {
     links.first { $0.index == index }
   }
 
-  /// The link that holds this very address.
+  /// Returns the link that holds this address.
   package func link(holding address: IPAddress) -> Link? {
     addresses.first { $0.prefix.address == address }.flatMap { link($0.linkIndex) }
   }

@@ -105,4 +105,10 @@ package struct IPAddress: Sendable, Hashable, Comparable {
 
   /// Whether the address is 0.0.0.0 or ::.
   package var isUnspecified: Bool { value == 0 }
+
+  /// Whether other nodes can reach a node by this address: no loopback, multicast or unspecified address, and no
+  /// link-local one of IPv6, which is nothing without its link.
+  package var isNodeAddress: Bool {
+    !isLoopback && !isMulticast && !isUnspecified && (family == .v4 || !isLinkLocal)
+  }
 }

@@ -58,7 +58,7 @@ import TestSupport
       }
       #expect(reason.contains(words))
       // Pods keep their addresses.
-      #expect(conditions.lease.subnets == lease.subnets && view.content.own?.subnet == lease.key.subnet)
+      #expect(conditions.lease.subnets == lease.subnets && view.content.own?.subnets.v4 == lease.key.subnet)
     }
   }
 

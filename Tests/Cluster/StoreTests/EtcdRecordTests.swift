@@ -1,4 +1,5 @@
 import Addresses
+import Backends
 @testable import EtcdStore
 import JSON
 @testable import Nodes
@@ -73,7 +74,7 @@ func record(
   @Test func aRecordOfFlannel() {
     let record = record("10.5.34.0-24", of: "192.0.2.7", ipv6: "2001:db8::7", created: 9, lease: 77)
     #expect(record.problem == nil && record.nodeName == "192.0.2.7" && record.leaseID == 77)
-    #expect(record.publicIPv6 == IPAddress("2001:db8::7") && record.createRevision == 9)
+    #expect(record.addresses.v6 == IPAddress("2001:db8::7") && record.createRevision == 9)
     #expect(record.belongs(to: [IPAddress("192.0.2.7")].compactMap { $0 }))
   }
 
@@ -85,11 +86,11 @@ func record(
         + #""BackendData":{"VNI":1,"VtepMAC":"4e:6b:09:df:32:a1"},"BackendV6Data":{"VNI":1,"VtepMAC":"be:0c:aa:14:5d:02"}}"#
     )
     #expect(record.problem == nil)
-    #expect(record.backend.vtepMAC(.v4) == MACAddress("4e:6b:09:df:32:a1"))
-    #expect(record.backend.vtepMAC(.v6) == MACAddress("be:0c:aa:14:5d:02"))
-    #expect(record.backend.problem(.v4, in: .vxlan(VXLANConf())) == nil)
-    #expect(record.backend.problem(.v6, in: .vxlan(VXLANConf(vni: 2))) == "its VNI is 1, but must be 2")
-    #expect(record.backend.problem(.v4, in: .alloc) == nil)
+    #expect(record.backend.data.v4.flatMap(vtepMAC) == MACAddress("4e:6b:09:df:32:a1"))
+    #expect(record.backend.data.v6.flatMap(vtepMAC) == MACAddress("be:0c:aa:14:5d:02"))
+    #expect(VXLANConf().problem(of: record.backend, .v4) == nil)
+    #expect(VXLANConf(vni: 2).problem(of: record.backend, .v6) == "its VNI is 1, but must be 2")
+    #expect(Alloc().problem(of: record.backend, .v4) == nil)
   }
 
   @Test(
@@ -105,29 +106,30 @@ func record(
     ] as [(String, String, String?)])
   func whatIsOfAnotherBackendHasAReason(_ value: String, _ ours: String, _ word: String?) throws {
     let record = record("10.5.34.0-24", value)
-    let problem = record.backend.problem(.v4, in: ours == "vxlan" ? .vxlan(VXLANConf()) : .hostGateway)
+    let backend: any ClusterBackend = ours == "vxlan" ? VXLANConf() : HostGateway()
+    let problem = backend.problem(of: record.backend, .v4)
     #expect(problem.map { $0.contains(word ?? "nothing") } ?? (word == nil), "\(problem ?? "none")")
     #expect(record.problem == nil)
   }
 
   @Test func whatWeWriteIsWhatFlannelReads() throws {
     let both = ["192.0.2.7", "2001:db8::7"].compactMap { IPAddress($0) }
-    let macs = IPFamily.allCases.map { Node(name: "192.0.2.7").derivedVTEPMAC($0, vni: 3) }
+    let macs = IPFamily.allCases.map { VXLANConf(vni: 3).derivedMAC(ofNode: "192.0.2.7", $0) }
     #expect(
-      try EtcdRecord.value(both, in: .vxlan(VXLANConf(vni: 3)))
+      try EtcdRecord.value(both, in: VXLANConf(vni: 3))
         == #"{"PublicIP":"192.0.2.7","PublicIPv6":"2001:db8::7","BackendType":"vxlan","#
         + #""BackendData":{"VNI":3,"VtepMAC":"\#(macs[0])"},"BackendV6Data":{"VNI":3,"VtepMAC":"\#(macs[1])"}}"#)
     #expect(
-      try EtcdRecord.value(both, in: .hostGateway)
+      try EtcdRecord.value(both, in: HostGateway())
         == #"{"PublicIP":"192.0.2.7","PublicIPv6":"2001:db8::7","BackendType":"host-gw"}"#)
     #expect(
-      try EtcdRecord.value([both[0]], in: .hostGateway)
+      try EtcdRecord.value([both[0]], in: HostGateway())
         == #"{"PublicIP":"192.0.2.7","PublicIPv6":null,"BackendType":"host-gw"}"#)
-    let backends: [BackendConf] = [.hostGateway, .alloc, .vxlan(VXLANConf())]
+    let backends: [any ClusterBackend] = [HostGateway(), Alloc(), VXLANConf()]
     for (addresses, backend) in [both, [both[0]], [both[1]]].flatMap({ list in backends.map { (list, $0) } }) {
       let read = record("10.5.34.0-24", try EtcdRecord.value(addresses, in: backend))
-      for other in backends { #expect(read.tells(addresses, in: other) == (other == backend)) }
-      #expect(!read.tells(addresses, in: .vxlan(VXLANConf(vni: 9))))
+      for other in backends { #expect(read.tells(addresses, in: other) == (type(of: other) == type(of: backend))) }
+      #expect(!read.tells(addresses, in: VXLANConf(vni: 9)))
       #expect(read.belongs(to: addresses) && read.problem == nil)
     }
   }
@@ -150,8 +152,8 @@ func record(
   @Test func keysAndBackendMatchInAnyCase() {
     let record = record("10.5.34.0-24", #"{"publicip":"192.0.2.9","backendtype":"Host-GW"}"#)
     #expect(
-      record.problem == nil && record.backend.problem(.v4, in: .hostGateway) == nil
-        && record.publicIP == IPAddress("192.0.2.9"))
+      record.problem == nil && HostGateway().problem(of: record.backend, .v4) == nil
+        && record.addresses.v4 == IPAddress("192.0.2.9"))
   }
 
   @Test(arguments: [
@@ -161,3 +163,6 @@ func record(
     #expect(try #require(record(name, of: "192.0.2.9").problem).contains(word))
   }
 }
+
+/// Address of the tunnel device in what a node publishes.
+func vtepMAC(_ data: JSONObject) -> MACAddress? { data["VtepMAC"]?.string.flatMap { MACAddress($0) } }

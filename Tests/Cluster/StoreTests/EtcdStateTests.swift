@@ -1,4 +1,5 @@
 import Addresses
+import Backends
 @testable import EtcdStore
 import JSON
 @testable import Nodes
@@ -23,7 +24,7 @@ import TestSupport
     return EtcdState(
       EtcdList(
         header: header, config: conf.map { keyValue("/p/config", $0) }?.object.map(EtcdKeyValue.init),
-        subnets: keyValues.compactMap(\.object).map(EtcdKeyValue.init)), EtcdLayout(prefix: "/p"))
+        subnets: keyValues.compactMap(\.object).map(EtcdKeyValue.init)), EtcdLayout(prefix: "/p"), Backends.reader)
   }
 
   private func answer(_ revision: Int64, _ events: [JSONValue]) -> EtcdClient.WatchAnswer {
@@ -48,8 +49,9 @@ import TestSupport
     state.apply(answer(102, [deletion, change]))
     let found = try nodes(state)
     #expect(found.count == 100 && !found.contains { $0.name == "192.0.2.7" })
-    #expect(found.first { $0.subnet == IPPrefix("10.244.8.0/24") }?.publicIP == IPAddress("192.0.2.208"))
-    #expect(found.map(\.subnet) == found.map(\.subnet).sorted { ($0?.address.value ?? 0) < ($1?.address.value ?? 0) })
+    #expect(found.first { $0.subnets.v4 == IPPrefix("10.244.8.0/24") }?.addresses.v4 == IPAddress("192.0.2.208"))
+    #expect(
+      found.map(\.subnets.v4) == found.map(\.subnets.v4).sorted { ($0?.address.value ?? 0) < ($1?.address.value ?? 0) })
   }
 
   /// A watch that lags behind gets the changes in parts, each with the header of the present. A watch that resumed at
@@ -106,13 +108,13 @@ import TestSupport
         keyValue("/p/subnets/0.0.0.0-0", value("192.0.2.4"), created: 99),
         keyValue("/p/subnets/10.244.5.0-24&fd99::-64", value("192.0.2.5")),
       ]))
-    let reasons = Dictionary(uniqueKeysWithValues: found.map { ($0.name, $0.obstacle) })
+    let reasons = Dictionary(uniqueKeysWithValues: found.map { ($0.name, $0.obstacles.v4) })
     #expect(reasons["192.0.2.2"] == .some(nil))
     for name in ["rubbish", "10.244.1.0-24", "192.0.2.3", "192.0.2.4"] {
       #expect(reasons[name].flatMap { $0 } != nil, "\(name)")
     }
     let five = try #require(found.first { $0.name == "192.0.2.5" })
-    #expect(five.obstacle == nil && five.ipv6Obstacle?.contains("fd00:10:244::/48") == true)
+    #expect(five.obstacles.v4 == nil && five.obstacles.v6?.contains("fd00:10:244::/48") == true)
   }
 
   @Test func ofTwoThatOverlapTheOlderCounts() throws {
@@ -125,13 +127,15 @@ import TestSupport
         keyValue("/p/subnets/10.244.16.0-24&fd00:10:244:1::-64", value("192.0.2.5"), created: 8),
         keyValue("/p/subnets/10.244.17.0-24&fd00:10:244:1::-64", value("192.0.2.6"), created: 7),
       ]))
-    let names = found.filter { $0.obstacle == nil }.map(\.name)
+    let names = found.filter { $0.obstacles.v4 == nil }.map(\.name)
     #expect(Set(names) == ["192.0.2.2", "192.0.2.3", "192.0.2.5", "192.0.2.6"])
-    #expect(found.filter { $0.ipv6Subnet != nil && $0.ipv6Obstacle == nil }.map(\.name) == ["192.0.2.6"])
+    #expect(found.filter { $0.subnets.v6 != nil && $0.obstacles.v6 == nil }.map(\.name) == ["192.0.2.6"])
   }
 
   @Test func thisNodeIsNoneOfTheOthersByAddressOrSubnet() throws {
-    let own = Node(name: "192.0.2.1", publicIP: IPAddress("192.0.2.1"), subnet: IPPrefix("10.244.2.0/24"))
+    let own = Node(
+      name: "192.0.2.1", addresses: PerFamily(v4: IPAddress("192.0.2.1")),
+      subnets: PerFamily(v4: IPPrefix("10.244.2.0/24")))
     let found = try nodes(
       state([
         keyValue("/p/subnets/10.244.1.0-24", value("192.0.2.1")),
@@ -142,7 +146,9 @@ import TestSupport
   }
 
   @Test func recordsThatThisNodeHasBesidesAreNoneOfTheOthers() throws {
-    let own = Node(name: "192.0.2.1", publicIP: IPAddress("192.0.2.1"), subnet: IPPrefix("10.244.2.0/24"))
+    let own = Node(
+      name: "192.0.2.1", addresses: PerFamily(v4: IPAddress("192.0.2.1")),
+      subnets: PerFamily(v4: IPPrefix("10.244.2.0/24")))
     // The first record contains the node's former address.
     let state = state([
       keyValue("/p/subnets/10.244.1.0-24", value("192.0.2.77")),

@@ -1,4 +1,5 @@
 import Addresses
+import Backends
 import JSON
 @testable import KubernetesStore
 @testable import Nodes
@@ -52,9 +53,9 @@ private func text(
         annotations: annotations))
     let found = node.subnet(.v4)?.problem
     #expect(found.map { $0.contains(problem ?? "nothing") } ?? (problem == nil), "\(found ?? "none")")
-    if problem == nil { #expect(node.publicIP == address.flatMap { IPAddress($0) }) }
+    if problem == nil { #expect(node.addresses.v4 == address.flatMap { IPAddress($0) }) }
     // The families are independent.
-    #expect(node.publicIPv6 == IPAddress("2001:db8::1") && node.subnet(.v6)?.problem == nil)
+    #expect(node.addresses.v6 == IPAddress("2001:db8::1") && node.subnet(.v6)?.problem == nil)
   }
 
   /// Annotations in the form in which flannel writes them.
@@ -67,10 +68,10 @@ private func text(
           "backend-v6-data": "null",
         ])
     ).backend
-    #expect(told?.vtepMAC(.v4) == MACAddress("4e:6b:09:df:32:a1") && told?.vtepMAC(.v6) == nil)
+    #expect(told?.data.v4.flatMap(vtepMAC) == MACAddress("4e:6b:09:df:32:a1") && told?.data.v6 == nil)
     #expect(try node(text("a", "")).backend == nil)
     let broken = try node(text("a", "", annotations: ["backend-type": "vxlan", "backend-data": "{"])).backend
-    #expect(broken?.type == "vxlan" && broken?.vtepMAC(.v4) == nil)
+    #expect(broken?.type == "vxlan" && broken?.data.v4 == nil)
   }
 
   @Test func onlyOfTheOwnNodeMoreIsKept() throws {
@@ -119,7 +120,8 @@ private func text(
 }
 
 @Suite struct KubeStateTests {
-  private let netConf = NetConf(networks: ["10.0.0.0/8", "fd00::/16"].compactMap { IPPrefix($0) })
+  private let netConf = NetConf(
+    networks: ["10.0.0.0/8", "fd00::/16"].compactMap { IPPrefix($0) }, backend: HostGateway())
 
   private func made(_ name: String, _ podCIDR: String, created: String = "2026-01-01T00:00:00Z") throws -> KubeNode {
     try node(
@@ -144,9 +146,10 @@ private func text(
         try made("alone", "10.9.0.0/24"), try made("like-own", "10.5.0.0/16", created: "2020-01-01T00:00:00Z"),
         try made("same-b", "10.7.0.0/24"), try made("same-a", "10.7.0.0/24"), try made("out", "172.16.0.0/24"),
       ], resourceVersion: "1")
-    let own = Node(name: "own", publicIP: IPAddress("192.0.2.9"), subnet: IPPrefix("10.5.1.0/24"))
+    let own = Node(
+      name: "own", addresses: PerFamily(v4: IPAddress("192.0.2.9")), subnets: PerFamily(v4: IPPrefix("10.5.1.0/24")))
     let nodes = state.snapshot(netConf, own: own).nodes
-    func obstacle(_ name: String) -> String? { nodes.first { $0.name == name }?.obstacle }
+    func obstacle(_ name: String) -> String? { nodes.first { $0.name == name }?.obstacles.v4 }
     #expect(nodes.map(\.name) == ["alone", "like-own", "old", "out", "same-a", "same-b", "young"])
     #expect(obstacle("alone") == nil && obstacle("old") == nil && obstacle("same-a") == nil)
     #expect(obstacle("young") == "it overlaps 10.1.2.0/24 of old, which is older")
@@ -167,16 +170,16 @@ private func text(
         text(name, #""podCIDR":"10.\#(number + 1).0.0/24""#, addresses: ["192.0.2.1"], annotations: annotations))
     }
     let state = KubeState(nodes, resourceVersion: "1")
-    func reached(_ backend: BackendConf) -> [String] {
+    func reached(_ backend: any ClusterBackend) -> [String] {
       var netConf = netConf
       netConf.backend = backend
-      return state.snapshot(netConf, own: Node(name: "own")).nodes.filter { $0.obstacle == nil }.map(\.name)
+      return state.snapshot(netConf, own: Node(name: "own")).nodes.filter { $0.obstacles.v4 == nil }.map(\.name)
     }
-    #expect(reached(.hostGateway) == ["plain", "silent"])
-    #expect(reached(.vxlan(VXLANConf())) == ["silent", "tunnel"])
-    #expect(reached(.alloc) == ["plain", "silent", "tunnel", "udp"])
+    #expect(reached(HostGateway()) == ["plain", "silent"])
+    #expect(reached(VXLANConf()) == ["silent", "tunnel"])
+    #expect(reached(Alloc()) == ["plain", "silent", "tunnel", "udp"])
     let tunnel = state.snapshot(netConf, own: Node(name: "own")).nodes.first { $0.name == "tunnel" }
-    #expect(tunnel?.vtepMAC == MACAddress("4e:6b:09:df:32:a1"))
+    #expect(tunnel?.backendData.v4.flatMap(vtepMAC) == MACAddress("4e:6b:09:df:32:a1"))
   }
 
   @Test func aViewWithoutThisNodeIsNone() throws {
@@ -207,7 +210,7 @@ private func text(
 
   private func patch(
     _ annotations: [String: String], _ condition: KubeCondition? = nil, _ report: NetworkReport? = nil,
-    families: [IPFamily] = [.v4], backend: BackendConf = .hostGateway
+    families: [IPFamily] = [.v4], backend: any ClusterBackend = HostGateway()
   ) throws -> KubeNodePatch {
     let networks = families.compactMap { IPPrefix($0 == .v4 ? "10.244.0.0/16" : "fd00::/48") }
     return try KubeNodePatch(
@@ -218,12 +221,15 @@ private func text(
 
   @Test func theTunnelsDevicesAreTold() throws {
     let node = Node(name: "n")
-    let written = try patch([:], families: [.v4, .v6], backend: .vxlan(VXLANConf(vni: 3))).annotations
+    let written = try patch([:], families: [.v4, .v6], backend: VXLANConf(vni: 3)).annotations
     #expect(written["p/backend-type"] == "vxlan")
-    #expect(written["p/backend-data"] == #"{"VNI":3,"VtepMAC":"\#(node.derivedVTEPMAC(.v4, vni: 3))"}"#)
-    #expect(written["p/backend-v6-data"] == #"{"VNI":3,"VtepMAC":"\#(node.derivedVTEPMAC(.v6, vni: 3))"}"#)
+    #expect(
+      written["p/backend-data"] == #"{"VNI":3,"VtepMAC":"\#(VXLANConf(vni: 3).derivedMAC(ofNode: node.name, .v4))"}"#)
+    #expect(
+      written["p/backend-v6-data"] == #"{"VNI":3,"VtepMAC":"\#(VXLANConf(vni: 3).derivedMAC(ofNode: node.name, .v6))"}"#
+    )
     let complete = Dictionary(uniqueKeysWithValues: written.map { (String($0.key.dropFirst(2)), $0.value) })
-    #expect(try patch(complete, families: [.v4, .v6], backend: .vxlan(VXLANConf(vni: 3))).isEmpty)
+    #expect(try patch(complete, families: [.v4, .v6], backend: VXLANConf(vni: 3)).isEmpty)
     #expect(try patch(complete, families: [.v4, .v6]).annotations["p/backend-data"] == "null")
   }
 

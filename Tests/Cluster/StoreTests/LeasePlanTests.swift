@@ -1,4 +1,5 @@
 import Addresses
+import Backends
 @testable import EtcdStore
 import JSON
 import Linux
@@ -10,7 +11,7 @@ import TestSupport
 @Suite struct LeasePlanTests {
   private func config(_ text: String) throws -> EtcdConfig {
     try EtcdConfig.read(
-      EtcdKeyValue(["value": .string(Base64.encode(text))]), key: "/p/config"
+      EtcdKeyValue(["value": .string(Base64.encode(text))]), key: "/p/config", Backends.reader
     ).get()
   }
 

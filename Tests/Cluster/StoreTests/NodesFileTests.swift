@@ -1,4 +1,5 @@
 import Addresses
+import Backends
 import FileStore
 import JSON
 import Nodes
@@ -8,7 +9,8 @@ import Testing
   private let network = #"{"Network": "10.244.0.0/16", "EnableIPv6": true, "IPv6Network": "fd00:10::/48"}"#
 
   private func parse(_ nodes: String) throws(NodesFileError) -> NodeSnapshot {
-    try NodesFile.parse(Array(#"{"network": \#(network), "nodes": [\#(nodes)]}"#.utf8), file: "nodes.json")
+    try NodesFile.parse(
+      Array(#"{"network": \#(network), "nodes": [\#(nodes)]}"#.utf8), file: "nodes.json", Backends.reader)
   }
 
   @Test func bothFamilies() throws {
@@ -18,10 +20,10 @@ import Testing
     let node = try #require(snapshot.nodes.first)
     #expect(snapshot.netConf.families == [.v4, .v6])
     #expect(node.name == "a")
-    #expect(node.address(.v4)?.description == "192.0.2.11")
-    #expect(node.address(.v6)?.description == "fd00:2::11")
-    #expect(node.subnet(.v4)?.description == "10.244.1.0/24")
-    #expect(node.subnet(.v6)?.description == "fd00:10:0:1::/64")
+    #expect(node.addresses.v4?.description == "192.0.2.11")
+    #expect(node.addresses.v6?.description == "fd00:2::11")
+    #expect(node.subnets.v4?.description == "10.244.1.0/24")
+    #expect(node.subnets.v6?.description == "fd00:10:0:1::/64")
   }
 
   @Test func everyPartOfANodeButItsNameMayBeAbsent() throws {
@@ -102,7 +104,9 @@ import Testing
     ),
   ])
   func aBrokenDocumentIsNamed(text: String, expected: String) throws {
-    let error = try #require(throws: NodesFileError.self) { try NodesFile.parse(Array(text.utf8), file: "nodes.json") }
+    let error = try #require(throws: NodesFileError.self) {
+      try NodesFile.parse(Array(text.utf8), file: "nodes.json", Backends.reader)
+    }
     #expect("\(error)".contains(expected), "\(error)")
   }
 }

@@ -1,4 +1,5 @@
 import Addresses
+import Backends
 @testable import EtcdStore
 @testable import FileStore
 import JSON
@@ -22,11 +23,11 @@ import TestSupport
     var mutations = Mutations(of: [StoreMutationTests.nodesFile], seed: seed)
     var understood = 0
     for _ in 0..<1500 {
-      guard let snapshot = try? NodesFile.parse(mutations.next(), file: "f") else { continue }
+      guard let snapshot = try? NodesFile.parse(mutations.next(), file: "f", Backends.reader) else { continue }
       understood += 1
       #expect(Set(snapshot.nodes.map(\.name)).count == snapshot.nodes.count)
       for family in IPFamily.allCases {
-        let subnets = snapshot.nodes.compactMap { $0.subnet(family) }
+        let subnets = snapshot.nodes.compactMap { $0.subnets[family] }
         for (index, subnet) in subnets.enumerated() {
           #expect(subnet.isNetwork && snapshot.netConf.network(family)?.contains(subnet) == true)
           #expect(!subnets[..<index].contains { $0.overlaps(subnet) })
@@ -53,7 +54,7 @@ import TestSupport
   @Test(arguments: 0..<2 as Range<UInt64>) func aWatchOfEtcd(seed: UInt64) throws {
     var mutations = Mutations(of: [StoreMutationTests.watchLine], seed: seed)
     var state = EtcdState(
-      EtcdList(header: EtcdHeader([:]), config: nil, subnets: []), EtcdLayout(prefix: "/p"))
+      EtcdList(header: EtcdHeader([:]), config: nil, subnets: []), EtcdLayout(prefix: "/p"), Backends.reader)
     var applied = 0
     for _ in 0..<1200 {
       let line = mutations.next()
@@ -93,7 +94,7 @@ import TestSupport
       if let decoded = Base64.decode(StoreMutationTests.text(bytes)) { #expect(decoded.count <= bytes.count) }
       let record = EtcdRecord(
         EtcdKeyValue(["key": "L3A=", "value": .string(Base64.encode(bytes))]), name: "10.244.1.0-24")
-      #expect(record.publicIP.map { $0.family == .v4 && !$0.isUnspecified && !$0.isMulticast } ?? true)
+      #expect(record.addresses.v4.map { $0.family == .v4 && !$0.isUnspecified && !$0.isMulticast } ?? true)
       #expect(record.problem?.unicodeScalars.allSatisfy { $0.value >= 0x20 } ?? true)
       #expect((record.problem?.count ?? 0) < 1000)
     }
@@ -178,7 +179,7 @@ import TestSupport
     let object: JSONObject = ["metadata": ["name": .string(name), "resourceVersion": "1"]]
     #expect(KubeNode(object, prefix: "f/", ownName: "own") == nil)
     let file: JSONValue = ["network": ["Network": "10.244.0.0/16"], "nodes": [["name": .string(name)]]]
-    #expect(throws: NodesFileError.self) { try NodesFile.parse(Array(file.text().utf8), file: "f") }
+    #expect(throws: NodesFileError.self) { try NodesFile.parse(Array(file.text().utf8), file: "f", Backends.reader) }
   }
 
   private static let kubeconfig = """

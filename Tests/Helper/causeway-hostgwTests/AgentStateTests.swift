@@ -18,8 +18,10 @@ import Testing
     let lease = SubnetLease(
       networks: [try prefix("10.244.0.0/16")], subnets: [try prefix("10.244.1.1/24")], mtuBytes: 1500,
       masquerades: false)
-    let node = Node(name: "a", publicIP: IPAddress("192.0.2.1"), subnet: try prefix("10.244.1.0/24"))
-    let snapshot = NodeSnapshot(netConf: NetConf(networks: [try prefix("10.244.0.0/16")]), nodes: [node])
+    let node = Node(
+      name: "a", addresses: PerFamily(v4: IPAddress("192.0.2.1")), subnets: PerFamily(v4: try prefix("10.244.1.0/24")))
+    let snapshot = NodeSnapshot(
+      netConf: NetConf(networks: [try prefix("10.244.0.0/16")], backend: HostGateway()), nodes: [node])
     let kernel = NetworkState(
       links: [Link(index: 2, name: "eth0", mtuBytes: 1500, flags: 0x1 | 0x2 | 0x10000)],
       addresses: [LinkAddress(try prefix("192.0.2.1/24"), linkIndex: 2)], nextHops: nil)

@@ -10,7 +10,7 @@ import Testing
   /// What becomes of node `b` at this address.
   private func fate(_ text: String, _ change: (inout Scenario) -> Void = { _ in }) throws -> PeerRoute {
     var scenario = Scenario(nodes: 2)
-    scenario.snapshot.nodes[1].publicIP = address(text)
+    scenario.snapshot.nodes[1].addresses.v4 = address(text)
     change(&scenario)
     return try #require(try scenario.plan().peers.first)
   }

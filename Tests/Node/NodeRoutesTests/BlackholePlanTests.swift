@@ -47,8 +47,8 @@ import Testing
   @Test func theSubnetMoves() throws {
     var scenario = scenario()
     scenario.apply(try scenario.plan())
-    scenario.snapshot.nodes[0].subnet = prefix("10.244.9.0/24")
-    scenario.snapshot.nodes[1].subnet = prefix("10.244.1.0/24")
+    scenario.snapshot.nodes[0].subnets.v4 = prefix("10.244.9.0/24")
+    scenario.snapshot.nodes[1].subnets.v4 = prefix("10.244.1.0/24")
     let plan = try scenario.plan()
     #expect(plan.newBlackholes.map(\.destination) == [prefix("10.244.9.0/24")])
     #expect(plan.newRoutes.map(\.noun.destination) == [prefix("10.244.1.0/24")])

@@ -55,8 +55,8 @@ import Testing
         NodeSelection(name: "a", hostName: "", interface: InterfaceSelection(publicAddresses: [address("192.0.2.9")])))
         == .otherAddress(node: "a", given: address("192.0.2.9"), found: "192.0.2.1"))
     #expect(
-      try error(NodeSelection(hostName: "a")) { $0.snapshot.nodes[0].publicIP = nil } == .noAddress(node: "a"))
-    #expect(try error(NodeSelection(hostName: "a")) { $0.snapshot.nodes[0].subnet = nil } == .noSubnet(node: "a"))
+      try error(NodeSelection(hostName: "a")) { $0.snapshot.nodes[0].addresses.v4 = nil } == .noAddress(node: "a"))
+    #expect(try error(NodeSelection(hostName: "a")) { $0.snapshot.nodes[0].subnets.v4 = nil } == .noSubnet(node: "a"))
     // On a link, but not on the one that was given.
     #expect(throws: LocalNodeError.self) {
       try name(NodeSelection(hostName: "a", interface: InterfaceSelection(names: ["eth1"]))) {
@@ -111,7 +111,7 @@ import Testing
   /// Node b's address is on our link, but b has it too.
   @Test func aDuplicateSaysNothingAboutWhoWeAre() throws {
     let name = try name(NodeSelection(hostName: "elsewhere")) {
-      $0.snapshot.nodes[1].publicIPv6 = address("fd00:2::1")
+      $0.snapshot.nodes[1].addresses.v6 = address("fd00:2::1")
       $0.state.addresses[2] = LinkAddress(prefix("fd00:2::1/64"), linkIndex: 2, flags: 0x48)
     }
     #expect(name == "a")
@@ -136,7 +136,7 @@ import Testing
 
   @Test func theLeaseHasOnlyTheFamiliesOfTheNode() throws {
     var scenario = Scenario(nodes: 2, dual: true)
-    scenario.snapshot.nodes[0].ipv6Subnet = nil
+    scenario.snapshot.nodes[0].subnets.v6 = nil
     let own = try scenario.own()
     let lease = try #require(own.lease(networks: scenario.snapshot.netConf.networks, masquerades: false))
     #expect(lease.networks == [prefix("10.244.0.0/16")])
@@ -147,7 +147,7 @@ import Testing
   @Test func aNodeOfAStoreThatGivesLeasesMayHaveNone() throws {
     var scenario = Scenario(nodes: 2)
     var own = scenario.snapshot.nodes[0]
-    own.subnet = nil
+    own.subnets.v4 = nil
     scenario.snapshot.own = own
     let found = try scenario.own()
     #expect(found.lease(networks: scenario.snapshot.netConf.networks, masquerades: false) == nil)

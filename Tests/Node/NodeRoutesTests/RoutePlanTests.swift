@@ -32,8 +32,10 @@ import Testing
       for number in others {
         var node = Scenario.node(number, dual: true)
         // Some stay where they were, some move, some go off the link.
-        if Bool.random(using: &generator) { node.publicIP = gateways.popLast().map { address("192.0.2.\($0 + 100)") } }
-        if Int.random(in: 0..<4, using: &generator) == 0 { node.publicIPv6 = address("fd00:3::\(number)") }
+        if Bool.random(using: &generator) {
+          node.addresses.v4 = gateways.popLast().map { address("192.0.2.\($0 + 100)") }
+        }
+        if Int.random(in: 0..<4, using: &generator) == 0 { node.addresses.v6 = address("fd00:3::\(number)") }
         scenario.snapshot.nodes.append(node)
       }
       scenario.apply(try scenario.plan())
@@ -48,7 +50,7 @@ import Testing
     var scenario = Scenario(nodes: 2)
     scenario.apply(try scenario.plan())
     let old = try #require(scenario.state.nextHops?.owned.first)
-    scenario.snapshot.nodes[1].publicIP = address("192.0.2.77")
+    scenario.snapshot.nodes[1].addresses.v4 = address("192.0.2.77")
     let plan = try scenario.plan()
     #expect(plan.newRoutes.isEmpty)
     #expect(plan.staleRoutes.isEmpty)
@@ -117,7 +119,7 @@ import Testing
   @Test func ourOwnRouteBesideAForeignOneIsNeverReplaced() throws {
     var scenario = Scenario(nodes: 2)
     scenario.apply(try scenario.plan())
-    scenario.snapshot.nodes[1].publicIP = address("192.0.2.77")
+    scenario.snapshot.nodes[1].addresses.v4 = address("192.0.2.77")
     let foreign = Route(prefix("10.244.2.0/24"), via: address("192.0.2.99"), linkIndex: 2, owner: 4)
     let plan = try scenario.plan(foreign: [foreign])
     #expect(plan.changedRoutes.isEmpty && plan.newRoutes.isEmpty)
@@ -127,9 +129,9 @@ import Testing
 
   @Test func familiesStandOnTheirOwn() throws {
     var scenario = Scenario(nodes: 4, dual: true)
-    scenario.snapshot.nodes[1].publicIPv6 = nil
-    scenario.snapshot.nodes[2].subnet = nil
-    scenario.snapshot.nodes[3].publicIP = address("198.51.100.4")
+    scenario.snapshot.nodes[1].addresses.v6 = nil
+    scenario.snapshot.nodes[2].subnets.v4 = nil
+    scenario.snapshot.nodes[3].addresses.v4 = address("198.51.100.4")
     let states = try scenario.plan().peers.map { "\($0.node) \($0.family) \($0.stateName)" }
     #expect(
       states == [
@@ -199,8 +201,8 @@ import Testing
   @Test func aNodeOfOneFamilyWantsNoRouteOfTheOther() throws {
     var scenario = Scenario(nodes: 3, dual: true)
     scenario.apply(try scenario.plan())
-    scenario.snapshot.nodes[0].publicIPv6 = nil
-    scenario.snapshot.nodes[0].ipv6Subnet = nil
+    scenario.snapshot.nodes[0].addresses.v6 = nil
+    scenario.snapshot.nodes[0].subnets.v6 = nil
     let plan = try scenario.plan()
     #expect(plan.peers.map(\.family) == [.v4, .v4])
     #expect(plan.peers.map(\.isSettled) == [true, true])
@@ -220,12 +222,12 @@ import Testing
     var scenario = Scenario(nodes: 1)
     scenario.snapshot.netConf.networks = [prefix("10.0.0.0/8")]
     scenario.state.addresses = [LinkAddress(prefix("172.16.0.1/12"), linkIndex: 2)]
-    scenario.snapshot.nodes[0].publicIP = address("172.16.0.1")
+    scenario.snapshot.nodes[0].addresses.v4 = address("172.16.0.1")
     for number in 1...5000 {
       scenario.snapshot.nodes.append(
         Node(
-          name: "n\(number)", publicIP: address("172.17.\(number / 250).\(number % 250)"),
-          subnet: prefix("10.\(number / 256).\(number % 256).0/24")))
+          name: "n\(number)", addresses: PerFamily(v4: address("172.17.\(number / 250).\(number % 250)")),
+          subnets: PerFamily(v4: prefix("10.\(number / 256).\(number % 256).0/24"))))
     }
     let plan = try scenario.plan()
     #expect(Set(plan.newNextHops.map(\.noun.id)).count == 5000)

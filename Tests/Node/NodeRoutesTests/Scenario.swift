@@ -1,4 +1,5 @@
 import Addresses
+import Backends
 import Netlink
 import NodeRoutes
 import Nodes
@@ -22,7 +23,8 @@ struct Scenario {
   /// - Parameter hasNextHops: whether the kernel knows next-hop objects.
   init(nodes count: Int = 3, dual: Bool = false, hasNextHops: Bool = true) {
     snapshot = NodeSnapshot(
-      netConf: NetConf(networks: [prefix("10.244.0.0/16")] + (dual ? [prefix("fd00:10::/48")] : [])),
+      netConf: NetConf(
+        networks: [prefix("10.244.0.0/16")] + (dual ? [prefix("fd00:10::/48")] : []), backend: HostGateway()),
       nodes: (1...max(count, 1)).map { Scenario.node($0, dual: dual) })
     state = NetworkState(
       links: [Scenario.loopback, Scenario.link(2, "eth0")],
@@ -35,11 +37,12 @@ struct Scenario {
   /// The first is `a`, the second `b`.
   static func node(_ number: Int, dual: Bool = false) -> Node {
     let name = number <= 26 ? String(UnicodeScalar(UInt8(96 + number))) : "n\(number)"
+    let part = String(number, radix: 16)
     return Node(
-      name: name, publicIP: address("192.0.2.\(number)"),
-      publicIPv6: dual ? address("fd00:2::\(String(number, radix: 16))") : nil,
-      subnet: prefix("10.244.\(number).0/24"),
-      ipv6Subnet: dual ? prefix("fd00:10:0:\(String(number, radix: 16))::/64") : nil)
+      name: name,
+      addresses: PerFamily(v4: address("192.0.2.\(number)"), v6: dual ? address("fd00:2::\(part)") : nil),
+      subnets: PerFamily(
+        v4: prefix("10.244.\(number).0/24"), v6: dual ? prefix("fd00:10:0:\(part)::/64") : nil))
   }
 
   func own() throws -> LocalNode { try LocalNode(snapshot, selection, state: state) }
@@ -68,16 +71,11 @@ struct Scenario {
       state.routes.append(told(route))
     }
     state.routes += plan.newBlackholes
-    for neighbour in plan.newNeighbours.map(\.noun) {
-      state.neighbours.removeAll { $0.linkIndex == neighbour.linkIndex && $0.address == neighbour.address }
-      state.neighbours.append(neighbour)
+    for entry in plan.newEntries.map(\.noun) {
+      state.entries.removeAll { $0.slot == entry.slot }
+      state.entries.append(entry)
     }
-    for entry in plan.newForwarding.map(\.noun) {
-      state.forwarding.removeAll { $0.linkIndex == entry.linkIndex && $0.mac == entry.mac }
-      state.forwarding.append(entry)
-    }
-    state.neighbours.removeAll(where: plan.staleNeighbours.contains)
-    state.forwarding.removeAll(where: plan.staleForwarding.contains)
+    state.entries.removeAll(where: plan.staleEntries.contains)
     for route in plan.staleRoutes {
       if let position = state.routes.firstIndex(of: route) { state.routes.remove(at: position) }
     }

@@ -13,14 +13,16 @@ import Testing
   /// Node `b` is a neighbour, `c` is not.
   private func scenario(dual: Bool = false, direct: Bool = false, isDeviceThere: Bool = true) throws -> Scenario {
     var scenario = Scenario(nodes: 3, dual: dual)
-    scenario.snapshot.netConf.backend = .vxlan(VXLANConf(routesDirectly: direct))
+    scenario.snapshot.netConf.backend = VXLANConf(routesDirectly: direct)
     for index in scenario.snapshot.nodes.indices {
       for family in scenario.snapshot.netConf.families {
-        scenario.snapshot.nodes[index].setVTEPMAC(MACAddress(VXLANBackendTests.macs[index + 1]), family)
+        scenario.snapshot.nodes[index].backendData[family] = [
+          "VtepMAC": .string(VXLANBackendTests.macs[index + 1])
+        ]
       }
     }
-    scenario.snapshot.nodes[2].publicIP = address("198.51.100.3")
-    if dual { scenario.snapshot.nodes[2].publicIPv6 = address("2001:db8:9::3") }
+    scenario.snapshot.nodes[2].addresses.v4 = address("198.51.100.3")
+    if dual { scenario.snapshot.nodes[2].addresses.v6 = address("2001:db8:9::3") }
     guard isDeviceThere else { return scenario }
     scenario.addDevice(7, "flannel.1", local: "192.0.2.1", address: "10.244.1.0/32", mtuBytes: 1450)
     if dual {
@@ -46,12 +48,12 @@ import Testing
         "10.244.3.0/24 via 10.244.3.0 dev 7 onlink", "fd00:10:0:3::/64 via fe80::ff:fe00:3 dev 8 onlink",
       ])
     #expect(
-      plan.newForwarding.map { "\($0.noun.mac) \($0.noun.destination) \($0.noun.linkIndex)" } == [
+      plan.newForwarding.map { "\($0.mac) \($0.destination) \($0.linkIndex)" } == [
         "02:00:00:00:00:02 192.0.2.2 7", "02:00:00:00:00:02 fd00:2::2 8", "02:00:00:00:00:03 198.51.100.3 7",
         "02:00:00:00:00:03 2001:db8:9::3 8",
       ])
     #expect(
-      plan.newNeighbours.map { "\($0.noun.address) \($0.noun.mac)" } == [
+      plan.newNeighbours.map { "\($0.address) \($0.mac)" } == [
         "10.244.2.0 02:00:00:00:00:02", "fe80::ff:fe00:2 02:00:00:00:00:02", "10.244.3.0 02:00:00:00:00:03",
         "fe80::ff:fe00:3 02:00:00:00:00:03",
       ])
@@ -76,7 +78,7 @@ import Testing
     let reason = try #require(plan.peers[1].detour)
     #expect(reason.contains("tunnel") && reason.contains("192.0.2.1/24 on eth0"), "\(reason)")
     // The tunnel's side stays away from who does not need it.
-    #expect(plan.newForwarding.map(\.noun.destination) == [address("198.51.100.3")])
+    #expect(plan.newForwarding.map(\.destination) == [address("198.51.100.3")])
   }
 
   /// A neighbour by its address whom a router, a VPN or a link that is down stands before.
@@ -103,7 +105,7 @@ import Testing
   @Test func anAddressThatNoOtherNodeCanHaveGetsNothing() throws {
     for wrong in ["192.0.2.1", "10.244.3.9"] {
       var scenario = try scenario(direct: true)
-      scenario.snapshot.nodes[2].publicIP = address(wrong)
+      scenario.snapshot.nodes[2].addresses.v4 = address(wrong)
       #expect(try scenario.plan().peers[1].stateName == "off-link")
     }
   }
@@ -111,22 +113,22 @@ import Testing
   @Test func aNodeThatMovesIsFollowedInPlace() throws {
     var scenario = try scenario(direct: true)
     scenario.apply(try scenario.plan())
-    scenario.snapshot.nodes[2].publicIP = address("192.0.2.33")
+    scenario.snapshot.nodes[2].addresses.v4 = address("192.0.2.33")
     let direct = try scenario.plan()
     #expect(texts(direct.changedRoutes) == ["10.244.3.0/24 dev 0 nhid"])
     #expect(direct.staleRoutes.isEmpty)
     #expect(direct.staleNeighbours.map(\.address) == [address("10.244.3.0")])
     #expect(direct.staleForwarding.map(\.destination) == [address("198.51.100.3")])
     scenario.apply(direct)
-    scenario.snapshot.nodes[2].publicIP = address("203.0.113.3")
+    scenario.snapshot.nodes[2].addresses.v4 = address("203.0.113.3")
     let away = try scenario.plan()
     #expect(texts(away.changedRoutes) == ["10.244.3.0/24 via 10.244.3.0 dev 7 onlink"] && away.newRoutes.isEmpty)
     #expect(away.newForwarding.count == 1 && away.newNeighbours.count == 1 && away.staleNextHops.count == 1)
     scenario.apply(away)
     // Another address of the same device is one entry, in place.
-    scenario.snapshot.nodes[2].publicIP = address("203.0.113.4")
+    scenario.snapshot.nodes[2].addresses.v4 = address("203.0.113.4")
     let elsewhere = try scenario.plan()
-    #expect(elsewhere.newForwarding.map(\.noun.destination) == [address("203.0.113.4")])
+    #expect(elsewhere.newForwarding.map(\.destination) == [address("203.0.113.4")])
     #expect(elsewhere.staleForwarding.isEmpty && elsewhere.changedRoutes.isEmpty)
   }
 
@@ -134,7 +136,7 @@ import Testing
     var scenario = try scenario()
     scenario.apply(try scenario.plan())
     let flood = ForwardingEntry(try #require(MACAddress("00:00:00:00:00:00")), to: address("192.0.2.9"), linkIndex: 7)
-    scenario.state.forwarding.append(flood)
+    scenario.state.entries.append(.forwarding(flood))
     scenario.snapshot.nodes.removeLast()
     let plan = try scenario.plan()
     #expect(plan.staleRoutes.map(\.destination) == [prefix("10.244.3.0/24")])
@@ -145,7 +147,7 @@ import Testing
   @Test func eachEntryIsPutBackForItself() throws {
     var scenario = try scenario()
     scenario.apply(try scenario.plan())
-    scenario.state.neighbours.removeAll { $0.address == address("10.244.2.0") }
+    scenario.state.entries.removeAll { $0.neighbour?.address == address("10.244.2.0") }
     let plan = try scenario.plan()
     #expect(plan.newNeighbours.count == 1 && plan.newForwarding.isEmpty && plan.newRoutes.isEmpty)
     #expect(plan.peers.map(\.stateName) == ["missing", "installed"])
@@ -153,9 +155,9 @@ import Testing
 
   @Test func withoutTheDeviceWhatIsThereStays() throws {
     var scenario = try scenario(isDeviceThere: false)
-    scenario.snapshot.netConf.backend = .hostGateway
+    scenario.snapshot.netConf.backend = HostGateway()
     scenario.apply(try scenario.plan())
-    scenario.snapshot.netConf.backend = .vxlan(VXLANConf())
+    scenario.snapshot.netConf.backend = VXLANConf()
     let plan = try scenario.plan()
     #expect(plan.isEmpty && plan.peers.allSatisfy { $0.stateName == "missing" })
   }
@@ -168,7 +170,7 @@ import Testing
     scenario.state.links.append(
       Link(
         index: link.index, name: link.name, mac: link.mac, mtuBytes: link.mtuBytes, flags: 0x2, kind: "vxlan",
-        alias: TunnelDevice.mark, vxlan: link.vxlan))
+        alias: TunnelDevice.mark, tunnel: link.tunnel))
     scenario.state.routes = []
     let plan = try scenario.plan()
     #expect(plan.isEmpty && plan.peers.allSatisfy { $0.stateName == "missing" })
@@ -181,10 +183,12 @@ import Testing
       let settings = VXLANSettings(
         vni: vni, port: 8472, local: address("192.0.2.1"), learns: false, carriesGroupPolicy: false)
       scenario.state.links.append(
-        Link(index: 7, name: "flannel.1", mac: mac, mtuBytes: 1450, flags: 0x10003, kind: "vxlan", vxlan: settings))
+        Link(
+          index: 7, name: "flannel.1", mac: mac, mtuBytes: 1450, flags: 0x10003, kind: "vxlan", tunnel: .vxlan(settings)
+        ))
       return try scenario.plan().peers.first?.stateName
     }
-    let derived = Node(name: "a").derivedVTEPMAC(.v4, vni: 1)
+    let derived = VXLANConf(vni: 1).derivedMAC(ofNode: "a", .v4)
     #expect(try state(derived) == "missing")
     #expect(try state(derived, vni: 2) == "blocked")
     #expect(try state(MACAddress("02:00:00:00:00:77")) == "blocked")
@@ -201,7 +205,7 @@ import Testing
     scenario.state.links[1] = Scenario.link(2, "eth0", mtuBytes: 625)
     #expect(try scenario.plan().peers.allSatisfy { $0.stateName == "blocked" })
     // Who says what the networks carry is believed.
-    scenario.snapshot.netConf.backend = .vxlan(VXLANConf(mtuBytes: 1400))
+    scenario.snapshot.netConf.backend = VXLANConf(mtuBytes: 1400)
     #expect(try scenario.plan().peers.allSatisfy { $0.stateName == "missing" })
   }
 
@@ -210,7 +214,10 @@ import Testing
     {
       var scenario = try scenario()
       scenario.apply(try scenario.plan())
-      change(&scenario.state.forwarding[0])
+      let position = try #require(scenario.state.entries.firstIndex { $0.forwarding != nil })
+      var entry = try #require(scenario.state.entries[position].forwarding)
+      change(&entry)
+      scenario.state.entries[position] = .forwarding(entry)
       let plan = try scenario.plan()
       #expect(plan.newForwarding.count == 1 && plan.staleForwarding.isEmpty)
       scenario.apply(plan)
@@ -219,7 +226,7 @@ import Testing
   }
 
   @Test func theOtherBackendsLeaveNothingOfIt() throws {
-    for backend in [BackendConf.hostGateway, .alloc, .vxlan(VXLANConf(vni: 2))] {
+    for backend in [HostGateway(), Alloc(), VXLANConf(vni: 2)] as [any ClusterBackend] {
       var scenario = try scenario(dual: true)
       scenario.apply(try scenario.plan())
       scenario.snapshot.netConf.backend = backend
@@ -233,7 +240,7 @@ import Testing
     scenario.guardsSubnets = true
     scenario.apply(try scenario.plan())
     #expect(scenario.state.routes.count == 3)
-    scenario.snapshot.netConf.backend = .alloc
+    scenario.snapshot.netConf.backend = Alloc()
     let plan = try scenario.plan()
     #expect(plan.staleRoutes.count == 3 && plan.newBlackholes.isEmpty)
     #expect(plan.peers.allSatisfy { $0.stateName == "not-routed" && $0.isSettled && $0.reason == nil })
@@ -242,18 +249,18 @@ import Testing
   /// A device that has another one's address would get its packets.
   @Test func twoNodesWithOneDeviceAreTold() throws {
     var scenario = try scenario()
-    scenario.snapshot.nodes[2].vtepMAC = scenario.snapshot.nodes[1].vtepMAC
+    scenario.snapshot.nodes[2].backendData.v4 = scenario.snapshot.nodes[1].backendData.v4
     let plan = try scenario.plan()
     #expect(plan.peers.map(\.stateName) == ["missing", "blocked"] && plan.newForwarding.count == 1)
     // One node may have two subnets.
-    scenario.snapshot.nodes[2].publicIP = scenario.snapshot.nodes[1].publicIP
+    scenario.snapshot.nodes[2].addresses.v4 = scenario.snapshot.nodes[1].addresses.v4
     let shared = try scenario.plan()
     #expect(shared.newForwarding.count == 1 && shared.newNeighbours.count == 2 && shared.newRoutes.count == 2)
   }
 
   @Test func aNodeThatTellsNoDeviceIsPassedOver() throws {
     var scenario = try scenario(direct: true)
-    for index in 1...2 { scenario.snapshot.nodes[index].vtepMAC = nil }
+    for index in 1...2 { scenario.snapshot.nodes[index].backendData.v4 = nil }
     let peers = try scenario.plan().peers
     #expect(peers.map(\.stateName) == ["missing", "skipped"] && peers[1].reason?.contains("VtepMAC") == true)
   }
@@ -286,11 +293,11 @@ import Testing
 
   @Test func theDerivedAddressIsOfOneNodeAndFamily() throws {
     let macs = ["a", "b", "node-1", "node-2"].flatMap { name in
-      IPFamily.allCases.flatMap { family in [1, 2].map { Node(name: name).derivedVTEPMAC(family, vni: $0) } }
+      IPFamily.allCases.flatMap { family in [1, 2].map { VXLANConf(vni: $0).derivedMAC(ofNode: name, family) } }
     }
     #expect(Set(macs).count == macs.count && macs.allSatisfy { $0.isUnicast && $0.bytes[0] & 2 != 0 })
     // Written down in clusters that run: it must never be another one.
-    #expect("\(Node(name: "node-a").derivedVTEPMAC(.v4, vni: 1))" == "e2:42:a5:f3:d8:99")
+    #expect("\(VXLANConf(vni: 1).derivedMAC(ofNode: "node-a", .v4))" == "e2:42:a5:f3:d8:99")
   }
 }
 
@@ -301,8 +308,25 @@ extension Scenario {
       vni: 1, port: 8472, local: NodeRoutesTests.address(local), learns: false, carriesGroupPolicy: false)
     state.links.append(
       Link(
-        index: index, name: name, mac: snapshot.nodes[0].vtepMAC, mtuBytes: mtuBytes, flags: 0x1 | 0x2 | 0x10000,
-        kind: "vxlan", alias: TunnelDevice.mark, vxlan: settings))
+        index: index, name: name, mac: MACAddress("02:00:00:00:00:01"), mtuBytes: mtuBytes, flags: 0x1 | 0x2 | 0x10000,
+        kind: "vxlan", alias: TunnelDevice.mark, tunnel: .vxlan(settings)))
     state.addresses.append(LinkAddress(prefix(address), linkIndex: index))
   }
+}
+
+extension DeviceEntry {
+  fileprivate var neighbour: StaticNeighbour? {
+    if case .neighbour(let neighbour) = self { neighbour } else { nil }
+  }
+
+  fileprivate var forwarding: ForwardingEntry? {
+    if case .forwarding(let entry) = self { entry } else { nil }
+  }
+}
+
+extension RoutePlan {
+  fileprivate var newNeighbours: [StaticNeighbour] { newEntries.compactMap(\.noun.neighbour) }
+  fileprivate var newForwarding: [ForwardingEntry] { newEntries.compactMap(\.noun.forwarding) }
+  fileprivate var staleNeighbours: [StaticNeighbour] { staleEntries.compactMap(\.neighbour) }
+  fileprivate var staleForwarding: [ForwardingEntry] { staleEntries.compactMap(\.forwarding) }
 }

@@ -72,9 +72,9 @@ struct RecordOwnership {
   /// address that the record contains already, unless another node has it now.
   func addresses(in families: [IPFamily], publishedBy record: EtcdRecord?) -> [IPAddress] {
     let kept = families.filter { family in !addresses.contains { $0.family == family } }
-      .compactMap { record?.address($0) }
+      .compactMap { record?.addresses[$0] }
       .filter { address in
-        !records.sorted.contains { $0.name != record?.name && $0.address(address.family) == address && !isOwn($0) }
+        !records.sorted.contains { $0.name != record?.name && $0.addresses[address.family] == address && !isOwn($0) }
       }
     return (addresses + kept).sorted()
   }

@@ -10,6 +10,7 @@ internal import StoreTransport
 struct EtcdFeed: Sendable {
   let client: EtcdClient
   let view: EtcdView
+  let backends: BackendReader
   let conditions: AgentConditions
   let logger: Logger
 
@@ -66,7 +67,7 @@ struct EtcdFeed: Sendable {
       read = content.readsBegun
       return false
     }
-    let state = EtcdState(try await client.list(), client.layout)
+    let state = EtcdState(try await client.list(), client.layout, backends)
     let endpoint = client.endpoint
     if let old = view.content.state {
       if old.clusterID != state.clusterID {

@@ -6,6 +6,7 @@ package import Nodes
 package struct EtcdNodeStore: NodeStore {
   private let client: EtcdClient
   private let view: EtcdView
+  private let backends: BackendReader
   private let ownAddresses: OwnAddresses
   private let conditions: AgentConditions
   private let logger: Logger
@@ -17,11 +18,12 @@ package struct EtcdNodeStore: NodeStore {
   ///   - ownAddresses: finds this node's addresses.
   ///   - conditions: receives the state of the connection.
   package init(
-    _ client: EtcdClient, _ view: EtcdView, ownAddresses: @escaping OwnAddresses, conditions: AgentConditions,
-    logger: Logger
+    _ client: EtcdClient, _ view: EtcdView, backends: BackendReader,
+    ownAddresses: @escaping OwnAddresses, conditions: AgentConditions, logger: Logger
   ) {
     self.client = client
     self.view = view
+    self.backends = backends
     self.ownAddresses = ownAddresses
     self.conditions = conditions
     self.logger = logger
@@ -36,7 +38,7 @@ package struct EtcdNodeStore: NodeStore {
   ///
   /// - Throws: `EtcdError`, or an error of `ownAddresses`.
   package func read() async throws -> NodeSnapshot {
-    let state = EtcdState(try await client.list(), client.layout)
+    let state = EtcdState(try await client.list(), client.layout, backends)
     let config = try state.config.get()
     let networks = config.netConf.networks
     let addresses = try await ownAddresses([], config.netConf.families, networks, [])
@@ -44,7 +46,7 @@ package struct EtcdNodeStore: NodeStore {
     for record in state.records.sorted where record.belongs(to: addresses) && record.problem == nil {
       for subnet in IPFamily.allCases.compactMap(record.subnet) { own.setSubnet(subnet) }
     }
-    guard own.subnet != nil else {
+    guard own.subnets.v4 != nil else {
       throw EtcdError.noSubnet(addresses: addresses.map { "\($0)" }.joined(separator: ", "))
     }
     return state.snapshot(config, own: own)
@@ -52,7 +54,8 @@ package struct EtcdNodeStore: NodeStore {
 
   /// All nodes, now and after each change.
   package func updates() -> AsyncStream<Result<NodeSnapshot, any Error>> {
-    let feed = EtcdFeed(client: client, view: view, conditions: conditions, logger: logger)
+    let feed = EtcdFeed(
+      client: client, view: view, backends: backends, conditions: conditions, logger: logger)
     return view.snapshots(while: { await feed.run() }) { $0.snapshot() }
   }
 }

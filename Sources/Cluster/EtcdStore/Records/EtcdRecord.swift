@@ -3,22 +3,22 @@ internal import JSON
 internal import Linux
 internal import Nodes
 
-/// A node's lease as it stands under `subnets/`, flannel's or ours.
+/// Lease of a node under `subnets/`, written by flannel or by us.
 struct EtcdRecord: Sendable, Equatable {
-  /// The key behind `subnets/`, as it stands there.
+  /// Key after `subnets/`, as stored.
   let name: String
-  /// `nil` where the name is none that flannel would write.
+  /// `nil` if flannel would write no such name.
   let key: EtcdSubnetKey?
-  let publicIP: IPAddress?
-  let publicIPv6: IPAddress?
-  let backend: NodeBackend
-  /// Beside its backend: why there can be no route to it, whatever else holds: one bad record harms nobody else.
+  /// `PublicIP` and `PublicIPv6`.
+  let addresses: PerFamily<IPAddress>
+  let backend: BackendRecord
+  /// Why the record cannot be used, whatever its backend is.
   let problem: String?
-  /// What the node is called, since the record has no name: its address.
+  /// Name of the node: its address, since the record has no name.
   let nodeName: String
   let createRevision: Int64
   let modRevision: Int64
-  /// 0: a reservation, which stays for ever.
+  /// 0 for a reservation, which never expires.
   let leaseID: Int64
 
   init(_ keyValue: EtcdKeyValue, name: String) {
@@ -28,12 +28,11 @@ struct EtcdRecord: Sendable, Equatable {
     modRevision = keyValue.modRevision
     leaseID = keyValue.leaseID
     var reader = EtcdValue(keyValue.value)
-    publicIP = reader.address("PublicIP", .v4)
-    publicIPv6 = reader.address("PublicIPv6", .v6)
-    backend = NodeBackend(
+    addresses = PerFamily(v4: reader.address("PublicIP", .v4), v6: reader.address("PublicIPv6", .v6))
+    backend = BackendRecord(
       type: reader.string("BackendType") ?? "", data: reader.value("BackendData"),
       ipv6Data: reader.value("BackendV6Data"))
-    nodeName = (publicIP ?? publicIPv6)?.description ?? name.quotable
+    nodeName = addresses.values.first?.description ?? name.quotable
     if let key {
       problem = key.problem ?? reader.problem
     } else {
@@ -48,51 +47,42 @@ struct EtcdRecord: Sendable, Equatable {
     }
   }
 
-  func address(_ family: IPFamily) -> IPAddress? {
-    switch family {
-    case .v4: publicIP
-    case .v6: publicIPv6
-    }
-  }
-
-  /// The value of a node's record as flannel writes it.
-  static func value(_ addresses: [IPAddress], in backend: BackendConf) throws -> String {
-    let publicIP = addresses.first { $0.family == .v4 }?.description
-    let publicIPv6 = addresses.first { $0.family == .v6 }?.description
-    let own = NodeBackend(telling: addresses, in: backend)
+  /// Value of this node's record, as flannel writes it.
+  static func value(_ addresses: [IPAddress], in backend: any ClusterBackend) throws -> String {
+    let published = PerFamily(addresses) { $0.family }
+    let own = BackendRecord(of: addresses, in: backend)
     var object: JSONObject = [
       // Flannel's decoder wants an address there in any case.
-      "PublicIP": .string(publicIP ?? "0.0.0.0"), "PublicIPv6": publicIPv6.map { .string($0) } ?? .null,
-      "BackendType": .string(own.type),
+      "PublicIP": .string(published.v4?.description ?? "0.0.0.0"),
+      "PublicIPv6": published.v6.map { .string("\($0)") } ?? .null, "BackendType": .string(own.type),
     ]
-    object["BackendData"] = own.data(.v4)
-    object["BackendV6Data"] = own.data(.v6)
+    object["BackendData"] = own.data.v4.map { .object($0) }
+    object["BackendV6Data"] = own.data.v6.map { .object($0) }
     return try JSONValue.object(object).text()
   }
 
-  /// Whether the record says what `value` would write.
-  func tells(_ addresses: [IPAddress], in backend: BackendConf) -> Bool {
-    self.backend == NodeBackend(telling: addresses, in: backend) && publicIP == addresses.first { $0.family == .v4 }
-      && publicIPv6 == addresses.first { $0.family == .v6 }
+  /// Whether the record holds what `value` would write.
+  func tells(_ addresses: [IPAddress], in backend: any ClusterBackend) -> Bool {
+    self.backend == BackendRecord(of: addresses, in: backend) && self.addresses == PerFamily(addresses) { $0.family }
   }
 
   /// Whether it is the record of the node with these addresses.
-  func belongs(to addresses: [IPAddress]) -> Bool {
-    // A node is known by its IPv4 address where it has one, as flannel has it; else by the other one, also where its
-    // IPv4 address is gone for the moment only.
-    if let address = addresses.first(where: { $0.family == .v4 }) { return publicIP == address }
-    return publicIPv6 != nil && addresses.contains { $0 == publicIPv6 }
+  func belongs(to own: [IPAddress]) -> Bool {
+    // A node is known by its IPv4 address if it has one, as in flannel; else by its IPv6 address, even if its IPv4 address
+    // is only gone for the moment.
+    if let address = own.first(where: { $0.family == .v4 }) { return addresses.v4 == address }
+    return addresses.v6.map(own.contains) ?? false
   }
 }
 
-extension NodeBackend {
-  /// What this node says, being known by its addresses.
-  fileprivate init(telling addresses: [IPAddress], in backend: BackendConf) {
+extension BackendRecord {
+  /// Record of this node, which etcd knows by its first address.
+  fileprivate init(of addresses: [IPAddress], in backend: any ClusterBackend) {
     self.init(backend, node: addresses.first.map { "\($0)" } ?? "", families: addresses.map(\.family))
   }
 }
 
-/// Reads a record's value; the first thing that is wrong is kept.
+/// Reads a record's value and keeps the first problem.
 private struct EtcdValue {
   private let object: JSONObject
   private(set) var problem: String?
@@ -120,8 +110,7 @@ private struct EtcdValue {
 
   mutating func address(_ name: String, _ family: IPFamily) -> IPAddress? {
     guard let text = string(name), !text.isEmpty else { return nil }
-    guard let address = IPAddress(text), address.family == family, !address.isLoopback, !address.isMulticast,
-      family == .v4 || !address.isLinkLocal
+    guard let address = IPAddress(text), address.family == family, address.isNodeAddress || address.isUnspecified
     else {
       problem = problem ?? "\(name) in its record is \"\(text.quotable)\", but must be a node's \(family) address"
       return nil

@@ -1,12 +1,12 @@
 internal import Addresses
 internal import Nodes
 
-/// All records of the cluster, in the order of their IPv4 subnets, so that one change is found and put in place fast and
-/// overlaps lie side by side.
+/// All records of the cluster, in the order of their IPv4 subnets: a change is found fast, and overlaps lie side by
+/// side.
 struct EtcdRecords: Sendable {
-  /// Those with a good name.
+  /// Records whose name is a subnet.
   private(set) var sorted: [EtcdRecord]
-  /// Those without, which no route can come from.
+  /// Records with other names, which no route can come from.
   private(set) var unnamed: [EtcdRecord]
 
   init(_ records: [EtcdRecord] = []) {
@@ -14,7 +14,7 @@ struct EtcdRecords: Sendable {
     unnamed = records.filter { $0.key == nil }
   }
 
-  /// Puts a record in the place of the one of its name.
+  /// Replaces the record of the same name.
   mutating func set(_ record: EtcdRecord) {
     remove(record.name)
     guard record.key != nil else {
@@ -28,13 +28,13 @@ struct EtcdRecords: Sendable {
     if let position = find(name) { sorted.remove(at: position) } else { unnamed.removeAll { $0.name == name } }
   }
 
-  /// The record of this name that has a good one.
+  /// Record of a name that is a subnet.
   subscript(name: String) -> EtcdRecord? { find(name).map { sorted[$0] } }
 
   private func find(_ name: String) -> Int? {
     guard let key = EtcdSubnetKey(parsing: name) else { return nil }
     var position = position { ($0.key?.subnet).map { SubnetOverlaps.precedes($0, key.subnet) } ?? false }
-    // The same subnet may stand there in several spellings.
+    // One subnet may be spelled in several ways.
     while position < sorted.count, sorted[position].key?.subnet == key.subnet {
       if sorted[position].name == name { return position }
       position += 1
@@ -42,12 +42,12 @@ struct EtcdRecords: Sendable {
     return nil
   }
 
-  /// Those that share an address with this subnet; a key that no node can have takes nothing from anybody.
+  /// Returns the records that overlap a subnet, except for those whose key no node can have.
   func overlapping(_ subnet: IPPrefix) -> [EtcdRecord] {
     sorted.filter { $0.key?.problem == nil && $0.subnet(subnet.family)?.overlaps(subnet) ?? false }
   }
 
-  /// The first position whose record does not come before something.
+  /// Returns the first position whose record does not come before something.
   private func position(_ precedes: (EtcdRecord) -> Bool) -> Int {
     var range = 0..<sorted.count
     while !range.isEmpty {
@@ -66,8 +66,7 @@ struct EtcdRecords: Sendable {
 }
 
 extension EtcdRecords {
-  /// Which records share addresses with an older one of somebody else, by their positions in `sorted`, and with which:
-  /// of two that do, the one that was there first counts.
+  /// Returns the positions in `sorted` of records that overlap an older one, each with the older one's position.
   func overlaps() -> [IPFamily: [Int: Int]] {
     var found = [IPFamily.v4: overlaps(Array(sorted.indices), .v4)]
     var dual = sorted.indices.filter { sorted[$0].key?.ipv6Subnet != nil }

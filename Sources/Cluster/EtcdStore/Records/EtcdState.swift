@@ -2,36 +2,38 @@ internal import Addresses
 internal import JSON
 internal import Nodes
 
-/// What etcd holds of the cluster, at one revision.
+/// Content of the cluster in etcd, at one revision.
 struct EtcdState: Sendable {
   let clusterID: String
-  /// Everything up to this revision is in here.
+  /// Revision up to which all changes are known.
   private(set) var revision: Int64
   private(set) var raftTerm: Int64
-  /// The cluster's network, or why there is none.
+  /// Configuration of the cluster, or why there is none.
   private(set) var config: Result<EtcdConfig, EtcdError>
   private(set) var records: EtcdRecords
   private let layout: EtcdLayout
+  private let backends: BackendReader
 
-  init(_ list: EtcdList, _ layout: EtcdLayout) {
+  init(_ list: EtcdList, _ layout: EtcdLayout, _ backends: BackendReader) {
     self.layout = layout
+    self.backends = backends
     clusterID = list.header.clusterID
     revision = list.header.revision
     raftTerm = list.header.raftTerm
-    config = EtcdConfig.read(list.config, key: layout.config)
+    config = EtcdConfig.read(list.config, key: layout.config, backends)
     records = EtcdRecords(
       list.subnets.compactMap { keyValue in
         layout.name(keyValue.key).map { EtcdRecord(keyValue, name: $0) }
       })
   }
 
-  /// Takes over what a watch tells. Who is behind is told a part at a time, under the header of the present: only the
-  /// changes themselves say how far they go. Without changes the header says that there were none up to it.
+  /// Takes over the answer of a watch. A watch that is behind gets a part of the changes at a time, under the header of the
+  /// present, so that only the changes show how far they go. An answer without changes reaches up to its header.
   mutating func apply(_ answer: EtcdClient.WatchAnswer) {
     for event in answer.events {
       let keyValue = event.keyValue
       if keyValue.key == layout.config {
-        config = EtcdConfig.read(event.isDeletion ? nil : keyValue, key: layout.config)
+        config = EtcdConfig.read(event.isDeletion ? nil : keyValue, key: layout.config, backends)
       } else if let name = layout.name(keyValue.key) {
         if event.isDeletion { records.remove(name) } else { records.set(EtcdRecord(keyValue, name: name)) }
       }
@@ -44,25 +46,27 @@ struct EtcdState: Sendable {
     answer.events.map(\.keyValue.modRevision).max() ?? answer.header.revision
   }
 
-  /// Whether an answer tells what is not in here.
+  /// Whether an answer holds changes after this revision.
   func isBehind(_ answer: EtcdClient.WatchAnswer) -> Bool { EtcdState.revision(of: answer) > revision }
 
-  /// Whether this is known to be not the store, or not the past, that the state comes from.
+  /// Whether a header is known to come from another store, or from an earlier state of this one.
   func isOfAnother(_ header: EtcdHeader) -> Bool {
     header.clusterID != clusterID || header.revision < revision || header.raftTerm < raftTerm
   }
 }
 
-/// The cluster's `config`: its network, and which subnets nodes may claim.
+/// Value of the cluster's `config`: its network, and the subnets that nodes may claim.
 struct EtcdConfig: Sendable, Equatable {
   let netConf: NetConf
   let allocation: SubnetAllocation
 
-  static func read(_ keyValue: EtcdKeyValue?, key: String) -> Result<EtcdConfig, EtcdError> {
+  static func read(
+    _ keyValue: EtcdKeyValue?, key: String, _ backends: BackendReader
+  ) -> Result<EtcdConfig, EtcdError> {
     guard let keyValue else { return .failure(.noConfig(key: key)) }
     do {
       let fields = try JSONFields(document: JSONValue(parsing: keyValue.value), name: "the network configuration")
-      let netConf = try NetConf(fields)
+      let netConf = try NetConf(fields, backends)
       return .success(EtcdConfig(netConf: netConf, allocation: try SubnetAllocation(fields, netConf)))
     } catch {
       return .failure(.badConfig(key: key, reason: "\(error)"))
@@ -71,37 +75,32 @@ struct EtcdConfig: Sendable, Equatable {
 }
 
 extension EtcdState {
-  /// All nodes but this one.
+  /// Returns all nodes but this one.
   ///
   /// - Parameters:
-  ///   - own: this node, and what it holds itself, whatever etcd says of it at the moment.
-  ///   - retiring: records that are this node's besides, whatever address they tell, and their leases.
+  ///   - own: this node with the subnets that it holds, whatever etcd holds of it at the moment.
+  ///   - retiring: other records of this node, whatever their address, and their leases.
   func snapshot(_ config: EtcdConfig, own: Node?, retiring: [String: Int64] = [:]) -> NodeSnapshot {
     let overlaps = records.overlaps()
     var nodes: [Node] = []
     nodes.reserveCapacity(records.sorted.count + records.unnamed.count)
     for (position, record) in records.sorted.enumerated()
     where !(own.map { isOwn(record, $0) } ?? false) && retiring[record.name] != record.leaseID {
-      var node = Node(name: record.nodeName, publicIP: record.publicIP, publicIPv6: record.publicIPv6)
+      var node = Node(name: record.nodeName, addresses: record.addresses)
       for family in IPFamily.allCases {
         guard let subnet = record.subnet(family) else { continue }
-        // Where the cluster has no such family there is nothing to route.
-        guard let network = config.netConf.network(family) else { continue }
-        node.setVTEPMAC(record.backend.vtepMAC(family), family)
-        var obstacle = record.problem ?? record.backend.problem(family, in: config.netConf.backend)
-        if obstacle == nil, !network.contains(subnet) {
-          obstacle = "\(subnet) is not in the cluster's network \(network)"
+        let older = overlaps[family]?[position].map { records.sorted[$0] }
+        let overlap = older.flatMap { older in
+          older.subnet(family).map { PeerClaim.Overlap(subnet: $0, node: older.nodeName) }
         }
-        if obstacle == nil, let other = overlaps[family]?[position] {
-          let older = records.sorted[other]
-          obstacle = "it overlaps \(older.subnet(family).map { "\($0)" } ?? "") of \(older.nodeName), which is older"
-        }
-        node.setSubnet(subnet, obstacle: obstacle)
+        node.take(
+          PeerClaim(subnet: subnet, problem: record.problem, backend: record.backend, overlap: overlap),
+          in: config.netConf)
       }
       nodes.append(node)
     }
     for record in records.unnamed {
-      nodes.append(Node(name: record.name, obstacle: record.problem))
+      nodes.append(Node(name: record.name, obstacles: PerFamily(v4: record.problem)))
     }
     return NodeSnapshot(netConf: config.netConf, nodes: nodes, own: own)
   }
@@ -109,7 +108,7 @@ extension EtcdState {
   private func isOwn(_ record: EtcdRecord, _ own: Node) -> Bool {
     if record.nodeName == own.name { return true }
     return IPFamily.allCases.contains { family in
-      own.subnet(family).map { $0 == record.subnet(family) } ?? false
+      own.subnets[family].map { $0 == record.subnet(family) } ?? false
     }
   }
 }

@@ -9,6 +9,7 @@ struct KubeFeed: Sendable {
   let view: KubeView
   /// Path of the cluster's `net-conf.json`.
   let configFile: String
+  let backends: BackendReader
   let conditions: AgentConditions
   let logger: Logger
 
@@ -17,7 +18,8 @@ struct KubeFeed: Sendable {
     await withTaskGroup { group in
       group.addTask { await followNodes() }
       group.addTask {
-        for await config in FollowedFile(path: configFile).contents({ try KubeFeed.readConfig(configFile) }) {
+        let configs = FollowedFile(path: configFile).contents { try KubeFeed.readConfig(configFile, backends) }
+        for await config in configs {
           let config = config.mapError { $0 as? KubeError ?? .badConfig(file: configFile, reason: "\($0)") }
           view.update { $0.config = config }
         }
@@ -28,10 +30,11 @@ struct KubeFeed: Sendable {
   /// Reads the network configuration. Keys about subnets to claim have no meaning in this store.
   ///
   /// - Throws: `KubeError` if the file is missing or invalid.
-  static func readConfig(_ file: String) throws(KubeError) -> NetConf {
+  static func readConfig(_ file: String, _ backends: BackendReader) throws(KubeError) -> NetConf {
     do {
       guard let text = try Files.read(file, limit: 1 << 20) else { throw KubeError.noConfig(file: file) }
-      return try NetConf(JSONFields(document: JSONValue(parsing: text), name: "the network configuration"))
+      let fields = try JSONFields(document: JSONValue(parsing: text), name: "the network configuration")
+      return try NetConf(fields, backends)
     } catch let error as KubeError {
       throw error
     } catch {

@@ -220,7 +220,7 @@ extension KubeLeaseHolder {
 
   /// Subnets that this node had so far.
   private var earlierSubnets: [IPPrefix] {
-    if let own = view.content.own { return IPFamily.allCases.compactMap(own.subnet) }
+    if let own = view.content.own { return own.subnets.values }
     return settings.files.read()?.subnets.map(\.network) ?? []
   }
 

@@ -3,45 +3,44 @@ internal import JSON
 internal import Linux
 internal import Nodes
 
-/// A node of Kubernetes, reduced to what a route to its pods needs.
+/// Node of Kubernetes, as far as it is kept.
 struct KubeNode: KubeObject {
   let name: String
   var key: String { name }
-  /// As RFC 3339 has it, in UTC: the order of the text is that of time.
+  /// Creation time as of RFC 3339, in UTC, so that texts sort by time.
   let created: String
-  /// The node's subnets, at most one of each family, with what is wrong with them.
+  /// Subnets of the node, at most one of each family, with their problems.
   private(set) var subnets: [Subnet] = []
-  /// Where other nodes reach it.
-  let publicIP: IPAddress?
-  let publicIPv6: IPAddress?
-  /// `nil` where it does not say: then it is taken for one of the cluster's.
-  let backend: NodeBackend?
-  /// Kept of this node only.
+  /// Addresses by which other nodes reach it.
+  let addresses: PerFamily<IPAddress>
+  /// `nil` if the node publishes none: it then counts as one of the cluster's.
+  let backend: BackendRecord?
+  /// Kept for this node only.
   let own: Own?
 
   struct Subnet: Sendable, Equatable {
     let prefix: IPPrefix
-    /// Why no route can lead there, whatever else holds: one bad node harms nobody else.
+    /// Why no route can lead there: one bad node harms no other.
     let problem: String?
   }
 
   struct Own: Sendable, Equatable {
-    /// Those that begin with our prefix, without it.
+    /// Annotations with our prefix, which is left out.
     let annotations: [String: String]
     let internalIPs: [IPAddress]
-    /// The condition `NetworkUnavailable`, where there is one.
+    /// Condition `NetworkUnavailable`, if there is one.
     let condition: KubeCondition?
-    /// What is wrong with its podCIDRs, also where they are no networks at all.
+    /// Problem of its podCIDRs, also if they are no networks at all.
     let problem: String?
 
-    /// By which of its addresses people want it to be known (`node-public-ip`, `node-public-ipv6`).
+    /// Addresses that people chose for it (`node-public-ip`, `node-public-ipv6`).
     var chosen: [IPAddress] {
       IPFamily.allCases.compactMap { family in
         annotations[family == .v4 ? "node-public-ip" : "node-public-ipv6"].flatMap { KubeNode.address($0, family) }
       }
     }
 
-    /// What is told to others in place of its own address.
+    /// Address to publish in place of its own.
     func overwrite(_ family: IPFamily) -> IPAddress? {
       annotations[KubeNode.publicKey(family) + "-overwrite"].flatMap { KubeNode.address($0, family) }
     }
@@ -49,7 +48,7 @@ struct KubeNode: KubeObject {
 
   static func publicKey(_ family: IPFamily) -> String { family == .v4 ? "public-ip" : "public-ipv6" }
 
-  /// `nil` for what has no name, or none that a node may have.
+  /// Reads a node; `nil` if it has no name, or one that no node may have.
   init?(_ object: JSONObject, prefix: String, ownName: String) {
     guard let metadata = object["metadata"]?.object, let name = metadata["name"]?.string, Node.isName(name) else {
       return nil
@@ -68,7 +67,7 @@ struct KubeNode: KubeObject {
       }
     }
     var problems: [IPFamily: String] = [:]
-    /// The next hop: what the node's own flannel or causeway tells, else what kubelet does.
+    /// Next hop: the address that the node's flannel or causeway publishes, else kubelet's.
     func hop(_ family: IPFamily) -> IPAddress? {
       for key in ["\(KubeNode.publicKey(family))-overwrite", KubeNode.publicKey(family)] {
         guard let text = annotations[key], !text.isEmpty else { continue }
@@ -78,11 +77,10 @@ struct KubeNode: KubeObject {
       }
       return internalIPs.first { $0.family == family }
     }
-    publicIP = hop(.v4)
-    publicIPv6 = hop(.v6)
+    addresses = PerFamily(v4: hop(.v4), v6: hop(.v6))
     func data(_ key: String) -> JSONValue? { annotations[key].flatMap { try? JSONValue(parsing: Array($0.utf8)) } }
     backend = annotations["backend-type"].map {
-      NodeBackend(type: $0, data: data("backend-data"), ipv6Data: data("backend-v6-data"))
+      BackendRecord(type: $0, data: data("backend-data"), ipv6Data: data("backend-v6-data"))
     }
     var wrong: [String] = []
     let spec = object["spec"]?.object
@@ -108,16 +106,14 @@ struct KubeNode: KubeObject {
 
   func subnet(_ family: IPFamily) -> Subnet? { subnets.first { $0.prefix.family == family } }
 
-  /// An address by which a node can be reached.
+  /// Reads an address by which a node can be reached.
   fileprivate static func address(_ text: String, _ family: IPFamily) -> IPAddress? {
-    guard let address = IPAddress(text), address.family == family, !address.isLoopback, !address.isMulticast,
-      !address.isUnspecified, family == .v4 || !address.isLinkLocal
-    else { return nil }
+    guard let address = IPAddress(text), address.family == family, address.isNodeAddress else { return nil }
     return address
   }
 }
 
-/// A condition in a node's status.
+/// Condition in a node's status.
 struct KubeCondition: Sendable, Equatable {
   static let networkUnavailable = "NetworkUnavailable"
 
@@ -132,7 +128,7 @@ struct KubeCondition: Sendable, Equatable {
     self.message = message
   }
 
-  /// That of a type among all.
+  /// Finds the condition of a type.
   init?(_ conditions: [JSONValue], type: String) {
     guard let condition = conditions.lazy.compactMap(\.object).first(where: { $0["type"]?.string == type }) else {
       return nil

@@ -3,7 +3,7 @@ internal import JSON
 internal import Linux
 internal import Nodes
 
-/// Whether a node's network is up, as a cluster is told by the condition `NetworkUnavailable`.
+/// State of a node's network for the condition `NetworkUnavailable`.
 package enum NetworkReport: Sendable, Equatable {
   case isUp
   /// Why pods can't be served.
@@ -18,19 +18,19 @@ package enum NetworkReport: Sendable, Equatable {
   }
 }
 
-/// What a node must say of itself and does not; pure.
+/// Annotations and condition that this node's object lacks; pure.
 struct KubeNodePatch: Sendable, Equatable {
-  /// With our prefix, in the order of the names.
+  /// Annotations with our prefix, by their names.
   private(set) var annotations: [String: String] = [:]
   private(set) var condition: KubeCondition?
-  /// Whether the condition's status is another than it was.
+  /// Whether the condition's status changes.
   private(set) var isTransition = false
 
   /// - Parameter node: this node's name.
   init(
     _ own: KubeNode.Own, node: String, prefix: String, addresses: [IPAddress], netConf: NetConf, network: NetworkReport?
   ) throws {
-    let backend = NodeBackend(netConf.backend, node: node, families: netConf.families)
+    let backend = BackendRecord(netConf.backend, node: node, families: netConf.families)
     for (key, value) in try KubeNodePatch.annotations(own, addresses, netConf.families, backend)
     where own.annotations[key] != value {
       annotations[prefix + key] = value
@@ -41,14 +41,14 @@ struct KubeNodePatch: Sendable, Equatable {
     }
   }
 
-  /// All that flannel writes: its own nodes pass over one that lacks any of it.
+  /// Returns all that flannel writes, since its nodes ignore one that lacks any of it.
   private static func annotations(
-    _ own: KubeNode.Own, _ addresses: [IPAddress], _ families: [IPFamily], _ backend: NodeBackend
+    _ own: KubeNode.Own, _ addresses: [IPAddress], _ families: [IPFamily], _ backend: BackendRecord
   ) throws -> [String: String] {
     var wanted = ["kube-subnet-manager": "true", "backend-type": backend.type]
     for family in families {
       wanted[family == .v4 ? "backend-data" : "backend-v6-data"] =
-        try backend.data(family)?.text() ?? "null"
+        try backend.data[family].map { try JSONValue.object($0).text() } ?? "null"
       if let address = own.overwrite(family) ?? addresses.first(where: { $0.family == family }) {
         wanted[KubeNode.publicKey(family)] = "\(address)"
       }
@@ -58,16 +58,16 @@ struct KubeNodePatch: Sendable, Equatable {
 
   var isEmpty: Bool { annotations.isEmpty && condition == nil }
 
-  /// For people, and to tell one patch from another.
+  /// Text for the log, which also tells one patch from another.
   var summary: String {
     let parts = annotations.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
     let state = condition.map { ["\(KubeCondition.networkUnavailable)=\($0.status) \($0.reason): \($0.message)"] } ?? []
     return (parts + state).joined(separator: ", ")
   }
 
-  /// A strategic merge patch of nodes/status, which leaves other conditions alone.
+  /// Strategic merge patch of nodes/status, which leaves other conditions alone.
   ///
-  /// - Parameter now: since the epoch.
+  /// - Parameter now: time since the epoch.
   func json(now: Duration) -> JSONValue {
     var patch = JSONObject()
     if !annotations.isEmpty {

@@ -7,6 +7,7 @@ package struct KubeNodeStore: NodeStore {
   private let nodes: KubeNodes
   private let view: KubeView
   private let configFile: String
+  private let backends: BackendReader
   private let ownAddresses: OwnAddresses
   private let conditions: AgentConditions
   private let logger: Logger
@@ -19,12 +20,13 @@ package struct KubeNodeStore: NodeStore {
   ///   - ownAddresses: finds this node's addresses.
   ///   - conditions: receives the state of the connection.
   package init(
-    _ nodes: KubeNodes, _ view: KubeView, configFile: String,
+    _ nodes: KubeNodes, _ view: KubeView, configFile: String, backends: BackendReader,
     ownAddresses: @escaping OwnAddresses, conditions: AgentConditions, logger: Logger
   ) {
     self.nodes = nodes
     self.view = view
     self.configFile = configFile
+    self.backends = backends
     self.ownAddresses = ownAddresses
     self.conditions = conditions
     self.logger = logger
@@ -39,7 +41,7 @@ package struct KubeNodeStore: NodeStore {
   ///
   /// - Throws: `KubeError`, or an error of `ownAddresses`.
   package func read() async throws -> NodeSnapshot {
-    let netConf = try KubeFeed.readConfig(configFile)
+    let netConf = try KubeFeed.readConfig(configFile, backends)
     let state = try await nodes.list()
     guard let node = state.nodes[nodes.ownName], let kept = node.own else {
       throw KubeError.noNode(name: nodes.ownName)
@@ -49,14 +51,14 @@ package struct KubeNodeStore: NodeStore {
     for family in netConf.families {
       if let subnet = node.subnet(family)?.prefix, subnet.problemAsSubnet == nil { own.setSubnet(subnet) }
     }
-    guard own.subnet != nil || own.ipv6Subnet != nil else { throw KubeError.noSubnet(node: node.name) }
+    guard !own.subnets.isEmpty else { throw KubeError.noSubnet(node: node.name) }
     return state.snapshot(netConf, own: own)
   }
 
   /// All nodes, now and after each change.
   package func updates() -> AsyncStream<Result<NodeSnapshot, any Error>> {
     let feed = KubeFeed(
-      nodes: nodes, view: view, configFile: configFile, conditions: conditions, logger: logger)
+      nodes: nodes, view: view, configFile: configFile, backends: backends, conditions: conditions, logger: logger)
     return view.snapshots(while: { await feed.run() }) { $0.snapshot() }
   }
 }

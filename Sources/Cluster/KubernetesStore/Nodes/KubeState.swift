@@ -8,39 +8,34 @@ extension KubeObjects<KubeNode> {
   /// Nodes by their names.
   var nodes: [String: KubeNode] { objects }
 
-  /// All nodes but this one.
+  /// Returns all nodes but this one.
   ///
-  /// - Parameter own: this node and what its pods live in, whatever the store says of it at the moment.
+  /// - Parameter own: this node with its subnets, whatever the store holds of it at the moment.
   func snapshot(_ netConf: NetConf, own: Node) -> NodeSnapshot {
     let others = nodes.values.filter { $0.name != own.name }.sorted { $0.name < $1.name }
-    var result = others.map { Node(name: $0.name, publicIP: $0.publicIP, publicIPv6: $0.publicIPv6) }
-    for family in IPFamily.allCases {
-      // Where the cluster has no such family there is nothing to route.
-      guard let network = netConf.network(family) else { continue }
+    var result = others.map { Node(name: $0.name, addresses: $0.addresses) }
+    for family in netConf.families {
       let winners = KubeState.overlaps(others, family, own)
       for (position, node) in others.enumerated() {
         guard let subnet = node.subnet(family) else { continue }
-        result[position].setVTEPMAC(node.backend?.vtepMAC(family), family)
-        var obstacle = subnet.problem ?? node.backend?.problem(family, in: netConf.backend)
-        if obstacle == nil, !network.contains(subnet.prefix) {
-          obstacle = "\(subnet.prefix) is not in the cluster's network \(network)"
+        let overlap = winners[position].map { name, prefix in
+          PeerClaim.Overlap(subnet: prefix, node: name, isOwn: name == own.name)
         }
-        if obstacle == nil, let (name, prefix) = winners[position] {
-          obstacle = "it overlaps \(prefix) of \(name), which is \(name == own.name ? "this node" : "older")"
-        }
-        result[position].setSubnet(subnet.prefix, obstacle: obstacle)
+        result[position].take(
+          PeerClaim(subnet: subnet.prefix, problem: subnet.problem, backend: node.backend, overlap: overlap),
+          in: netConf)
       }
     }
     return NodeSnapshot(netConf: netConf, nodes: result, own: own)
   }
 
-  /// Which nodes share addresses with an older one or with this node, by their positions, and with which.
+  /// Returns the positions of nodes that overlap an older one or this node, each with the other's name and subnet.
   private static func overlaps(
     _ nodes: [KubeNode], _ family: IPFamily, _ own: Node
   ) -> [Int: (name: String, prefix: IPPrefix)] {
-    // This node stands behind the others.
+    // This node has the position after the others.
     func subnet(_ position: Int) -> IPPrefix? {
-      if position == nodes.count { return own.subnet(family) }
+      if position == nodes.count { return own.subnets[family] }
       return nodes[position].subnet(family).flatMap { $0.prefix.problemAsSubnet == nil ? $0.prefix : nil }
     }
     func isOlder(_ left: Int, _ right: Int) -> Bool {
@@ -55,24 +50,24 @@ extension KubeObjects<KubeNode> {
   }
 }
 
-/// What this process knows of Kubernetes and what it is there.
+/// State of Kubernetes as this process knows it, and this node in it.
 package typealias KubeView = StoreView<KubeContent>
 
 package struct KubeContent: Sendable {
-  /// What this node is called there.
+  /// Name of this node in the cluster.
   let ownName: String
-  /// The last that was read, with what has changed since.
+  /// Last state read, with the changes since.
   var state: KubeState?
-  /// Why the last reading failed; `nil` again as soon as one succeeds.
+  /// Why the last read failed; `nil` again after a success.
   var failure: KubeError?
-  /// The cluster's network, `nil` before the file was read.
+  /// Cluster's network; `nil` before the file was read.
   var config: Result<NetConf, KubeError>?
-  /// This node with the subnets that its pods may use, once that is known.
+  /// This node with the subnets of its pods; `nil` until they are known.
   var own: Node?
-  /// Why it has no subnets; what it had before counts on.
+  /// Why it has no subnets now; those that it had before still count.
   var refusal: KubeError?
 
-  /// The state, where it can be built on: a list without this node is none of its cluster.
+  /// State if it is usable: a list without this node belongs to another cluster.
   var usable: Result<(state: KubeState, node: KubeNode, netConf: NetConf), KubeError>? {
     if let failure { return .failure(failure) }
     guard let state, let config else { return nil }
@@ -85,7 +80,7 @@ extension StoreView where Content == KubeContent {
   /// - Parameter ownName: this node's name in the cluster.
   package convenience init(ownName: String) { self.init(KubeContent(ownName: ownName)) }
 
-  /// The nodes as they are now; `nil` where nothing can be said yet.
+  /// Returns the nodes as they are now; `nil` if they are not known yet.
   func snapshot() -> Result<NodeSnapshot, any Error>? {
     let content = content
     switch content.usable {

@@ -38,9 +38,9 @@ package struct Link: Sendable, Equatable {
   package let port: BridgePort?
   /// The VLAN settings of a bridge; `nil` if the link is no bridge, or the kernel has no VLAN filter.
   package let vlanFilter: VLANFilter?
-  /// What it is as a VXLAN device.
-  package let vxlan: VXLANSettings?
-  /// `net.ipv4.conf.LINK.rp_filter` of a VXLAN device.
+  /// Kind and settings of a tunnel device.
+  package let tunnel: TunnelKind?
+  /// `net.ipv4.conf.LINK.rp_filter` of a tunnel device.
   package let reversePathFilter: UInt32?
 
   /// Whether the link is administratively up (IFF_UP).
@@ -66,7 +66,7 @@ package struct Link: Sendable, Equatable {
   /// A link from given values, for code that plans with links without a kernel.
   package init(
     index: Int32, name: String, mac: MACAddress? = nil, mtuBytes: Int, flags: UInt32, hardwareType: UInt16 = 1,
-    kind: String? = nil, operationalState: UInt8 = 6, alias: String? = nil, vxlan: VXLANSettings? = nil,
+    kind: String? = nil, operationalState: UInt8 = 6, alias: String? = nil, tunnel: TunnelKind? = nil,
     reversePathFilter: UInt32? = nil
   ) {
     self.index = index
@@ -83,7 +83,7 @@ package struct Link: Sendable, Equatable {
     promiscuity = 0
     port = nil
     vlanFilter = nil
-    self.vxlan = vxlan
+    self.tunnel = tunnel
     self.reversePathFilter = reversePathFilter
   }
 
@@ -106,10 +106,10 @@ package struct Link: Sendable, Equatable {
       info?.string(LinkAttribute.infoSlaveKind) == "bridge"
       ? try info?.nest(LinkAttribute.infoSlaveData).map(BridgePort.init) : nil
     vlanFilter = kind == "bridge" ? try info?.nest(LinkAttribute.infoData).flatMap(VLANFilter.init) : nil
-    vxlan = kind == "vxlan" ? try info?.nest(LinkAttribute.infoData).flatMap(VXLANSettings.init) : nil
+    tunnel = try TunnelKind(kind, info)
     // The kernel tells its settings as an array, whose first is number 1 (net/ipv4/devinet.c, `inet_fill_link_af`).
     let settings =
-      vxlan == nil
+      tunnel == nil
       ? nil
       : try attributes.nest(LinkAttribute.familySpecific)?.nest(LinkAttribute.familyIPv4)?[LinkAttribute.settingsIPv4]
     reversePathFilter = settings?.dropFirst(4 * (Int(IPV4_DEVCONF_RP_FILTER) - 1)).prefixValue(UInt32.self)

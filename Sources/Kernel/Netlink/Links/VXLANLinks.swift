@@ -1,19 +1,19 @@
 package import Addresses
 internal import CLinux
 
-/// What makes a VXLAN device the one that it is (IFLA_VXLAN_* attributes).
+/// Settings of a VXLAN device that cannot change while it exists (IFLA_VXLAN_* attributes).
 package struct VXLANSettings: Sendable, Equatable {
   /// The VXLAN network identifier, of 24 bits.
   package var vni: UInt32
   /// The UDP port of all devices of the network.
   package var port: UInt16
-  /// The address that packets leave by; `nil` where the kernel chooses.
+  /// Source address of outer packets; `nil` if the kernel chooses.
   package var local: IPAddress?
-  /// Where unknown and multicast frames go; `nil` where they are dropped.
+  /// Destination of unknown and multicast frames; `nil` if they are dropped.
   package var group: IPAddress?
-  /// The link that packets are confined to.
+  /// Index of the only link that outer packets may use.
   package var linkIndex: Int32?
-  /// Whether the device learns from packets where stations are.
+  /// Whether the device learns forwarding entries from the packets that it receives.
   package var learns: Bool
   /// Whether packets carry their group policy.
   package var carriesGroupPolicy: Bool
@@ -31,7 +31,7 @@ package struct VXLANSettings: Sendable, Equatable {
     self.carriesGroupPolicy = carriesGroupPolicy
   }
 
-  /// `nil` where the attributes tell of no VNI.
+  /// Reads the attributes; `nil` if they hold no VNI.
   init?(_ attributes: Attributes) {
     guard let vni = attributes.value(VXLANAttribute.id, as: UInt32.self) else { return nil }
     self.vni = vni
@@ -58,14 +58,16 @@ package struct VXLANSettings: Sendable, Equatable {
 }
 
 extension NetlinkRequest {
-  /// Makes a VXLAN device and sets it up. EEXIST where the name is taken, or another device has the same network and port;
-  /// EOPNOTSUPP where the kernel knows no VXLAN. An alias is a `changeLink`'s.
+  /// Makes a VXLAN device and sets it up. EEXIST if the name is taken, or if another device has the same network and
+  /// port; EOPNOTSUPP if the kernel has no VXLAN. The alias is set by `changeLink`.
+  ///
+  /// - Parameter mac: the kernel chooses one if it is `nil`.
   package static func addVXLAN(
-    name: String, mac: MACAddress, mtuBytes: Int, _ settings: VXLANSettings
+    name: String, mac: MACAddress?, mtuBytes: Int, _ settings: VXLANSettings
   ) -> NetlinkRequest {
     var request = link("make the VXLAN device", name, flags: NetlinkFlag.create | NetlinkFlag.exclusive, isUp: true)
     request.put(LinkAttribute.name, cString: name)
-    request.put(LinkAttribute.address, bytes: mac.bytes)
+    if let mac { request.put(LinkAttribute.address, bytes: mac.bytes) }
     request.put(LinkAttribute.mtu, UInt32(clamping: mtuBytes))
     request.nest(LinkAttribute.info) { info in
       info.put(LinkAttribute.infoKind, cString: "vxlan")
@@ -73,4 +75,18 @@ extension NetlinkRequest {
     }
     return request
   }
+}
+
+/// Attributes of VXLAN devices (linux/if_link.h).
+private enum VXLANAttribute {
+  static let id = UInt16(IFLA_VXLAN_ID)
+  static let group = UInt16(IFLA_VXLAN_GROUP)
+  static let group6 = UInt16(IFLA_VXLAN_GROUP6)
+  static let link = UInt16(IFLA_VXLAN_LINK)
+  static let local = UInt16(IFLA_VXLAN_LOCAL)
+  static let local6 = UInt16(IFLA_VXLAN_LOCAL6)
+  static let learning = UInt16(IFLA_VXLAN_LEARNING)
+  static let port = UInt16(IFLA_VXLAN_PORT)
+  static let checksum = UInt16(IFLA_VXLAN_UDP_CSUM)
+  static let groupPolicy = UInt16(IFLA_VXLAN_GBP)
 }

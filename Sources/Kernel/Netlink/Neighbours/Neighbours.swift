@@ -2,7 +2,7 @@ package import Addresses
 internal import CLinux
 internal import Glibc
 
-/// An address that is reached on a link without a router between (`struct ndmsg`).
+/// Address that is reached on a link without a router (`struct ndmsg`).
 package struct Neighbour: Sendable, Equatable {
   package let address: IPAddress
   package let linkIndex: Int32
@@ -14,9 +14,9 @@ package struct Neighbour: Sendable, Equatable {
 }
 
 extension RouteSocket {
-  /// Forgets what was learnt about the hardware address of a neighbour, so that the next packet asks for it; what was
-  /// set by hand stays (NUD_PERMANENT, NUD_NOARP). Does nothing where the kernel can't be asked for one neighbour
-  /// (before 5.0).
+  /// Removes the hardware address that was learnt of a neighbour, so that the next packet resolves it again. Entries
+  /// set by hand stay (NUD_PERMANENT, NUD_NOARP). Does nothing if the kernel cannot be asked for one neighbour (before
+  /// 5.0).
   package mutating func forget(_ neighbour: Neighbour) throws(NetlinkError) {
     do throws(NetlinkError) {
       let (header, _) = try netlink.get(
@@ -25,7 +25,7 @@ extension RouteSocket {
       guard header.ndm_state & UInt16(NUD_PERMANENT | NUD_NOARP) == 0 else { return }
       try netlink.perform(.neighbour("forget the neighbour", neighbour, RouteMessage.deleteNeighbour))
     } catch {
-      // Unknown anyway, or gone meanwhile.
+      // Unknown, or removed meanwhile.
       if [ENOENT, ENODEV, EOPNOTSUPP].contains(error.errno) { return }
       throw error
     }
@@ -33,7 +33,7 @@ extension RouteSocket {
 }
 
 extension RouteSocket {
-  /// What is answered for on some link (NTF_PROXY).
+  /// Lists the addresses that are answered for on any link (NTF_PROXY).
   package mutating func answers() throws(NetlinkError) -> [Neighbour] {
     var found: [Neighbour] = []
     for family in IPFamily.allCases {
@@ -47,7 +47,7 @@ extension RouteSocket {
     return found
   }
 
-  /// The entries of a family and kind (NTF_PROXY, or 0 for the others), of one link or of all.
+  /// Lists the entries of a family and kind (NTF_PROXY, or 0 for the others), of one link or of all.
   mutating func neighbourEntries(
     _ family: UInt8, on linkIndex: Int32? = nil, entry: UInt8 = 0, _ what: String
   ) throws(NetlinkError) -> [(ndmsg, Attributes)] {
@@ -56,7 +56,7 @@ extension RouteSocket {
     header.ndm_family = family
     header.ndm_flags = entry
     request.append(header)
-    // Strict checking takes the link here only, for neighbours as for forwarding entries (net/core/neighbour.c,
+    // Strict checking accepts the link only here, for neighbours as for forwarding entries (net/core/neighbour.c,
     // `neigh_valid_dump_req`; net/core/rtnetlink.c, `valid_fdb_dump_strict`).
     if let linkIndex { request.put(NeighbourAttribute.link, linkIndex) }
     var found: [(ndmsg, Attributes)] = []
@@ -69,15 +69,15 @@ extension RouteSocket {
 }
 
 extension NetlinkRequest {
-  /// Answers on a link for an address that is reached by another (NTF_PROXY); the node must forward, and for IPv6 the
-  /// link's `proxy_ndp` be set (net/ipv4/arp.c, `arp_process`; net/ipv6/ndisc.c, `ndisc_recv_ns`).
+  /// Answers on a link for an address that is reached by another (NTF_PROXY). The node must forward, and for IPv6 the
+  /// link's `proxy_ndp` must be set (net/ipv4/arp.c, `arp_process`; net/ipv6/ndisc.c, `ndisc_recv_ns`).
   package static func answer(for neighbour: Neighbour) -> NetlinkRequest {
     self.neighbour(
       "answer for", neighbour, RouteMessage.newNeighbour, NetlinkFlag.create | NetlinkFlag.replace,
       entry: UInt8(NTF_PROXY))
   }
 
-  /// Answers no longer. ENOENT where there was no such answer.
+  /// Stops answering for an address. ENOENT if there was no such answer.
   package static func stopAnswering(for neighbour: Neighbour) -> NetlinkRequest {
     self.neighbour("stop to answer for", neighbour, RouteMessage.deleteNeighbour, entry: UInt8(NTF_PROXY))
   }

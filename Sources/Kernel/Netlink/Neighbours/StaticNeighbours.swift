@@ -2,7 +2,7 @@ package import Addresses
 internal import CLinux
 internal import Glibc
 
-/// A neighbour whose hardware address was set by hand (NUD_PERMANENT): it is never asked for and never forgotten.
+/// Neighbour whose hardware address was set by hand (NUD_PERMANENT): it is never resolved and never forgotten.
 package struct StaticNeighbour: Sendable, Equatable, Hashable {
   package let address: IPAddress
   package let mac: MACAddress
@@ -15,17 +15,17 @@ package struct StaticNeighbour: Sendable, Equatable, Hashable {
   }
 }
 
-/// Where a VXLAN device sends frames for a station (an entry of its forwarding database with NTF_SELF, NUD_PERMANENT).
+/// Entry of a VXLAN device's forwarding database: where it sends frames for a MAC address (NTF_SELF, NUD_PERMANENT).
 package struct ForwardingEntry: Sendable, Equatable, Hashable {
   package let mac: MACAddress
-  /// The other end of the tunnel.
+  /// Address of the tunnel's other end.
   package let destination: IPAddress
   package let linkIndex: Int32
-  /// `nil` for the device's own.
+  /// UDP port; `nil` for the device's own.
   package var port: UInt16?
-  /// `nil` for the device's own.
+  /// VXLAN network identifier; `nil` for the device's own.
   package var vni: UInt32?
-  /// The link that packets for there are confined to; `nil` for the device's own.
+  /// Index of the only link that packets to there may use; `nil` for the device's own.
   package var outputLinkIndex: Int32?
 
   package init(
@@ -42,22 +42,22 @@ package struct ForwardingEntry: Sendable, Equatable, Hashable {
 }
 
 extension NetlinkRequest {
-  /// Sets a neighbour's hardware address, whatever was known of it before.
+  /// Sets a neighbour's hardware address in place of any other.
   package static func replaceNeighbour(_ neighbour: StaticNeighbour) -> NetlinkRequest {
     self.neighbour("set the neighbour", neighbour, RouteMessage.newNeighbour, NetlinkFlag.create | NetlinkFlag.replace)
   }
 
-  /// Removes a neighbour. ENOENT where it is not there.
+  /// Removes a neighbour. ENOENT if it is absent.
   package static func removeNeighbour(_ neighbour: StaticNeighbour) -> NetlinkRequest {
     self.neighbour("remove the neighbour", neighbour, RouteMessage.deleteNeighbour, 0)
   }
 
-  /// Sets where a station is, in place of where it was. EOPNOTSUPP where the link is no VXLAN device.
+  /// Sets the other end for a MAC address in place of any other. EOPNOTSUPP if the link is no VXLAN device.
   package static func replaceForwarding(_ entry: ForwardingEntry) -> NetlinkRequest {
     forwarding("set the forwarding entry", entry, RouteMessage.newNeighbour, NetlinkFlag.create | NetlinkFlag.replace)
   }
 
-  /// Removes an entry. ENOENT where it is not there.
+  /// Removes an entry. ENOENT if it is absent.
   package static func removeForwarding(_ entry: ForwardingEntry) -> NetlinkRequest {
     forwarding("remove the forwarding entry", entry, RouteMessage.deleteNeighbour, 0)
   }
@@ -92,7 +92,7 @@ extension NetlinkRequest {
 }
 
 extension RouteSocket {
-  /// The neighbours of a link that were set by hand.
+  /// Lists the neighbours of a link that were set by hand.
   package mutating func staticNeighbours(on linkIndex: Int32) throws(NetlinkError) -> [StaticNeighbour] {
     var neighbours: [StaticNeighbour] = []
     for family in IPFamily.allCases {
@@ -107,7 +107,7 @@ extension RouteSocket {
     return neighbours
   }
 
-  /// The entries of a VXLAN device that were set by hand and lead to the other end of a tunnel.
+  /// Lists the forwarding entries of a VXLAN device that were set by hand.
   package mutating func forwardingEntries(on linkIndex: Int32) throws(NetlinkError) -> [ForwardingEntry] {
     var entries: [ForwardingEntry] = []
     for (header, attributes) in try neighbourEntries(UInt8(AF_BRIDGE), on: linkIndex, "the forwarding entries") {
@@ -115,7 +115,8 @@ extension RouteSocket {
         let mac = attributes[NeighbourAttribute.hardwareAddress].flatMap({ MACAddress(bytes: $0) }),
         let destination = attributes.address(NeighbourAttribute.destination)
       else { continue }
-      // The kernel tells only what is not the device's own (drivers/net/vxlan/vxlan_core.c, `vxlan_fdb_info`).
+      // The kernel reports only values that differ from the device's own (drivers/net/vxlan/vxlan_core.c,
+      // `vxlan_fdb_info`).
       entries.append(
         ForwardingEntry(
           mac, to: destination, linkIndex: linkIndex,

@@ -148,17 +148,3 @@ enum NeighbourAttribute {
   static let port = UInt16(NDA_PORT)
   static let vni = UInt16(NDA_VNI)
 }
-
-/// Attributes of VXLAN devices (linux/if_link.h).
-enum VXLANAttribute {
-  static let id = UInt16(IFLA_VXLAN_ID)
-  static let group = UInt16(IFLA_VXLAN_GROUP)
-  static let group6 = UInt16(IFLA_VXLAN_GROUP6)
-  static let link = UInt16(IFLA_VXLAN_LINK)
-  static let local = UInt16(IFLA_VXLAN_LOCAL)
-  static let local6 = UInt16(IFLA_VXLAN_LOCAL6)
-  static let learning = UInt16(IFLA_VXLAN_LEARNING)
-  static let port = UInt16(IFLA_VXLAN_PORT)
-  static let checksum = UInt16(IFLA_VXLAN_UDP_CSUM)
-  static let groupPolicy = UInt16(IFLA_VXLAN_GBP)
-}

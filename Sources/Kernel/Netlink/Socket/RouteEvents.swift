@@ -2,29 +2,29 @@ internal import CLinux
 internal import Glibc
 package import Linux
 
-/// The kernel's notifications of links, addresses, routes, next hops, and of what is set by hand on tunnel devices:
-/// neighbours and forwarding entries.
+/// Kernel notifications of links, addresses, routes, next hops, and of the entries of tunnel devices: neighbours and
+/// forwarding entries.
 package struct RouteEvents: ~Copyable, Sendable {
   private var netlink: NetlinkSocket
-  /// Asks for what notifications don't tell.
+  /// Lists links when notifications are not enough.
   private var links: RouteSocket
-  /// The alias of the VXLAN devices whose neighbours matter. Those of other links come and go all the time.
+  /// Alias of the tunnel devices whose entries are reported. Neighbours of other links change all the time.
   private let alias: String
-  /// These devices.
+  /// Indexes of the devices with this alias.
   private var tunnels: Set<Int32> = []
-  /// Whether `tunnels` may not be all that there are.
+  /// Whether `tunnels` may be incomplete.
   private var isInDoubt = true
-  /// Whether neighbours are listened to: only while there are tunnels.
+  /// Whether the socket is subscribed to neighbours, which it is only while there are tunnels.
   private var hearsNeighbours = false
 
-  /// Subscribes in the calling thread's namespace: nothing that happens after this is missed unsaid.
+  /// Subscribes in the calling thread's namespace; changes after this are reported, or reported as lost.
   ///
-  /// - Parameter alias: marks the VXLAN devices whose neighbours and forwarding entries are told of.
+  /// - Parameter alias: marks the tunnel devices whose entries are reported.
   package init(tunnelsMarked alias: String) throws(NetlinkError) {
     try self.init(NetlinkSocket(family: NETLINK_ROUTE), RouteSocket(), alias)
   }
 
-  /// The same in another namespace.
+  /// Subscribes in another namespace.
   package init(tunnelsMarked alias: String, in namespace: borrowing NetworkNamespace) throws(NetlinkError) {
     try self.init(
       NetlinkSocket(family: NETLINK_ROUTE, in: namespace), RouteSocket(in: namespace), alias)
@@ -45,20 +45,21 @@ package struct RouteEvents: ~Copyable, Sendable {
     try hearNeighbours()
   }
 
-  /// Waits at most `limit` for a change and says whether one came.
+  /// Waits at most `limit` for a change and returns whether one came.
   ///
-  /// Notifications that were lost (ENOBUFS) or can't be read count as a change: the remedy is to look at everything again.
+  /// Lost (ENOBUFS) or malformed notifications count as a change, since the caller then reads everything again.
   ///
-  /// - Parameter port: changes asked for by the sockets of this port don't count; whoever asked knows.
+  /// - Parameter port: changes that sockets of this port made do not count. The kernel reports forwarding entries of a
+  ///   VXLAN device as its own changes (port 0, drivers/net/vxlan/vxlan_core.c), so those do count.
   package mutating func waitForChange(atMost limit: Duration, but port: UInt32? = nil) throws(NetlinkError) -> Bool {
     let deadline = MonotonicTime.now + limit
-    // What is not found this time is looked for the next time.
+    // A failure leaves the doubt, so that the next call tries again.
     if isInDoubt { try? lookForTunnels() }
     repeat {
       if try hearNeighbours() { return true }
       do throws(NetlinkError) {
         let events = try netlink.notifications(waitingAtMost: max(.zero, deadline - MonotonicTime.now))
-        // Each is looked at: a device may come with the one and change with the next.
+        // All are read: a device may appear with one and change with the next.
         var hasChange = false
         for event in events where try counts(event) && event.port != port { hasChange = true }
         if hasChange { return true }
@@ -75,11 +76,11 @@ package struct RouteEvents: ~Copyable, Sendable {
 
   private mutating func lookForTunnels() throws(NetlinkError) {
     let alias = alias
-    tunnels = Set(try links.links().filter { $0.vxlan != nil && $0.alias == alias }.map(\.index))
+    tunnels = Set(try links.links().filter { $0.alias == alias }.map(\.index))
     isInDoubt = false
   }
 
-  /// What was told before something was lost would be taken for newer than a list of what there is.
+  /// Drops queued notifications: after a loss they are older than the list that is read next.
   private mutating func forgetWhatIsQueued() {
     for _ in 0..<10_000 {
       do throws(NetlinkError) {
@@ -91,7 +92,8 @@ package struct RouteEvents: ~Copyable, Sendable {
     }
   }
 
-  /// Listens to neighbours where there are tunnels; says whether it begins to: what came before that is to be looked at.
+  /// Subscribes to neighbours while there are tunnels. Returns whether the subscription began, since earlier changes were
+  /// missed.
   @discardableResult
   private mutating func hearNeighbours() throws(NetlinkError) -> Bool {
     guard hearsNeighbours == tunnels.isEmpty else { return false }
@@ -100,15 +102,14 @@ package struct RouteEvents: ~Copyable, Sendable {
     return hearsNeighbours
   }
 
-  /// Whether an event is about something that is told of.
+  /// Returns whether an event is a change to report.
   private mutating func counts(_ event: NetlinkReply) throws(NetlinkError) -> Bool {
     switch event.type {
     case RouteMessage.newLink, RouteMessage.deleteLink:
       let (header, attributes) = try event.body(ifinfomsg.self)
-      // A bridge tells of its ports in the same words: of one that leaves it as of a link that is gone.
+      // A bridge reports its ports by the same messages: a port that leaves looks like a link that was removed.
       if header.ifi_family == AF_BRIDGE { break }
-      let kind = try attributes.nest(LinkAttribute.info)?.string(LinkAttribute.infoKind)
-      if event.type == RouteMessage.newLink, kind == "vxlan", attributes.string(LinkAttribute.alias) == alias {
+      if event.type == RouteMessage.newLink, attributes.string(LinkAttribute.alias) == alias {
         tunnels.insert(header.ifi_index)
       } else {
         tunnels.remove(header.ifi_index)

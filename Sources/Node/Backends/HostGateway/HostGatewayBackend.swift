@@ -1,6 +1,18 @@
-internal import Addresses
+package import Addresses
+package import JSON
 internal import Netlink
 internal import Nodes
+
+/// Configuration of the backend `host-gw`, which has no settings.
+package struct HostGateway: BackendType {
+  package static let name = "host-gw"
+
+  package init() {}
+  package init(_ fields: JSONFields, families: [IPFamily]) { self.init() }
+
+  package var hasIndependentRoutes: Bool { true }
+  package func backend(_ basis: BackendBasis) -> any Backend { HostGatewayBackend(basis) }
+}
 
 /// Plain routes: each node is the gateway to its own pods, for its neighbours on the same layer-2 network.
 struct HostGatewayBackend: Backend {
@@ -11,9 +23,6 @@ struct HostGatewayBackend: Backend {
     adjacency = basis.adjacency
     mtuBytes = basis.linkMTUBytes
   }
-
-  var devices: [TunnelDevice] { [] }
-  var makesRoutes: Bool { true }
 
   func path(to node: Node, in subnet: IPPrefix, at address: IPAddress) -> PeerPath {
     switch adjacency.link(to: address) {

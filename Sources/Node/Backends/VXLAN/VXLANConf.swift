@@ -1,19 +1,20 @@
 package import Addresses
-internal import JSON
+package import JSON
+package import Nodes
 
-/// The vxlan backend as flannel's `net-conf.json` has it.
+/// Configuration of the backend `vxlan`, with flannel's members of `net-conf.json`.
 package struct VXLANConf: Sendable, Equatable {
-  /// The number of the tunnel's network (`VNI`), of 24 bits.
+  /// Number of the tunnel's network (`VNI`), of 24 bits.
   package var vni: UInt32
-  /// The UDP port that every node of the cluster listens on.
+  /// UDP port that every node of the cluster listens on.
   package var port: UInt16
-  /// What the networks between the nodes carry in one packet, in bytes; `nil` for what the node's own link does.
+  /// MTU of the networks between the nodes, in bytes; `nil` for that of the node's own link.
   package var mtuBytes: Int?
   /// Whether packets carry their group policy (`GBP`).
   package var carriesGroupPolicy: Bool
-  /// Whether the device learns from packets where other nodes are.
+  /// Whether the device learns forwarding entries from packets (`Learning`).
   package var learns: Bool
-  /// Whether nodes of the same layer-2 network are reached by plain routes.
+  /// Whether nodes of the same layer-2 network are reached by plain routes (`DirectRouting`).
   package var routesDirectly: Bool
 
   package init(
@@ -28,7 +29,7 @@ package struct VXLANConf: Sendable, Equatable {
     self.routesDirectly = routesDirectly
   }
 
-  /// The device of a family, named as flannel names it.
+  /// Name of a family's device, as in flannel.
   package func deviceName(_ family: IPFamily) -> String {
     switch family {
     case .v4: "flannel.\(vni)"
@@ -36,20 +37,21 @@ package struct VXLANConf: Sendable, Equatable {
     }
   }
 
-  /// What the tunnel adds to a packet, in bytes: the inner Ethernet header, and those of VXLAN, UDP and the outer IP.
+  /// Bytes that the tunnel adds to a packet: the inner Ethernet header, and those of VXLAN, UDP and the outer IP.
   package static func overhead(_ family: IPFamily) -> Int {
     14 + 8 + 8 + (family == .v4 ? 20 : 40)
   }
 
-  /// The least that a network must carry for a tunnel, in bytes: what is left for pods must be what the family asks for at
-  /// least (RFC 791, RFC 8200).
+  /// Smallest MTU of a network that can carry a tunnel, in bytes: pods must be left the minimum of the family (RFC 791,
+  /// RFC 8200).
   package static func leastMTUBytes(_ family: IPFamily) -> Int {
     (family == .v4 ? 576 : 1280) + overhead(family)
   }
 
-  /// Reads the members of `Backend`; what is 0 is as if it were not there, as flannel has it.
-  init(_ fields: JSONFields, usesIPv6: Bool) throws(NetConfError) {
+  /// Reads the members of `Backend`; 0 counts as absent, as in flannel.
+  package init(_ fields: JSONFields, families: [IPFamily]) throws(NetConfError) {
     self.init()
+    let usesIPv6 = families.contains(.v6)
     // Of 24 bits, but the device's name, which ends with it, has 15 characters at most (IFNAMSIZ).
     let name = usesIPv6 ? "flannel-v6." : "flannel."
     let words = ": the name of its device, \(name)VNI, has room for 15 characters"
@@ -78,12 +80,5 @@ package struct VXLANConf: Sendable, Equatable {
 
   private static func bool(_ fields: JSONFields, _ name: String) throws(NetConfError) -> Bool {
     try NetConf.reading { () throws(JSONError) in try fields.bool(name) } ?? false
-  }
-}
-
-extension Node {
-  /// The address of the node's tunnel device where nobody else tells it: the same on every node and after every start.
-  package func derivedVTEPMAC(_ family: IPFamily, vni: UInt32) -> MACAddress {
-    MACAddress(localBits: stableHash("\(family) \(vni) \(name)".utf8))
   }
 }
