@@ -4,18 +4,20 @@ package import FastPath
 package import Linux
 package import Netlink
 
-/// Makes the fast path what it must be: programs loaded and attached, the maps filled. As with the routes what is in the
-/// kernel is the only state, and start, repair and restart are one pass.
+/// Brings the fast path into the wanted state: programs loaded and attached, maps filled. The kernel holds the only
+/// state, as with routes, so that start, repair and restart are the same pass.
 package struct FastPathReconciler: Sendable {
   private let mode: FastPathMode
   private let wanted: FlowKnowledge?
   private let loader: ProgramLoader
   private let conntrack: ConntrackSettings
 
-  /// `nlmsg_pid` of the sockets by which this process changes filters: it need not look again for what it did itself.
+  /// `nlmsg_pid` of the sockets with which this process changes filters. It ignores notifications of its own changes.
   package static let port = 0x4B00_0000 | UInt32(truncatingIfNeeded: CurrentProcess.identifier)
 
-  /// - Parameter knowledge: `nil` for the best that the kernel has.
+  /// Creates a reconciler.
+  ///
+  /// - Parameter knowledge: how the programs should know flows; `nil` for the best that the kernel supports.
   package init(mode: FastPathMode, knowledge: FlowKnowledge?, stateDirectory: String) {
     self.mode = mode
     wanted = knowledge
@@ -23,12 +25,16 @@ package struct FastPathReconciler: Sendable {
     conntrack = ConntrackSettings(stateDirectory: stateDirectory)
   }
 
-  /// A route that the kernel has to another node's pods.
+  /// An installed route to another node's pods.
   package struct Peer: Sendable, Equatable {
+    /// The other node's subnet.
     package let subnet: IPPrefix
+    /// Index of the interface that leads there.
     package let link: Int32
+    /// The other node's address.
     package let nextHop: IPAddress
 
+    /// Creates a route.
     package init(subnet: IPPrefix, link: Int32, nextHop: IPAddress) {
       self.subnet = subnet
       self.link = link
@@ -36,7 +42,9 @@ package struct FastPathReconciler: Sendable {
     }
   }
 
-  /// Brings the programs into the kernel, where they are wanted and not there; says why that can't be.
+  /// Loads the programs if they are wanted and missing.
+  ///
+  /// - Returns: why that failed; `nil` if it did not.
   package func prepare() -> FastPathError? {
     guard mode != .off else { return nil }
     do throws(FastPathError) {
@@ -48,12 +56,12 @@ package struct FastPathReconciler: Sendable {
     return nil
   }
 
-  /// One pass in the calling thread's network namespace; it blocks, and must not run twice at a time.
+  /// Makes one pass in the calling thread's network namespace. It blocks, and passes must not overlap.
   ///
   /// - Parameters:
   ///   - own: this node's subnets.
-  ///   - peers: the other nodes'.
-  ///   - pods: those of this node, given its links.
+  ///   - peers: the routes to other nodes' subnets.
+  ///   - pods: finds this node's pods among its links.
   package func reconcile(
     own: [IPPrefix], peers: [Peer], pods: ([Link]) throws -> [FastPathPlace]
   ) -> FastPathReport {
@@ -62,10 +70,10 @@ package struct FastPathReconciler: Sendable {
       if mode == .off { remove(&report) } else { try keep(own, peers, pods, &report) }
     } catch let error as FastPathError {
       report.state = .unavailable("\(error)")
-      // What runs by maps that nobody looks after is worse than nothing.
+      // Programs whose maps are no longer updated would send packets to outdated addresses.
       remove(&report)
     } catch {
-      report.problems.append("the fast path can't be looked after: \(error)")
+      report.problems.append("the fast path cannot be kept up to date: \(error)")
     }
     return report
   }
@@ -97,35 +105,36 @@ package struct FastPathReconciler: Sendable {
     try node.fill(pods, &report)
   }
 
-  /// How much was carried and how much passed on, and why; `nil` where this node has no fast path.
+  /// Reads the programs' counts by direction and reason; `nil` if this node has no fast path.
   package func counts() throws(SystemError) -> [FastPathCount]? {
     let processors = libbpf_num_possible_cpus()
     guard processors > 0 else { throw SystemError("count", "the processors", errno: -processors) }
     return try FastPathCount.all(processors: Int(processors))
   }
 
-  /// Detaches all programs of this namespace, and removes them with their maps: from here on everything goes the
-  /// ordinary way. What conntrack was told stays, for the flows that were carried.
+  /// Detaches all programs in this namespace, and removes their pins and maps. All packets use the ordinary path then.
+  /// Conntrack's settings are kept for flows that were carried.
   ///
-  /// Nothing stays because something else can't go; without bpf(2), which an agent without the fast path may not have the
-  /// right to.
+  /// Every step is tried even if another one fails. No step calls bpf(2), for which an agent without the fast path may
+  /// lack the right.
   ///
-  /// - Returns: whether anything has gone, and why something stays.
+  /// - Returns: whether anything was removed, and why something could not be.
   private func remove() -> (hasGone: Bool, failure: (any Error)?) {
     var hasGone = false
     var failure: (any Error)?
     func attempt(_ step: () throws -> Bool) {
       do { if try step() { hasGone = true } } catch { failure = failure ?? error }
     }
-    // First: an ADD that has found the programs looks for them again when it has attached them. If they are still there,
-    // they are found attached here.
+    // The pins first: an ADD checks them again after it has attached the programs. If it still finds them, its programs
+    // are attached before the list below is read.
     for directory in [PinnedFastPath.directory, ProgramLoader.aside] {
       attempt { try ProgramLoader.unpin(directory) }
     }
     attempt {
       var socket = try RouteSocket(port: FastPathReconciler.port)
       guard try socket.removeOurFilters() else { return false }
-      // Where links go meanwhile the kernel may leave one out of its list, and an ADD is at it at the same time.
+      // A second time, because the kernel's list may miss a link while others are removed, and an ADD may run
+      // meanwhile.
       _ = try socket.removeOurFilters()
       return true
     }
@@ -145,7 +154,10 @@ package struct FastPathReconciler: Sendable {
     }
   }
 
-  /// The same, and conntrack's settings as they were; says whether there was anything.
+  /// Removes the fast path from this node, and restores conntrack's settings.
+  ///
+  /// - Returns: whether anything was removed.
+  /// - Throws: why something could not be removed.
   package func clean() throws -> Bool {
     let (hasGone, failure) = remove()
     try conntrack.restore()
@@ -155,7 +167,9 @@ package struct FastPathReconciler: Sendable {
 }
 
 extension RouteSocket {
-  /// From all links; programs run on without their pins. Says whether there were any.
+  /// Removes the fast path's programs from all links, because attached programs run on without their pins.
+  ///
+  /// - Returns: whether there was a program of ours.
   fileprivate mutating func removeOurFilters() throws(NetlinkError) -> Bool {
     var wereThere = false
     for discipline in try queueingDisciplines() where discipline.kind == "clsact" {
