@@ -7,14 +7,14 @@ package enum Binaries {
   /// The helper.
   package static var hostgw: String { path(of: "causeway-hostgw") }
 
-  /// Where `swift build -c release` puts them; hack/test says so in CAUSEWAY_BIN_DIR.
-  package static var directory: String {
-    ProcessInfo.processInfo.environment["CAUSEWAY_BIN_DIR"] ?? "\(packageRoot)/.build/release"
-  }
+  /// The directory where `swift build -c release` puts the programs.
+  package static var directory: String { "\(packageRoot)/.build/release" }
 
-  /// The repository, for tests that use what lies in `conf`.
+  /// The repository. hack/test names it in CAUSEWAY_ROOT, by a path that no mount of a test hides.
   package static var packageRoot: String {
-    URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().path
+    ProcessInfo.processInfo.environment["CAUSEWAY_ROOT"]
+      ?? URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+      .path
   }
 
   private static func path(of name: String) -> String { "\(directory)/\(name)" }

@@ -6,7 +6,8 @@ enum VirtualMachineImage {
 
   /// Writes the archive (Documentation/driver-api/early-userspace/buffer-format.rst of the kernel).
   ///
-  /// Our programs are where they are on this machine, so that tests need not know where they run.
+  /// Our programs have the paths that they have on this machine, so that tests need not know where they run. These paths
+  /// may be below /tmp, so that no file system is mounted there.
   static func write(to archive: String) throws {
     let scratch = try TemporaryDirectory()
     try run(
@@ -57,7 +58,6 @@ enum VirtualMachineImage {
     mount -t sysfs sysfs /sys
     mount -t devtmpfs dev /dev
     mount -t tmpfs tmpfs /run
-    mount -t tmpfs tmpfs /tmp
     mount -t cgroup2 cgroup2 /sys/fs/cgroup
     echo /bin/modprobe >/proc/sys/kernel/modprobe
     ip link set lo up

@@ -1,4 +1,4 @@
-"""Pod to pod across two nodes, by each way of making the path (paths.py), against node to node."""
+"""Pod to pod across two nodes, by each path of paths.py, against node to node."""
 
 import json
 import subprocess
@@ -12,59 +12,59 @@ from report import say, spread
 
 TOOLS = ("gcc", "iperf3", REFERENCE + "/bridge")
 PORT = "5202"
-# Those that leave out or put in one thing, and the plugin's usual way over the helper's plain routes that they do it to.
+# Paths that differ from another path of the plugin in one thing, and that other path.
 FAST, FAST_NODES, WITHOUT_IT = "fast path", "fast path, its nodes", "causeway, helper's --ip-masq"
 BRIDGES = {"routed": "causeway", "vxlan": "causeway", FAST: WITHOUT_IT, "fast path, by sight": WITHOUT_IT,
            "fast path, routed": WITHOUT_IT}
-# By so much two equal paths may differ.
+# The difference of two equal paths, as a share.
 NOISE = 0.03
 
 
 def busy():
-    """Seconds that this machine's processors have worked."""
+    """Seconds of work of this machine's processors."""
     with open("/proc/stat") as file:
         user, nice, system, _, _, irq, softirq, *_ = map(int, file.readline().split()[1:])
     return (user + nice + system + irq + softirq) / 100  # USER_HZ
 
 
 class Ends:
-    """One way, with servers that listen at its far end."""
+    """The two ends of a path, with servers at the far end."""
 
-    def __init__(self, name, way, traffic):
-        self.name, self.way, self.traffic = name, way, traffic
+    def __init__(self, name, path, traffic):
+        self.name, self.path, self.traffic = name, path, traffic
         self.servers = [self.serve("iperf3", "-s", "-p", "5201"), self.serve(traffic, "echo", "5203")]
         self.until_ready(self.servers[1])
-        # iperf3 tells nobody that it listens; and neighbours learn of each other.
+        # iperf3 does not report that it listens, and neighbours must resolve each other.
         for _ in range(100):
             if self.tcp("1", "-n", "1M"):
                 break
             time.sleep(0.1)
         else:
-            sys.exit(f"hack/bench/run: {name}: iperf3 does not reach {way.address}")
-        # Each measure as it will be made, and in good time before it takes minutes.
+            sys.exit(f"hack/bench/run: {name}: iperf3 does not reach {path.address}")
+        # A short run of each measurement shows a broken path before the minutes of the real one.
         self.packets(0.2)
         self.round_trip(0.2)
-        self.way.check()
+        self.path.check()
 
     def serve(self, *command):
-        return subprocess.Popen(self.way.server(*command), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        return subprocess.Popen(self.path.server(*command), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
 
     def until_ready(self, server):
         if server.stdout.readline() != b"ready\n":
             sys.exit(f"hack/bench/run: {self.name}: nothing listens at the far end")
 
     def ask(self, *command):
-        return subprocess.run(self.way.client(*command), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        return subprocess.run(self.path.client(*command), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
 
     def tcp(self, streams, *length):
-        """What iperf3 tells of a run, `None` where there was none."""
-        process = self.ask("iperf3", "-J", "-c", self.way.address, "-p", "5201", "-P", streams, "--connect-timeout", "500",
-                           *length)
+        """The result of a run of iperf3; `None` if it failed."""
+        process = self.ask("iperf3", "-J", "-c", self.path.address, "-p", "5201", "-P", streams,
+                           "--connect-timeout", "500", *length)
         found = json.loads(process.stdout) if process.stdout else {}
         return None if process.returncode or "error" in found else found["end"]["sum_received"]
 
     def streams(self, count, seconds):
-        """Gbit/s, and processor seconds of the whole machine for each gigabyte."""
+        """Gbit/s, and processor seconds of the whole machine for a gigabyte."""
         before = busy()
         received = self.tcp(count, "-t", str(seconds))
         if not received:
@@ -72,19 +72,19 @@ class Ends:
         return received["bits_per_second"] / 1e9, (busy() - before) / (received["bytes"] / 1e9)
 
     def packets(self, seconds):
-        """Thousands a second that arrive."""
+        """Thousands of packets that arrive in a second."""
         sink = self.serve(self.traffic, "sink", PORT, str(seconds))
         self.until_ready(sink)
-        # Longer than the sink counts: it begins with the first that comes.
-        self.ask(self.traffic, "flood", self.way.address, PORT, str(seconds + 0.3), "64")
+        # Longer than the sink counts, because the sink begins with the first packet.
+        self.ask(self.traffic, "flood", self.path.address, PORT, str(seconds + 0.3), "64")
         count, nanoseconds = map(int, sink.communicate(timeout=30)[0].split())
         return count / nanoseconds * 1e6
 
     def round_trip(self, seconds):
-        """Microseconds: median, 99th percentile."""
-        process = self.ask(self.traffic, "ask", self.way.address, "5203", str(seconds))
+        """Median and 99th percentile in microseconds."""
+        process = self.ask(self.traffic, "ask", self.path.address, "5203", str(seconds))
         if process.returncode:
-            sys.exit(f"hack/bench/run: {self.name}: no answer over UDP")
+            sys.exit(f"hack/bench/run: {self.name}: no reply over UDP")
         _, median, ninety_ninth = map(int, process.stdout.split())
         return median / 1e3, ninety_ninth / 1e3
 
@@ -92,7 +92,7 @@ class Ends:
         for server in self.servers:
             server.kill()
             server.wait()
-        self.way.stop()
+        self.path.stop()
 
 
 class Measure:
@@ -100,17 +100,20 @@ class Measure:
         self.title, self.unit, self.more_is_better, self.key = title, unit, more_is_better, key
 
 
-TCP, TCP_CPU = Measure("TCP, one stream", "Gbit/s", True, "tcp"), Measure("TCP, one stream, CPU", "s/GB", False, "tcp-cpu")
-TCP8, TCP8_CPU = Measure("TCP, 8 streams", "Gbit/s", True, "tcp8"), Measure("TCP, 8 streams, CPU", "s/GB", False, "tcp8-cpu")
+TCP = Measure("TCP, one stream", "Gbit/s", True, "tcp")
+TCP_CPU = Measure("TCP, one stream, CPU", "s/GB", False, "tcp-cpu")
+TCP8 = Measure("TCP, 8 streams", "Gbit/s", True, "tcp8")
+TCP8_CPU = Measure("TCP, 8 streams, CPU", "s/GB", False, "tcp8-cpu")
 UDP = Measure("UDP, 64 bytes", "kpackets/s", True, "udp")
-TRIP, TRIP99 = Measure("UDP, there and back", "us", False, "trip"), Measure("UDP, there and back, 99th", "us", False, "trip99")
+TRIP = Measure("UDP, round trip", "us", False, "trip")
+TRIP99 = Measure("UDP, round trip, 99th", "us", False, "trip99")
 MEASURES = (TCP, TCP_CPU, TCP8, TCP8_CPU, UDP, TRIP, TRIP99)
 
 
 def samples(ends, quick):
-    """{measure: {way: numbers}}: all ways in turn, each time another one first."""
+    """{measure: {path: numbers}}. All paths take turns, and each time another one is first."""
     found = {measure: {end.name: [] for end in ends} for measure in MEASURES}
-    # iperf3 counts whole seconds.
+    # iperf3 takes whole seconds.
     streams, packets, trips = (1, 0.5, 0.5) if quick else (2, 1, 1)
     for turn in range(1 if quick else 5):
         order = ends[turn % len(ends):] + ends[:turn % len(ends)]
@@ -128,17 +131,18 @@ def samples(ends, quick):
     return found
 
 
-def tell(report, found):
-    table = report.table("data-path", "pod to pod across two nodes on one cable", [
-        ("what", "what"), ("unit", "unit"), ("way", "way"), ("median", "median", ".2f"), ("p90", "90th", ".2f"),
-        ("limit", "x node to node", ".2f"), ("reference", "x reference", ".2f"), ("bridge", "x bridge", ".2f")], {"what": 26})
+def show(report, found):
+    table = report.table("data-path", "pod to pod across two nodes", [
+        ("what", "what"), ("unit", "unit"), ("path", "path"), ("median", "median", ".2f"), ("p90", "90th", ".2f"),
+        ("limit", "x node to node", ".2f"), ("reference", "x reference", ".2f"), ("bridge", "x bridge", ".2f")],
+        {"what": 26})
     medians = {}
-    for measure, ways in found.items():
-        spreads = {name: spread(numbers) for name, numbers in ways.items()}
+    for measure, by_path in found.items():
+        spreads = {name: spread(numbers) for name, numbers in by_path.items()}
         medians[measure] = {name: values["median"] for name, values in spreads.items()}
         for name, values in spreads.items():
             rival = paths.RIVALS.get(name)
-            table.row(what=measure.title, unit=measure.unit, way=name, **values,
+            table.row(what=measure.title, unit=measure.unit, path=name, **values,
                       limit=values["median"] / medians[measure][paths.LIMIT],
                       reference=values["median"] / medians[measure][rival] if rival else None,
                       bridge=values["median"] / medians[measure][BRIDGES[name]] if name in BRIDGES else None)
@@ -151,28 +155,29 @@ def tell(report, found):
     if FAST in medians[UDP]:
         for measure, other, limit in ((UDP, paths.LIMIT, 0.8), (TCP, paths.LIMIT, 0.95), (TCP_CPU, paths.LIMIT, 1.15),
                                       (UDP, FAST_NODES, 0.8), (TCP, FAST_NODES, 0.95), (UDP, WITHOUT_IT, 1.4)):
-            report.goal("data-path", f"{measure.title}: {FAST}, to {other}", medians[measure][FAST] / medians[measure][other],
-                        limit, at_least=measure.more_is_better)
+            report.goal("data-path", f"{measure.title}: {FAST}, to {other}",
+                        medians[measure][FAST] / medians[measure][other], limit, at_least=measure.more_is_better)
     pictures.bars("data-path-tcp", "TCP, pod to pod across two nodes", "Gbit/s", {
         measure.title: medians[measure] for measure in (TCP, TCP8)})
-    pictures.bars("data-path-udp", "UDP of 64 bytes, pod to pod across two nodes", "kpackets/s", {UDP.title: medians[UDP]})
-    pictures.bars("data-path-trip", "a question and its answer over UDP", "microseconds", {
+    pictures.bars("data-path-udp", "UDP of 64 bytes, pod to pod across two nodes", "kpackets/s", {
+        UDP.title: medians[UDP]})
+    pictures.bars("data-path-trip", "a request and its reply over UDP", "microseconds", {
         "median": medians[TRIP], "99th percentile": medians[TRIP99]})
-    pictures.bars("data-path-cpu", "the machine's work for a gigabyte over TCP", "processor seconds", {
+    pictures.bars("data-path-cpu", "work of the machine for a gigabyte over TCP", "processor seconds", {
         "one stream": medians[TCP_CPU], "8 streams": medians[TCP8_CPU]})
 
 
 def measure(report, quick):
     traffic = built("traffic")
-    ways = dict(paths.WAYS)
+    measured = dict(paths.PATHS)
     for name, (what, is_there) in paths.NEEDS.items():
         if not is_there():
             say(f"data-path: {name} is left out: it needs {what}")
-            del ways[name]
-    # All of them are there from the beginning to the end, so that they can take turns.
-    ends = [Ends(name, make(), traffic) for name, make in ways.items()]
+            del measured[name]
+    # All paths exist from the beginning to the end, so that they can take turns.
+    ends = [Ends(name, make(), traffic) for name, make in measured.items()]
     found = samples(ends, quick)
     for end in ends:
-        end.way.check()
+        end.path.check()
         end.stop()
-    tell(report, found)
+    show(report, found)

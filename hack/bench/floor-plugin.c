@@ -1,11 +1,11 @@
-// The floor that the plugin's speed is measured against: what an ADD and a DEL cost when nothing is checked.
+// The floor for the plugin's speed: what ADD and DEL cost when nothing is checked.
 //
-// ADD: read stdin; take the next address with one O_EXCL file under a lock; one RTM_NEWLINK makes both ends of the veth
-// pair (the host's end up and a port of the bridge, the peer named in the pod's namespace); in the pod: link up, address,
-// default route; print. DEL: one RTM_DELLINK, two unlinks. The bridge must be there and carry the gateway's address.
-// With an IPv6 network too, the second address has the same last 16 bits and a file of its own.
+// ADD reads stdin and takes the next address with one O_EXCL file under a lock. One RTM_NEWLINK makes both ends of the
+// veth pair: the host's end is up and a port of the bridge, the peer has its name in the pod's namespace. In the pod, ADD
+// sets the link up and adds address and default route. It prints the result. DEL is one RTM_DELLINK and two unlinks.
+// The bridge must exist and have the gateway's address. An IPv6 address has a file as well.
 //
-//   floor-plugin BRIDGE DIRECTORY A.B.0.0 [A:B::]    with CNI_* and stdin as a plugin has them; /16, and /64
+//   floor-plugin BRIDGE DIRECTORY A.B.0.0 [A:B::]    with CNI_* and stdin as for a plugin; the networks are /16 and /64
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -63,7 +63,7 @@ static void talk(int socket, const char *what) {
   }
 }
 
-// An address and the default route over the network's first one.
+// Adds the address and the default route, whose gateway is the first address of the network.
 static void configure(int socket, int family, const void *address, const void *gateway, int prefix, uint32_t index) {
   size_t size = family == AF_INET ? 4 : 16;
   struct ifaddrmsg info = {.ifa_family = family, .ifa_prefixlen = prefix, .ifa_index = index, .ifa_flags = IFA_F_NODAD};
@@ -80,7 +80,7 @@ static void configure(int socket, int family, const void *address, const void *g
   talk(socket, "add the route");
 }
 
-// A file that says whose the address is; 0 where another has it.
+// A file that names the owner of the address; 0 if another pod has the address.
 static int hold(const char *directory, const char *address, const char *id, const char *ifname) {
   char path[512];
   snprintf(path, sizeof path, "%s/%s", directory, address);
@@ -91,92 +91,117 @@ static int hold(const char *directory, const char *address, const char *id, cons
   return 1;
 }
 
-int main(int argc, char **argv) {
-  char input[65536], path[512], name[IFNAMSIZ], other[64];
-  const char *id = getenv("CNI_CONTAINERID"), *ifname = getenv("CNI_IFNAME"), *netns = getenv("CNI_NETNS");
-  if (argc < 4 || argc > 5 || !id || !ifname || !netns) return 2;
-  while (read(0, input, sizeof input) > 0) {}
-  int host = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-  uint32_t hash = 2166136261u;
-  for (const char *c = id; *c; c++) hash = (hash ^ (unsigned char)*c) * 16777619u;
-  snprintf(name, sizeof name, "veth%08x", hash);
+struct call {
+  const char *id, *ifname, *netns, *bridge, *directory;
+  char link[IFNAMSIZ];  // the host's end of the veth pair
+  int host;             // a socket of the node
+};
 
-  if (!strcmp(getenv("CNI_COMMAND"), "DEL")) {
-    struct ifinfomsg info = {0};
-    begin(RTM_DELLINK, 0, &info, sizeof info);
-    put(IFLA_IFNAME, name, strlen(name) + 1);
-    talk(host, "remove the link");
-    snprintf(path, sizeof path, "%s/owner-%s", argv[2], id);
-    ssize_t size = readlink(path, other, sizeof other - 1);
-    if (size < 0) die(path);
-    other[size] = 0;
+struct addresses {
+  struct in_addr network, pod;
+  struct in6_addr pod6;
+  int has_ipv6;
+};
+
+static void delete(const struct call *call) {
+  char path[512], held[64];
+  struct ifinfomsg info = {0};
+  begin(RTM_DELLINK, 0, &info, sizeof info);
+  put(IFLA_IFNAME, call->link, strlen(call->link) + 1);
+  talk(call->host, "remove the link");
+  snprintf(path, sizeof path, "%s/owner-%s", call->directory, call->id);
+  ssize_t size = readlink(path, held, sizeof held - 1);
+  if (size < 0) die(path);
+  held[size] = 0;
+  unlink(path);
+  for (char *rest = held, *address; (address = strsep(&rest, " "));) {
+    if (!*address) continue;
+    snprintf(path, sizeof path, "%s/%s", call->directory, address);
     unlink(path);
-    for (char *rest = other, *address; (address = strsep(&rest, " "));) {
-      if (!*address) continue;
-      snprintf(path, sizeof path, "%s/%s", argv[2], address);
-      unlink(path);
-    }
-    return 0;
   }
+}
 
-  // The addresses.
-  struct in_addr network, address;
-  struct in6_addr address6;
-  char text6[INET6_ADDRSTRLEN] = "";
-  inet_aton(argv[3], &network);
-  if (argc == 5) inet_pton(AF_INET6, argv[4], &address6);
-  snprintf(path, sizeof path, "%s/lock", argv[2]);
+// Takes the next free address, and the IPv6 address with the same last 16 bits.
+static void take(const struct call *call, struct addresses *addresses) {
+  char path[512], held[64], text6[INET6_ADDRSTRLEN] = "";
+  snprintf(path, sizeof path, "%s/lock", call->directory);
   int lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   flock(lock, LOCK_EX);
   uint32_t last = 1;
   pread(lock, &last, sizeof last, 0);
   do {
     last = last % 65533 + 1;
-    address.s_addr = htonl(ntohl(network.s_addr) + last + 1);
-  } while (!hold(argv[2], inet_ntoa(address), id, ifname));
-  if (argc == 5) {
-    address6.s6_addr16[7] = htons(last + 1);
-    inet_ntop(AF_INET6, &address6, text6, sizeof text6);
-    if (!hold(argv[2], text6, id, ifname)) die(text6);
+    addresses->pod.s_addr = htonl(ntohl(addresses->network.s_addr) + last + 1);
+  } while (!hold(call->directory, inet_ntoa(addresses->pod), call->id, call->ifname));
+  if (addresses->has_ipv6) {
+    addresses->pod6.s6_addr16[7] = htons(last + 1);
+    inet_ntop(AF_INET6, &addresses->pod6, text6, sizeof text6);
+    if (!hold(call->directory, text6, call->id, call->ifname)) die(text6);
   }
   pwrite(lock, &last, sizeof last, 0);
-  // DEL finds them by this: "IPv4 IPv6".
-  snprintf(other, sizeof other, "%s %s", inet_ntoa(address), text6);
-  snprintf(path, sizeof path, "%s/owner-%s", argv[2], id);
-  symlink(other, path);
+  // DEL finds both by this link: "IPv4 IPv6".
+  snprintf(held, sizeof held, "%s %s", inet_ntoa(addresses->pod), text6);
+  snprintf(path, sizeof path, "%s/owner-%s", call->directory, call->id);
+  symlink(held, path);
   close(lock);
+}
 
-  // The cable.
-  int pod = open(netns, O_RDONLY | O_CLOEXEC);
-  uint32_t bridge = if_nametoindex(argv[1]);
+static void add_veth_pair(const struct call *call, int pod) {
+  uint32_t bridge = if_nametoindex(call->bridge);
   struct ifinfomsg info = {.ifi_flags = IFF_UP, .ifi_change = IFF_UP}, peer_info = {0};
   begin(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &info, sizeof info);
-  put(IFLA_IFNAME, name, strlen(name) + 1);
+  put(IFLA_IFNAME, call->link, strlen(call->link) + 1);
   put(IFLA_MASTER, &bridge, 4);
   struct rtattr *link = put(IFLA_LINKINFO, "", 0);
   put(IFLA_INFO_KIND, "veth", 5);
   struct rtattr *data = put(IFLA_INFO_DATA, "", 0);
   struct rtattr *peer = put(VETH_INFO_PEER, &peer_info, sizeof peer_info);
-  put(IFLA_IFNAME, ifname, strlen(ifname) + 1);
+  put(IFLA_IFNAME, call->ifname, strlen(call->ifname) + 1);
   put(IFLA_NET_NS_FD, &pod, 4);
   end(peer);
   end(data);
   end(link);
-  talk(host, "make the veth pair");
+  talk(call->host, "make the veth pair");
+}
 
-  // The pod.
-  if (setns(pod, CLONE_NEWNET)) die(netns);
+static void configure_pod(const struct call *call, int pod, const struct addresses *addresses) {
+  if (setns(pod, CLONE_NEWNET)) die(call->netns);
   int inside = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-  uint32_t index = if_nametoindex(ifname), gateway = htonl(ntohl(network.s_addr) + 1);
-  info.ifi_index = index;
+  uint32_t index = if_nametoindex(call->ifname), gateway = htonl(ntohl(addresses->network.s_addr) + 1);
+  struct ifinfomsg info = {.ifi_flags = IFF_UP, .ifi_change = IFF_UP, .ifi_index = index};
   begin(RTM_NEWLINK, 0, &info, sizeof info);
   talk(inside, "set the link up");
-  configure(inside, AF_INET, &address, &gateway, 16, index);
-  if (argc == 5) {
-    struct in6_addr gateway6 = address6;
+  configure(inside, AF_INET, &addresses->pod, &gateway, 16, index);
+  if (addresses->has_ipv6) {
+    struct in6_addr gateway6 = addresses->pod6;
     gateway6.s6_addr16[7] = htons(1);
-    configure(inside, AF_INET6, &address6, &gateway6, 64, index);
+    configure(inside, AF_INET6, &addresses->pod6, &gateway6, 64, index);
   }
-  printf("{\"cniVersion\": \"1.0.0\", \"ips\": [{\"address\": \"%s/16\"}]}", inet_ntoa(address));
+}
+
+int main(int argc, char **argv) {
+  char input[65536];
+  struct call call = {.id = getenv("CNI_CONTAINERID"), .ifname = getenv("CNI_IFNAME"), .netns = getenv("CNI_NETNS")};
+  if (argc < 4 || argc > 5 || !call.id || !call.ifname || !call.netns) return 2;
+  call.bridge = argv[1];
+  call.directory = argv[2];
+  while (read(0, input, sizeof input) > 0) {}
+  call.host = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+  uint32_t hash = 2166136261u;
+  for (const char *c = call.id; *c; c++) hash = (hash ^ (unsigned char)*c) * 16777619u;
+  snprintf(call.link, sizeof call.link, "veth%08x", hash);
+  if (!strcmp(getenv("CNI_COMMAND"), "DEL")) {
+    delete(&call);
+    return 0;
+  }
+
+  struct addresses addresses = {.has_ipv6 = argc == 5};
+  inet_aton(argv[3], &addresses.network);
+  if (addresses.has_ipv6) inet_pton(AF_INET6, argv[4], &addresses.pod6);
+  take(&call, &addresses);
+  int pod = open(call.netns, O_RDONLY | O_CLOEXEC);
+  add_veth_pair(&call, pod);
+  configure_pod(&call, pod, &addresses);
+  printf("{\"cniVersion\": \"1.0.0\", \"ips\": [{\"address\": \"%s/16\"}]}", inet_ntoa(addresses.pod));
   return 0;
 }

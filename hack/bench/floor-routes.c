@@ -1,10 +1,11 @@
-// The floor that the helper's speed is measured against: what the routes to the other nodes of a cluster cost the kernel
-// when the messages are ready, packed into as few packets as it takes, and nothing is read, compared or written down.
+// The floor for the helper's speed: what the routes to the other nodes of a cluster cost the kernel. The messages are
+// packed into as few packets as possible, and nothing is read, compared or logged.
 //
 //   floor-routes inline|next-hops NODES
 //
-// Node N is 172.16.0.1 + N on eth0 and has the pods 10.(N >> 8).(N & 255).0/24; node 0 is this one. `inline` names the
-// gateway in each route, `next-hops` makes an object of each gateway first. Routes and objects are marked as the helper's.
+// Node N has the address 172.16.0.1 + N on eth0 and the pods 10.(N >> 8).(N & 255).0/24. Node 0 is this one. With
+// `inline`, each route names its gateway; with `next-hops`, each gateway is a next hop object. Routes and objects have
+// the helper's protocol number.
 #include <arpa/inet.h>
 #include <linux/nexthop.h>
 #include <linux/rtnetlink.h>
@@ -28,7 +29,7 @@ static void die(const char *what) {
   exit(1);
 }
 
-// Only the last message of a packet is answered; one that fails is answered too.
+// The kernel answers the last message of a packet, and each message that fails.
 static void flush(void) {
   struct {
     struct nlmsghdr head;

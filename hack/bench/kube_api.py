@@ -1,5 +1,5 @@
-"""A Kubernetes API that knows nodes and nothing else: list, watch and patch of a status, as the helper asks for them, and
-DELETE and POST of one node for whoever measures.
+"""A Kubernetes API that has only nodes: list, watch and patch of a status for the helper, DELETE and POST of a node for
+the measurement.
 
     kube_api.py PORT NODES
 """
@@ -23,7 +23,7 @@ version = 0
 
 
 def node(index):
-    """With about as much that the helper does not need as a real one has."""
+    """A node object. It has about as many fields that the helper does not read as a real one."""
     fields = stores.fields(index)
     images = [{"names": [f"registry.example/image-{number}@sha256:{number:064x}", f"registry.example/image-{number}:1.0"],
                "sizeBytes": 100000000 + number} for number in range(20)]
@@ -41,7 +41,7 @@ def node(index):
 
 
 def change(kind, thing):
-    """Notes an event; the lock is held."""
+    """Records an event. The caller holds the lock."""
     global version
     version += 1
     name = thing["metadata"]["name"]
@@ -107,7 +107,7 @@ class API(http.server.BaseHTTPRequestHandler):
         deadline = time.monotonic() + limit
         while time.monotonic() < deadline:
             with news:
-                # Every node was an event once: version and place in the list go together.
+                # Each node began as an event, so that the version is also an index of the list.
                 while len(events) <= seen and time.monotonic() < deadline:
                     news.wait(1)
                 new = events[seen:]

@@ -1,4 +1,4 @@
-"""What the kernel tells of the helper's routes, and when."""
+"""The kernel's notifications of the helper's routes, with their times."""
 
 import socket
 import struct
@@ -13,7 +13,7 @@ LOWER_UP = 0x10000
 
 
 class Listener:
-    """Notifications as (time, type, what it is about)."""
+    """Receives notifications as (time, type, subject)."""
 
     def __init__(self):
         self.socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
@@ -23,7 +23,7 @@ class Listener:
             self.socket.setsockopt(270, 1, group)  # SOL_NETLINK, NETLINK_ADD_MEMBERSHIP
 
     def next(self, limit):
-        """What comes within so many seconds, at once; an empty list where nothing does."""
+        """The next notifications, as soon as they come; an empty list after `limit` seconds without any."""
         self.socket.settimeout(limit)
         try:
             data = self.socket.recv(1 << 16)
@@ -43,7 +43,7 @@ class Listener:
         return found
 
     def until(self, enough, what, limit=60):
-        """All notifications until `enough` of them says so."""
+        """All notifications until `enough` returns true for the newest of them."""
         deadline, all_of_them = time.perf_counter() + limit, []
         while time.perf_counter() < deadline:
             new = self.next(0.5)
@@ -53,7 +53,7 @@ class Listener:
         sys.exit(f"hack/bench/run: {what} did not come within {limit} s")
 
     def settle(self):
-        """Until nothing has come for a while."""
+        """Waits until no notification has come for 0.2 s."""
         while self.next(0.2):
             pass
 
@@ -69,7 +69,7 @@ def destination(body):
 
 
 def counter(wanted):
-    """Says when so many different routes have come."""
+    """A function for `until`: true when this many different routes have come."""
     seen = set()
 
     def enough(new):

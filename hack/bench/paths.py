@@ -1,7 +1,7 @@
-"""The ways of making a path between two ends, each with two nodes of its own on one cable.
+"""The paths between two ends that are measured. Each path has its own two nodes, joined by a veth pair.
 
-To measure another way, write it into WAYS: `Pods` with what it tells the plugin and the helper, or a class of its own
-with `client`, `server` and `address`.
+To measure another path, add it to PATHS: `Pods` with a configuration of the plugin and options of the helper, or a new
+class with `client`, `server` and `address`.
 """
 
 import functools
@@ -20,18 +20,18 @@ NODES = {
 
 
 def store_nodes(node, backend=HOST_GW):
-    """Where `helper` on that node finds them."""
+    """Writes the nodes file that `helper` reads on that node."""
     cluster = NODES | {"network": {"Network": "10.244.0.0/16", "Backend": backend}}
     node.run("sh", "-c", "cat >/run/node/nodes.json", input=json.dumps(cluster).encode())
 
 
 def helper(number, verb, *options):
-    """The command for the node of this number."""
+    """The helper's command on the node of this number."""
     return [HELPER, verb, "--nodes-file", "/run/node/nodes.json", "--node-name", f"node-{number}", *options]
 
 
 class NodeToNode:
-    """The limit: what the nodes' own link gives."""
+    """From node to node: the link between the nodes alone, which is the limit."""
 
     def __init__(self):
         self.nodes = [Node(f"node-{number}") for number in (1, 2)]
@@ -48,7 +48,7 @@ class NodeToNode:
         return self.nodes[1].command(*command)
 
     def check(self):
-        """Ends the command where the traffic until now did not go this way."""
+        """Exits if the traffic so far did not take this path."""
 
     def stop(self):
         for node in self.nodes:
@@ -56,7 +56,7 @@ class NodeToNode:
 
 
 class Pods(NodeToNode):
-    """A pod on each node, by a plugin, and the helper's routes between them, plain or into its tunnel."""
+    """From pod to pod: a plugin attaches a pod to each node, and the helper sets the routes between them."""
 
     def __init__(self, plugin, configuration, *options, backend=HOST_GW):
         super().__init__()
@@ -64,12 +64,12 @@ class Pods(NodeToNode):
         for number, node in enumerate(self.nodes, 1):
             store_nodes(node, backend)
             node.run(*helper(number, "sync", *options))
-            # Switched on by whichever plugin comes first, as on any node; here both directions are asked for at once.
+            # ADD switches forwarding on, but here traffic may come back before the second node has had its ADD.
             node.sh("echo 1 >/proc/sys/net/ipv4/ip_forward && ip netns add pod")
         self.address = [self.add(number, node) for number, node in enumerate(self.nodes, 1)][1]
 
     def add(self, number, node):
-        """The address that the pod has got."""
+        """Adds the pod of a node; returns its address."""
         text = {"cniVersion": "1.0.0", "name": "podnet", "type": os.path.basename(self.plugin), "isGateway": True,
                 "isDefaultGateway": True, "hairpinMode": True} | self.configuration(number)
         result = node.run("env", "CNI_COMMAND=ADD", "CNI_CONTAINERID=pod", "CNI_NETNS=/run/netns/pod", "CNI_IFNAME=eth0",
@@ -84,12 +84,12 @@ class Pods(NodeToNode):
 
 
 class FastPods(Pods):
-    """The same, where each node carries by its fast path what it may: established flows, past bridge and netfilter."""
-    # Of all packets at least; the rest begins flows, ends them or keeps the ordinary path's memory of them awake.
+    """From pod to pod by the fast path, which carries established flows past bridge and netfilter."""
+    # The least share of carried packets. The others begin flows, end them or refresh their conntrack entries.
     SHARE = 0.95
 
     def __init__(self, configuration, *options):
-        # Who is told of limits gives its pods their place at once.
+        # With the capability bandwidth, the plugin adds a pod to the fast path at once.
         super().__init__(PLUGIN, lambda number: {"capabilities": {"bandwidth": True}} | configuration(number),
                          "--ip-masq", "--fast-path", "on", *options)
 
@@ -100,12 +100,12 @@ class FastPods(Pods):
                 packets = {reason: count["packets"] for reason, count in counts[direction].items()}
                 share = packets["carried"] / max(1, sum(packets.values()))
                 if share < FastPods.SHARE:
-                    sys.exit(f"hack/bench/run: node-{number} carried {share:.0%} of the packets {direction}, so it is not "
-                             f"the fast path that was measured: {packets}")
+                    sys.exit(f"hack/bench/run: the fast path of node-{number} carried only {share:.0%} of the packets "
+                             f"{direction}: {packets}")
 
 
 class FastNodes(FastPods):
-    """The nodes of such pods themselves: their link, as conntrack and the programs at it leave it."""
+    """From node to node on nodes with the fast path: conntrack and the programs on the link cost something."""
 
     def __init__(self):
         super().__init__(lambda number: {})
@@ -115,24 +115,24 @@ class FastNodes(FastPods):
 
 
 def causeway(*options, backend=HOST_GW, **keys):
-    """With the addresses of the helper's lease."""
+    """Pods of the plugin, with addresses of the helper's lease."""
     return lambda: Pods(PLUGIN, lambda number: keys, *options, backend=backend)
 
 
 def fast(*options, **keys):
-    """With what a real node has too, conntrack and masquerade."""
+    """Pods on the fast path, with conntrack and masquerade as on a real node."""
     return lambda: FastPods(lambda number: keys, *options)
 
 
 def reference(**keys):
-    """The same nodes and routes; its addresses are told in the way it knows."""
+    """Pods of the reference plugins, with the same nodes and routes."""
     def configuration(number):
         return {"ipam": {"type": "host-local", "ranges": [[{"subnet": f"10.244.{number}.0/24"}]]}} | keys
     return lambda: Pods(f"{REFERENCE}/bridge", configuration)
 
 
 LIMIT = "node to node"
-WAYS = {
+PATHS = {
     LIMIT: NodeToNode,
     "causeway": causeway(ipMasq=False),
     "causeway, ipMasq": causeway(ipMasq=True),
@@ -146,7 +146,7 @@ WAYS = {
     "reference": reference(ipMasq=False),
     "reference, ipMasq": reference(ipMasq=True),
 }
-# What is held against what.
+# The reference path for each path.
 RIVALS = {
     "causeway": "reference", "causeway, ipMasq": "reference, ipMasq", "causeway, helper's --ip-masq": "reference, ipMasq",
     "routed": "reference", "vxlan": "reference",
@@ -155,14 +155,15 @@ RIVALS = {
 
 
 def has_vxlan():
-    """Whether the kernel has such links."""
-    return subprocess.run(["unshare", "--net", "ip", "link", "add", "vxlan1", "type", "vxlan", "id", "1", "dstport", "8472"],
-                          stderr=subprocess.DEVNULL).returncode == 0
+    """Whether the kernel has VXLAN links."""
+    return subprocess.run(
+        ["unshare", "--net", "ip", "link", "add", "vxlan1", "type", "vxlan", "id", "1", "dstport", "8472"],
+        stderr=subprocess.DEVNULL).returncode == 0
 
 
 @functools.cache
 def has_fast_path():
-    """Whether the kernel takes the programs: the helper tries on a node of its own."""
+    """Whether the kernel accepts the programs: the helper loads them on a node made for this."""
     node = Node("node-1")
     node.sh("ip link add eth0 type veth peer name far && ip link set far up && ip link set eth0 up && "
             "ip address add 192.0.2.1/24 dev eth0")
@@ -173,6 +174,6 @@ def has_fast_path():
     return process.returncode == 0
 
 
-# Ways that need what a kernel may lack: what that is, and whether it is there.
+# Paths that need a feature of the kernel: its name, and a function that tests for it.
 NEEDS = {"vxlan": ("a kernel with vxlan", has_vxlan)} | dict.fromkeys(
-    (way for way in WAYS if way.startswith("fast path")), ("a kernel that takes the fast path's programs", has_fast_path))
+    (path for path in PATHS if path.startswith("fast path")), ("a kernel that accepts the fast path's programs", has_fast_path))

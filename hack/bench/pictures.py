@@ -7,14 +7,14 @@ try:
     matplotlib.use("svg")
     import matplotlib.pyplot as plot
 except ImportError:
-    sys.exit("hack/bench/run: this is missing: matplotlib (package python3-matplotlib); hack/packages --bench installs it")
+    sys.exit("hack/bench/run: missing: matplotlib (package python3-matplotlib); run hack/packages --bench")
 
-# The same figures make the same file; text stays text.
+# Equal figures give equal files, and text stays text.
 matplotlib.rcParams.update({
     "svg.hashsalt": "causeway", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 9,
     "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True, "axes.grid": True, "grid.alpha": 0.3,
 })
-# Ours are blue, the reference's orange, floors and limits grey; others as they come.
+# Causeway is blue, the reference orange, floors and limits grey.
 COLOURS = {
     "causeway": "#1f77b4", "causeway, ipMasq": "#6baed6", "causeway, helper's --ip-masq": "#b5d3ea",
     "reference": "#e6550d", "reference, ipMasq": "#fdae6b", "ip -batch": "#e6550d",
@@ -33,7 +33,7 @@ def save(figure, name):
 
 
 def bars(name, title, unit, groups):
-    """Groups of bars: {group: {what: number}}."""
+    """Draws groups of bars: {group: {what: number}}."""
     whats = list(dict.fromkeys(what for group in groups.values() for what in group))
     figure, axes = plot.subplots(figsize=(3 + 0.42 * sum(map(len, groups.values())), 3.2))
     width = 0.8 / len(whats)
@@ -49,7 +49,7 @@ def bars(name, title, unit, groups):
 
 
 def curves(name, title, unit, lines, below):
-    """Lines, both ways logarithmic: {what: {x: number}}."""
+    """Draws lines on logarithmic axes: {what: {x: number}}."""
     figure, axes = plot.subplots(figsize=(7, 3.6))
     for what, points in lines.items():
         axes.plot(list(points), list(points.values()), marker="o", markersize=3, label=what, color=COLOURS.get(what))

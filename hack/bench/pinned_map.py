@@ -1,6 +1,6 @@
-"""What the fast path's maps hold (bpf(2)), by system calls alone.
+"""Reads the pinned maps of the fast path with bpf(2), without a library.
 
-    pinned_map.py pods|peers        the keys, one a line
+    pinned_map.py pods|peers        prints the keys, one a line
 """
 
 import ctypes
@@ -16,7 +16,7 @@ LOOKUP, DELETE, NEXT, OPEN = 1, 3, 4, 7
 
 
 def call(command, attributes):
-    """What the kernel says; `None` where there is no such key, or no such file."""
+    """The result of bpf(2); `None` if the key or the file does not exist."""
     libc = ctypes.CDLL(None, use_errno=True)
     result = libc.syscall(CALL, command, ctypes.create_string_buffer(attributes, 128), 128)
     if result < 0 and ctypes.get_errno() != errno.ENOENT:
@@ -25,9 +25,9 @@ def call(command, attributes):
 
 
 class PinnedMap:
-    """One of them; empty where the node has none."""
+    """A pinned map. It is empty if the node has no fast path."""
 
-    # Of keys and values, Sources/Node/CFastPath/programs/layout.h.
+    # Sizes of keys and values, from layout.h of the fast path's programs.
     SIZES = {"pods": (16, 16), "peers": (20, 20)}
 
     def __init__(self, name):

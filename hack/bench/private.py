@@ -1,4 +1,4 @@
-"""Where everything is measured: namespaces that go, with all that is in them, when the command ends."""
+"""The namespaces in which everything is measured. They end, with all that is in them, when the command ends."""
 
 import os
 import shutil
@@ -19,18 +19,17 @@ PACKAGES = {
 
 
 def is_inside():
-    """Whether this is what `enter` has started: the variable alone, which a shell may have left, says too little for one
-    who is about to change the network."""
+    """Whether this process was started by `enter`. The variable alone may be left by a shell, and this program changes
+    the network."""
     return os.environ.get("CAUSEWAY_BENCH") == "inside" and os.getpid() == 1
 
 
 def enter():
-    """Runs this program anew in network, mount and process namespaces of its own, and ends as that ends; whatever ends
-    this one ends all that is in there. Its working directory stays what it is, also where /run or /var/lib is another
-    one then."""
+    """Runs this program again in new network, mount and process namespaces, and exits with its status. When this process
+    ends, all processes in the namespaces end. The working directory stays, even below /run or /var/lib."""
     if is_inside():
         return
-    # What is installed is still to be seen; a fast path that this machine has is not.
+    # Debian's list of installed packages stays visible; a fast path of this machine does not.
     script = """mount -t tmpfs tmpfs /run && mkdir /run/netns /run/causeway /run/node /run/dpkg
                 mount --bind /var/lib/dpkg /run/dpkg && mount -t tmpfs tmpfs /var/lib
                 mount -t bpf bpf /sys/fs/bpf || :
@@ -39,7 +38,7 @@ def enter():
         "setpriv", "--pdeathsig", "KILL",
         "unshare", "--net", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc",
         "sh", "-ec", script, sys.executable] + sys.argv, env=os.environ | {"CAUSEWAY_BENCH": "inside"})
-    # unshare itself ends neither by SIGTERM nor by SIGINT.
+    # unshare itself does not end on SIGTERM or SIGINT.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         sys.exit(inside.wait())
@@ -49,23 +48,23 @@ def enter():
 
 
 def need(*tools):
-    """Ends with the names of the packages, where tools are missing."""
+    """Exits with the names of the packages if tools are missing."""
     missing = [tool for tool in tools if not shutil.which(tool)]
     if missing:
         names = ", ".join(f"{tool} (package {PACKAGES[tool]})" for tool in missing)
-        sys.exit(f"hack/bench/run: this is missing: {names}; hack/packages --bench installs it")
+        sys.exit(f"hack/bench/run: missing: {names}; run hack/packages --bench")
 
 
 def need_root_and_programs():
     if os.geteuid():
-        sys.exit("hack/bench/run: namespaces need root: run it with sudo")
+        sys.exit("hack/bench/run: network namespaces need root: run it with sudo")
     need("unshare", "setpriv", "ip")
     if not (os.access(PLUGIN, os.X_OK) and os.access(HELPER, os.X_OK)):
         sys.exit("hack/bench/run: build first: swift build -c release --static-swift-stdlib")
 
 
 def built(name):
-    """The C program of this name beside this file, built."""
+    """The path of the C program of this name, which is compiled at its first use."""
     program = f"/run/{name}"
     if not os.path.exists(program):
         subprocess.check_call(["gcc", "-O2", "-static", "-o", program, f"{HERE}/{name}.c"])
@@ -77,12 +76,12 @@ def sh(script):
 
 
 class Node:
-    """A machine of its own as far as it goes: its network, and the directories where the programs keep what they know. A
-    process that sleeps holds it, and ends with the process namespace."""
+    """A node: a network namespace, and a mount namespace with the directories of the programs. A sleeping process holds
+    both, and ends with the process namespace."""
 
     def __init__(self, name):
         self.name = name
-        # Without BPF objects there is no fast path, but all else.
+        # If BPF objects cannot be mounted, only the fast path is missing.
         script = """for directory in /run/netns /run/causeway /run/node /var/lib; do mount -t tmpfs tmpfs $directory; done
                     mount -t bpf bpf /sys/fs/bpf || :
                     ip link set lo up && echo ready && exec sleep infinity"""
@@ -95,11 +94,11 @@ class Node:
         return ["nsenter", f"--target={self.holder.pid}", "--net", "--mount", *command]
 
     def run(self, *command, input=b""):
-        """What it prints; it must succeed."""
+        """Runs a command that must succeed; returns its output."""
         process = subprocess.run(self.command(*command), input=input, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         if process.returncode:
-            told = (process.stdout + process.stderr).decode(errors="replace")
-            sys.exit(f"hack/bench/run: {self.name}: {' '.join(command)} failed: {told}")
+            output = (process.stdout + process.stderr).decode(errors="replace")
+            sys.exit(f"hack/bench/run: {self.name}: {' '.join(command)} failed: {output}")
         return process.stdout
 
     def sh(self, script):

@@ -1,4 +1,4 @@
-"""What was measured: tables as they are made, goals at the end, and the same figures as JSON."""
+"""The report: tables while they are measured, goals at the end, and all figures as JSON."""
 
 import json
 import math
@@ -20,12 +20,12 @@ def percentile(ordered, share):
 
 
 class Table:
-    """Rows of one shape, printed one by one. A column is its key, its heading, and how its number is written; those
-    without that hold text."""
+    """A table that prints each row as it comes. A column has a key, a heading and the format of its numbers; a column
+    without a format holds text."""
 
     def __init__(self, title, columns, widths=None):
         self.title, self.columns, self.rows = title, columns, []
-        self.widths = {"case": 42, "way": 28, "rival": 20} | (widths or {})
+        self.widths = {"case": 42, "path": 28, "rival": 20} | (widths or {})
         print(f"\n{title}")
         print(self.line({key: heading for key, heading, *_ in columns}), flush=True)
 
@@ -53,7 +53,7 @@ class Report:
             "load before": os.getloadavg()[0],
         }
         if self.about["load before"] > 0.5:
-            say(f"this machine does other things too (load {self.about['load before']:.1f}): take no figure at its word")
+            say(f"this machine is busy (load {self.about['load before']:.1f}): the figures are not reliable")
 
     def table(self, part, title, columns, widths=None):
         table = Table(f"{part}: {title}", columns, widths)
@@ -61,13 +61,13 @@ class Report:
         return table
 
     def goal(self, part, text, got, limit, at_least=False):
-        """What shall be at most the limit, or at least."""
+        """Adds a goal: the figure must be at most the limit, or at least."""
         met = got >= limit if at_least else got <= limit
         self.goals.append({"part": part, "goal": text, "limit": ("≥ " if at_least else "≤ ") + f"{limit:g}",
                            "got": got, "met": met})
 
     def end(self):
-        """Prints the goals, writes figures.json into the working directory."""
+        """Prints the goals and writes figures.json to the working directory."""
         if self.goals:
             table = Table("Goals", [
                 ("part", "part"), ("goal", "goal"), ("limit", "limit"), ("got", "got", ".3f"), ("met", "met", "")],
@@ -84,7 +84,7 @@ class Report:
 
 
 def rounded(thing):
-    """Four digits of each number tell all there is to tell."""
+    """The figures with four significant digits, which is more than they are worth."""
     if isinstance(thing, dict):
         return {key: rounded(value) for key, value in thing.items()}
     if isinstance(thing, list):
@@ -92,8 +92,8 @@ def rounded(thing):
     return float(f"{thing:.4g}") if isinstance(thing, float) else thing
 
 
-def told(*command):
-    """What a program prints, empty where it is missing or fails."""
+def output(*command):
+    """The output of a program; empty if the program is missing or fails."""
     try:
         return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout.strip()
     except OSError:
@@ -101,12 +101,12 @@ def told(*command):
 
 
 def commit():
-    return told("git", "-C", os.path.dirname(os.path.abspath(__file__)), "describe", "--always", "--dirty")
+    return output("git", "-C", os.path.dirname(os.path.abspath(__file__)), "describe", "--always", "--dirty")
 
 
 def versions(*packages):
-    """Of what is measured against, by Debian's names."""
-    lines = told("dpkg-query", "--admindir=/run/dpkg", "-W", "-f", "${Package} ${Version}\n", *packages).splitlines()
+    """The versions of Debian packages that are installed."""
+    lines = output("dpkg-query", "--admindir=/run/dpkg", "-W", "-f", "${Package} ${Version}\n", *packages).splitlines()
     return dict(line.split() for line in lines if " " in line)
 
 

@@ -1,7 +1,7 @@
-"""A node of a large cluster: the helper by each of its stores against packed messages (floor-routes.c) and ip -batch.
+"""A node of a large cluster: the helper with each store against packed messages (floor-routes.c) and ip -batch.
 
-Times are taken between notifications of the kernel, as a listener of its own hears them, for all rivals in the same way;
-the start is that of the process.
+All times end with a notification of the kernel, which a separate listener receives. They begin with the start of the
+process, with a change in the store, or with another notification.
 """
 
 import os
@@ -25,7 +25,7 @@ INLINE, NEXT_HOPS, BATCH = "floor, inline", "floor, next hops", "ip -batch"
 
 
 def used(pid):
-    """Seconds of processor time: in the program, in the kernel."""
+    """Seconds of processor time in the program and in the kernel."""
     with open(f"/proc/{pid}/stat") as file:
         numbers = file.read().rsplit(")", 1)[1].split()
     return [int(number) / os.sysconf("SC_CLK_TCK") for number in numbers[11:13]]
@@ -37,7 +37,7 @@ def memory(pid, name):
 
 
 class Start:
-    """From the start of a process to the last route."""
+    """A process, measured from its start to the last route."""
 
     def __init__(self, listener, command, nodes):
         listener.settle()
@@ -62,7 +62,7 @@ class Agent(Start):
 
 
 class Rival(Start):
-    """A program that ends when it has made the routes."""
+    """A program that ends when it has added the routes."""
 
     def __init__(self, listener, command, nodes):
         super().__init__(listener, command, nodes)
@@ -73,7 +73,7 @@ class Rival(Start):
         self.program, self.kernel = usage.ru_utime * 1000, usage.ru_stime * 1000
 
     def stop(self):
-        # Routes and next hops go with the link.
+        # Routes and next hops are removed with the link.
         sh("ip link set eth0 down && ip link set eth0 up")
 
 
@@ -88,25 +88,25 @@ def rivals(nodes):
 
 
 def repairs(listener, nodes, count):
-    """Milliseconds from the loss of a route to its return, for several."""
+    """Milliseconds from the loss of a route to its return, for `count` routes."""
     times = []
     for _ in range(count):
         index = random.randrange(1, nodes)
         lost = bytes([10, index >> 8, index & 255, 0])
         listener.settle()
         subprocess.check_call(["ip", "route", "del", subnet(index)])
-        found = listener.until(lambda new: any(kind == NEW_ROUTE and subject == lost for _, kind, subject in new), "a repair")
+        found = listener.until(
+            lambda new: any(kind == NEW_ROUTE and subject == lost for _, kind, subject in new), "a repair")
         gone = next(when for when, kind, subject in found if kind == DEL_ROUTE and subject == lost)
         back = next(when for when, kind, subject in found if kind == NEW_ROUTE and subject == lost)
         times.append((back - gone) * 1000)
-        # The moments of the passes must not follow those of this loop.
+        # So that the passes of the agent do not run in step with this loop.
         time.sleep(random.uniform(0, 0.1))
     return times
 
 
 def events(listener, store, nodes, count):
-    """Milliseconds from a change in the store to its notification of the kernel, at an even rate: nodes leave, and the
-    same come again."""
+    """Milliseconds from a change in the store to its notification, at an even rate: nodes leave, then they return."""
     seen, stop = {}, threading.Event()
 
     def listen():
@@ -130,12 +130,12 @@ def events(listener, store, nodes, count):
     listening.join()
     missing = changed.keys() - seen.keys()
     if missing:
-        sys.exit(f"hack/bench/run: {len(missing)} of {len(changed)} changes in {store.name} never came to the kernel")
+        sys.exit(f"hack/bench/run: {len(missing)} of {len(changed)} changes in {store.name} did not reach the kernel")
     return [(seen[event] - when) * 1000 for event, when in changed.items()]
 
 
 def bounces(listener, nodes, count):
-    """Milliseconds from the link's return to the last route."""
+    """Milliseconds from the return of the carrier to the last route."""
     times = []
     for _ in range(count):
         sh("ip link set far down")
@@ -160,7 +160,7 @@ class Part:
         self.lives, self.life_rows = None, []
 
     def size(self, nodes, times, lives):
-        """All rivals in turn, with so many nodes."""
+        """Measures all rivals in turn, with this many nodes."""
         commands = rivals(nodes)
         kept = [store(nodes) for store in STORES]
         found = {}
@@ -194,12 +194,12 @@ class Part:
                 what: median(starts, what) for what in ("kernel_work", "program", "kernel", "peak")})
 
     def life(self, agent, store, nodes):
-        """What an agent does after its start."""
+        """The times and the use of resources of an agent after its start."""
         pid, quick = agent.process.pid, self.quick
         repaired = spread(repairs(self.listener, nodes, 5 if quick else 20))
         self.listener.settle()
         count = (20 if quick else 200) if store.rate > 10 else (6 if quick else 20)
-        told = spread(events(self.listener, store, nodes, count))
+        changed = spread(events(self.listener, store, nodes, count))
         back = spread(bounces(self.listener, nodes, 1 if quick else 3))
         self.listener.settle()
         time.sleep(1)
@@ -207,29 +207,30 @@ class Part:
         time.sleep(seconds)
         idle = (sum(used(pid)) - before) * 1000 / seconds
         return {"nodes": nodes, "store": store.name, "repair": repaired["median"], "repair_p90": repaired["p90"],
-                "event": told["median"], "event_p90": told["p90"], "carrier": back["median"], "idle": idle,
+                "event": changed["median"], "event_p90": changed["p90"], "carrier": back["median"], "idle": idle,
                 "resident": memory(pid, "VmRSS"), "peak": memory(pid, "VmHWM")}
 
     def finish(self):
-        table = self.report.table("routes", "afterwards: a lost route is back, a change of the store is in the kernel, all "
-                                  "routes are back after the carrier", [
+        table = self.report.table("routes", "after the start: repair of a lost route, event of the store to the kernel, "
+                                  "return of the carrier to the last route", [
             ("nodes", "nodes", ",d"), ("store", "store"), ("repair", "repair ms", ".2f"), ("repair_p90", "90th ms", ".2f"),
             ("event", "event ms", ".2f"), ("event_p90", "90th ms", ".2f"), ("carrier", "carrier ms", ".0f"),
             ("idle", "idle CPU ms/s", ".2f"), ("resident", "resident MiB", ".1f"), ("peak", "peak MiB", ".1f")])
         for row in self.life_rows:
             table.row(**row)
         sizes = sorted({nodes for nodes, _ in self.medians})
-        # The other stores are asked over HTTP; the goal is for the helper's own work.
+        # The other stores are asked over HTTP, and the goal is for the work of the helper alone.
         if 5000 in sizes:
             self.report.goal("routes", "5,000 nodes from a file, to the floor with inline gateways",
                              self.medians[5000, "causeway, file"] / self.medians[5000, INLINE], 0.5)
         names = list(dict.fromkeys(name for _, name in self.medians))
         pictures.curves("routes-start", "from the start to the last route", "milliseconds", {
             name: {nodes: self.medians[nodes, name] for nodes in sizes} for name in names}, "nodes")
-        largest = {row["store"]: row for row in self.life_rows if row["nodes"] == self.life_rows[-1]["nodes"]}
-        pictures.bars("routes-events", f"{self.life_rows[-1]['nodes']:,} nodes: until the kernel has the routes", "milliseconds", {
+        nodes = self.life_rows[-1]["nodes"]
+        largest = {row["store"]: row for row in self.life_rows if row["nodes"] == nodes}
+        pictures.bars("routes-events", f"{nodes:,} nodes: until the kernel has the routes", "milliseconds", {
             what: {store: row[key] for store, row in largest.items()} for what, key in (
-                ("one that was lost", "repair"), ("one that is new or old", "event"), ("all, after the carrier", "carrier"))})
+                ("a lost route", "repair"), ("a node added or removed", "event"), ("all, after the carrier", "carrier"))})
 
 
 def measure(report, quick):
@@ -237,7 +238,7 @@ def measure(report, quick):
           ip address add 172.16.0.1/12 dev eth0""")
     part = Part(report, quick)
     for nodes in (10, 1000) if quick else (10, 100, 1000, 5000, 10000):
-        # The goal is one for 5,000.
+        # The goal is for 5,000 nodes.
         times = 2 if quick else 5 if nodes == 5000 else 3
         part.size(nodes, times, lives=nodes in ((1000,) if quick else (1000, 5000)))
     part.finish()

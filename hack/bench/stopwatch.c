@@ -1,16 +1,16 @@
-// Runs commands and says what each of them cost, from outside: spawn, exec, standard input, exit, wait.
+// Runs commands and prints what each of them cost from outside: spawn, exec, standard input, exit, wait.
 //
 //   stopwatch OUTPUT < JOBS
 //
-// A line of JOBS is a command, its fields separated by tabs: a number, the file for its standard input, NAME=VALUE …
-// (its whole environment), --, program, arguments. Neighbouring lines of one number run at once, all others one after the
-// other. OUTPUT gets what the commands print. For each command a line is printed when it has ended:
+// A line of JOBS is a command. Its fields are separated by tabs: a number, the file for its standard input, NAME=VALUE …
+// (its whole environment), --, program, arguments. Successive lines with the same number run in parallel, all others one
+// after the other. The commands write to OUTPUT. When a command has ended, a line is printed:
 //
 //   number  line  start (ns)  end (ns)  user (us)  system (us)  peak memory (KiB)  exit status
 //
-// A program's peak memory begins with what its parent holds when it is started (ru_maxrss survives exec), and a
-// command's time with how long the parent takes to fork: so the parent is this small static program, and it spawns
-// without a copy of itself. User, system and peak memory have those children in them that the command waited for.
+// The parent is a small static program that spawns without a copy of itself: the memory of the parent is a lower limit
+// for the peak of its child (ru_maxrss survives exec), and a fork of a large parent takes time. The times and the peak
+// memory of a command include the children that it waited for.
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <spawn.h>
@@ -47,7 +47,7 @@ static void die(const char *what) {
   exit(1);
 }
 
-// Splits a line: fields[0] is the number, fields[1] the input, and from fields[2] on the environment.
+// Splits a line: fields[0] is the number, fields[1] the input, and the environment begins at fields[2].
 static int parse(struct job *job, long index) {
   int count = 0;
   job->program = NULL;
@@ -74,7 +74,7 @@ static void start(struct job *job, posix_spawn_file_actions_t *actions) {
   if (posix_spawn(&job->pid, job->program[0], actions, NULL, job->program, &job->fields[2])) die(job->program[0]);
 }
 
-// Runs these at once.
+// Runs these jobs in parallel.
 static void run(struct job *jobs, int count, int output) {
   static posix_spawn_file_actions_t actions[MOST_AT_ONCE];
   for (int index = 0; index < count; index++) {
@@ -110,7 +110,7 @@ int main(int argc, char **argv) {
   for (long index = 0; getline(&line, &room, stdin) > 0; index++, line = NULL, room = 0) {
     struct job job = {.line = line};
     if (!parse(&job, index)) {
-      fprintf(stderr, "stopwatch: line %ld is no job\n", index + 1);
+      fprintf(stderr, "stopwatch: line %ld is not a job\n", index + 1);
       return 1;
     }
     if (count && (jobs[0].number != job.number || count == MOST_AT_ONCE)) {
@@ -118,7 +118,7 @@ int main(int argc, char **argv) {
       count = 0;
     }
     jobs[count] = job;
-    // parse() saw the fields of a copy.
+    // parse() set a pointer to the fields of `job`.
     jobs[count].program = jobs[count].fields + (job.program - job.fields);
     count++;
   }

@@ -1,5 +1,4 @@
-"""The stores that tell the helper of the nodes: each with `remove` and `add` of one node, which return the moment from
-which the store knew it."""
+"""Stores of nodes for the helper. Their `remove` and `add` change one node and return the time of the change."""
 
 import base64
 import http.client
@@ -18,13 +17,13 @@ BOTH = NETWORK | {"EnableIPv6": True, "IPv6Network": "fd00:2::/48"}
 
 
 def fields(index, address=None, dual=False):
-    """A node by its number, at the address of that number unless it moved; with both families or IPv4 alone."""
+    """A node by its number, at the address of that number or of another one; with IPv4 or with both families."""
     address = index if address is None else address
-    told = {"name": f"node-{index}", "publicIP": str(ipaddress.ip_address("172.16.0.1") + address), "subnet": subnet(index)}
+    node = {"name": f"node-{index}", "publicIP": str(ipaddress.ip_address("172.16.0.1") + address), "subnet": subnet(index)}
     if dual:
-        told["publicIPv6"] = str(ipaddress.ip_address("fd00:1::1") + address)
-        told["ipv6Subnet"] = f"fd00:2:0:{index:x}::/64"
-    return told
+        node["publicIPv6"] = str(ipaddress.ip_address("fd00:1::1") + address)
+        node["ipv6Subnet"] = f"fd00:2:0:{index:x}::/64"
+    return node
 
 
 def subnet(index):
@@ -62,7 +61,7 @@ class NodesFile:
 
 
 class Server:
-    """A store that is spoken to by HTTP on loopback."""
+    """A store that is a server, asked by HTTP on loopback."""
     rate = 100
 
     def __init__(self, port, command):
@@ -78,11 +77,11 @@ class Server:
                 return self.begin()
             except OSError as error:
                 if time.perf_counter() > deadline or self.process.poll() is not None:
-                    sys.exit(f"hack/bench/run: {command[0]} does not serve: {error}")
+                    sys.exit(f"hack/bench/run: {command[0]} does not answer: {error}")
                 time.sleep(0.1)
 
     def begin(self):
-        """The first request; what is not there yet is an OSError."""
+        """Sends the first request; an OSError if the server does not answer yet."""
 
     def ask(self, method, path, body=None):
         moment = time.perf_counter()
@@ -99,7 +98,7 @@ class Server:
 
 
 class Etcd(Server):
-    """One member, whose data are in memory."""
+    """etcd with one member, whose data are in memory."""
     name = "etcd"
     prefix = "/coreos.com/network"
     options = ["--store", "etcd", "--etcd-endpoints", "http://127.0.0.1:2379", "--iface", "eth0"]
@@ -115,20 +114,21 @@ class Etcd(Server):
                                                         for index in range(start, min(start + 100, count))]})
 
     def begin(self):
-        self.ask("POST", "/v3/kv/put", {"key": self.text(f"{self.prefix}/config"), "value": self.text(json.dumps(BOTH if self.dual else NETWORK))})
+        network = json.dumps(BOTH if self.dual else NETWORK)
+        self.ask("POST", "/v3/kv/put", {"key": self.text(f"{self.prefix}/config"), "value": self.text(network)})
 
     @staticmethod
     def text(text):
         return base64.b64encode(text.encode()).decode()
 
     def key(self, index):
-        told = fields(index, dual=self.dual)
-        subnets = [told["subnet"]] + ([told["ipv6Subnet"]] if self.dual else [])
+        node = fields(index, dual=self.dual)
+        subnets = [node["subnet"]] + ([node["ipv6Subnet"]] if self.dual else [])
         return self.text(f"{self.prefix}/subnets/" + "&".join(text.replace("::/", "::-").replace("/", "-") for text in subnets))
 
     def record(self, index, address=None):
-        told = fields(index, address, self.dual)
-        value = {"PublicIP": told["publicIP"], "PublicIPv6": told.get("publicIPv6"), "BackendType": "host-gw"}
+        node = fields(index, address, self.dual)
+        value = {"PublicIP": node["publicIP"], "PublicIPv6": node.get("publicIPv6"), "BackendType": "host-gw"}
         return {"key": self.key(index), "value": self.text(json.dumps(value))}
 
     def remove(self, index):
@@ -139,7 +139,7 @@ class Etcd(Server):
 
 
 class Kubernetes(Server):
-    """An API that knows nodes (kube_api.py)."""
+    """A Kubernetes API that has only nodes (kube_api.py)."""
     name = "Kubernetes"
     options = ["--store", "kubernetes", "--kube-api-url", "http://127.0.0.1:8001", "--node-name", "node-0",
                "--net-config-path", "/run/net-conf.json", "--iface", "eth0"]

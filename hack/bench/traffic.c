@@ -1,12 +1,13 @@
-// Small UDP traffic between two ends, made as cheaply as a program can, so that the path between them is what is measured.
+// UDP traffic between two ends with as little work as possible, so that the path between them is measured.
 //
-//   traffic sink PORT SECONDS                 answers the first packet, as some paths tell a flow by both its directions,
-//                                             and counts what comes in that time after it: packets nanoseconds
-//   traffic flood ADDRESS PORT SECONDS BYTES  sends without pause
-//   traffic echo PORT                         sends everything back, until it is killed
-//   traffic ask ADDRESS PORT SECONDS          one question after the other: questions median 99th (nanoseconds)
+//   traffic sink PORT SECONDS                 replies to the first packet, then counts packets; prints: packets nanoseconds
+//   traffic flood ADDRESS PORT SECONDS BYTES  sends packets without pause
+//   traffic echo PORT                         sends each packet back, until it is killed
+//   traffic ask ADDRESS PORT SECONDS          sends requests, each after the reply to the one before; prints: replies
+//                                             median 99th (nanoseconds)
 //
-// sink and echo say "ready" as soon as they listen. Addresses are IPv4.
+// The reply of sink is for paths that need both directions of a flow. sink and echo print "ready" when they listen.
+// Addresses are IPv4.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -18,12 +19,12 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BATCH = 32, SIZE = 1500, MOST_QUESTIONS = 1 << 20 };
+enum { BATCH = 32, SIZE = 1500, MOST_REQUESTS = 1 << 20 };
 
 static struct mmsghdr batch[BATCH];
 static struct iovec parts[BATCH];
 static char packets[BATCH][SIZE];
-static int64_t times[MOST_QUESTIONS];
+static int64_t times[MOST_REQUESTS];
 
 static int64_t now(void) {
   struct timespec time;
@@ -46,7 +47,7 @@ static void fill(size_t size) {
 static int bound(const char *port) {
   struct sockaddr_in name = {.sin_family = AF_INET, .sin_port = htons(atoi(port))};
   int end = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  // Room for as much as may come while the receiver is not scheduled.
+  // Room for the packets that arrive while the receiver is not scheduled.
   int room = 8 << 20;
   setsockopt(end, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room);
   if (bind(end, (void *)&name, sizeof name)) die("bind");
@@ -73,8 +74,8 @@ static void sink(int end, int64_t length) {
   fill(SIZE);
   limit(end, 10000000000ll);
   ssize_t size = recvfrom(end, packets[0], SIZE, 0, (void *)&from, &length_of_from);
-  if (size < 0 || sendto(end, packets[0], size, 0, (void *)&from, length_of_from) < 0) die("nothing came");
-  // Where all is lost, it still ends.
+  if (size < 0 || sendto(end, packets[0], size, 0, (void *)&from, length_of_from) < 0) die("no packet came");
+  // Ends even if all packets are lost.
   limit(end, length);
   int64_t start = now(), end_of_it = start, count = 0;
   while (end_of_it - start < length) {
@@ -88,7 +89,7 @@ static void sink(int end, int64_t length) {
 static void flood(int end, int64_t length, size_t size) {
   fill(size);
   for (int64_t start = now(); now() - start < length;) {
-    // A queue that is full, or that nobody listens yet or any more.
+    // These errors are a full queue, or a receiver that does not listen yet or no longer.
     if (sendmmsg(end, batch, BATCH, 0) < 0 && errno != ENOBUFS && errno != EAGAIN && errno != ECONNREFUSED) die("send");
   }
 }
@@ -107,19 +108,20 @@ static int earlier(const void *a, const void *b) {
 }
 
 static void ask(int end, int64_t length) {
-  uint64_t question = 0, answer;
+  uint64_t request = 0, reply;
   int count = 0;
   limit(end, 200000000);
-  for (int64_t start = now(); now() - start < length && count < MOST_QUESTIONS; question++) {
+  for (int64_t start = now(); now() - start < length && count < MOST_REQUESTS; request++) {
     int64_t asked = now();
-    memcpy(packets[0], &question, sizeof question);
+    memcpy(packets[0], &request, sizeof request);
     if (send(end, packets[0], 64, 0) < 0) die("send");
     ssize_t size;
-    // An answer to an earlier one may come late.
-    while ((size = recv(end, packets[0], SIZE, 0)) > 0 && (memcpy(&answer, packets[0], sizeof answer), answer != question)) {}
+    // The reply to an earlier request may be late.
+    while ((size = recv(end, packets[0], SIZE, 0)) > 0 && (memcpy(&reply, packets[0], sizeof reply), reply != request)) {
+    }
     if (size > 0) times[count++] = now() - asked;
   }
-  if (!count) die("no answer");
+  if (!count) die("no reply");
   qsort(times, count, sizeof *times, earlier);
   printf("%d %lld %lld\n", count, (long long)times[count / 2], (long long)times[(int64_t)count * 99 / 100]);
 }

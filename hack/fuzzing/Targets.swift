@@ -167,17 +167,18 @@ enum Targets {
 
   /// The first byte says how large the parts are that the rest comes in.
   static func kubernetes(_ bytes: [UInt8]) {
-    let reader = KubeReader(prefix: "f/", ownName: "own")
+    let access = KubeAccessSource(kubeconfig: nil, server: nil)
+    let resource = KubeNodes(KubeClient(access), annotationPrefix: "f/", ownName: "own").resource
     let rest = Array(bytes.dropFirst())
     let size = Int(bytes.first ?? 0) + 1
-    for shape in [KubeReader.list, KubeReader.event] {
+    for shape in [resource.listShape, resource.eventShape] {
       let whole = pieces(shape, rest, parts: max(rest.count, 1))
       precondition(whole == pieces(shape, rest, parts: size))
       for piece in whole ?? [] {
-        if let node = try? reader.node(piece.text) { precondition(Node.isName(node.name)) }
-        _ = try? reader.event(piece.text)
-        var page = KubePage()
-        _ = try? reader.finish(&page, piece.text)
+        if let node = try? resource.object(piece.text) { precondition(Node.isName(node.name)) }
+        _ = try? resource.event(piece.text)
+        var page = KubePage<KubeNode>()
+        _ = try? resource.finish(&page, piece.text)
       }
     }
   }

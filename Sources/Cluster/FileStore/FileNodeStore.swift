@@ -2,19 +2,24 @@ internal import Linux
 package import Nodes
 internal import NodeState
 
-/// Nodes of a `nodes.json`, which is read again whenever it changes.
+/// Store of nodes in a nodes file, which is read again whenever it changes.
 package struct FileNodeStore: NodeStore {
+  /// Name of the store on the command line.
   package var kind: String { "file" }
   /// Path of the file.
   package let source: String
 
   private let backends: BackendReader
 
+  /// Makes the store of a file.
   package init(path: String, backends: BackendReader) {
     source = path
     self.backends = backends
   }
 
+  /// Reads the file.
+  ///
+  /// - Throws: `NodesFileError`.
   package func read() async throws -> NodeSnapshot {
     try await onThread { try readFile() }
   }
@@ -23,7 +28,7 @@ package struct FileNodeStore: NodeStore {
     let identity: FileIdentity?
     let text: [UInt8]?
     do throws(SystemError) {
-      // Asked before the file is read: one that changes in between must look changed to the plugin.
+      // Before the content: the plugin must notice a file that changes in between.
       identity = try Files.identity(source)
       text = try Files.read(source, limit: 64 << 20)
     } catch {
@@ -35,6 +40,7 @@ package struct FileNodeStore: NodeStore {
     return snapshot
   }
 
+  /// Content of the file, now and after each change.
   package func updates() -> AsyncStream<Result<NodeSnapshot, any Error>> {
     FollowedFile(path: source).contents { try readFile() }
   }

@@ -1,4 +1,4 @@
-/// RFC 4648 section 4, with padding: how etcd's JSON carries keys and values.
+/// Base64 with padding (RFC 4648, section 4). etcd's JSON encodes keys and values in it.
 package enum Base64 {
   private static let digits = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
   private static let values: [UInt8] = {
@@ -7,6 +7,7 @@ package enum Base64 {
     return values
   }()
 
+  /// Encodes bytes.
   package static func encode(_ bytes: [UInt8]) -> String {
     var text: [UInt8] = []
     text.reserveCapacity((bytes.count + 2) / 3 * 4)
@@ -20,9 +21,10 @@ package enum Base64 {
     return String(decoding: text, as: UTF8.self)
   }
 
+  /// Encodes the UTF-8 bytes of a text.
   package static func encode(_ text: String) -> String { encode(Array(text.utf8)) }
 
-  /// `nil` where the text is no Base64.
+  /// Decodes a text; `nil` if it is not Base64.
   package static func decode(_ text: String) -> [UInt8]? {
     let text = Array(text.utf8)
     guard text.count % 4 == 0 else { return nil }

@@ -4,27 +4,32 @@ internal import Linux
 internal import NIOCore
 internal import NIOHTTP1
 
-/// HTTP connections to a store, made with the certificates as they were when this was made.
+/// HTTP connections to a store. Certificates are read when the transport is made.
 package final class HTTPTransport: Sendable {
   private let http: HTTPClient
-  /// The states of the certificate files that were read.
+  /// Identities of the certificate files when they were read.
   private let files: [FileIdentity?]
   private let paths: [String]
 
-  /// How connections are made.
+  /// Parameters of the connections.
   package struct Setup: Sendable {
+    /// Certificates for the connections.
     var tls = TLSMaterial()
-    /// How long an answer may be silent; `nil` for ever, as for a watch that is looked after by other means.
+    /// Longest pause within an answer; `nil` for no limit.
     var longestSilence: Duration?
-    /// Where a host is reached under another name than its own, which its certificate tells.
+    /// Hosts to connect to, by the name that stands in the URL and in the certificate.
     package var hosts: [String: String] = [:]
 
+    /// Makes a setup.
     package init(tls: TLSMaterial = TLSMaterial(), longestSilence: Duration? = nil) {
       self.tls = tls
       self.longestSilence = longestSilence
     }
   }
 
+  /// Makes a transport; it connects with its first request.
+  ///
+  /// - Throws: `TLSMaterialError` if a certificate or key is unusable.
   package init(_ setup: Setup) throws(TLSMaterialError) {
     paths = setup.tls.files
     files = HTTPTransport.identities(paths)
@@ -32,7 +37,7 @@ package final class HTTPTransport: Sendable {
     configuration.httpVersion = .http1Only
     configuration.timeout.connect = .seconds(3)
     configuration.timeout.read = setup.longestSilence.map { .nanoseconds($0.nanoseconds) }
-    // Whoever calls knows better when to try again, and where.
+    // The caller decides when and where to try again.
     configuration.connectionPool.retryConnectionEstablishment = false
     configuration.redirectConfiguration = .disallow
     configuration.http1_1ConnectionDebugInitializer = HTTPTransport.keepAlive
@@ -43,18 +48,18 @@ package final class HTTPTransport: Sendable {
 
   deinit { close() }
 
-  /// Ends all connections and whatever goes on through them.
+  /// Closes all connections; requests in progress end with an error.
   package func close() { http.shutdown { _ in } }
 
-  /// Whether the certificates have changed on disk since: they are renewed while an agent lives.
+  /// Whether a certificate file has changed since, since certificates are renewed while an agent runs.
   package var isOutdated: Bool { HTTPTransport.identities(paths) != files }
 
   private static func identities(_ paths: [String]) -> [FileIdentity?] {
     paths.map { try? Files.identity($0) }
   }
 
-  /// A watch may be silent for minutes: the kernel asks whether the other end is still there, and gives up after 20
-  /// seconds.
+  /// Makes the kernel probe an idle connection, because a watch may be silent for minutes. A connection without answers
+  /// fails after 20 seconds.
   @Sendable private static func keepAlive(_ channel: any Channel) -> EventLoopFuture<Void> {
     let options: [(NIOBSDSocket.OptionLevel, NIOBSDSocket.Option, Int)] = [
       (.socket, .so_keepalive, 1), (.tcp, .init(rawValue: TCP_KEEPIDLE), 8), (.tcp, .init(rawValue: TCP_KEEPINTVL), 4),
@@ -66,13 +71,15 @@ package final class HTTPTransport: Sendable {
     return EventLoopFuture.andAllSucceed(futures, on: channel.eventLoop)
   }
 
-  /// What is asked.
+  /// An HTTP request.
   package struct Request: Sendable {
     var method: String
     var url: String
+    /// Header fields in order.
     package var headers: [(name: String, value: String)]
     var body: String?
 
+    /// Makes a request.
     package init(
       method: String = "GET", url: String, headers: [(name: String, value: String)] = [], body: String? = nil
     ) {
@@ -91,16 +98,21 @@ package final class HTTPTransport: Sendable {
     }
   }
 
-  /// A whole answer.
+  /// A complete answer.
   package struct Answer: Sendable {
+    /// HTTP status.
     package let status: UInt
+    /// Content of the answer.
     package let body: [UInt8]
   }
 
-  /// What a node's whole cluster may take in one answer or one line.
+  /// Longest answer or line, in bytes; far more than a large cluster needs.
   package static let limitBytes = 256 << 20
 
-  /// Sends a request and reads the answer to its end; `limit` bounds all of it.
+  /// Sends a request and reads the complete answer.
+  ///
+  /// - Parameter limit: bounds the time to the end of the answer.
+  /// - Throws: an error that `TransportProblem` describes.
   package func answer(to request: Request, limit: Duration) async throws -> Answer {
     try await bounded(by: limit) {
       let response = try await self.http.execute(request.request, timeout: .nanoseconds(limit.nanoseconds))
@@ -109,7 +121,9 @@ package final class HTTPTransport: Sendable {
     }
   }
 
-  /// Runs `body` for so long at most.
+  /// Runs `body`, and cancels it after a time.
+  ///
+  /// - Throws: `TransportProblem.slow` after that time, or an error of `body`.
   package func bounded<Value: Sendable>(
     by limit: Duration, _ body: @escaping @Sendable () async throws -> Value
   ) async throws -> Value {
@@ -125,11 +139,13 @@ package final class HTTPTransport: Sendable {
     }
   }
 
-  /// Sends a request and hands on the parts of its answer as they come, with the answer's status.
+  /// Sends a request and reports the parts of its answer as they arrive.
   ///
   /// - Parameters:
-  ///   - limit: bounds the time to the answer's head.
-  ///   - onHead: told the status as soon as it is known.
+  ///   - limit: bounds the time to the head of the answer.
+  ///   - onHead: receives the HTTP status.
+  ///   - onPart: receives the status and the next bytes.
+  /// - Throws: an error that `TransportProblem` describes, or an error of `onPart`.
   package func stream(
     _ request: Request, limit: Duration, onHead: (_ status: UInt) -> Void = { _ in },
     onPart: (_ status: UInt, _ bytes: [UInt8]) throws -> Void

@@ -1,7 +1,7 @@
 package import JSON
 
 extension JSONObject {
-  /// A 64-bit number, which the gateway writes as a string and omits where it is zero.
+  /// A 64-bit number, 0 if it is missing. etcd's JSON writes such numbers as strings and omits zeros.
   package func number(_ name: String) -> Int64 {
     switch self[name] {
     case .integer(let value): value

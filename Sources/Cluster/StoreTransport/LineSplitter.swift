@@ -1,12 +1,18 @@
-/// Cuts a stream of bytes into lines; empty lines are passed over.
+/// Splits a stream of bytes into lines, without empty lines.
 package struct LineSplitter {
-  /// The longest line, in bytes.
+  /// Longest line, in bytes.
   let limit: Int
   private var pending: [UInt8] = []
 
+  /// Makes a splitter.
+  ///
+  /// - Parameter limit: longest line, in bytes.
   package init(limit: Int) { self.limit = limit }
 
-  /// Takes the next bytes and returns the lines that they complete.
+  /// Takes the next bytes.
+  ///
+  /// - Returns: the lines that these bytes complete.
+  /// - Throws: `LineTooLong`.
   package mutating func add(_ bytes: [UInt8]) throws(LineTooLong) -> [[UInt8]] {
     var lines: [[UInt8]] = []
     var start = bytes.startIndex
@@ -22,12 +28,13 @@ package struct LineSplitter {
     return lines
   }
 
-  /// What came behind the last line end, `nil` for nothing.
+  /// Bytes after the last line end; `nil` if there are none.
   package var rest: [UInt8]? { pending.isEmpty ? nil : pending }
 }
 
-/// A line beyond all measure.
+/// A line that exceeds the limit.
 package struct LineTooLong: Error, CustomStringConvertible {
   let limitBytes: Int
+  /// The limit, in words.
   package var description: String { "a line of more than \(limitBytes) bytes" }
 }

@@ -1,9 +1,10 @@
 internal import NIOSSL
 
-/// A text in PEM, in a file or at hand.
+/// A PEM text, in a file or in memory.
 package enum PEMSource: Sendable, Equatable {
+  /// A file.
   case file(String)
-  /// The name is for people.
+  /// A text, with its name for messages.
   case text(Secret, name: String)
 
   fileprivate var name: String {
@@ -13,20 +14,23 @@ package enum PEMSource: Sendable, Equatable {
   }
 }
 
-/// What a client's TLS connections are made with; other ends are always verified.
+/// Certificates and key of a client's TLS connections. The server is always verified.
 package struct TLSMaterial: Sendable, Equatable {
-  /// Who may vouch for the other end; `nil` for whom the system trusts.
+  /// Certificate authorities of the server; `nil` for those of the system.
   package var authorities: PEMSource?
+  /// Certificate chain of the client.
   package var certificate: PEMSource?
+  /// Private key of the client.
   package var key: PEMSource?
 
+  /// Makes the material.
   package init(authorities: PEMSource? = nil, certificate: PEMSource? = nil, key: PEMSource? = nil) {
     self.authorities = authorities
     self.certificate = certificate
     self.key = key
   }
 
-  /// All files that a connection is made with.
+  /// Files that a connection is made with.
   var files: [String] {
     [authorities, certificate, key].compactMap { source in
       if case .file(let path)? = source { path } else { nil }
@@ -67,8 +71,10 @@ package struct TLSMaterial: Sendable, Equatable {
   }
 }
 
-/// A certificate or key that can't be used: which, and why.
+/// An unusable certificate or key.
 package struct TLSMaterialError: Error {
+  /// Path of the file, or name of the text.
   package let name: String
+  /// Reason of the TLS library.
   package let reason: String
 }

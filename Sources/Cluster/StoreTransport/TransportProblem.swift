@@ -4,16 +4,22 @@ internal import NIOCore
 internal import NIOPosix
 internal import NIOSSL
 
-/// Why no answer came, in words for people.
+/// Reason why a request has no complete answer.
 package enum TransportProblem: Error, CustomStringConvertible {
-  /// Nothing, or not the whole answer, within this time.
+  /// The answer is not complete within this time.
   case slow(Duration)
+  /// The kernel reports an error of the connection.
   case refused(errno: Int32)
+  /// The name cannot be resolved.
   case unknownHost(String)
+  /// The server closed the connection.
   case closed
+  /// The TLS handshake failed.
   case tls(String)
+  /// Another reason.
   case other(String)
 
+  /// Describes an error of the HTTP client or of its libraries.
   package init(_ error: any Error) {
     switch error {
     case let problem as TransportProblem: self = problem
@@ -41,6 +47,7 @@ package enum TransportProblem: Error, CustomStringConvertible {
     }
   }
 
+  /// The reason, for messages.
   package var description: String {
     switch self {
     case .slow(let limit): "no answer within \(limit)"

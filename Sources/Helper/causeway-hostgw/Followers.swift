@@ -64,7 +64,7 @@ struct KernelFollower: Service {
 
 /// Keeps this node's lease, or what else its store holds of it.
 struct KeeperService: Service {
-  let keeper: any NodeKeeper
+  let keeper: any LeaseHolder
 
   func run() async throws {
     await cancelWhenGracefulShutdown { await keeper.run() }

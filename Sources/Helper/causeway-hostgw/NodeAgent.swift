@@ -25,7 +25,7 @@ struct NodeAgent: Sendable {
   let networkConfiguration: NetworkConfigurationFile?
   let conditions = AgentConditions()
   /// Where the store gives leases, or is told of this node.
-  let keeper: (any NodeKeeper)?
+  let keeper: (any LeaseHolder)?
   /// Tells the store whether this node's network is up, where it wants to know.
   let reportNetwork: (@Sendable (NetworkReport) -> Void)?
   let pods: HeldAddresses
@@ -69,25 +69,25 @@ struct NodeAgent: Sendable {
       let settings = LeaseSettings(
         ttl: options.etcd.subnetLeaseTTL, renewMargin: .seconds(options.etcd.subnetLeaseRenewMargin * 60),
         files: files, hasPods: { [pods] in pods.areIn($0) })
-      keeper = LeaseKeeper(
-        client, view, settings, ownAddresses: addresses, conditions: conditions, logger: log.logger)
+      keeper = EtcdLeaseHolder(
+        client, view, settings: settings, ownAddresses: addresses, conditions: conditions, logger: log.logger)
       reportNetwork = nil
     case .kubernetes:
       // Kubelet's names are in lower case.
       let name =
         selection.name ?? NodeAgent.given(CurrentProcess.environment("NODE_NAME")) ?? selection.hostName.lowercased()
       let kubernetes = options.kubernetes
-      let client = KubeClient(
-        kubernetes.access, annotationPrefix: kubernetes.kubeAnnotationPrefix, ownName: name)
+      let nodes = KubeNodes(
+        KubeClient(kubernetes.access), annotationPrefix: kubernetes.kubeAnnotationPrefix, ownName: name)
       let view = KubeView(ownName: name)
       store = KubeNodeStore(
-        client, view, configFile: kubernetes.netConfigPath, backends: Backends.reader, ownAddresses: addresses,
+        nodes, view, configFile: kubernetes.netConfigPath, backends: Backends.reader, ownAddresses: addresses,
         conditions: conditions, logger: log.logger)
-      let settings = KubeNodeSettings(
+      let settings = KubeLeaseSettings(
         setsNetworkUnavailable: kubernetes.setNodeNetworkUnavailable,
         files: files, hasPods: { [pods] in pods.areIn($0) })
-      let keeper = KubeNodeKeeper(
-        client, view, settings, ownAddresses: addresses, conditions: conditions, logger: log.logger)
+      let keeper = KubeLeaseHolder(
+        nodes, view, settings: settings, ownAddresses: addresses, conditions: conditions, logger: log.logger)
       self.keeper = keeper
       reportNetwork = { keeper.networkIs($0) }
     }

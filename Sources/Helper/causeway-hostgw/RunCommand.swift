@@ -52,7 +52,7 @@ struct RunCommand: CommandWithOptions {
     }
     if let keeper = agent.keeper {
       services.append(KeeperService(keeper: keeper))
-      listeners.append { keeper.look() }
+      listeners.append { keeper.linksChanged() }
     }
     if let report = agent.reportNetwork { services.append(NetworkReporter(state: state, report: report)) }
     services += [KernelFollower(listeners: listeners), RulesFollower(news: rulesNews, logger: agent.log.logger)]

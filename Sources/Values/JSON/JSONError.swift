@@ -1,14 +1,15 @@
-/// Why a text is not the JSON that was asked for.
+/// Errors of reading and writing JSON.
 package enum JSONError: Error, Equatable, Sendable, CustomStringConvertible {
-  /// Not JSON at all; lines and columns count from 1, as libjansson reports them.
+  /// The text is not JSON. Line and column count from 1, as libjansson reports them.
   case malformed(reason: String, line: Int, column: Int)
-  /// A member holds another kind of value than it must; `field` is its path, like `ipam.ranges[0].subnet`.
+  /// A member has a value of the wrong kind; `field` is its path, such as `ipam.ranges[0].subnet`.
   case wrongKind(field: String, expected: String, found: JSONValue)
-  /// A member that must be there is absent.
+  /// A required member is missing.
   case missing(field: String)
-  /// libjansson could not build the text, for want of memory or because a string is not UTF-8.
+  /// libjansson cannot build the text: no memory is left, or a string is not UTF-8.
   case unencodable
 
+  /// The error, for messages.
   package var description: String {
     switch self {
     case .malformed(let reason, let line, let column): "\(reason) at line \(line), column \(column)"
@@ -21,7 +22,7 @@ package enum JSONError: Error, Equatable, Sendable, CustomStringConvertible {
 }
 
 extension JSONValue {
-  /// A short form for messages: the value itself, cut where it is long.
+  /// A short form of the value for messages, truncated if it is long.
   package var excerpt: String {
     switch self {
     case .null, .array, .object: kind

@@ -1,12 +1,14 @@
 internal import CJansson
 
 extension JSONValue {
-  /// Parses one whole JSON text (RFC 8259).
+  /// Parses a complete JSON text (RFC 8259).
   ///
-  /// Of duplicate members the last one counts. Depth is limited to 2,048, integers to 64 bits; `\u0000` is refused.
-  /// libjansson's tree lives only inside this call.
+  /// The last one of duplicate members counts. Depth is limited to 2,048 and integers to 64 bits; `\u0000` is refused.
+  /// libjansson's tree exists only during this call.
+  ///
+  /// - Throws: `JSONError.malformed`.
   package init(parsing text: [UInt8]) throws(JSONError) {
-    // libjansson takes a NUL behind the value for the end of the text and passes over what follows.
+    // libjansson takes a NUL after the value as the end of the text and ignores what follows.
     if let end = text.firstIndex(of: 0) {
       let before = text[..<end]
       let lineStart = before.lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0
@@ -15,7 +17,7 @@ extension JSONValue {
     }
     JSONValue.seed
     var failure = json_error_t()
-    // JSON_DECODE_ANY: a bare `null` or `3` is JSON; what is expected of the top level is the caller's rule.
+    // JSON_DECODE_ANY: a bare `null` or `3` is JSON too; the caller decides what it expects at the top level.
     let tree = unsafe text.withUnsafeBytes { bytes in
       unsafe json_loadb(bytes.baseAddress, bytes.count, Int(JSON_DECODE_ANY), &failure)
     }
@@ -29,14 +31,14 @@ extension JSONValue {
     unsafe self.init(tree)
   }
 
-  /// Gives libjansson the secret of its hash tables, once and before any of them is made: left to itself it opens and reads
-  /// a file in /dev for it.
+  /// Seeds libjansson's hash tables, once and before it makes one. Without a seed, libjansson opens and reads
+  /// `/dev/urandom`.
   private static let seed: Void = {
     var generator = SystemRandomNumberGenerator()
     json_object_seed(Int(truncatingIfNeeded: generator.next() | 1))
   }()
 
-  /// Copies a libjansson tree; it does not take it over.
+  /// Copies a libjansson tree, which the caller still owns.
   private init(_ node: UnsafeMutablePointer<json_t>) {
     switch unsafe node.pointee.type {
     case JSON_TRUE: self = .bool(true)
@@ -68,15 +70,17 @@ extension JSONValue {
     }
   }
 
-  /// How a text is laid out.
+  /// Layout of a text.
   package enum Layout: Sendable {
     /// No white space between tokens.
     case compact
-    /// One member a line, indented by this many spaces (at most 31).
+    /// One member on each line, indented by this many spaces (at most 31).
     case indented(Int)
   }
 
-  /// The value as JSON text in UTF-8, members in their order.
+  /// Writes the value as JSON, with members in their order.
+  ///
+  /// - Throws: `JSONError.unencodable`.
   package func text(_ layout: Layout = .compact) throws(JSONError) -> String {
     JSONValue.seed
     guard let tree = unsafe makeTree() else { throw .unencodable }
@@ -92,7 +96,7 @@ extension JSONValue {
     return unsafe String(cString: text)
   }
 
-  /// Builds a libjansson tree that the caller owns; `nil` where memory or valid text is wanting.
+  /// Builds a libjansson tree that the caller owns; `nil` if no memory is left or a string is not UTF-8.
   private func makeTree() -> UnsafeMutablePointer<json_t>? {
     switch self {
     case .null: return unsafe json_null()
@@ -107,7 +111,7 @@ extension JSONValue {
     case .array(let elements):
       guard let node = unsafe json_array() else { return nil }
       for element in elements {
-        // _new: the array takes the element over, also when it fails.
+        // _new: the array takes ownership of the element, even if the call fails.
         guard let child = unsafe element.makeTree(), unsafe json_array_append_new(node, child) == 0 else {
           unsafe json_decref(node)
           return nil
@@ -117,7 +121,7 @@ extension JSONValue {
     case .object(let object):
       guard let node = unsafe json_object() else { return nil }
       for member in object.members {
-        // libjansson would cut the name at a NUL.
+        // libjansson would truncate the name at a NUL.
         guard !member.name.utf8.contains(0), let child = unsafe member.value.makeTree(),
           unsafe json_object_set_new(node, member.name, child) == 0
         else {

@@ -2,15 +2,17 @@ internal import CYAML
 package import JSON
 
 extension JSONValue {
-  /// Parses the first document of a YAML 1.1 text, of which JSON is a part; `null` for an empty one.
+  /// Parses the first document of a YAML 1.1 text, which may be JSON; `null` for an empty text.
   ///
-  /// Plain scalars are null, true, false or else text, numbers too: what a number looks like is the reader's rule.
-  /// libyaml's document lives only inside this call.
+  /// A plain scalar is null, true, false, or a text. Numbers become texts, and the caller converts them.
+  /// libyaml's document exists only during this call.
+  ///
+  /// - Throws: `YAMLError`.
   package init(parsingYAML text: [UInt8]) throws(YAMLError) {
     var parser = unsafe yaml_parser_t()
     guard unsafe yaml_parser_initialize(&parser) == 1 else { throw .outOfMemory }
     defer { unsafe yaml_parser_delete(&parser) }
-    // libyaml would go on reading a text that was moved.
+    // libyaml keeps the pointer, so the text needs memory that does not move.
     let input = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: max(text.count, 1))
     defer { unsafe input.deallocate() }
     _ = unsafe input.update(fromContentsOf: text)
@@ -31,15 +33,18 @@ extension JSONValue {
   }
 }
 
-/// Copies libyaml's nodes. An alias is the node that it stands for, so a small text may hold endless ones.
+/// Copies libyaml's nodes. Each alias is a copy of its node, so a small text may expand without end; hence the limits.
 @safe private struct DocumentReader {
+  /// Deepest nesting.
   private static let deepest = 64
+  /// Most nodes.
   private static let most = 100_000
+  /// Longest sum of all texts, in bytes.
   private static let mostBytes = 16 << 20
 
   private let document: UnsafeMutablePointer<yaml_document_t>
   private var count = 0
-  /// Of all texts; a long one may stand behind thousands of aliases.
+  /// Length of all texts so far, in bytes: thousands of aliases may copy a long text.
   private var bytes = 0
 
   init(_ document: UnsafeMutablePointer<yaml_document_t>) { unsafe self.document = document }

@@ -1,12 +1,15 @@
-/// Why a text is not the YAML that can be read; lines and columns count from 1.
+/// Errors of reading YAML. Lines and columns count from 1.
 package enum YAMLError: Error, Equatable, Sendable, CustomStringConvertible {
+  /// The text is not YAML.
   case malformed(reason: String, line: Int, column: Int)
-  /// More, or more deeply nested, than anything that people write.
+  /// The text exceeds the limits on size or depth.
   case excessive(line: Int)
-  /// A key that is a list or a map, which JSON can't have.
+  /// A key is a list or a map, which JSON does not allow.
   case keyIsNoText(line: Int)
+  /// No memory is left.
   case outOfMemory
 
+  /// The error, for messages.
   package var description: String {
     switch self {
     case .malformed(let reason, let line, let column): "\(reason) at line \(line), column \(column)"

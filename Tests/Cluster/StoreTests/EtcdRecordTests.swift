@@ -7,7 +7,7 @@ import JSON
 import Testing
 import TestSupport
 
-/// A record as etcd tells it.
+/// A record in the form of etcd's answer.
 func record(
   _ name: String, _ value: String, created: Int64 = 1, modified: Int64? = nil, lease: Int64 = 7
 ) -> EtcdRecord {
@@ -52,7 +52,7 @@ func record(
     #expect(record.key == nil && record.problem?.contains("its key is not like") == true)
   }
 
-  /// Every text is understood or refused, and what is understood is written as another text of the same meaning.
+  /// Every text is read or refused, and a text that is read is written again with the same meaning.
   @Test func mutatedKeysNeverTrap() {
     var generator = Seeded(state: 5)
     let alphabet = Array("0123456789.-&:abcdef/ é")
@@ -78,7 +78,7 @@ func record(
     #expect(record.belongs(to: [IPAddress("192.0.2.7")].compactMap { $0 }))
   }
 
-  /// Flannel's own, in the words of its encoder.
+  /// A record in the form that flannel's encoder writes.
   @Test func aRecordOfFlannelsVXLAN() throws {
     let record = record(
       "10.5.34.0-24&fd00:5::-64",

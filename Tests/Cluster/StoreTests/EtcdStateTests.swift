@@ -54,8 +54,8 @@ import TestSupport
       found.map(\.subnets.v4) == found.map(\.subnets.v4).sorted { ($0?.address.value ?? 0) < ($1?.address.value ?? 0) })
   }
 
-  /// Who is behind is told a part at a time, under the header of the present; a watch that goes on from a later revision
-  /// would miss the rest.
+  /// A watch that lags behind gets the changes in parts, each with the header of the present. A watch that resumed at
+  /// the revision of that header would miss the rest.
   @Test func theRevisionIsThatOfWhatWasTold() throws {
     var state = state([])
     state.apply(answer(500, [["kv": keyValue("/p/subnets/10.244.2.0-24", value("192.0.2.2"), created: 101)]]))
@@ -74,7 +74,7 @@ import TestSupport
     #expect(isOfAnother(["cluster_id": "12", "revision": "502", "raft_term": "2"]))
   }
 
-  /// The array in which changes are put in place is at all times what a fresh reading gives.
+  /// Changes applied one by one give the same array as a new read.
   @Test func changesLeadWhereAFreshReadingLeads() throws {
     var generator = Seeded(state: 3)
     var model: [String: String] = [:]
@@ -149,7 +149,7 @@ import TestSupport
     let own = Node(
       name: "192.0.2.1", addresses: PerFamily(v4: IPAddress("192.0.2.1")),
       subnets: PerFamily(v4: IPPrefix("10.244.2.0/24")))
-    // The first tells the address that the node had before.
+    // The first record contains the node's former address.
     let state = state([
       keyValue("/p/subnets/10.244.1.0-24", value("192.0.2.77")),
       keyValue("/p/subnets/10.244.2.0-24", value("192.0.2.1")),
@@ -160,20 +160,20 @@ import TestSupport
     #expect(state.snapshot(config, own: own, retiring: ["10.244.1.0-24": 8]).nodes.map(\.name) == ["192.0.2.77"])
   }
 
-  /// A reading that was on its way while we wrote shows what was before, though it ends later.
+  /// A read that was in progress during our write may lack the write although it ends later.
   @Test func whatWasReadBeforeAWritingIsNotBuiltOn() throws {
     var content = EtcdContent()
     (content.readsBegun, content.read, content.state) = (1, 1, state([]))
-    // The second reading has begun when we write at revision 101.
+    // The second read has begun when we write at revision 101.
     content.readsBegun = 2
-    let writing = EtcdWriting(revision: 101, readsBegun: content.readsBegun)
+    let writing = EtcdWrite(revision: 101, readsBegun: content.readsBegun)
     #expect(content.isBefore(writing))
     content.read = 2
     #expect(content.isBefore(writing))
     var later = content
     later.state?.apply(answer(101, []))
     #expect(!later.isBefore(writing))
-    // One that began after it is believed: the store was set back.
+    // A read that began after the write is current: the store was restored from a backup.
     (content.readsBegun, content.read) = (3, 3)
     #expect(!content.isBefore(writing))
   }

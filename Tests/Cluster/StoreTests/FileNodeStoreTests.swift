@@ -51,16 +51,16 @@ private func nodes(_ count: Int) -> String {
     // In place.
     try sh("cat > nodes.json <<'X'\n\(nodes(3))\nX")
     while true {
-      // The file may have been read half-way; what comes last counts.
+      // The file may have been read while it was incomplete; the last content counts.
       if case .success(let snapshot) = await updates.next(), snapshot.nodes.count == 3 { break }
     }
-    // Gone: an error and no empty set.
+    // Without the file: an error, not an empty set.
     try Files.remove(file)
-    // What was there last may be told twice.
+    // The last content may be reported twice.
     var last = await updates.next()
     while case .success(let snapshot) = last, snapshot.nodes.count == 3 { last = await updates.next() }
     #expect(throws: NodesFileError.absent(file: file)) { try last?.get() }
-    // Back again.
+    // With the file again.
     try Files.replace(file, with: Array(nodes(4).utf8))
     #expect(try await updates.next()?.get().nodes.count == 4)
   }

@@ -7,7 +7,7 @@ import Testing
     "kind": .all, "meta": .members(["name": .all, "labels": .all]), "items": .elements(.members(["id": .all])),
   ])
 
-  /// The pieces of a text that comes in parts of this size.
+  /// Pieces of a text that arrives in parts of a size.
   private func pieces(_ text: String, parts size: Int) throws -> [String] {
     var sieve = JSONSieve(JSONSieveTests.shape)
     let bytes = Array(text.utf8)
@@ -30,7 +30,7 @@ import Testing
       #"{"items":[{"id":1,"x":"]"},{"x":{"id":9}},{"id":{"id":2}} ],"kind":null}{"items":[]}"#,
       ["- {\"id\":1}", "- {}", "- {\"id\":{\"id\":2}}", #"{"items":[],"kind":null}"#, #"{"items":[]}"#]
     ),
-    // A value of another kind than expected is the reader's business.
+    // A value of another kind than expected is kept, and its reader reports it.
     (#"{"meta":"no","items":null,"kind":7 }"#, [#"{"meta":"no","items":null,"kind":7}"#]),
     (#"{"items":[3,[4],"x"]}"#, ["- 3", "- [4]", "- \"x\"", #"{"items":[]}"#]),
     (#"{"kind":"é\\","meta":{}}"#, [#"{"kind":"é\\","meta":{}}"#]),
@@ -55,7 +55,7 @@ import Testing
     #expect(throws: JSONSieveError.tooLong(limitBytes: 1000)) { try sieve.add(long) }
   }
 
-  /// What a parser makes of the pieces is what it makes of the whole, for texts of every form.
+  /// A parser reads the same values from the pieces as from the complete text.
   @Test func tellsTheSameAsAParser() throws {
     var generator = SystemRandomNumberGenerator()
     func value(_ depth: Int) -> JSONValue {

@@ -5,12 +5,15 @@ import JSON
 @testable import Nodes
 import Testing
 
-private let reader = KubeReader(prefix: "flannel.alpha.coreos.com/", ownName: "own")
+private let resource = KubeNodes(
+  KubeClient(KubeAccessSource(kubeconfig: nil, server: nil)), annotationPrefix: "flannel.alpha.coreos.com/",
+  ownName: "own"
+).resource
 
 private func node(_ text: String) throws -> KubeNode {
-  var sieve = JSONSieve(.members(KubeReader.node))
+  var sieve = JSONSieve(.members(resource.objectShape))
   let piece = try #require(try sieve.add(Array(text.utf8)).first)
-  return try #require(try reader.node(piece.text))
+  return try #require(try resource.object(piece.text))
 }
 
 private func text(
@@ -51,11 +54,11 @@ private func text(
     let found = node.subnet(.v4)?.problem
     #expect(found.map { $0.contains(problem ?? "nothing") } ?? (problem == nil), "\(found ?? "none")")
     if problem == nil { #expect(node.addresses.v4 == address.flatMap { IPAddress($0) }) }
-    // Each family for itself.
+    // The families are independent.
     #expect(node.addresses.v6 == IPAddress("2001:db8::1") && node.subnet(.v6)?.problem == nil)
   }
 
-  /// As flannel writes them.
+  /// Annotations in the form in which flannel writes them.
   @Test func theBackendIsWhatAnnotationsTell() throws {
     let told = try node(
       text(
@@ -85,13 +88,13 @@ private func text(
 
   @Test(arguments: ["{}", #"{"metadata":{"name":""}}"#, #"{"metadata":[]}"#, #"{"metadata":{"name":7}}"#])
   func whatHasNoNameIsNoNode(_ text: String) throws {
-    #expect(try reader.node(Array(text.utf8)) == nil)
+    #expect(try resource.object(Array(text.utf8)) == nil)
   }
 
   @Test func eventsAreTold() throws {
-    func event(_ text: String) throws -> KubeEvent? {
-      var sieve = JSONSieve(KubeReader.event)
-      return try reader.event(try #require(try sieve.add(Array(text.utf8)).first).text)
+    func event(_ text: String) throws -> KubeEvent<KubeNode>? {
+      var sieve = JSONSieve(resource.eventShape)
+      return try resource.event(try #require(try sieve.add(Array(text.utf8)).first).text)
     }
     let object = #"{"kind":"Node","metadata":{"name":"a","resourceVersion":"7","managedFields":[{}]}}"#
     guard case .present(let node, "7") = try event(#"{"type":"ADDED","object":\#(object)}"#) else {
@@ -99,7 +102,7 @@ private func text(
       return
     }
     #expect(node.name == "a")
-    #expect(try event(#"{"type":"DELETED","object":\#(object)}"#) == .gone(name: "a", resourceVersion: "7"))
+    #expect(try event(#"{"type":"DELETED","object":\#(object)}"#) == .deleted(key: "a", resourceVersion: "7"))
     #expect(try event(#"{"type":"FUTURE","object":\#(object)}"#) == .bookmark(resourceVersion: "7"))
     #expect(
       try event(#"{"object":{"metadata":{"resourceVersion":"8","creationTimestamp":null}},"type":"BOOKMARK"}"#)
@@ -132,7 +135,7 @@ private func text(
     #expect(!state.apply(.bookmark(resourceVersion: "9")) && state.resourceVersion == "9")
     #expect(try state.apply(.present(made("b", "10.2.0.0/24"), resourceVersion: "10")))
     #expect(
-      state.apply(.gone(name: "a", resourceVersion: "11")) && !state.apply(.gone(name: "a", resourceVersion: "12")))
+      state.apply(.deleted(key: "a", resourceVersion: "11")) && !state.apply(.deleted(key: "a", resourceVersion: "12")))
     #expect(state.resourceVersion == "12" && state.nodes.keys.sorted() == ["b"])
   }
 

@@ -21,8 +21,8 @@ import TestSupport
   ) throws -> LeasePlan {
     LeasePlan(
       ownership: RecordOwnership(
-        EtcdRecords(records), addresses: addresses.compactMap { IPAddress($0) }, held: held?.mark,
-        remembered: remembered.map(\.mark), prior: prior.compactMap { IPPrefix($0) }),
+        EtcdRecords(records), addresses: addresses.compactMap { IPAddress($0) }, held: held?.version,
+        remembered: remembered.map(\.version), prior: prior.compactMap { IPPrefix($0) }),
       network: try config(#"{"Network": "10.244.0.0/16", \#(conf)}"#))
   }
 
@@ -41,10 +41,10 @@ import TestSupport
   @Test func aRecordOfOursThatSaysOtherwiseIsUpdated() throws {
     let vxlan = record("10.244.2.0-24", #"{"PublicIP":"192.0.2.1","BackendType":"vxlan"}"#)
     #expect(next(try plan([vxlan])) == .update(vxlan))
-    // Our address has changed, the lease tells that it is ours.
+    // Our address has changed, but the lease shows that the record is ours.
     let old = record("10.244.2.0-24", of: "192.0.2.77", lease: 5)
     #expect(next(try plan([old], held: old)) == .update(old))
-    // Somebody has put his own in its place, with another lease or the same one.
+    // Another node has replaced the record, with another lease or the same one.
     for theirs in [
       record("10.244.2.0-24", of: "192.0.2.78", created: 2, lease: 6),
       record("10.244.2.0-24", of: "192.0.2.78", created: 2, lease: 5),
@@ -65,7 +65,7 @@ import TestSupport
       return
     }
     #expect(key.text != "10.244.2.0-24")
-    // As we left it, it is ours though our address has changed meanwhile.
+    // An unchanged record is ours although our address has changed meanwhile.
     #expect(next(try plan([ours], ["192.0.2.44"], held: ours)) == .update(ours))
     #expect(next(try plan([ours], ["192.0.2.44"])) != .update(ours))
   }
@@ -73,7 +73,7 @@ import TestSupport
   @Test func nodesThatSwapTheirAddressesKeepTheirSubnets() throws {
     let ours = record("10.244.2.0-24", of: "192.0.2.1", lease: 5)
     let others = record("10.244.3.0-24", of: "192.0.2.2", lease: 6)
-    // While the agent runs, and when it was started anew meanwhile.
+    // While the agent runs, and after a restart.
     for plan in [
       try plan([ours, others], ["192.0.2.2"], prior: ["10.244.2.0/24"], held: ours),
       try plan([ours, others], ["192.0.2.2"], prior: ["10.244.2.0/24"], remembered: [ours]),
@@ -81,14 +81,14 @@ import TestSupport
       #expect(next(plan) == .update(ours))
       #expect(plan.own == [ours] && plan.ownership.strangers == [others])
     }
-    // Where we do not know our record again, since the other node was faster, his old one is not ours for it.
+    // We cannot recognise our record if the other node was faster; that node's old record does not become ours.
     let taken = record("10.244.2.0-24", of: "192.0.2.1", created: 9, lease: 8)
     let late = try plan([taken, others], ["192.0.2.2"], prior: ["10.244.2.0/24"])
     guard case .create = next(late) else {
       Issue.record("no claim")
       return
     }
-    // A node that remembers nothing is known by its address alone.
+    // A node that remembers nothing is recognised by its address alone.
     #expect(next(try plan([others], ["192.0.2.2"])) == .hold(others))
   }
 
@@ -96,9 +96,9 @@ import TestSupport
     let both = record("10.244.2.0-24&fd00:10:244:2::-64", of: "192.0.2.1", ipv6: "2001:db8::1")
     let withoutIPv6 = try plan([both], conf: LeasePlanTests.dual)
     #expect(next(withoutIPv6) == .hold(both))
-    #expect(withoutIPv6.addresses(toldBy: both).map(\.description) == ["192.0.2.1", "2001:db8::1"])
+    #expect(withoutIPv6.addresses(publishedBy: both).map(\.description) == ["192.0.2.1", "2001:db8::1"])
     #expect(next(try plan([both], ["2001:db8::1"], conf: LeasePlanTests.dual)) == .hold(both))
-    // Unless the network has no IPv6 any more, or the address is another node's now.
+    // Unless the network no longer has IPv6, or another node has the address now.
     #expect(next(try plan([both])) == .update(both))
     let other = record("10.244.3.0-24&fd00:10:244:3::-64", of: "192.0.2.9", ipv6: "2001:db8::1")
     #expect(next(try plan([both, other], prior: ["10.244.2.0/24"], conf: LeasePlanTests.dual)) == .update(both))
@@ -113,7 +113,7 @@ import TestSupport
     #expect(fresh.shortage(try key("10.244.3.0-24"), isReservation: false)?.contains("fd00:10:244:1::/64") == true)
     let mine = record("10.244.3.0-24", of: "192.0.2.1", ipv6: "2001:db8::1")
     #expect(next(try plan([full, mine], addresses, conf: conf)) == .hold(mine))
-    // And as soon as there is one, it comes.
+    // The IPv6 subnet follows as soon as one is free.
     let freed = try plan([mine], addresses, conf: conf)
     #expect(next(freed) == .replace(mine, by: try key("10.244.3.0-24&fd00:10:244:1::-64")))
     #expect(fresh.shortage(try key("10.244.3.0-24&fd00:10:244:1::-64"), isReservation: false) == nil)
@@ -126,7 +126,7 @@ import TestSupport
     #expect(
       next(try plan([old], addresses, held: old, conf: LeasePlanTests.dual))
         == .add(try key(new.name), beside: old))
-    // The whole one is the one to keep, also for an agent that was started anew.
+    // The complete record is the one to hold, also after a restart of the agent.
     for plan in [
       try plan([old, new], addresses, held: old, remembered: [new], conf: LeasePlanTests.dual),
       try plan([old, new], addresses, prior: ["10.244.3.0/24"], conf: LeasePlanTests.dual),
@@ -139,7 +139,7 @@ import TestSupport
     #expect(next(try plan([], prior: ["10.244.3.0/24", "10.244.2.0/24"])) == .create(try key("10.244.3.0-24")))
     let taken = record("10.244.3.0-24", of: "192.0.2.9")
     #expect(next(try plan([taken], prior: ["10.244.3.0/24", "10.244.2.0/24"])) == .create(try key("10.244.2.0-24")))
-    // One that may not be claimed any more counts for nothing.
+    // A former subnet outside the range is not claimed.
     guard case .create(let other) = next(try plan([], prior: ["10.244.9.0/24"])) else { return }
     #expect(other.text != "10.244.9.0-24")
   }
@@ -154,7 +154,7 @@ import TestSupport
   }
 
   @Test func whateverOverlapsIsTaken() throws {
-    // A wider one, one of another backend, one whose value is bad.
+    // A wider record, a record of another backend, and a record with a bad value.
     let others = [
       record("10.244.0.0-23", of: "192.0.2.9"), record("10.244.2.128-25", #"{"BackendType":"vxlan"}"#),
       record("10.244.3.0-24", "bad"),
@@ -167,7 +167,7 @@ import TestSupport
     #expect(bad.key?.problem != nil)
     let others = (1...3).map { record("10.244.\($0).0-24", of: "192.0.2.\(100 + $0)") }
     #expect(next(try plan(others + [bad])) == .create(try key("10.244.4.0-24")))
-    // Nor does it take away what a node has already.
+    // The invalid key does not displace a record either.
     let mine = record("10.244.2.0-24&fd00:10:244:2::-64", of: "192.0.2.1", ipv6: "2001:db8::1", created: 8)
     let held = try plan([bad, mine], ["192.0.2.1", "2001:db8::1"], held: mine, conf: LeasePlanTests.dual)
     #expect(next(held) == .hold(mine))
@@ -190,7 +190,7 @@ import TestSupport
   @Test func aReservationOfOursMayLieAnywhereAndStays() throws {
     let reservation = record("10.244.128.0-20", of: "192.0.2.1", lease: 0)
     #expect(next(try plan([reservation])) == .hold(reservation))
-    // Somebody else's is nobody's to claim.
+    // A reservation of another node cannot be claimed.
     let other = record("10.244.1.0-24", #"{"PublicIP":"192.0.2.50"}"#, lease: 0)
     let rest = (2...4).map { record("10.244.\($0).0-24", of: "192.0.2.\(100 + $0)") }
     #expect(next(try plan([other] + rest)) == .exhausted)
@@ -212,7 +212,7 @@ import TestSupport
     let addresses = ["192.0.2.1", "2001:db8::1"]
     let wide = record("10.244.0.0-22", of: "192.0.2.8", created: 7)
     #expect(next(try plan([mine, wide], addresses, conf: LeasePlanTests.dual)) == .give(up: mine, to: wide))
-    // What overlaps in IPv6 only costs no IPv4.
+    // An overlap in IPv6 only does not affect IPv4.
     guard case .replace(mine, by: let key) = next(try plan([mine, other], addresses, conf: LeasePlanTests.dual)) else {
       Issue.record("no other IPv6 subnet")
       return
@@ -228,14 +228,14 @@ import TestSupport
     #expect(
       next(try plan([], both, prior: prior, conf: LeasePlanTests.dual))
         == .create(try key("10.244.3.0-24&fd00:10:244:33::-64")))
-    // Without a memory both parts lie at the same place.
+    // Without former subnets, both subnets have the same position in their ranges.
     guard case .create(let fresh) = next(try plan([], both, conf: LeasePlanTests.dual)) else { return }
     let ranges = try plan([], both, conf: LeasePlanTests.dual).network.allocation
     #expect(ranges.ipv4.position(fresh.subnet) == fresh.ipv6Subnet.flatMap { ranges.ipv6?.position($0) })
-    // A node with one family keeps that one.
+    // A node with one family keeps one subnet.
     guard case .create(let single) = next(try plan([], conf: LeasePlanTests.dual)) else { return }
     #expect(single.ipv6Subnet == nil)
-    // A record of one family gets the other when the node has it.
+    // A record of one family gets the other family as soon as the node has it.
     let old = record("10.244.3.0-24", of: "192.0.2.1")
     #expect(
       next(try plan([old], both, conf: LeasePlanTests.dual))
@@ -263,7 +263,7 @@ import TestSupport
     #expect(range.count == .max)
     func free(_ taken: String...) -> FreeSubnets { FreeSubnets(range, taken: taken.compactMap { IPPrefix($0) }) }
     var generator = Seeded(state: 4)
-    // All of it, as much as can be counted, half of that.
+    // The whole range, as far as it can be counted, and half of it.
     for wide in [free("fd00:1::/48"), free("fd00:1::/49")] {
       #expect(wide.count == 0 && wide.random(&generator) == nil && wide[.max] == nil)
     }
@@ -276,18 +276,18 @@ import TestSupport
   private func key(_ text: String) throws -> EtcdSubnetKey { try #require(EtcdSubnetKey(parsing: text)) }
 }
 
-@Suite struct LeaseMemoryTests {
-  @Test func marksComeBackFromTheDiskButThoseOfReservations() throws {
+@Suite struct LeaseFileTests {
+  @Test func versionsAreReadBackWithoutReservations() throws {
     let directory = try TemporaryDirectory()
-    let memory = LeaseMemory(directory.file("memory"))
-    #expect(memory.read().isEmpty)
-    let marks = [
-      RecordMark(name: "10.244.3.0-24&fd00:10:244:3::-64", leaseID: 7_587_862_094, modRevision: 12),
-      RecordMark(name: "10.244.4.0-24", leaseID: -3, modRevision: 13),
+    let file = LeaseFile(directory.file("leases"))
+    #expect(file.read().isEmpty)
+    let versions = [
+      RecordVersion(name: "10.244.3.0-24&fd00:10:244:3::-64", leaseID: 7_587_862_094, modRevision: 12),
+      RecordVersion(name: "10.244.4.0-24", leaseID: -3, modRevision: 13),
     ]
-    try memory.write(marks + [RecordMark(name: "10.244.5.0-24", leaseID: 0, modRevision: 14)])
-    #expect(memory.read() == marks)
-    try Files.replace(directory.file("memory"), with: Array("x\n10.244.3.0-24 one 2\n\n10.244.3.0-24 1 2 3\n".utf8))
-    #expect(memory.read().isEmpty)
+    try file.write(versions + [RecordVersion(name: "10.244.5.0-24", leaseID: 0, modRevision: 14)])
+    #expect(file.read() == versions)
+    try Files.replace(directory.file("leases"), with: Array("x\n10.244.3.0-24 one 2\n\n10.244.3.0-24 1 2 3\n".utf8))
+    #expect(file.read().isEmpty)
   }
 }

@@ -76,7 +76,7 @@ import Testing
     )
   }
 
-  /// Whatever two of many overlap, the neighbours in order find it.
+  /// Any overlap among many subnets is found by comparing neighbours in order.
   @Test func everyOverlapIsFound() throws {
     var generator = SystemRandomNumberGenerator()
     for _ in 0..<300 {

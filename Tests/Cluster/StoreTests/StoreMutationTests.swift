@@ -9,7 +9,7 @@ import JSON
 import Testing
 import TestSupport
 
-/// What stores answer, and what stands in files beside them, damaged: refused, or understood as something that can be.
+/// Damaged answers of stores and damaged files are refused, or read as valid values.
 @Suite struct StoreMutationTests {
   private static func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
 
@@ -50,7 +50,7 @@ import TestSupport
     + keyValue("/p/subnets/10.244.2.0-24&fd00:10:244:2::-64", host) + #"},{"kv":"#
     + keyValue("/p/config", #"{"Network":"10.244.0.0/16"}"#) + "}]}}"
 
-  /// A line of a watch, in parts as the network has them.
+  /// A line of a watch that arrives in parts.
   @Test(arguments: 0..<2 as Range<UInt64>) func aWatchOfEtcd(seed: UInt64) throws {
     var mutations = Mutations(of: [StoreMutationTests.watchLine], seed: seed)
     var state = EtcdState(
@@ -100,7 +100,7 @@ import TestSupport
     }
   }
 
-  /// A lease lasts no longer than etcd lets one, whatever it says.
+  /// A lease lasts no longer than etcd allows, whatever the answer contains.
   @Test func theTimeOfALease() {
     #expect(EtcdClient.time(0) == nil && EtcdClient.time(.min) == nil && EtcdClient.time(60) == .seconds(60))
     #expect(EtcdClient.time(.max) == .seconds(9_000_000_000))
@@ -118,9 +118,12 @@ import TestSupport
     + node + "]}"
   private static let event = #"{"type":"MODIFIED","object":"# + node + "}\n"
 
-  /// In whatever parts an answer comes, its pieces are the same; what is read of them can be a node.
+  /// An answer has the same pieces in whatever parts it arrives, and every node in them is valid.
   @Test(arguments: 0..<2 as Range<UInt64>) func answersOfKubernetes(seed: UInt64) {
-    let reader = KubeReader(prefix: "flannel.alpha.coreos.com/", ownName: "node-b")
+    let resource = KubeNodes(
+      KubeClient(KubeAccessSource(kubeconfig: nil, server: nil)), annotationPrefix: "flannel.alpha.coreos.com/",
+      ownName: "node-b"
+    ).resource
     var mutations = Mutations(of: [StoreMutationTests.list, StoreMutationTests.event], seed: seed)
     func pieces(_ shape: JSONSieve.Shape, _ parts: [[UInt8]]) -> Result<[JSONSieve.Piece], JSONSieveError> {
       var sieve = JSONSieve(shape)
@@ -135,17 +138,17 @@ import TestSupport
     var understood = 0
     for _ in 0..<800 {
       let text = mutations.next()
-      for shape in [KubeReader.list, KubeReader.event] {
+      for shape in [resource.listShape, resource.eventShape] {
         let whole = pieces(shape, [text])
         #expect(whole == pieces(shape, mutations.parts(of: text)), "\(StoreMutationTests.text(text))")
         for piece in (try? whole.get()) ?? [] {
-          if let node = (try? reader.node(piece.text)) { check(node) }
-          if case .present(let node, _) = (try? reader.event(piece.text)) {
+          if let node = (try? resource.object(piece.text)) { check(node) }
+          if case .present(let node, _) = (try? resource.event(piece.text)) {
             check(node)
             understood += 1
           }
-          var page = KubePage()
-          _ = try? reader.finish(&page, piece.text)
+          var page = KubePage<KubeNode>()
+          _ = try? resource.finish(&page, piece.text)
         }
       }
     }
@@ -161,9 +164,9 @@ import TestSupport
     }
   }
 
-  /// A name that never ends would fill the memory.
+  /// A name without end would exhaust the memory.
   @Test(arguments: [#"{""#, #"{"items":[{"a":1,""#]) func aNameWithoutEndIsRefused(_ start: String) {
-    var sieve = JSONSieve(KubeReader.list)
+    var sieve = JSONSieve(.members(["items": .elements(.members(["a": .all]))]))
     let more = [UInt8](repeating: UInt8(ascii: "n"), count: 1 << 12)
     #expect(throws: JSONSieveError.tooLong(limitBytes: 1 << 16)) {
       _ = try sieve.add(Array(start.utf8))
@@ -197,7 +200,7 @@ import TestSupport
         understood += 1
         #expect(access.server.hasPrefix("http"))
       } catch {
-        // No message may hold what somebody logs in with.
+        // No message may contain credentials.
         #expect("\(error)".contains("/etc/kube/config"))
       }
     }
