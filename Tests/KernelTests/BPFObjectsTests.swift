@@ -4,7 +4,7 @@ import Netlink
 import Testing
 import TestSupport
 
-/// Programs and maps that are pinned in a node's own file system for them.
+/// Programs and maps that are pinned in a node's own BPF file system.
 @Suite(.requiresRoot, .timeLimit(.minutes(1)))
 struct BPFObjectsTests {
   private let node: TestNode
@@ -25,13 +25,13 @@ struct BPFObjectsTests {
     try BPFMap(pinned: path("map"), keySize: key, valueSize: value, processors: processors)
   }
 
-  @Test func theFileSystemIsToldFromOthers() throws {
+  @Test func theFileSystemIsRecognised() throws {
     #expect(BPFFileSystem.isMounted(at: path("")))
     #expect(!BPFFileSystem.isMounted(at: node.path("/sys/fs")))
     #expect(!BPFFileSystem.isMounted(at: "/no/such/directory"))
   }
 
-  @Test func whatIsNotThereIsNil() throws {
+  @Test func missingPinsAreNil() throws {
     #expect(try map() == nil)
     #expect(try BPFProgram(pinned: path("program")) == nil)
   }
@@ -54,7 +54,7 @@ struct BPFObjectsTests {
     #expect(try map?.keys() == [[2, 0, 0, 0]])
   }
 
-  @Test func aFullMapTakesNoMore() throws {
+  @Test func aFullMapRefusesNewKeys() throws {
     try makeMap(entries: 2)
     let map = try map()
     for number in UInt8(1)...2 { try map?.set([number, 0, 0, 0], to: [UInt8](repeating: number, count: 8)) }
@@ -66,7 +66,7 @@ struct BPFObjectsTests {
     #expect(try map?.keys().count == 2)
   }
 
-  /// The kernel reads and writes as many bytes as the map's own layout says: more than we have room for.
+  /// The kernel reads and writes as many bytes as the map's own sizes say, which may be more than the caller has room for.
   @Test(arguments: [(4, 4), (4, 16), (4, 4096), (8, 8), (16, 8)]) func aMapOfOtherSizesIsRefused(
     _ key: Int, _ value: Int
   ) throws {
@@ -77,7 +77,7 @@ struct BPFObjectsTests {
       "\(refusal ?? .init("", "", errno: 0))".hasPrefix("find keys of 4 and values of 8 bytes in \(path("map")): "))
   }
 
-  @Test func oneValueForEachProcessor() throws {
+  @Test func aPerCPUMapHasAValueForEachProcessor() throws {
     try makeMap("percpu_array", value: 16, entries: 2)
     let processors = try #require(
       Int(node.sh("cat /sys/devices/system/cpu/possible").split(whereSeparator: { "-\n".contains($0) }).last ?? ""))
@@ -89,8 +89,8 @@ struct BPFObjectsTests {
     #expect(try map?.value(of: [0, 0, 0, 0]) == [UInt8](repeating: 0, count: value.count))
   }
 
-  /// Others change it while its keys are listed: the list comes to an end.
-  @Test func aMapThatChangesIsListedToItsEnd() throws {
+  /// Another process changes the map while its keys are listed.
+  @Test func listingAChangingMapEnds() throws {
     try makeMap(entries: 64)
     let map = try map()
     let other = try node.start([
@@ -105,7 +105,7 @@ struct BPFObjectsTests {
     for _ in 0..<2000 { #expect(try (map?.keys().count ?? 0) <= 128) }
   }
 
-  @Test func aProgramHasItsNumber() throws {
+  @Test func aProgramHasItsID() throws {
     try node.loadPrograms()
     let numbers = try ["from_pod", "to_pod"].map { name in
       try #require(try BPFProgram(pinned: path("programs/\(name)"))?.id())
@@ -114,8 +114,8 @@ struct BPFObjectsTests {
     #expect(try node.sh("bpftool prog show pinned /sys/fs/bpf/programs/from_pod").hasPrefix("\(numbers[0]): "))
   }
 
-  /// Pins are opened by name, whatever they are: what comes next says so.
-  @Test func whatIsSomethingElseIsRefused() throws {
+  /// A pin of another kind can be opened by its name; the next call fails.
+  @Test func otherObjectsAreRefused() throws {
     try node.loadPrograms()
     #expect(throws: SystemError.self) {
       _ = try BPFMap(pinned: path("programs/from_pod"), keySize: 16, valueSize: 16)
@@ -127,7 +127,7 @@ struct BPFObjectsTests {
     let map = try node.program("map")
     #expect(
       refusal { try socket.perform(.setFilter("map", map, at: .ingress, of: link)) }?.errno == EINVAL)
-    // What is no object of BPF at all.
+    // A file that is no BPF object.
     #expect(throws: SystemError.self) { _ = try BPFProgram(pinned: node.path("/etc/hostname")) }
   }
 }

@@ -20,8 +20,8 @@ import TestSupport
     try Route(destination(number), via: address(gateway), linkIndex: index, owner: 202)
   }
 
-  /// Every refusal is told of the request that it belongs to, and holds nobody else back.
-  @Test func refusalsAreToldOfTheirRequests() throws {
+  /// Every error belongs to its own request and does not stop the others.
+  @Test func errorsBelongToTheirRequests() throws {
     let count = 5000
     func isBad(_ number: Int) -> Bool { number % 7 == 3 || (990..<1210).contains(number) || number == count - 1 }
     let requests = try (0..<count).map {
@@ -43,7 +43,7 @@ import TestSupport
     #expect(routes.count == wanted.count)
     #expect(Set(routes.map(\.destination)) == Set(wanted))
 
-    // The same socket goes on in step, and the same requests now clash with what they made.
+    // The socket's sequence numbers still match, and the same requests now fail with EEXIST.
     let again = try socket.perform(requests)
     #expect(again.enumerated().allSatisfy { $1?.errno == (isBad($0) ? ENETUNREACH : EEXIST) })
     #expect(try socket.perform(routes.map(NetlinkRequest.removeRoute)).allSatisfy { $0 == nil })
@@ -57,12 +57,12 @@ import TestSupport
     #expect(try socket.link(named: "eth0")?.index == index)
   }
 
-  @Test func noRequestIsNoWork() throws {
+  @Test func anEmptyBatchSucceeds() throws {
     var socket = try node.routeSocket()
     #expect(try socket.perform([NetlinkRequest]()).isEmpty)
   }
 
-  @Test func nextHopsAndTheirRoutesByTheThousand() throws {
+  @Test func thousandsOfNextHopsAndRoutes() throws {
     var socket = try node.routeSocket()
     let hops = try (1...5000).map {
       try NextHop(

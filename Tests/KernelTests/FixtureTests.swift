@@ -4,7 +4,7 @@ import Netlink
 import Testing
 import TestSupport
 
-/// What the other kernel tests stand on.
+/// The fixtures of the other kernel tests.
 @Suite(.requiresRoot) struct FixtureTests {
   @Test func nodesOfASegmentReachEachOther() throws {
     let segment = try TestSegment()
@@ -27,23 +27,23 @@ import TestSupport
     #expect(try node.ip(json: "netns", "list").isEmpty)
   }
 
-  @Test func sysTellsOfTheNodesLinks() throws {
+  @Test func sysShowsTheNodesLinks() throws {
     let node = try TestNode()
     try node.sh("ip link add here type bridge")
     #expect(try node.sh("ls /sys/class/net") == "here\nlo\n")
-    // The same file system; what is in it comes and goes with other tests.
+    // The same file system; other tests change its content.
     let tell = ["stat", "-c", "%d:%i", "/sys/fs/cgroup"]
     #expect(try node.run(tell).output == run(tell).output)
   }
 
-  @Test func aControlGroupTakesAlongWhatRunsInIt() throws {
+  @Test func aControlGroupKillsItsProcesses() throws {
     var group: ControlGroup? = try ControlGroup()
     let path = try #require(group?.path)
     func places() throws -> String {
       try run(["/bin/sh", "-c", "ls -d /sys/fs/cgroup\(path) /sys/fs/cgroup/*\(path) 2>/dev/null || true"]).output
     }
     #expect(try !places().isEmpty)
-    // What a daemon leaves behind counts, too.
+    // Processes that a daemon leaves behind count too.
     let daemon = try RunningProgram(
       try #require(group?.enter) + ["/bin/sh", "-c", "setsid sleep 300 & echo $!; exec sleep 300"])
     #expect(eventually { !daemon.output.isEmpty })
@@ -54,7 +54,7 @@ import TestSupport
     #expect(try places().isEmpty)
   }
 
-  @Test func aNodeGoesWhenItIsClosed() throws {
+  @Test func aClosedNodeIsRemoved() throws {
     let node = try TestNode()
     let namespace = try node.namespace().identity
     node.close()

@@ -2,7 +2,7 @@ import NodeRules
 import Testing
 import TestSupport
 
-/// What flannel leaves in nf_tables: told of, and removed when ours stands for it.
+/// Rules that flannel leaves in nf_tables: reported, and removed if ours replace them.
 @Suite(.requiresRoot, .timeLimit(.minutes(1)))
 struct FlannelRulesTests {
   private static let leftovers = """
@@ -37,7 +37,7 @@ struct FlannelRulesTests {
 
   private func ruleset() throws -> String { try node.sh("nft -s list ruleset") }
 
-  @Test func withoutTheOptionTheyAreOnlyNamed() throws {
+  @Test func withoutTheOptionFlannelsRulesAreOnlyReported() throws {
     let before = try ruleset()
     let report = try pass(RuleSwitches(forwards: false))
     #expect(report.problems == [] && report.changes == [])
@@ -46,7 +46,7 @@ struct FlannelRulesTests {
     #expect(try ruleset() == before)
   }
 
-  @Test func takenOverTheyGoAndOthersRulesStay() throws {
+  @Test func takeOverRemovesOnlyFlannelsRules() throws {
     let report = try pass(RuleSwitches(masquerade: .random, takesOverFlannel: true))
     #expect(report.problems == [] && report.warnings == [], "\(report)")
     #expect(report.changes.map(\.verb) == [.made] + Array(repeating: .takenOver, count: 6))
@@ -57,21 +57,21 @@ struct FlannelRulesTests {
     #expect(try node.run(["iptables", "-t", "nat", "-S"]).status == 0)
   }
 
-  @Test func whatPodsStillNeedStays() throws {
+  @Test func acceptRulesThatPodsNeedAreKept() throws {
     try node.sh("iptables -P FORWARD DROP")
     let report = try pass(RuleSwitches(takesOverFlannel: true))
-    // They do pass, thanks to flannel's accept.
+    // Packets pass because of flannel's accept.
     #expect(report.problems == [], "\(report)")
     #expect(report.warnings.filter { $0.contains("--ip-masq") }.count == 4, "\(report)")
     let forward = report.warnings.filter { $0.contains("--forward-insert") }
     #expect(forward.count == 1 && forward.allSatisfy { $0.contains("ip filter FLANNEL-FWD stays") }, "\(forward)")
-    // In the other family nothing is dropped without it.
+    // In the other family no packet is dropped without it.
     #expect(report.changes.map(\.subject) == ["inet causeway", "chain ip6 filter FLANNEL-FWD"])
     let now = try ruleset()
     #expect(now.contains("FLANNEL-POSTRTG") && now.contains("jump FLANNEL-FWD") && now.contains("flannel-ipv4"))
   }
 
-  @Test func ourAcceptComesBeforeFlannelsGoes() throws {
+  @Test func ourAcceptIsAddedBeforeFlannelsIsRemoved() throws {
     try node.sh("iptables -P FORWARD DROP")
     let report = try pass(RuleSwitches(masquerade: .random, insertsAccept: true, takesOverFlannel: true))
     #expect(report.problems == [] && report.warnings == [], "\(report)")

@@ -2,7 +2,7 @@ import NodeRules
 import Testing
 import TestSupport
 
-/// Chains of others that drop what is forwarded: found, and opened with `--forward-insert`.
+/// Other programs' chains that drop forwarded packets: reported, and opened with `--forward-insert`.
 @Suite(.requiresRoot, .timeLimit(.minutes(1)))
 struct ForwardInsertTests {
   private let node: TestNode
@@ -19,8 +19,8 @@ struct ForwardInsertTests {
     }
   }
 
-  /// What somebody has done, the chain that is to blame, and where the accepts go: the text of the chain's rules, with `A`
-  /// for the pair of ours.
+  /// A script, the chain that drops packets after it, and the expected rules of that chain, with `A`
+  /// for our pair of accepts.
   struct Case: Sendable, CustomTestStringConvertible {
     let testDescription: String
     let script: String
@@ -90,7 +90,7 @@ struct ForwardInsertTests {
       chain: "ip filter FORWARD", rules: "A; drop; ip saddr 10.0.0.0/8 accept; ip daddr 10.0.0.0/8 accept"),
   ]
 
-  /// The rules of a chain without counters, one after the other, with `A` for ours.
+  /// The rules of a chain without counters, in order, with `A` for ours.
   private func rules(_ chain: String) throws -> String {
     let lines = try node.sh("nft list chain \(chain)").split(separator: "\n").map {
       $0.replacing(#/counter packets \d+ bytes \d+ /#, with: "").trimmingPrefix(#/\s+/#)
@@ -102,7 +102,7 @@ struct ForwardInsertTests {
   }
 
   @Test(arguments: cases)
-  func whatDropsIsNamedAndOpened(_ sample: Case) throws {
+  func droppingChainsAreReportedAndOpened(_ sample: Case) throws {
     try node.sh(sample.script)
     let before = try node.sh("nft -s list ruleset")
     let told = try pass(insert: false)
@@ -117,11 +117,11 @@ struct ForwardInsertTests {
     #expect(try rules(sample.chain) == sample.rules)
     let again = try pass(insert: true)
     #expect(again.changes == [] && again.problems == [])
-    // iptables still knows what is in its tables.
+    // iptables can still list its tables.
     if sample.script.contains("iptables") {
       #expect(try node.run(["iptables", "-S"]).status == 0 && node.run(["ip6tables", "-S"]).status == 0)
     }
-    // Turned off, all is as it was.
+    // Switched off, the rules are as before.
     let off = try pass(insert: false)
     #expect(off.changes.map(\.verb) == [.acceptRemoved])
     try node.sh("nft delete table inet causeway")
@@ -139,13 +139,13 @@ struct ForwardInsertTests {
     "nft 'add table ip f; add chain ip f a; add chain ip f fw { type filter hook forward priority 0; policy drop; }; add rule ip f a return; add rule ip f a drop; add rule ip f fw jump a; add rule ip f fw accept'",
     "nft 'add table bridge f; add chain bridge f fw { type filter hook forward priority 0; policy drop; }'",
   ])
-  func whatDropsNoPodsPacketIsNotBlamed(_ script: String) throws {
+  func chainsThatDropNoPodPacketAreNotReported(_ script: String) throws {
     try node.sh(script)
     let report = try pass(insert: true)
     #expect(report.problems == [] && report.changes.map(\.verb) == [.made], "\(report)")
   }
 
-  @Test func anAcceptThatWentComesBackInItsPlace() throws {
+  @Test func aRemovedAcceptIsRestoredInItsPlace() throws {
     try node.sh("iptables -P FORWARD DROP")
     _ = try pass(insert: true)
     for damage in [
@@ -157,13 +157,13 @@ struct ForwardInsertTests {
       #expect(report.changes.map(\.verb) == [.acceptInserted], "\(damage): \(report)")
       #expect(try pass(insert: true).changes == [])
     }
-    // Who no longer drops needs no accept of ours.
+    // A chain that no longer drops packets needs no accept.
     try node.sh("iptables -P FORWARD ACCEPT; iptables -D FORWARD -j DROP")
     #expect(try pass(insert: true).changes.map(\.verb) == [.acceptRemoved])
     #expect(try rules("ip filter FORWARD") == "")
   }
 
-  @Test func offMeansNoLook() throws {
+  @Test func switchedOffNothingIsRead() throws {
     try node.sh("iptables -P FORWARD DROP")
     _ = try pass(insert: true)
     let report = try pass(insert: true, forwards: false)
@@ -171,10 +171,10 @@ struct ForwardInsertTests {
     #expect(try rules("ip filter FORWARD") == "")
   }
 
-  @Test func cleanTakesAcceptsWhereverTheyAre() throws {
+  @Test func cleanRemovesAcceptsFromAllChains() throws {
     try node.sh("iptables -P FORWARD DROP")
     _ = try pass(insert: true)
-    // Nothing leads to this chain any more.
+    // No rule leads to this chain any more.
     try node.sh(
       #"nft 'add chain ip filter OLD; add rule ip filter OLD accept comment "causeway-hostgw"; add rule ip filter OLD accept'"#
     )

@@ -2,11 +2,11 @@ import Netlink
 import Testing
 import TestSupport
 
-/// A list that changes while the kernel writes it (NLM_F_DUMP_INTR) is none to rely on, and none to fail over.
+/// A list that changes while the kernel writes it (NLM_F_DUMP_INTR) is neither used nor an error: it is read again.
 @Suite(.requiresRoot, .timeLimit(.minutes(1))) struct InterruptedListTests {
-  @Test func linksThatStayAreInEveryList() throws {
+  @Test func everyListHasTheLinksThatAreKept() throws {
     let node = try TestNode()
-    // More than the kernel writes at once.
+    // More links than the kernel writes into one datagram.
     try node.sh(
       """
       for i in $(seq 500); do echo "link add p$i type veth peer name q$i"; done | ip -batch -

@@ -47,13 +47,13 @@ import TestSupport
     #expect(error?.text.hasPrefix("remove the address \(text): ") == true)
   }
 
-  @Test func anIPv6AddressWaitsOnlyWhereItIsAsked() throws {
+  @Test func anIPv6AddressWaitsForDetectionOnlyOnRequest() throws {
     try node.sh("echo 1 >/proc/sys/net/ipv6/conf/eth0/accept_dad")
     var socket = try node.routeSocket()
     try socket.perform(.addAddress(prefix("fd00:1::7/64"), to: index))
     #expect(try socket.addresses(on: index).first { $0.scope == 0 }?.isUsable == true)
     try socket.perform(.removeAddress(prefix("fd00:1::7/64"), from: index))
-    // The wait for others' answers begins when the link is up.
+    // Duplicate address detection begins when the link is up.
     try node.sh("ip link set eth0 down")
     try socket.perform(.addAddress(prefix("fd00:1::8/64"), to: index, detectsDuplicates: true))
     #expect(try socket.addresses(on: index).first { $0.scope == 0 }?.isUsable == false)
@@ -61,13 +61,13 @@ import TestSupport
     #expect(try eventually { try socket.addresses(on: index).first { $0.scope == 0 }?.isUsable == true })
   }
 
-  @Test(arguments: ["10.244.1.7/24", "fd00:1::7/64"]) func rememberWhoPutItThere(_ text: String) throws {
+  @Test(arguments: ["10.244.1.7/24", "fd00:1::7/64"]) func addressesHaveTheirProtocol(_ text: String) throws {
     var socket = try node.routeSocket()
     try socket.perform(.addAddress(prefix(text), to: index, owner: 203))
     #expect(try socket.addresses(on: index).first { $0.scope == 0 }?.owner == 203)
   }
 
-  @Test func aPointToPointAddressIsOurOwn() throws {
+  @Test func aPointToPointAddressIsTheLocalOne() throws {
     try node.sh("ip address add 10.9.0.1 peer 10.9.0.2/32 dev eth0")
     var socket = try node.routeSocket()
     #expect(try socket.addresses(on: index).first?.prefix.address.description == "10.9.0.1")
@@ -84,7 +84,7 @@ import TestSupport
     #expect(Set(["127.0.0.1/8", "::1/128", "10.244.1.7/24", "fd00:1::7/64"]).isSubset(of: all))
   }
 
-  @Test func whereIPv6IsOffItSaysSo() throws {
+  @Test func anAddressWithoutIPv6IsEACCES() throws {
     try node.sh("echo 1 >/proc/sys/net/ipv6/conf/eth0/disable_ipv6")
     var socket = try node.routeSocket()
     #expect(refusal { try socket.perform(.addAddress(prefix("fd00:1::7/64"), to: index)) }?.errno == EACCES)

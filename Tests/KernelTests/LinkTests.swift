@@ -11,10 +11,10 @@ import TestSupport
 
   init() throws { node = try TestNode() }
 
-  @Test func aBridgeKeepsTheMACItIsMadeWith() throws {
+  @Test func aBridgeKeepsTheMACOfItsCreation() throws {
     var socket = try node.routeSocket()
     try socket.perform(.addBridge(name: "cni0", mac: mac("02:aa:00:00:00:01")))
-    // A bridge without a MAC of its own takes the lowest of its ports'.
+    // A bridge without a MAC of its own uses the lowest one of its ports.
     try node.sh("ip link add p0 address 02:00:00:00:00:01 type veth peer name p1 && ip link set p0 master cni0 up")
     let seen = try node.link("cni0")
     #expect(seen["address"] == "02:aa:00:00:00:01")
@@ -39,7 +39,7 @@ import TestSupport
     #expect(error?.text == "make the bridge cni0: File exists")
   }
 
-  @Test func bothEndsOfAPairAreWhereTheyBelong() throws {
+  @Test func bothEndsOfAPairAreInTheirNamespaces() throws {
     try node.addPod("a")
     let pod = try NetworkNamespace(node.path("/run/netns/a"))
     var socket = try node.routeSocket()
@@ -77,7 +77,7 @@ import TestSupport
     #expect(try socket.link(named: "veth0")?.port?.state == 3)
   }
 
-  @Test(arguments: ["veth0", "eth0"]) func aPairWithATakenNameLeavesNothing(_ taken: String) throws {
+  @Test(arguments: ["veth0", "eth0"]) func aPairWithATakenNameLeavesNoLink(_ taken: String) throws {
     try node.addPod("a")
     let place = taken == "eth0" ? "-netns a" : ""
     try node.sh("ip \(place) link add \(taken) type bridge")
@@ -93,7 +93,7 @@ import TestSupport
     #expect(try node.ip(json: "link").count + node.ip(json: "link", inPod: "a").count == 3)
   }
 
-  @Test func changesWhatIsGivenAndNothingElse() throws {
+  @Test func changesOnlyTheGivenSettings() throws {
     try node.sh(
       "ip link add cni0 type bridge && ip link add p0 type veth peer name p1 && ip link set p0 master cni0 up")
     let index = try node.index(of: "p0")
@@ -116,7 +116,7 @@ import TestSupport
     #expect(link.port?.hairpin == false && link.port?.isolated == true)
     #expect(link.mac?.description == "02:aa:00:00:00:09" && link.mtuBytes == 1280 && link.alias == "pod/α")
 
-    // One for the bridge, that listens to all its ports.
+    // One for the bridge, which listens on all its ports.
     #expect(link.promiscuity == 1)
     link = try change(LinkChange(isPromiscuous: true))
     #expect(link.promiscuity == 2)
@@ -124,11 +124,11 @@ import TestSupport
     #expect(!link.isUp && link.promiscuity == 1)
   }
 
-  @Test func putsALinkIntoABridge() throws {
+  @Test func addsALinkToABridge() throws {
     try node.sh("ip link add cni0 type bridge && ip link add p0 type veth peer name p1")
     let (bridge, port) = try (node.index(of: "cni0"), node.index(of: "p0"))
     var socket = try node.routeSocket()
-    // Twice is once.
+    // Adding it twice succeeds.
     for _ in 1...2 { try socket.perform(.changeLink(port, name: "p0", LinkChange(masterIndex: bridge))) }
     #expect(try socket.link(index: port)?.masterIndex == bridge)
     #expect(try socket.bridgeMembers().contains { $0.linkIndex == port && $0.bridgeIndex == bridge })
@@ -142,7 +142,7 @@ import TestSupport
     #expect(error?.errno == ENODEV)
   }
 
-  @Test func saysInTheKernelsWordsWhatIsWrong() throws {
+  @Test func errorsHaveTheKernelsText() throws {
     try node.sh("ip link add p0 type veth peer name p1")
     let error = refusal {
       var socket = try node.routeSocket()
@@ -152,13 +152,13 @@ import TestSupport
     #expect(error?.text == "set up the link p0: Invalid argument (mtu greater than device maximum)")
   }
 
-  @Test func whatIsNotThereIsNil() throws {
+  @Test func missingLinksAreNil() throws {
     var socket = try node.routeSocket()
     #expect(try socket.link(named: "none") == nil)
     #expect(try socket.link(index: 4711) == nil)
   }
 
-  /// No name from a configuration may make more of a message than a name.
+  /// A name from a configuration must not damage the message.
   @Test(arguments: [16, 300, 70_000]) func overlongNamesAreRefused(_ length: Int) throws {
     let name = String(repeating: "x", count: length)
     var socket = try node.routeSocket()
@@ -177,7 +177,7 @@ import TestSupport
     #expect(refusal { try socket.perform(.removeLink(index, name: "p0")) }?.errno == ENODEV)
   }
 
-  /// More than fits one datagram of the dump.
+  /// More links than fit one datagram of the list.
   @Test func listsManyLinks() throws {
     try node.sh(
       """

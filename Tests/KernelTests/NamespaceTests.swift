@@ -12,7 +12,7 @@ import TestSupport
     try node.addPod("a")
   }
 
-  @Test func identityIsTheNamespacesOwn() throws {
+  @Test func identityDiffersBetweenNamespaces() throws {
     let path = node.path("/run/netns/a")
     let first = try NetworkNamespace(path)
     try node.sh("touch /run/same && mount --bind /run/netns/a /run/same")
@@ -21,8 +21,8 @@ import TestSupport
     #expect(try NetworkNamespace.current().identity != first.identity)
   }
 
-  /// Mount and user namespaces are namespaces, but no place for a pod's interface.
-  @Test func refusesWhatIsNoNetworkNamespace() throws {
+  /// Mount and user namespaces are namespaces, but cannot contain a pod's interface.
+  @Test func refusesOtherFilesAndNamespaces() throws {
     try node.sh("touch /run/netns/file; mkdir /run/netns/directory; mkfifo /run/netns/fifo")
     let paths =
       ["file", "directory", "fifo"].map { node.path("/run/netns/\($0)") } + ["/proc/self/ns/mnt", "/dev/null"]
@@ -35,7 +35,7 @@ import TestSupport
     #expect(throws: SystemError("open the network namespace", none, errno: ENOENT)) { _ = try NetworkNamespace(none) }
   }
 
-  @Test func workInsideLeavesTheCallerWhereItIs() throws {
+  @Test func theCallerReturnsToItsNamespace() throws {
     let pod = try NetworkNamespace(node.path("/run/netns/a"))
     let before = try NetworkNamespace.current().identity
     let inside = try pod.run { () throws(SystemError) in try NetworkNamespace.current().identity }
@@ -47,7 +47,7 @@ import TestSupport
     #expect(try NetworkNamespace.current().identity == before)
   }
 
-  @Test func sysctlsAreTheNamespacesOwn() throws {
+  @Test func sysctlsBelongToTheNamespace() throws {
     let pod = try NetworkNamespace(node.path("/run/netns/a"))
     let before = try Sysctl.read("net/ipv4/ip_forward")
     try pod.run { () throws(SystemError) in try Sysctl.ensure("net/ipv4/ip_forward", "1") }
@@ -61,12 +61,12 @@ import TestSupport
     var host = try node.routeSocket()
     #expect(try socket.link(named: "inside") != nil)
     #expect(try host.link(named: "inside") == nil)
-    // Also when its name is gone.
+    // Also after its name was removed.
     try node.removePod("a")
     #expect(try socket.link(named: "inside") != nil)
   }
 
-  @Test func manyThreadsAtOnceStayApart() async throws {
+  @Test func concurrentThreadsDoNotMixNamespaces() async throws {
     for number in 0..<8 { try node.addPod("p\(number)") }
     try await withThrowingTaskGroup(of: Void.self) { group in
       for round in 0..<200 {

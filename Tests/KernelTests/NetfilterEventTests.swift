@@ -27,13 +27,13 @@ import TestSupport
     "add table ip6 f; add chain ip6 f c { type filter hook forward priority 0; }",
     #"add rule inet pods c accept comment "mark""#,
   ])
-  func tellsOfWhatCounts(_ change: String) throws {
+  func relevantChangesEndTheWait(_ change: String) throws {
     var events = try events()
     try node.run(["nft", "-f", "-"], input: change).succeeded()
     #expect(try events.waitForChange(atMost: .seconds(10)))
   }
 
-  @Test func whatIsNoConcernEndsNoWait() throws {
+  @Test func otherChangesDoNotEndTheWait() throws {
     var events = try events()
     let changes = """
       add element inet pods s { 10.0.0.1 }
@@ -52,7 +52,7 @@ import TestSupport
     #expect(try !events.waitForChange(atMost: .milliseconds(300)))
   }
 
-  /// More notifications than any buffer holds: that counts, and what comes afterwards is heard.
+  /// More notifications than any buffer holds: the loss counts as a change, and later changes are received.
   @Test func lostNotificationsCount() throws {
     var events = try events()
     let elements = (0..<60000).map { "10.1.\($0 / 250).\($0 % 250)" }.joined(separator: ", ")

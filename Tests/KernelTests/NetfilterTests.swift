@@ -40,7 +40,7 @@ import TestSupport
       """)
   }
 
-  /// A socket belongs to the namespace that it is opened in, and so it does all of its work on the visit.
+  /// Opens a socket in the node's namespace, to which it belongs.
   private func withSocket<Value>(_ body: (inout NetfilterSocket) throws -> Value) throws -> Value {
     try node.namespace().run { () throws(SystemError) in
       Result {
@@ -58,12 +58,12 @@ import TestSupport
     try withSocket { try $0.rules(of: chain).map(\.comment) }
   }
 
-  @Test func rulesTellWhatTheyAre() throws {
+  @Test func rulesAreReadWithCommentTargetAndOperands() throws {
     let rules = try withSocket { try $0.rules(of: chain) }
     #expect(rules.map(\.comment) == ["one", "", "three"])
     #expect(rules.map(\.target) == ["second", "second", nil])
     #expect(rules.map(\.chain) == [chain, chain, chain])
-    // `ip` in a table of both families compares the family first.
+    // In a table of both families `ip` compares the family first.
     #expect(rules[0].operands == [[2], [192, 0, 2, 7], [198, 51, 100, 9]])
     #expect(rules[1].operands == [Array("eth0".utf8) + [UInt8](repeating: 0, count: 12)])
     #expect(rules[2].operands == [])
@@ -79,12 +79,12 @@ import TestSupport
     #expect(rules.map(\.operands) == [[[10, 9, 0, 2]]])
   }
 
-  @Test func whatIsNotThereHasNoRules() throws {
+  @Test func aMissingChainHasNoRules() throws {
     let missing = [ChainName("none", in: table), ChainName("first", in: TableName(.inet, "none"))]
     #expect(try withSocket { netfilter in try missing.map { try netfilter.rules(of: $0) } } == [[], []])
   }
 
-  @Test func chainsAreLookedForTogether() throws {
+  @Test func manyChainsAreLookedUpTogether() throws {
     let there = ChainName("second", in: table)
     let missing = [
       ChainName("none", in: table), ChainName("first", in: TableName(.inet, "none")),
@@ -98,7 +98,7 @@ import TestSupport
     #expect(try withSocket { try $0.contains(many) } == Array(repeating: [true, false], count: 400).flatMap { $0 })
   }
 
-  @Test func aRuleGoesByItsNumber() throws {
+  @Test func aRuleIsRemovedByItsHandle() throws {
     let third = try withSocket { try $0.rules(of: chain)[2] }
     try commit(.removeRule(third))
     #expect(try comments() == ["one", ""])
@@ -106,7 +106,7 @@ import TestSupport
     #expect(try node.sh("nft list ruleset").contains("not ours either"))
   }
 
-  @Test func aChainInUseStays() throws {
+  @Test func aChainInUseIsEBUSY() throws {
     let second = ChainName("second", in: table)
     #expect(refusal { try commit(.removeChain(second)) }?.errno == EBUSY)
     let leading = try withSocket { try $0.rules(of: chain).filter { $0.target == "second" } }
@@ -115,8 +115,8 @@ import TestSupport
     #expect(try withSocket { try $0.contains([second]) } == [false])
   }
 
-  /// Between look and transaction another process removes one: the others go all the same.
-  @Test func whatGoesMeanwhileKeepsNothing() throws {
+  /// Another process removes an object between the search and the transaction: the others are removed nevertheless.
+  @Test func objectsRemovedMeanwhileDoNotStopARemoval() throws {
     var looks = 0
     try withSocket { netfilter in
       try netfilter.removeAll { netfilter throws(NetlinkError) in
@@ -130,7 +130,7 @@ import TestSupport
     #expect(try comments() == [])
   }
 
-  @Test func whatNeverSucceedsEnds() throws {
+  @Test func aRemovalThatAlwaysFailsEnds() throws {
     var looks = 0
     let second = ChainName("second", in: table)
     let refused = refusal {
@@ -145,7 +145,7 @@ import TestSupport
     #expect(refused?.text.contains("remove the chain second") == true)
   }
 
-  @Test func thousandsGoInTheirOrder() throws {
+  @Test func thousandsAreRemovedInOrder() throws {
     let rules = (1...1500).map { "add rule inet test first ip saddr 10.1.\($0 / 250).\($0 % 250) jump second\n" }
     try node.run(["nft", "-f", "-"], input: rules.joined()).succeeded()
     let second = ChainName("second", in: table)

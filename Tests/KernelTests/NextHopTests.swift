@@ -66,7 +66,7 @@ import TestSupport
     #expect(try socket.routes(owner: NextHopTests.ours).map(\.nextHopID) == [7])
   }
 
-  @Test func everybodysNumbersAreTaken() throws {
+  @Test func idsOfOtherProtocolsAreTaken() throws {
     try node.sh(
       """
       ip nexthop add id 1 via 192.0.2.9 dev eth0
@@ -80,7 +80,7 @@ import TestSupport
     #expect(try table.owned == [hop(4, "192.0.2.2")])
   }
 
-  @Test func anUnreachableGatewayIsRefusedInTheKernelsWords() throws {
+  @Test func anUnreachableGatewayIsRefusedWithTheKernelsText() throws {
     var socket = try node.routeSocket()
     let error = refusal { try socket.perform(.addNextHop(hop(7, "198.51.100.1"))) }
     #expect(error.map { [EINVAL, EHOSTUNREACH, ENETUNREACH].contains($0.errno) } == true)

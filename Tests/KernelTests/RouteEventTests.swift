@@ -16,21 +16,21 @@ import TestSupport
     "ip address del 2001:db8::1/64 dev eth0", "ip route add 10.0.0.0/24 via 192.0.2.2",
     "ip route add fd00::/64 via 2001:db8::2", "ip nexthop add id 1 via 192.0.2.2 dev eth0",
   ])
-  func tellsOfEveryChange(_ change: String) throws {
+  func everyChangeIsNotified(_ change: String) throws {
     var events = try RouteEvents(tunnelsMarked: "causeway-hostgw", in: node.namespace())
-    // What the fixture set going may still come in.
+    // Notifications that the fixture caused may still arrive.
     while try events.waitForChange(atMost: .milliseconds(100)) {}
     try node.sh(change)
     #expect(try events.waitForChange(atMost: .seconds(10)))
   }
 
-  /// A VXLAN device that stays silent by itself.
+  /// The command that adds a VXLAN device which sends no packets by itself.
   private static func tunnel(_ name: String, _ number: Int) -> String {
     "ip link add \(name) type vxlan id \(number) dstport 8472 && ip link set \(name) addrgenmode none up"
   }
 
-  /// Neighbours matter where they are set by hand, and there only.
-  @Test(.requires(.vxlan)) func tellsOfNeighboursOfTunnels() throws {
+  /// Only permanent neighbours of tunnels count.
+  @Test(.requires(.vxlan)) func neighboursOfTunnelsAreNotified() throws {
     try node.sh("\(RouteEventTests.tunnel("x", 1)) && ip link set x alias causeway-hostgw")
     var events = try RouteEvents(tunnelsMarked: "causeway-hostgw", in: node.namespace())
     func expect(_ change: String, isTold: Bool) throws {
@@ -44,10 +44,10 @@ import TestSupport
     try expect("bridge fdb add 02:00:00:00:00:09 dev x dst 192.0.2.9", isTold: true)
     try expect("bridge fdb del 02:00:00:00:00:09 dev x", isTold: true)
     try expect("ip neigh del 192.0.2.9 dev x", isTold: true)
-    // A port that leaves a bridge is no link that is gone.
+    // A port that leaves a bridge is not a removed link.
     try expect("ip link add b0 type bridge && ip link set x master b0 && ip link set x nomaster", isTold: true)
     try expect("ip neigh add \(neighbour) dev x", isTold: true)
-    // One that came later, and is ours later still.
+    // A tunnel that was added later and marked after that.
     try expect(RouteEventTests.tunnel("y", 2), isTold: true)
     try expect("ip neigh add \(neighbour) dev y", isTold: false)
     try expect("ip link set y alias causeway-hostgw", isTold: true)
@@ -57,15 +57,15 @@ import TestSupport
     try expect("ip neigh add \(neighbour) dev y", isTold: true)
   }
 
-  @Test func waitsNoLongerThanItMay() throws {
+  @Test func theWaitEndsAfterItsLimit() throws {
     let other = try TestNode()
     var events = try RouteEvents(tunnelsMarked: "causeway-hostgw", in: other.namespace())
     try node.sh("ip route add 10.0.0.0/24 via 192.0.2.2")
     #expect(try !events.waitForChange(atMost: .milliseconds(50)))
   }
 
-  /// More notifications than any buffer holds: a change is told of all the same, and then there is silence again.
-  @Test(.requires(.vxlan)) func lostNotificationsAreAChange() throws {
+  /// More notifications than any buffer holds: a change is reported nevertheless, and no further one afterwards.
+  @Test(.requires(.vxlan)) func lostNotificationsCountAsAChange() throws {
     var events = try RouteEvents(tunnelsMarked: "causeway-hostgw", in: node.namespace())
     try node.sh(
       """
@@ -77,7 +77,7 @@ import TestSupport
     while try events.waitForChange(atMost: .milliseconds(100)) {}
     try node.sh("ip route add 11.0.0.0/24 dev eth0")
     #expect(try events.waitForChange(atMost: .seconds(10)))
-    // A tunnel whose making was lost.
+    // A tunnel whose notification was lost.
     while try events.waitForChange(atMost: .milliseconds(100)) {}
     try node.sh("ip neigh add 192.0.2.9 lladdr 02:00:00:00:00:09 nud permanent dev x")
     #expect(try events.waitForChange(atMost: .seconds(10)))

@@ -4,7 +4,7 @@ import OwnNode
 import Testing
 import TestSupport
 
-/// What the choice of an interface asks the kernel for.
+/// Queries that the choice of an interface needs.
 @Suite(.requiresRoot) struct RouteLookupTests {
   private let node: TestNode
   private let first: Int32
@@ -16,7 +16,7 @@ import TestSupport
     second = try node.addUplink("eth1", addresses: "198.51.100.1/24", "2001:db8:1::1/64")
   }
 
-  @Test func defaultRoutesTellTheirLinksAndMetrics() throws {
+  @Test func defaultRoutesHaveLinksAndMetrics() throws {
     try node.sh(
       """
       ip route add default metric 50 nexthop via 198.51.100.2 nexthop via 192.0.2.2
@@ -38,7 +38,7 @@ import TestSupport
     #expect(v6.filter { $0.priority == 30 }.map(\.linkIndexes) == [[second]])
   }
 
-  @Test func whatTheKernelSendsByIsTold() throws {
+  @Test func theLinkOfARouteIsFound() throws {
     try node.sh(
       """
       ip route add 203.0.113.0/24 via 198.51.100.2
@@ -88,15 +88,15 @@ import TestSupport
     }
     let unreachable = try socket.lookUp(prefix("fd00:5::/64"))
     #expect(unreachable != .absent, "\(unreachable)")
-    // Without a default route the kernel says that there is none.
+    // Without a default route the kernel reports ENETUNREACH.
     let other = try TestNode()
     try other.addUplink(addresses: "192.0.2.1/24", "2001:db8::1/64")
     var empty = try other.routeSocket()
     for text in ["10.244.9.0/24", "fd00:9::/64"] { #expect(try empty.lookUp(prefix(text)) == .absent, "\(text)") }
   }
 
-  /// As the agent asks: links, addresses, and default routes only where nothing else tells the link.
-  @Test func theKernelIsAskedForWhatTheChoiceNeeds() throws {
+  /// As in the agent: links, addresses, and default routes only if nothing else decides on the link.
+  @Test func theInterfaceIsChosenFromTheKernelsState() throws {
     try node.sh("ip route add default via 198.51.100.2; ip route add 203.0.113.0/24 via 192.0.2.2")
     var socket = try node.routeSocket()
     func choose(_ selection: InterfaceSelection, present: [IPAddress] = []) throws -> [String] {
@@ -111,9 +111,9 @@ import TestSupport
       try choose(InterfaceSelection(reachable: [address("203.0.113.1")])) == ["192.0.2.1 eth0", "2001:db8::1 eth0"])
   }
 
-  /// Addresses as a network manager and a router give them: what is temporary or deprecated is never chosen, and what is
-  /// permanent is.
-  @Test func theKernelsOwnAddressesAreToldApart() throws {
+  /// Addresses as a network manager and a router assign them: temporary and deprecated ones are never chosen,
+  /// permanent ones are.
+  @Test func temporaryAndDeprecatedAddressesAreNotChosen() throws {
     let node = try TestNode()
     func choice(present: String...) throws -> String? {
       var socket = try node.routeSocket()

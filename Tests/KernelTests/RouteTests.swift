@@ -58,9 +58,9 @@ import TestSupport
     #expect(error?.text.hasPrefix("remove the route \(destination): ") == true)
   }
 
-  /// What is not ours stands in the way of an added route, and a removal passes it by.
+  /// A foreign route makes adding ours fail, and removing ours does not affect it.
   @Test(arguments: [("10.244.2.0/24", "192.0.2.2"), ("fd00:2::/64", "2001:db8::2")])
-  func foreignRoutesStay(_ destination: String, _ gateway: String) throws {
+  func foreignRoutesAreKept(_ destination: String, _ gateway: String) throws {
     try node.sh("ip route add \(destination) via \(gateway) proto static")
     var socket = try node.routeSocket()
     let route = try route(destination, gateway)
@@ -75,7 +75,7 @@ import TestSupport
     for destination in ["10.244.2.0/24", "fd00:2::/64"] {
       let destination = try prefix(destination)
       let gateway = try address(destination.family == .v4 ? "192.0.2.2" : "2001:db8::2")
-      // A table beyond the old eight bits, a priority beyond the signed ones.
+      // A table above 255, and a priority above the largest signed number.
       try socket.perform(
         .addRoute(
           Route(
@@ -102,7 +102,7 @@ import TestSupport
     try socket.perform(.removeRoute(read))
   }
 
-  @Test(arguments: ["10.244.1.0/24", "fd00:1::/64"]) func blackholesSwallow(_ text: String) throws {
+  @Test(arguments: ["10.244.1.0/24", "fd00:1::/64"]) func blackholeRoutesDropPackets(_ text: String) throws {
     var socket = try node.routeSocket()
     let route = try Route(prefix(text), owner: RouteTests.ours, priority: 4_294_967_295, type: 6)
     try socket.perform(.addRoute(route))
@@ -113,7 +113,7 @@ import TestSupport
     #expect(try seen(route.destination) == nil)
   }
 
-  @Test func saysInTheKernelsWordsWhatIsWrong() throws {
+  @Test func errorsHaveTheKernelsText() throws {
     var socket = try node.routeSocket()
     let error = refusal { try socket.perform(.addRoute(route("10.244.2.0/24", "198.51.100.1"))) }
     #expect(error?.errno == ENETUNREACH)
@@ -142,7 +142,7 @@ import TestSupport
     #expect(try texts(socket.routes()).isSuperset(of: ["127.0.0.0/8", "192.0.2.0/24", "10.2.0.0/24"]))
   }
 
-  /// A multipath route of somebody else has neither gateway nor link of its own, and must not stop the list.
+  /// A foreign multipath route has neither gateway nor link of its own, and must not stop the list.
   @Test func foreignMultipathRoutesAreRead() throws {
     try node.sh("ip route add 10.1.0.0/24 nexthop via 192.0.2.2 dev eth0 nexthop via 192.0.2.3 dev eth0")
     var socket = try node.routeSocket()

@@ -4,7 +4,7 @@ import NodeRules
 import Testing
 import TestSupport
 
-/// The helper's table in the kernel: made, compared and put back by the reconciler of rules.
+/// The helper's table in the kernel: created, compared and repaired by the reconciler of rules.
 @Suite(.requiresRoot, .timeLimit(.minutes(1)))
 struct RulesReconcilerTests {
   private static let all = RuleSwitches(masquerade: .fullyRandom)
@@ -28,12 +28,12 @@ struct RulesReconcilerTests {
 
   private func verbs(_ report: RulesReport) -> [RuleChange.Verb] { report.changes.map(\.verb) }
 
-  /// The whole table as `nft` tells it, with the numbers that a rule keeps as long as it is the same.
+  /// The whole table as `nft` lists it, with handles, which a rule keeps until it is replaced.
   private func table() throws -> String {
     try node.run(["nft", "-a", "list", "table", "inet", "causeway"]).output
   }
 
-  @Test func nftTakesEveryRuleset() throws {
+  @Test func nftAcceptsEveryRuleset() throws {
     for networks in [["10.244.0.0/16"], ["fd00:10:244::/48"], ["10.244.0.0/16", "fd00:10:244::/48"]] {
       for masquerade in [nil] + MasqueradePorts.allCases {
         for forwards in [true, false] {
@@ -48,7 +48,7 @@ struct RulesReconcilerTests {
     }
   }
 
-  @Test func whatIsAsItMustBeIsNotTouched() throws {
+  @Test func aCorrectTableIsNotChanged() throws {
     #expect(try inspect().table == .missing)
     #expect(try verbs(pass()) == [.made])
     let table = try table()
@@ -66,7 +66,7 @@ struct RulesReconcilerTests {
     "nft delete rule inet causeway leaving4 handle $(nft -a list chain inet causeway leaving4 | sed -n 's/.*daddr @.*handle //p')",
     "nft replace rule inet causeway leaving4 handle $(nft -a list chain inet causeway leaving4 | sed -n 's/.*masq.*handle //p') masquerade",
   ])
-  func everyDamageIsSeenAndUndone(_ damage: String) throws {
+  func everyDamageIsDetectedAndRepaired(_ damage: String) throws {
     _ = try pass()
     let before = try node.sh("nft -s list table inet causeway")
     try node.sh(damage)
@@ -76,12 +76,12 @@ struct RulesReconcilerTests {
     #expect(try verbs(pass()) == [])
   }
 
-  /// Packets see the old table or the new one: no chain is missing for a moment, since all goes by one transaction.
-  @Test func aTableIsReplacedAtOnce() throws {
+  /// Packets see the old table or the new one, because one transaction replaces it: no chain is missing in between.
+  @Test func aTableIsReplacedAtomically() throws {
     _ = try pass()
     let monitor = try node.start(["nft", "monitor"])
     defer { monitor.stop() }
-    // It tells nothing until it listens.
+    // Events before its subscription are not shown.
     #expect(
       try eventually {
         try node.sh("nft add table inet probe; nft delete table inet probe")
@@ -96,7 +96,7 @@ struct RulesReconcilerTests {
       change.contains("delete table inet causeway") && change.contains("add table inet causeway"), "\(generations)")
   }
 
-  @Test func otherOptionsAreAnotherTable() throws {
+  @Test func otherOptionsReplaceTheTable() throws {
     _ = try pass()
     #expect(try inspect(RuleSwitches(masquerade: .random)).table == .changed)
     #expect(try verbs(pass(RuleSwitches(masquerade: .random))) == [.replaced])
@@ -110,8 +110,8 @@ struct RulesReconcilerTests {
     #expect(try verbs(pass(off)) == [] && inspect(off).table == .off)
   }
 
-  /// Nodes that come and go are elements of a set; nothing else is touched for them.
-  @Test func nodesComeAndGo() throws {
+  /// Nodes are elements of a set; adding or removing one changes nothing else.
+  @Test func addedAndRemovedNodesChangeOnlyElements() throws {
     _ = try pass()
     let rules = try table().split(separator: "\n").filter { !$0.contains("elements") }
     #expect(try verbs(pass(nodes: ["192.0.2.12", "192.0.2.13", "2001:db8::11"])) == [.nodesChanged])
@@ -127,7 +127,7 @@ struct RulesReconcilerTests {
     #expect(try verbs(pass(nodes: [])) == [.nodesChanged])
   }
 
-  @Test func withoutItsMarkTheTableIsPutInPlaceAnew() throws {
+  @Test func aTableWithoutItsMarkIsReplaced() throws {
     _ = try pass()
     let before = try node.sh("nft -s list table inet causeway")
     try node.sh("nft add rule inet causeway leaving4 accept; echo broken >\(state.file("rules.mark"))")
@@ -136,14 +136,14 @@ struct RulesReconcilerTests {
     #expect(try verbs(pass()) == [])
   }
 
-  @Test func thousandsOfNodesAreNoTrouble() throws {
+  @Test func thousandsOfNodesFitTheTable() throws {
     let nodes = (0..<5000).map { "192.168.\($0 / 250).\($0 % 250)" }
     #expect(try verbs(pass(nodes: nodes)) == [.made])
     #expect(try verbs(pass(nodes: nodes)) == [])
     #expect(try verbs(pass(nodes: Array(nodes.dropFirst(3)))) == [.nodesChanged])
   }
 
-  @Test func cleanTakesTheTableAndNothingElse() throws {
+  @Test func cleanRemovesOnlyTheTable() throws {
     try node.sh("nft add table inet causeway_pods; nft add table inet other")
     _ = try pass()
     let changes = try node.rules(Self.all, state: state.path) { rules, _, _ in try? rules.clean() }
@@ -154,7 +154,7 @@ struct RulesReconcilerTests {
 }
 
 extension TestNode {
-  /// Lets the reconciler of rules do something in the node, for the networks of the fixtures.
+  /// Runs `body` with a reconciler of rules in the node, for the networks of the fixtures.
   func rules<Value>(
     _ switches: RuleSwitches, state: String, networks: [String] = ["10.244.0.0/16", "fd00:10:244::/48"],
     nodes: [String] = ["192.0.2.11", "2001:db8::11"],

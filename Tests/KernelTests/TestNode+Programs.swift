@@ -4,7 +4,7 @@ import Testing
 import TestSupport
 
 extension TestNode {
-  /// Mounts a file system for BPF objects, and pins the programs of the fast path under `programs` in it.
+  /// Mounts a BPF file system and pins the programs of the fast path in its directory `programs`.
   func loadPrograms() throws {
     try sh(
       """
@@ -19,7 +19,7 @@ extension TestNode {
     return program
   }
 
-  /// Puts one of them at a hook; says the kernel's number of it.
+  /// Attaches a program at a hook and returns its ID.
   func attach(
     _ name: String, at hook: FilterHook, of link: Int32, _ socket: inout RouteSocket
   ) throws -> UInt32 {

@@ -4,7 +4,7 @@ import Netlink
 import Testing
 import TestSupport
 
-/// Hooks of links, and programs at them.
+/// Filter hooks of links, and programs at them.
 @Suite(.requiresRoot, .timeLimit(.minutes(1)))
 struct TrafficControlTests {
   private let node: TestNode
@@ -15,14 +15,14 @@ struct TrafficControlTests {
     try node.loadPrograms()
   }
 
-  /// As `tc` tells them: kind and handle of what a link's packets are queued by.
+  /// The queueing disciplines of eth0, as `tc` lists them.
   private func disciplines() throws -> String { try node.sh("tc qdisc show dev eth0") }
 
   private func kinds(_ socket: inout RouteSocket, _ link: Int32) throws -> Set<String> {
     Set(try socket.queueingDisciplines().filter { $0.linkIndex == link }.map(\.kind))
   }
 
-  @Test func hooksComeAndGo() throws {
+  @Test func hooksAreAddedAndRemoved() throws {
     var socket = try node.routeSocket()
     let link = try node.index(of: "eth0")
     try #expect(!kinds(&socket, link).contains("clsact"))
@@ -37,7 +37,7 @@ struct TrafficControlTests {
     #expect(refusal { try socket.perform(.addFilterHooks(to: 9999)) }?.errno == ENODEV)
   }
 
-  @Test(arguments: [FilterHook.ingress, .egress]) func aProgramIsAtItsHookAndNoOther(_ hook: FilterHook) throws {
+  @Test(arguments: [FilterHook.ingress, .egress]) func aProgramIsAtItsHookOnly(_ hook: FilterHook) throws {
     var socket = try node.routeSocket()
     let link = try node.index(of: "eth0")
     #expect(try socket.filters(at: hook, of: link) == [])
@@ -58,8 +58,8 @@ struct TrafficControlTests {
     #expect(try !socket.perform(.removeFilter(at: hook, of: link), accepting: ENOENT, EINVAL))
   }
 
-  /// One message, and never two or none: whatever is told of it while it happens is "replaced".
-  @Test func aProgramGivesWayWithoutAGap() throws {
+  /// Replacing is one message: `tc monitor` shows "replaced", and never a removal or a second program.
+  @Test func aProgramIsReplacedWithoutAGap() throws {
     var socket = try node.routeSocket()
     let link = try node.index(of: "eth0")
     try socket.perform(.addFilterHooks(to: link))
@@ -77,8 +77,8 @@ struct TrafficControlTests {
     #expect(!monitor.output.contains("deleted filter"), "\(monitor.output)")
   }
 
-  /// Somebody else's come before ours and stay when ours go; our place is told from theirs by its priority.
-  @Test func othersFiltersAreNotOurs() throws {
+  /// Foreign filters come before ours and are kept when ours are removed; the priority distinguishes them.
+  @Test func foreignFiltersAreKept() throws {
     var socket = try node.routeSocket()
     let link = try node.index(of: "eth0")
     try socket.perform(.addFilterHooks(to: link))
@@ -89,18 +89,18 @@ struct TrafficControlTests {
       """)
     _ = try node.attach("from_node", at: .ingress, of: link, &socket)
     let filters = try socket.filters(at: .ingress, of: link)
-    // tc has names of its own.
+    // tc uses other names.
     #expect(filters.compactMap(\.program?.name).count == 2 && filters.last?.program?.name == "from_node")
     #expect(filters.filter { $0.priority == Filter.ourPriority }.count == 1)
     #expect(filters.last?.priority == Filter.ourPriority, "\(filters)")
-    // One of this kind is told as two, the filter and its table.
+    // A filter of this kind is listed as two entries, the filter and its table.
     #expect(Set(filters.filter { $0.program == nil }.map(\.priority)) == [7])
     try socket.perform(.removeFilter(at: .ingress, of: link))
     #expect(try socket.filters(at: .ingress, of: link) == filters.filter { $0.priority != Filter.ourPriority })
   }
 
-  /// `ingress` has one of the two hooks, and is in the way of `clsact`.
-  @Test func anIngressQdiscHasNoRoomForBoth() throws {
+  /// An `ingress` qdisc has one of the two hooks and prevents adding `clsact`.
+  @Test func anIngressQdiscPreventsTheHooks() throws {
     var socket = try node.routeSocket()
     let link = try node.index(of: "eth0")
     try node.sh("tc qdisc add dev eth0 ingress")
@@ -112,7 +112,7 @@ struct TrafficControlTests {
     #expect(try kinds(&socket, link).contains("clsact"))
   }
 
-  @Test func aLinkThatGoesTakesItsFilters() throws {
+  @Test func aRemovedLinkHasNoFilters() throws {
     var socket = try node.routeSocket()
     let link = try node.index(of: "eth0")
     try socket.perform(.addFilterHooks(to: link))
@@ -131,7 +131,7 @@ struct TrafficControlTests {
     "tc filter add dev full egress protocol ip u32 match u32 0 0 classid 1:1", "tc filter del dev full ingress pref 9",
     "ip link set eth0 address 02:00:00:00:00:77", "ip link add more type bridge", "ip link set full down",
   ])
-  func changesOfOthersAreTold(_ change: String) throws {
+  func changesOfOthersAreNotified(_ change: String) throws {
     try node.sh(
       """
       ip link add full type bridge && ip link set full up && tc qdisc add dev full clsact
@@ -139,13 +139,13 @@ struct TrafficControlTests {
       """)
     let port: UInt32 = 0x4B00_0001
     var events = try TrafficControlEvents(in: node.namespace())
-    // What the fixture set going may still come in.
+    // Notifications that the fixture caused may still arrive.
     while try events.waitForChange(atMost: .milliseconds(100), but: port) {}
     try node.sh(change)
     #expect(try events.waitForChange(atMost: .seconds(10), but: port))
   }
 
-  @Test func whatOneDidOneselfIsNotTold() throws {
+  @Test func ownChangesAreIgnored() throws {
     let port: UInt32 = 0x4B00_0002
     let link = try node.index(of: "eth0")
     var events = try TrafficControlEvents(in: node.namespace())

@@ -1,6 +1,6 @@
 internal import Foundation
 
-/// The programs as they are shipped: tests from end to end run these and no others.
+/// The release programs, which the end-to-end tests run.
 package enum Binaries {
   /// The CNI plugin.
   package static var causeway: String { path(of: "causeway") }

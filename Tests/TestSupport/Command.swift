@@ -1,10 +1,10 @@
 internal import Foundation
 internal import Linux
 
-/// What a command left behind.
+/// The exit status and output of a command.
 package struct CommandResult: Sendable, CustomStringConvertible {
   package let command: [String]
-  /// The exit code, or 128 and the number of the signal that ended it.
+  /// The exit code, or 128 plus the number of the signal that ended it.
   package let status: Int32
   package let output: String
   package let errors: String
@@ -20,7 +20,7 @@ package struct CommandResult: Sendable, CustomStringConvertible {
     "\(command.joined(separator: " ")): status \(status)\n\(output)\(errors)"
   }
 
-  /// The same where the command succeeded.
+  /// The result itself if the command succeeded, else an error.
   @discardableResult
   package func succeeded() throws -> CommandResult {
     guard status == 0 else { throw CommandFailed(result: self) }
@@ -28,18 +28,18 @@ package struct CommandResult: Sendable, CustomStringConvertible {
   }
 }
 
-/// A command that should have succeeded.
+/// The error of a command that failed.
 package struct CommandFailed: Error, CustomStringConvertible {
   package let result: CommandResult
   package var description: String { result.description }
 }
 
-/// Runs a command with nothing but PATH and `environment` around it; ETIMEDOUT where it takes longer than `limit`.
+/// Runs a command with only PATH and `environment` as its environment; ETIMEDOUT if it runs longer than `limit`.
 package func run(
   _ command: [String], environment: [String: String] = [:], input: String = "", limit: Duration = .seconds(60)
 ) throws -> CommandResult {
   let scratch = try TemporaryDirectory()
-  // `Program` leaves standard error alone, so the shell puts it aside.
+  // `Program` does not capture standard error separately, so the shell redirects it.
   let script = #"exec 2>"$0" "$@""#
   let outcome = try Program.run(
     "/bin/sh", ["-c", script, scratch.file("errors")] + command,
@@ -50,7 +50,7 @@ package func run(
     errors: try String(contentsOfFile: scratch.file("errors"), encoding: .utf8))
 }
 
-/// PATH and what a command is given besides; nothing of the test's own environment.
+/// PATH and the given variables, without the test's own environment.
 func commandEnvironment(_ environment: [String: String]) -> [String: String] {
   ["PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"].merging(environment) { $1 }
 }

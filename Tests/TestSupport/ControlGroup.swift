@@ -1,9 +1,9 @@
 internal import Foundation
 
-/// A place for a test's containers among the control groups, which are the machine's: whatever runs in it is killed,
-/// and it is removed, when its owner goes.
+/// A control group for a test's containers. Control groups belong to the whole machine, so its processes are killed
+/// and the group is removed when the value is destroyed.
 package final class ControlGroup: Sendable {
-  /// Its name for a container runtime, as `/causeway-…`.
+  /// The group's path for a container runtime: `/causeway-…`.
   package let path: String
 
   package init() throws {
@@ -13,18 +13,18 @@ package final class ControlGroup: Sendable {
 
   deinit { _ = try? run(["/bin/sh", "-c", ControlGroup.removal, path]) }
 
-  /// What to put before the command of a runtime: all that it starts, and leaves, is in the group.
+  /// The prefix of a runtime's command that puts it and all its processes into the group.
   package var enter: [String] {
     ["/bin/sh", "-ec", ControlGroup.home + #"echo $$ >"$home/runtime/cgroup.procs"; exec "$@""#, path]
   }
 
-  /// Version 2 has one hierarchy; of version 1's many, this one takes processes without further settings.
+  /// Version 2 has one hierarchy; in version 1 this hierarchy accepts processes without further settings.
   private static let home = """
     root=/sys/fs/cgroup; test -e $root/cgroup.procs || root=$root/pids; home=$root$0
 
     """
 
-  /// A runtime makes the group in every hierarchy. 0 stands for a process of another process namespace.
+  /// A runtime creates the group in every hierarchy. A process of another PID namespace is listed as 0.
   private static let removal = """
     places=$(ls -d /sys/fs/cgroup$0 /sys/fs/cgroup/*$0 2>/dev/null)
     for attempt in $(seq 200); do

@@ -1,10 +1,10 @@
-/// Samples of what comes from outside, damaged as truncation, chance and malice do: for parsers that must refuse or
-/// understand whatever they get. The same seed makes the same texts, so a test's arguments are all that repeats it.
+/// Damaged variants of valid input (truncated, random, malicious), for parsers that must refuse or
+/// understand any input. A seed always gives the same texts, so a test's arguments repeat a failure.
 package struct Mutations {
   private let samples: [[UInt8]]
   private var generator: Seeded
 
-  /// - Parameter samples: valid ones; a mutation may also join the beginning of one with the end of another.
+  /// - Parameter samples: valid inputs; a mutation may also join the start of one with the end of another.
   package init(of samples: [[UInt8]], seed: UInt64) {
     self.samples = samples
     generator = Seeded(state: seed)
@@ -14,7 +14,7 @@ package struct Mutations {
     self.init(of: samples.map { Array($0.utf8) }, seed: seed)
   }
 
-  /// What is put in between, or in the place of numbers.
+  /// Texts that are inserted or replace numbers.
   private static let words: [[UInt8]] =
     [
       "0", "-1", "255", "256", "65536", "4294967296", "9223372036854775807", "9223372036854775808", "1e999", "0.5",
@@ -59,7 +59,7 @@ package struct Mutations {
     case 7: text.replaceSubrange(start..<end, with: word())
     case 8: text[start] = UInt8.random(in: .min ... .max, using: &generator)
     case 9: text = Array(text[..<start] + (samples.randomElement(using: &generator) ?? []).suffix(end))
-    // Two bytes at their extremes: a length that lies.
+    // Two extreme bytes: a wrong length.
     case 10:
       for index in start..<min(start + 2, text.count) { text[index] = [0, 0xFF].randomElement(using: &generator) ?? 0 }
     default: text.swapAt(start, end - 1)
@@ -68,7 +68,7 @@ package struct Mutations {
 
   private mutating func word() -> [UInt8] { Mutations.words.randomElement(using: &generator) ?? [] }
 
-  /// The first run of digits behind a position.
+  /// The first digits after a position.
   private func number(in text: [UInt8], from start: Int) -> Range<Int>? {
     func isDigit(_ index: Int) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(text[index]) }
     guard let first = (start..<text.count).first(where: isDigit) else { return nil }

@@ -2,7 +2,7 @@ package import Testing
 
 internal import Foundation
 
-/// Why a test that needs root cannot run.
+/// The reason why a test that needs root cannot run.
 package struct RootRequired: Error, CustomStringConvertible {
   package var description: String {
     "CAUSEWAY_REQUIRE_ROOT=1 asks for the tests that need root, but this is user \(getuid()): run hack/test as root"
@@ -10,11 +10,11 @@ package struct RootRequired: Error, CustomStringConvertible {
 }
 
 extension RootRequired {
-  /// hack/test, run by root, asks for every test: what cannot run then is a failure.
+  /// Whether every test must run, as in hack/test as root: then a test that cannot run fails.
   static var isAskedFor: Bool { ProcessInfo.processInfo.environment["CAUSEWAY_REQUIRE_ROOT"] == "1" }
 }
 
-/// Tests that take minutes and gigabytes.
+/// Whether tests that need minutes and gigabytes are switched on.
 enum ScaleTests {
   static var areAskedFor: Bool { ProcessInfo.processInfo.environment["CAUSEWAY_SCALE_TESTS"] == "1" }
 }
@@ -25,7 +25,7 @@ extension Trait where Self == ConditionTrait {
     .enabled("takes minutes and gigabytes: CAUSEWAY_SCALE_TESTS=1 asks for it") { ScaleTests.areAskedFor }
   }
 
-  /// Skips a test or suite without root; where CAUSEWAY_REQUIRE_ROOT is 1, as hack/test sets it, that is a failure.
+  /// Skips a test or suite without root; if CAUSEWAY_REQUIRE_ROOT is 1, as hack/test sets it, it fails instead.
   package static var requiresRoot: Self {
     .enabled("needs root, for network namespaces") {
       if getuid() == 0 { return true }

@@ -1,4 +1,4 @@
-/// SplitMix64 (Steele, Lea and Flood, 2014): the same numbers at every run.
+/// A random number generator that gives the same numbers at every run: SplitMix64 (Steele, Lea and Flood, 2014).
 package struct Seeded: RandomNumberGenerator {
   private var state: UInt64
 

@@ -1,6 +1,6 @@
 internal import Foundation
 
-/// A directory for one test, removed with everything in it when the owner goes.
+/// A directory for one test, removed with its content when the value is destroyed.
 package final class TemporaryDirectory: Sendable {
   package let path: String
 
@@ -11,6 +11,6 @@ package final class TemporaryDirectory: Sendable {
 
   deinit { try? FileManager.default.removeItem(atPath: path) }
 
-  /// The path of a file in it.
+  /// The path of a file in the directory.
   package func file(_ name: String) -> String { "\(path)/\(name)" }
 }

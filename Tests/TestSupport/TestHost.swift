@@ -1,22 +1,22 @@
 package import JSON
 
-/// Where a test runs commands: a node of namespaces on this machine, or one in a virtual machine.
+/// A node on which a test runs commands: namespaces on this machine or in a virtual machine.
 package protocol TestHost: Sendable {
-  /// `run` is the same with what most commands have.
+  /// Runs a command; callers use `run`, which has default values.
   func execute(
     _ command: [String], environment: [String: String], input: String, limit: Duration
   ) throws -> CommandResult
 }
 
 extension TestHost {
-  /// Runs a command with nothing but PATH and `environment` around it.
+  /// Runs a command with only PATH and `environment` as its environment.
   package func run(
     _ command: [String], environment: [String: String] = [:], input: String = "", limit: Duration = .seconds(60)
   ) throws -> CommandResult {
     try execute(command, environment: environment, input: input, limit: limit)
   }
 
-  /// Runs a command that must succeed and returns what it wrote.
+  /// Runs a shell script that must succeed, and returns its output.
   @discardableResult
   package func sh(_ script: String, limit: Duration = .seconds(60)) throws -> String {
     try run(["/bin/sh", "-ec", script], limit: limit).succeeded().output
@@ -24,7 +24,7 @@ extension TestHost {
 }
 
 extension TestHost {
-  /// Makes an empty pod, a network namespace, and returns its path inside the node: what a runtime puts in CNI_NETNS.
+  /// Creates a network namespace for a pod, and returns its path in the node, as a runtime writes it to CNI_NETNS.
   @discardableResult
   package func addPod(_ name: String) throws -> String {
     try ip("netns", "add", name)
@@ -48,11 +48,11 @@ extension TestHost {
   /// `ip` with these arguments, which must succeed.
   package func ip(_ arguments: String...) throws { try run(["ip"] + arguments).succeeded() }
 
-  /// What `ip -json` tells in the node or in one of its pods: an object for each line of its plain answer.
+  /// The output of `ip -json` in the node or in one of its pods: an object for each line of its plain output.
   package func ip(json arguments: String..., inPod pod: String? = nil) throws -> [JSONObject] {
     let place = pod.map { ["-netns", $0] } ?? []
     let result = try run(["ip", "-json", "-details"] + place + arguments).succeeded()
-    // Some of its lists are no text at all where they are empty.
+    // For some empty lists the output is empty.
     guard result.output.contains(where: { !$0.isWhitespace }) else { return [] }
     return try JSONValue(parsing: Array(result.output.utf8)).array?.compactMap(\.object).filter { !$0.members.isEmpty }
       ?? []

@@ -1,8 +1,8 @@
 package import Linux
 package import Netlink
 
-/// A machine for a test: a network and a mount namespace of its own, with fresh directories wherever the programs
-/// keep something. Nothing that happens in it is seen outside, and it goes when its owner or the test process goes.
+/// A node for a test: its own network and mount namespace, with empty directories wherever the programs
+/// store files. It does not change the machine, and it is removed when the value is destroyed or the test process ends.
 package final class TestNode: TestHost {
   private let holder: RunningProgram
 
@@ -18,10 +18,10 @@ package final class TestNode: TestHost {
     guard try Files.identity(ready) != nil else { throw TestNodeFailed(output: holder.output) }
   }
 
-  /// Ends the node and waits for it: its links and addresses are gone, but for those whose namespace is still open.
+  /// Ends the node and waits for that: its links are removed, except in namespaces that are still open.
   package func close() { holder.stop() }
 
-  /// Overlays make the directories that the machine may lack without making them on the machine.
+  /// Overlays provide directories that the machine may lack, without creating them on the machine.
   static let script = """
     set -e
     mount -t tmpfs -o mode=0755 tmpfs /mnt
@@ -46,7 +46,7 @@ package final class TestNode: TestHost {
     """
 }
 
-/// A node's namespaces could not be made; the shell's words say why.
+/// The error of a node whose namespaces could not be created, with the shell's output.
 package struct TestNodeFailed: Error {
   package let output: String
 }
@@ -58,14 +58,14 @@ extension TestNode {
     try TestSupport.run(enter + command, environment: environment, input: input, limit: limit)
   }
 
-  /// What to put before a command to run it here.
+  /// The prefix of a command that runs it in the node.
   package var enter: [String] { TestNode.enter(processID) }
 
   static func enter(_ processID: Int32) -> [String] {
     ["nsenter", "--net=/proc/\(processID)/ns/net", "--mount=/proc/\(processID)/ns/mnt", "--"]
   }
 
-  /// The path, seen from outside, of a file of this node.
+  /// The path by which a file of this node is reached from outside.
   package func path(_ inside: String) -> String { "/proc/\(processID)/root\(inside)" }
 
   /// The node's network namespace.

@@ -1,4 +1,4 @@
-/// A layer-2 network for a test: a bridge in a namespace of its own, to which nodes are cabled.
+/// A layer-2 segment for a test: a bridge in a namespace of its own, to which nodes are connected by veth pairs.
 package final class TestSegment: Sendable {
   private let home: TestNode
 
@@ -7,9 +7,9 @@ package final class TestSegment: Sendable {
     try home.sh("ip link add segment type bridge forward_delay 0 && ip link set segment up")
   }
 
-  /// Cables a node to the segment: a link of this name with these addresses (`192.0.2.11/24`) appears in it, up.
+  /// Connects a node to the segment by a link of this name with these addresses (`192.0.2.11/24`), and sets it up.
   package func connect(_ node: TestNode, as link: String = "eth0", addresses: [String]) throws {
-    // The port carries the number of the node's process: no two nodes share one, and a node may have several cables.
+    // The port's name has the node's process ID, which is unique, because a node may have several links.
     let port = "\(link)-\(node.processID)"
     try home.sh(
       """
@@ -22,12 +22,12 @@ package final class TestSegment: Sendable {
     try node.sh("ip link set \(link) up")
   }
 
-  /// Pulls the plug at the segment's side: the node's link loses its carrier.
+  /// Sets the segment's end of the link up or down, so that the node's link has or loses its carrier.
   package func setCarrier(_ isOn: Bool, of node: TestNode, link: String = "eth0") throws {
     try home.sh("ip link set \"\(link)-\(node.processID)\" \(isOn ? "up" : "down")")
   }
 
-  /// Loses so many of a hundred TCP packets between the nodes, until the segment goes.
+  /// Drops this percentage of TCP packets between the nodes, as long as the segment exists.
   package func drop(percent: Int) throws -> Loss {
     try home.run(
       ["nft", "-f", "-"],
@@ -45,11 +45,11 @@ package final class TestSegment: Sendable {
     return Loss(home: home)
   }
 
-  /// What a segment loses.
+  /// The packet loss of a segment.
   package struct Loss {
     fileprivate let home: TestNode
 
-    /// How many packets were lost so far.
+    /// The number of packets dropped so far.
     package func packets() throws -> Int {
       let words = try home.sh("nft list counter bridge loss lost").split { $0.isWhitespace }
       return words.firstIndex(of: "packets").flatMap { Int(words[$0 + 1]) } ?? 0

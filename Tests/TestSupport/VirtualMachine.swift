@@ -5,12 +5,12 @@ internal import JSON
 internal import Linux
 internal import Synchronization
 
-/// A small virtual machine with Debian's kernel, which has as modules what the kernel of this machine may lack: VLAN
+/// A small virtual machine with Debian's kernel, whose modules have features that this machine's kernel may lack: VLAN
 /// filtering, wireguard, tunnels, dummy and VLAN devices. It needs no root and ends with the test process.
 ///
-/// The kernel loads a module when somebody asks for what is in it. One command runs at a time.
+/// The kernel loads modules on demand. One command runs at a time.
 package final class VirtualMachine: TestHost {
-  /// The one of this test process, started by its first user.
+  /// The virtual machine of this test process, started at its first use.
   package static let shared = Result { try VirtualMachine() }
 
   private let emulator: RunningProgram
@@ -26,11 +26,11 @@ package final class VirtualMachine: TestHost {
       [
         "qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-m", "512", "-nodefaults", "-no-user-config", "-display",
         "none", "-no-reboot", "-kernel", VirtualMachineImage.kernel, "-initrd", scratch.file("image"),
-        // The kernel's words on the first serial line, commands and answers on the second.
+        // The first serial line has the kernel's messages, the second one commands and answers.
         "-append", "console=ttyS0 quiet panic=-1", "-serial", "file:\(scratch.file("console"))",
         "-chardev", "pipe,id=line,path=\(scratch.file("line"))", "-serial", "chardev:line",
       ], limit: .seconds(3600))
-    // The first answer comes unasked.
+    // The first answer comes without a request.
     _ = try exchange("", limit: .seconds(600))
   }
 
@@ -43,7 +43,7 @@ package final class VirtualMachine: TestHost {
       echo \(Data(input.utf8).base64EncodedString()) | base64 -d >/tmp/input
       \((variables + words).joined(separator: " ")) </tmp/input
       """
-    // The virtual machine may be many times slower than this one; what takes too long it ends itself.
+    // The virtual machine may be many times slower than this one; it ends commands that exceed the limit itself.
     let line = try exchange(Data(script.utf8).base64EncodedString() + "\n", limit: limit + .seconds(60))
     guard let answer = try JSONValue(parsing: Array(line.utf8)).object, case .integer(let status) = answer["status"]
     else { throw failure("an answer that says nothing: \(line)") }
@@ -51,7 +51,7 @@ package final class VirtualMachine: TestHost {
       command: command, status: Int32(clamping: status), output: text(answer["output"]), errors: text(answer["errors"]))
   }
 
-  /// Sends one line and waits for the line that answers it.
+  /// Sends one line and waits for the answer of one line.
   private func exchange(_ request: String, limit: Duration) throws -> String {
     try line.withLock { _ in
       guard emulator.isRunning else { throw failure("it does not run") }
@@ -71,7 +71,7 @@ package final class VirtualMachine: TestHost {
     return VirtualMachineFailed(problem: problem, emulator: emulator.output, console: String(console.suffix(4000)))
   }
 
-  /// A word as the shell takes it.
+  /// A word quoted for the shell.
   private func quoted(_ word: String) -> String {
     "'" + word.replacingOccurrences(of: "'", with: #"'\''"#) + "'"
   }
@@ -81,7 +81,7 @@ package final class VirtualMachine: TestHost {
   }
 }
 
-/// The virtual machine did not come up, or is gone; what it and its emulator wrote may say why.
+/// The error of a virtual machine that did not start or has ended, with its output and its emulator's.
 package struct VirtualMachineFailed: Error, CustomStringConvertible {
   package let problem: String
   package let emulator: String
@@ -90,7 +90,7 @@ package struct VirtualMachineFailed: Error, CustomStringConvertible {
   package var description: String { "the virtual machine: \(problem)\n\(emulator)\n\(console)" }
 }
 
-/// Why a test that needs the virtual machine cannot run.
+/// The reason why a test that needs the virtual machine cannot run.
 package struct VirtualMachineRequired: Error, CustomStringConvertible {
   package var description: String {
     "qemu-system-x86_64 or \(VirtualMachineImage.kernel) is missing: `hack/packages --tests` brings them"
@@ -98,7 +98,7 @@ package struct VirtualMachineRequired: Error, CustomStringConvertible {
 }
 
 extension Trait where Self == ConditionTrait {
-  /// Skips a test or suite where there is no virtual machine; where the tests that need root are asked for, so are these.
+  /// Skips a test or suite if there is no virtual machine; if CAUSEWAY_REQUIRE_ROOT is 1, it fails instead.
   package static var requiresVirtualMachine: Self {
     .enabled("needs a virtual machine, for what this machine's kernel lacks") {
       let files = [VirtualMachineImage.kernel, "/usr/bin/qemu-system-x86_64"]

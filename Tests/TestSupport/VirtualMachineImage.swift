@@ -1,5 +1,5 @@
-/// What the virtual machine starts from: Debian's kernel as hack/vm-kernel has fetched it, and an archive of files that
-/// is made anew for each test process.
+/// The files from which the virtual machine starts: Debian's kernel, which hack/vm-kernel unpacked, and an archive that
+/// is created for each test process.
 enum VirtualMachineImage {
   private static let directory = "/var/cache/causeway/vm-kernel"
   static let kernel = "\(directory)/vmlinuz"
@@ -18,7 +18,7 @@ enum VirtualMachineImage {
     ).succeeded()
   }
 
-  /// Uncompressed: to expand an archive takes the slow machine longer than to read one.
+  /// The archive is not compressed: expanding it takes the slow machine longer than reading it.
   private static let script = #"""
     set -euo pipefail
     root=$1 kernel=$2 initialisation=$3
@@ -47,7 +47,7 @@ enum VirtualMachineImage {
     find . | cpio --quiet -o -H newc -R 0:0 >"$0"
     """#
 
-  /// The first process: loads nothing itself, and does what comes over the second serial line.
+  /// The first process, which runs the commands from the second serial line.
   private static let initialisation = #"""
     #!/bin/busybox sh
     # What is there already stays.

@@ -1,7 +1,7 @@
-/// A node as `TestNode` is one, in the virtual machine: for what this machine's kernel lacks.
+/// A node like `TestNode`, in the virtual machine, for features that this machine's kernel lacks.
 package final class VirtualNode: TestHost {
   private let machine: VirtualMachine
-  /// The process that holds the namespaces, by its number in the virtual machine.
+  /// The ID, in the virtual machine, of the process that holds the namespaces.
   private let processID: Int32
 
   package init() throws {
@@ -13,7 +13,7 @@ package final class VirtualNode: TestHost {
 
   deinit { _ = try? machine.run(["kill", "-KILL", String(processID)]) }
 
-  /// Writes the number of the process when the node is ready, or else what it has written.
+  /// Writes the process ID when the node is ready, or else the process's output.
   private static let starter = """
     scratch=$(mktemp -d)
     unshare --net --mount --propagation private /bin/sh -c "$0" "$scratch/ready" >"$scratch/log" 2>&1 &

@@ -1,6 +1,6 @@
 import Glibc
 
-/// Runs one of the targets under libFuzzer: `causeway-fuzz TARGET [libFuzzer's arguments]`; without arguments it names
+/// Runs one of the targets under libFuzzer: `causeway-fuzz TARGET [libFuzzer's arguments]`. Without arguments it lists
 /// the targets.
 @main
 enum Fuzz {
@@ -17,7 +17,7 @@ enum Fuzz {
     }
     unsafe run = target.run
     var count = CommandLine.argc - 1
-    // The target's name stands where libFuzzer looks for the program's.
+    // libFuzzer expects the program's name in place of the target's.
     var arguments: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?> = unsafe CommandLine.unsafeArgv + 1
     unsafe arguments[0] = unsafe CommandLine.unsafeArgv[0]
     let status = unsafe runDriver(&count, &arguments, testOneInput)
@@ -25,14 +25,14 @@ enum Fuzz {
   }
 }
 
-/// The name that libFuzzer's own `main` calls, which is linked too and never used.
+/// The function that libFuzzer's own `main` calls; that `main` is linked but never used.
 @_cdecl("LLVMFuzzerTestOneInput")
 func testOneInput(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
   unsafe Fuzz.run(Array(UnsafeBufferPointer(start: bytes, count: count)))
   return 0
 }
 
-/// compiler-rt/lib/fuzzer/FuzzerInterface.h
+/// LLVMFuzzerRunDriver of compiler-rt/lib/fuzzer/FuzzerInterface.h.
 @_silgen_name("LLVMFuzzerRunDriver")
 private func runDriver(
   _ count: UnsafeMutablePointer<Int32>,

@@ -16,7 +16,7 @@ import YAML
 @testable import PodNetwork
 @testable import StoreTransport
 
-/// What reads texts and bytes from outside. Each target reads, and traps where what it took cannot be.
+/// The parsers of texts and bytes from outside. Each target parses its input and traps if the result is impossible.
 enum Targets {
   typealias Target = (name: String, run: @Sendable ([UInt8]) -> Void)
 
@@ -141,7 +141,7 @@ enum Targets {
     }
   }
 
-  /// The first byte says what the rest is.
+  /// The first byte selects the parser of the other bytes.
   static func etcd(_ bytes: [UInt8]) {
     let rest = Array(bytes.dropFirst())
     switch bytes.first.map({ $0 % 4 }) {
@@ -165,7 +165,7 @@ enum Targets {
     }
   }
 
-  /// The first byte says how large the parts are that the rest comes in.
+  /// The first byte gives the size of the parts in which the other bytes are fed.
   static func kubernetes(_ bytes: [UInt8]) {
     let access = KubeAccessSource(kubeconfig: nil, server: nil)
     let resource = KubeNodes(KubeClient(access), annotationPrefix: "f/", ownName: "own").resource

@@ -1,14 +1,14 @@
 internal import CLinux
 internal import Glibc
 
-/// This process: its environment, signals and end.
+/// This process: its environment, signals, memory and exit.
 package enum CurrentProcess {
-  /// A variable of the environment, `nil` where it is not set.
+  /// Reads a variable of the environment; `nil` if it is not set.
   package static func environment(_ name: String) -> String? {
     unsafe getenv(name).map { unsafe String(cString: $0) }
   }
 
-  /// All variables, as `NAME=value`.
+  /// All variables of the environment at start, as `NAME=value` (`/proc/self/environ`).
   package static func environment() throws(SystemError) -> [String] {
     let content = try Files.read("/proc/self/environ", limit: 16 << 20) ?? []
     return content.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
@@ -17,10 +17,10 @@ package enum CurrentProcess {
   /// The path that the program was started by, as its caller wrote it (argv[0]).
   package static var programPath: String { CommandLine.arguments.first ?? "" }
 
-  /// Its number among the processes of its PID namespace.
+  /// The process ID in this process's PID namespace (getpid(2)).
   package static var identifier: Int32 { getpid() }
 
-  /// The file that this program was started from; `nil` where that can't be told.
+  /// The file that this program was started from; `nil` if `/proc/self/exe` cannot be resolved.
   package static var executablePath: String? {
     guard let path = unsafe realpath("/proc/self/exe", nil) else { return nil }
     defer { unsafe free(path) }
@@ -30,8 +30,9 @@ package enum CurrentProcess {
   /// Whether standard output is a terminal.
   package static var writesToTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
 
-  /// Puts something in the place of standard descriptors that are closed, so that no file or socket opened later is taken
-  /// for one of them. To read or write there fails.
+  /// Opens `/dev/null` in place of each closed standard descriptor, so that no file opened later gets its number.
+  ///
+  /// Reading from or writing to these placeholders fails.
   package static func fillStandardDescriptors() {
     for number in STDIN_FILENO...STDERR_FILENO where fcntl(number, F_GETFD) == -1 {
       // The lowest free number is this one.
@@ -39,28 +40,30 @@ package enum CurrentProcess {
     }
   }
 
-  /// Takes these bits from the modes of all that this process makes (umask(2)), whatever its caller had it take.
+  /// Sets the file mode creation mask in place of the inherited one (umask(2)).
   package static func setCreationMask(_ mask: UInt32) { _ = umask(mask) }
 
-  /// Makes writing to a pipe without reader an error (EPIPE) instead of the end of this process.
+  /// Ignores SIGPIPE, so that writing to a pipe without a reader fails with EPIPE instead of ending this process.
   package static func ignoreBrokenPipes() {
     signal(SIGPIPE, SIG_IGN)
   }
 
-  /// Gives memory that was needed for a moment back, for a program that runs for years (mallopt(3)): the threads share
-  /// one heap, where each would keep its own, and what is large is never kept. To be called before any thread starts.
+  /// Limits the memory that the allocator keeps, for a program that runs for years (mallopt(3)).
+  ///
+  /// All threads share one heap, and large blocks are returned to the kernel when they are freed. This must be called
+  /// before any thread starts.
   package static func keepMemorySmall() {
     _ = mallopt(M_ARENA_MAX, 1)
-    // Setting it at all is what matters: else it grows to the largest piece that was ever freed.
+    // A fixed threshold: by default it grows to the largest block that was ever freed.
     _ = mallopt(M_MMAP_THRESHOLD, 128 << 10)
     _ = mallopt(M_TRIM_THRESHOLD, 512 << 10)
   }
 
-  /// Ends the process at once.
+  /// Ends the process with this exit status (exit(3)).
   package static func exit(_ status: Int32) -> Never {
     Glibc.exit(status)
   }
 
-  /// Gives the kernel back what was freed: for the end of something large that happens seldom (malloc_trim(3)).
+  /// Returns freed memory to the kernel, for use after a rare large task (malloc_trim(3)).
   package static func returnFreeMemory() { clinux_return_free_memory() }
 }

@@ -1,8 +1,8 @@
 internal import Glibc
 
-/// An advisory lock on a file or directory (flock(2)); held until the owner goes, also when the process dies.
+/// An advisory lock on a file or directory (flock(2)), released when the value is destroyed or the process dies.
 package struct FileLock: ~Copyable, Sendable {
-  /// Who else may hold the lock at the same time: nobody, or other shared holders.
+  /// Whether other shared holders may hold the lock at the same time.
   package enum Mode: Sendable {
     case exclusive
     case shared
@@ -10,30 +10,36 @@ package struct FileLock: ~Copyable, Sendable {
 
   private let descriptor: OwnedDescriptor
 
-  /// Opens (and makes, mode 0600) the file at `path` and waits for its lock; EWOULDBLOCK after `limit`.
+  /// Opens the file at `path`, creates it with mode 0600 if it is missing, and waits for its lock.
+  ///
+  /// - Throws: EWOULDBLOCK if another holder keeps the lock longer than `limit`.
   package init(_ path: String, _ mode: Mode = .exclusive, waitingAtMost limit: Duration) throws(SystemError) {
     let descriptor = try OwnedDescriptor.open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, mode: 0o600)
-    try FileLock.lock(descriptor.number, path, mode, limit)
+    try FileLock.lock(descriptor.number, path, mode: mode, limit: limit)
     self.descriptor = descriptor
   }
 
-  /// The same for a directory, which must exist.
+  /// Waits for the exclusive lock of the directory at `path`, which must exist.
+  ///
+  /// - Throws: EWOULDBLOCK if another holder keeps the lock longer than `limit`.
   package init(directory path: String, waitingAtMost limit: Duration) throws(SystemError) {
     let descriptor = try OwnedDescriptor.open(path, O_RDONLY | O_DIRECTORY)
-    try FileLock.lock(descriptor.number, path, .exclusive, limit)
+    try FileLock.lock(descriptor.number, path, mode: .exclusive, limit: limit)
     self.descriptor = descriptor
   }
 
-  /// Changes the mode of a lock that is held. Not atomic: another waiter may come in between (flock(2)).
+  /// Changes the mode of a held lock. The change is not atomic: another waiter may get the lock in between (flock(2)).
+  ///
+  /// - Parameter subject: the locked file, for messages.
   package func change(to mode: Mode, waitingAtMost limit: Duration, subject: String) throws(SystemError) {
-    try FileLock.lock(descriptor.number, subject, mode, limit)
+    try FileLock.lock(descriptor.number, subject, mode: mode, limit: limit)
   }
 
-  /// Whether somebody holds the file's lock exclusively; false where there is no file.
+  /// Whether any process holds the file's exclusive lock; false if there is no file.
   package static func isHeldExclusively(_ path: String) throws(SystemError) -> Bool {
     do throws(SystemError) {
       let descriptor = try OwnedDescriptor.open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
-      try lock(descriptor.number, path, .shared, .zero)
+      try lock(descriptor.number, path, mode: .shared, limit: .zero)
       return false
     } catch {
       switch error.errno {
@@ -44,14 +50,15 @@ package struct FileLock: ~Copyable, Sendable {
     }
   }
 
-  /// The process that holds the file's lock, the first of them where it is shared; `nil` where there is none but this one,
-  /// or it can't be told, as of one outside of this process's PID namespace (proc_locks(5)).
+  /// The ID of another process that holds the file's lock, the first one if it is shared (proc_locks(5)).
+  ///
+  /// `nil` if no other process holds it, or if the holder is outside this process's PID namespace.
   package static func holder(_ path: String) -> Int32? {
     guard let file = try? Files.identity(path),
       let locks = try? Files.read("/proc/locks", limit: 4 << 20)
     else { return nil }
     for line in locks.split(separator: UInt8(ascii: "\n")) {
-      // 1: FLOCK  ADVISORY  WRITE 1234 08:02:393225 0 EOF; a waiter has an arrow behind its number.
+      // 1: FLOCK  ADVISORY  WRITE 1234 08:02:393225 0 EOF; a waiter has an arrow after the first number.
       let fields = String(decoding: line, as: UTF8.self).split(separator: " ")
       guard fields.count >= 6, fields[1] == "FLOCK", let process = Int32(fields[4]) else { continue }
       let place = fields[5].split(separator: ":")
@@ -65,12 +72,12 @@ package struct FileLock: ~Copyable, Sendable {
   }
 
   private static func lock(
-    _ descriptor: Int32, _ path: String, _ mode: Mode, _ limit: Duration
+    _ descriptor: Int32, _ path: String, mode: Mode, limit: Duration
   ) throws(SystemError) {
     let operation = (mode == .exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB
     let deadline = MonotonicTime.now + limit
-    // flock(2) has no time-out, and a signal to end it belongs to the whole process; so it is asked again, at first
-    // quickly (a holder needs some 100 µs), then more and more slowly.
+    // flock(2) has no timeout, and a signal that ends it would concern the whole process. So it is polled: quickly at
+    // first (a holder needs some 100 µs), then more slowly.
     var pause = Duration.microseconds(200)
     while true {
       do throws(SystemError) {

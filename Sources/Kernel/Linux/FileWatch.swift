@@ -1,30 +1,30 @@
 internal import Glibc
 
-/// Waits for a file to become another one (inotify(7)).
+/// A watch for changes of one file (inotify(7)).
 ///
-/// It watches directories, not the file: editors and `mv` put a new file in the old one's place, and Kubernetes
-/// swaps a link beside it. Where the path ends in another directory through links, that one is watched too.
+/// Directories are watched, not the file: editors and `mv` replace the file, and Kubernetes replaces a symbolic link
+/// beside it. If the path leads through links into another directory, that directory is watched too.
 package struct FileWatch: ~Copyable, Sendable {
   private let descriptor: OwnedDescriptor
   private let path: String
-  /// The state of the file that the caller knows.
+  /// The state of the file that was reported last.
   private var known: FileIdentity?
 
-  /// Begins to watch; the file as it is now counts as known. Neither it nor its directory need exist.
+  /// Begins to watch for changes from the file's present state. Neither the file nor its directory need exist.
   package init(_ path: String) throws(SystemError) {
-    // Looked at first: a change before the watch is armed is then found by the first look after it.
+    // Read first, so that the first check after the watch is armed finds a change made before it.
     known = FileWatch.identity(path)
     descriptor = OwnedDescriptor(
       owning: try retryingOnInterrupt("watch", path) { inotify_init1(Int32(IN_CLOEXEC | IN_NONBLOCK)) })
     self.path = path
   }
 
-  /// A file that cannot be looked at (a link to itself) counts as absent: whoever reads it says why.
+  /// The file's state; a file that cannot be examined (a link to itself) counts as absent, and reading it reports why.
   private static func identity(_ path: String) -> FileIdentity? {
     try? Files.identity(path)
   }
 
-  /// Waits at most `limit` and says whether the file has become another one, has come or has gone.
+  /// Waits at most `limit`; true if the file was changed, replaced, created or removed since the last report.
   package mutating func waitForChange(atMost limit: Duration) throws(SystemError) -> Bool {
     let deadline = MonotonicTime.now + limit
     while true {
@@ -36,12 +36,12 @@ package struct FileWatch: ~Copyable, Sendable {
       }
       let left = deadline - MonotonicTime.now
       guard left > .zero else { return false }
-      // A directory that is not there yet cannot be watched, only looked for.
+      // A directory that does not exist yet cannot be watched, only polled for.
       try waitForEvent(atMost: isWatched ? left : min(left, .seconds(1)))
     }
   }
 
-  /// Watches the directories that the path leads through now; the kernel takes a second watch for the first one.
+  /// Watches the directories that the path leads to now. Adding a watch again changes nothing (inotify_add_watch(2)).
   private func arm() -> Bool {
     let events =
       IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF
@@ -54,18 +54,18 @@ package struct FileWatch: ~Copyable, Sendable {
     return isWatched
   }
 
-  /// The path without links; `nil` where it leads nowhere.
+  /// The path with all links resolved; `nil` if it leads to no file.
   private static func resolved(_ path: String) -> String? {
     guard let resolved = unsafe realpath(path, nil) else { return nil }
     defer { unsafe free(resolved) }
     return unsafe String(cString: resolved)
   }
 
-  /// Waits for any event and takes all that are there; what they say is found by looking.
+  /// Waits for any event and discards all pending ones: the caller compares the file's state instead.
   private func waitForEvent(atMost limit: Duration) throws(SystemError) {
     let milliseconds = limit.components.seconds * 1000 + limit.components.attoseconds / 1_000_000_000_000_000
     var wait = pollfd(fd: descriptor.number, events: Int16(POLLIN), revents: 0)
-    // At least a millisecond, so that a rest of less doesn't spin.
+    // At least a millisecond, so that a shorter remaining time does not become a busy loop.
     let ready = try retryingOnInterrupt("watch", path) {
       unsafe poll(&wait, 1, Int32(clamping: max(milliseconds, 1)))
     }

@@ -2,17 +2,17 @@ internal import CLinux
 internal import Glibc
 
 extension Files {
-  /// Makes a file that was not there, whole or not at all; false where the name is taken.
+  /// Creates a file with its whole content, or not at all; false if the name exists already.
   ///
-  /// - Parameter scratch: the file's name while it is written, on file systems that know no nameless files; on the same
-  ///   file system, and written by nobody else at the same time. What a crash left there is removed.
+  /// - Parameter scratch: the file's name while it is written, on file systems without O_TMPFILE. It must be on the
+  ///   same file system, and no other process may write it at the same time. A file that a crash left there is removed.
   package static func create(
     _ path: String, _ content: [UInt8], mode: UInt32 = 0o600, scratch: String
   ) throws(SystemError) -> Bool {
     let directory = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
     let nameless = unsafe clinux_open_nameless(directory, mode)
     guard nameless >= 0 else {
-      // EISDIR is what kernels answer that do not know the flag, EOPNOTSUPP file systems that do not.
+      // EISDIR: the kernel does not know O_TMPFILE. EOPNOTSUPP: the file system does not support it.
       let code = errno
       guard code == EOPNOTSUPP || code == EISDIR else {
         throw SystemError("make a file in", directory, errno: code)
@@ -21,11 +21,11 @@ extension Files {
     }
     let file = OwnedDescriptor(owning: nameless)
     try file.writeAll(content, subject: path)
-    // By its name under /proc: AT_EMPTY_PATH would ask for CAP_DAC_READ_SEARCH.
+    // By the descriptor's path under /proc: AT_EMPTY_PATH would need CAP_DAC_READ_SEARCH.
     return try link("/proc/self/fd/\(file.number)", path)
   }
 
-  /// The same with a name for the time of writing.
+  /// Creates a file by writing `scratch` and linking it to `path`; false if `path` exists already.
   static func create(
     _ path: String, _ content: [UInt8], mode: UInt32, linkedFrom scratch: String
   ) throws(SystemError) -> Bool {
@@ -54,7 +54,7 @@ extension Files {
     }
   }
 
-  /// Sets when a file or directory was last changed, to the nanosecond where its file system keeps them.
+  /// Sets the access and modification times of a file or directory, as precisely as its file system stores them.
   package static func setModified(_ path: String, sinceEpoch time: Duration) throws(SystemError) {
     let parts = time.components
     let stamp = timespec(tv_sec: Int(parts.seconds), tv_nsec: Int(parts.attoseconds / 1_000_000_000))

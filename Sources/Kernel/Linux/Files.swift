@@ -1,14 +1,17 @@
 internal import CLinux
 internal import Glibc
 
-/// What tells one state of a file from another: a new inode, size or time of modification is a new content.
+/// The state of a file by stat(2); if inode, size or time of modification differ, the content may differ.
 package struct FileIdentity: Sendable, Hashable {
+  /// The file system's device number (`st_dev`).
   package let device: UInt64
+  /// The inode number (`st_ino`).
   package let inode: UInt64
+  /// The size in bytes (`st_size`).
   package let sizeBytes: Int64
-  /// Since the epoch.
+  /// The time of the last modification, since the epoch (`st_mtim`).
   package let modified: Duration
-  /// `S_IFMT` part of the mode.
+  /// The file type: the `S_IFMT` part of the mode.
   package let type: UInt32
 
   init(_ status: stat) {
@@ -23,21 +26,24 @@ package struct FileIdentity: Sendable, Hashable {
   var deviceMajor: UInt64 { device >> 8 & 0xFFF }
   var deviceMinor: UInt64 { device & 0xFF | device >> 12 & 0xFFF00 }
 
+  /// Whether the file is a directory.
   package var isDirectory: Bool { type == S_IFDIR }
+  /// Whether the file is a regular file.
   package var isRegularFile: Bool { type == S_IFREG }
 }
 
 /// Whole-file operations by path, each one safe against a crash at any instant.
 ///
-/// Directories are believed: whoever may write to one of ours is root, or could be. So their paths lead through links, as
-/// where /var/lib lies on another disk. Of the files in them nothing is believed but what is read: none is written
-/// through a link, and none, be it a FIFO, holds anybody up (O_NOFOLLOW, O_NONBLOCK).
+/// Directories are trusted: only root can write to ours. Their paths may lead through symbolic links, for example if
+/// /var/lib is on another disk. Files in them are not trusted: no file is written through a symbolic link
+/// (O_NOFOLLOW), and a FIFO in a file's place does not block (O_NONBLOCK).
 package enum Files {
-  /// The whole content, `nil` where the file does not exist; EFBIG where it is larger than `limit` bytes, EOPNOTSUPP for a
-  /// FIFO, which would seem empty.
+  /// Reads the whole content; `nil` if the file does not exist.
+  ///
+  /// - Throws: EFBIG if the file is larger than `limit` bytes; EOPNOTSUPP for a FIFO, which would seem empty.
   package static func read(_ path: String, limit: Int) throws(SystemError) -> [UInt8]? {
     do throws(SystemError) {
-      // O_NONBLOCK: a FIFO put in the file's place must not hold us up.
+      // O_NONBLOCK: a FIFO put in the file's place must not block us.
       let file = try OwnedDescriptor.open(path, O_RDONLY | O_NONBLOCK)
       var status = stat()
       _ = try retryingOnInterrupt("stat", path) { unsafe fstat(file.number, &status) }
@@ -54,7 +60,7 @@ package enum Files {
     }
   }
 
-  /// stat(2), following links; `nil` where there is nothing.
+  /// Reads the state of a file, following symbolic links (stat(2)); `nil` if it does not exist.
   package static func identity(_ path: String) throws(SystemError) -> FileIdentity? {
     var status = stat()
     do throws(SystemError) {
@@ -66,21 +72,21 @@ package enum Files {
     return FileIdentity(status)
   }
 
-  /// Writes a file that nobody reads while it is written; a crash may leave a part of it, or old content behind the new.
+  /// Writes a file in place. No other process may read it meanwhile; a crash may leave partial content, or old content
+  /// after the new.
   package static func write(_ path: String, _ content: [UInt8], mode: UInt32 = 0o600) throws(SystemError) {
-    // Cut afterwards, not by O_TRUNC: ext4 writes an emptied file to disk when it is closed, and emptying it again waits
-    // for that, milliseconds on end.
+    // Truncated afterwards, not by O_TRUNC: ext4 flushes a truncated file when it is closed, and the next truncation
+    // waits for that flush, several milliseconds.
     let file = try OwnedDescriptor.open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK, mode: mode)
     try file.writeAll(content, subject: path)
     var status = stat()
     _ = try retryingOnInterrupt("stat", path) { unsafe fstat(file.number, &status) }
     if status.st_mode & S_IFMT == S_IFREG, status.st_size > content.count {
-      _ = try retryingOnInterrupt("cut", path) { ftruncate(file.number, content.count) }
+      _ = try retryingOnInterrupt("truncate", path) { ftruncate(file.number, content.count) }
     }
   }
 
-  /// Puts `content` in the file's place where it differs, and makes the directory where it is missing; says whether it
-  /// was another.
+  /// Replaces the file if its content differs, and creates its directory if that is missing; true if it was replaced.
   package static func ensure(_ path: String, _ content: [UInt8]) throws(SystemError) -> Bool {
     if let present = try? read(path, limit: content.count), present == content { return false }
     if let slash = path.lastIndex(of: "/"), slash > path.startIndex {
@@ -90,15 +96,17 @@ package enum Files {
     return true
   }
 
-  /// Puts `content` in the file's place by rename: a reader sees the old file or the new one, whole.
+  /// Replaces the file atomically by rename(2): a reader sees the whole old content or the whole new content.
+  ///
+  /// Writers of one file must exclude each other by a lock.
   package static func replace(_ path: String, with content: [UInt8], mode: UInt32 = 0o644) throws(SystemError) {
-    // One name for all: what a killed writer left is written over by the next. Writers of one file hold a lock.
+    // Always the same name, so that the next writer overwrites what a killed writer left.
     let temporary = "\(path).new"
     do throws(SystemError) {
       let file = try OwnedDescriptor.open(
         temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK, mode: mode)
       try file.writeAll(content, subject: temporary)
-      // The mode of open(2) is cut by the umask; what others must read must not depend on it.
+      // open(2) applies the umask to the mode; files that other programs read must not depend on it.
       _ = try retryingOnInterrupt("change the mode of", temporary) { fchmod(file.number, mode) }
       _ = try retryingOnInterrupt("sync", temporary) { fsync(file.number) }
       _ = try retryingOnInterrupt("rename", path) { unsafe rename(temporary, path) }
@@ -108,19 +116,21 @@ package enum Files {
     }
   }
 
-  /// Whether we may make files in a directory; EROFS, EACCES or ENOENT where not.
+  /// Checks that this process may create files in a directory (access(2)).
+  ///
+  /// - Throws: EROFS, EACCES or ENOENT if it may not.
   package static func checkWritable(_ path: String) throws(SystemError) {
     _ = try retryingOnInterrupt("write to", path) { unsafe access(path, W_OK) }
   }
 
-  /// Whether this is a file that we may execute.
+  /// Whether `path` is a regular file that this process may execute.
   package static func isProgram(_ path: String) -> Bool {
     let identity = try? identity(path)
     guard identity?.isRegularFile == true else { return false }
     return unsafe access(path, X_OK) == 0
   }
 
-  /// unlink(2); absence is success.
+  /// Removes a file (unlink(2)); absence is success.
   package static func remove(_ path: String) throws(SystemError) {
     do throws(SystemError) {
       _ = try retryingOnInterrupt("remove", path) { unsafe unlink(path) }
@@ -129,14 +139,14 @@ package enum Files {
     }
   }
 
-  /// Makes a directory and its parents; those that are there are success.
+  /// Creates a directory and its missing parents; a directory that exists is success.
   package static func makeDirectory(_ path: String, mode: UInt32 = 0o755) throws(SystemError) {
     do throws(SystemError) {
       try makeOneDirectory(path, mode)
     } catch {
       guard error.errno == ENOENT, let slash = path.lastIndex(of: "/"), slash > path.startIndex else { throw error }
       try makeDirectory(String(path[..<slash]), mode: mode)
-      // Once: below /proc there is the parent, and no directory can be made in it all the same.
+      // Tried once only: below /proc mkdir(2) fails with ENOENT although the parent exists.
       try makeOneDirectory(path, mode)
     }
   }
@@ -145,12 +155,12 @@ package enum Files {
     do throws(SystemError) {
       _ = try retryingOnInterrupt("make the directory", path) { unsafe mkdir(path, mode) }
     } catch {
-      // A file of that name is reported by the first use of the directory.
+      // If a file has that name, the first use of the directory reports it.
       guard error.errno == EEXIST else { throw error }
     }
   }
 
-  /// The names in a directory but `.` and `..`, in no order; empty where there is no directory.
+  /// Lists the names in a directory without `.` and `..`, unordered; empty if there is no directory.
   package static func names(in path: String) throws(SystemError) -> [String] {
     guard let directory = unsafe opendir(path) else {
       let code = errno

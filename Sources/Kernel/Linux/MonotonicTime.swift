@@ -1,8 +1,8 @@
-// The compiler counts libc's timespec to either module, as files happen to be grouped.
+// The compiler attributes libc's timespec to either module, depending on which files it compiles together.
 internal import CLinux
 internal import Glibc
 
-/// The kernel's clocks, without the concurrency library that Swift's own clocks need.
+/// The kernel's clocks. Swift's own clocks would link the concurrency library.
 package enum MonotonicTime {
   /// Time since boot without suspension (CLOCK_MONOTONIC).
   package static var now: Duration { read(CLOCK_MONOTONIC) }
@@ -10,10 +10,10 @@ package enum MonotonicTime {
   /// Time since the epoch (CLOCK_REALTIME).
   package static var sinceEpoch: Duration { read(CLOCK_REALTIME) }
 
-  /// When this kernel started, since the epoch; moves when the wall clock is set.
+  /// The time when this kernel started, since the epoch; it moves when the wall clock is set (CLOCK_BOOTTIME).
   package static var bootSinceEpoch: Duration { read(CLOCK_REALTIME) - read(CLOCK_BOOTTIME) }
 
-  /// Blocks the calling thread.
+  /// Blocks the calling thread for `duration` (nanosleep(2)).
   package static func sleep(_ duration: Duration) {
     let parts = duration.components
     var wanted = timespec(tv_sec: Int(parts.seconds), tv_nsec: Int(parts.attoseconds / 1_000_000_000))

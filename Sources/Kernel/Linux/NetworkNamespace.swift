@@ -3,25 +3,32 @@ internal import Glibc
 
 /// An open network namespace (network_namespaces(7)).
 package struct NetworkNamespace: ~Copyable, Sendable {
-  /// What tells one namespace from another while both exist (ioctl_ns(2)).
+  /// The device and inode numbers of a namespace, unique while it exists (ioctl_ns(2)).
   package struct Identity: Sendable, Hashable {
+    /// The device number of nsfs (`st_dev`).
     package let device: UInt64
+    /// The inode number of the namespace (`st_ino`).
     package let inode: UInt64
 
+    /// An identity from its stored numbers.
     package init(device: UInt64, inode: UInt64) {
       self.device = device
       self.inode = inode
     }
   }
 
+  /// The descriptor that keeps the namespace alive.
   package let descriptor: OwnedDescriptor
-  /// How it was opened, for messages.
+  /// The path by which the namespace was opened, for messages.
   package let path: String
+  /// The namespace's device and inode numbers.
   package let identity: Identity
 
-  /// Opens the namespace at `path`; EINVAL where that is something else.
+  /// Opens the network namespace at `path`.
+  ///
+  /// - Throws: EINVAL if the file is not a network namespace.
   package init(_ path: String) throws(SystemError) {
-    // O_NONBLOCK: a FIFO put there must not hold us up.
+    // O_NONBLOCK: a FIFO put in the file's place must not block us.
     let descriptor = OwnedDescriptor(
       owning: try retryingOnInterrupt("open the network namespace", path) {
         unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
@@ -36,15 +43,15 @@ package struct NetworkNamespace: ~Copyable, Sendable {
     self.path = path
   }
 
-  /// The namespace of the calling thread.
+  /// Opens the network namespace of the calling thread.
   package static func current() throws(SystemError) -> NetworkNamespace {
     try NetworkNamespace(currentPath)
   }
 
-  /// Runs `body` in this namespace and comes back; it should do no more than open a socket or write a sysctl.
+  /// Runs `body` in this namespace and returns to the caller's. `body` should only open a socket or write a sysctl.
   ///
-  /// Only the calling thread moves, and `body` cannot be suspended, so nobody else runs in the wrong namespace. A thread
-  /// made for the purpose would cost an ADD two more context switches, milliseconds on a busy node.
+  /// Only the calling thread moves, and `body` cannot be suspended, so no other code runs in the wrong namespace. A
+  /// thread for this purpose would cost an ADD two more context switches, milliseconds on a busy node.
   package func run<Value>(_ body: () throws(SystemError) -> Value) throws(SystemError) -> Value {
     let own = try OwnedDescriptor.open(NetworkNamespace.currentPath, O_RDONLY)
     try NetworkNamespace.enter(descriptor.number, path)
@@ -52,8 +59,8 @@ package struct NetworkNamespace: ~Copyable, Sendable {
       do throws(SystemError) {
         try NetworkNamespace.enter(own.number, NetworkNamespace.currentPath)
       } catch {
-        // Whatever came next would happen to the wrong network.
-        StandardError.write("cannot come back from a network namespace: \(error)")
+        // Anything that this process did next would change the wrong network.
+        StandardError.write("cannot return from a network namespace: \(error)")
         CurrentProcess.exit(1)
       }
     }

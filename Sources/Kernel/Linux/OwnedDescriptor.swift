@@ -1,17 +1,18 @@
 package import Glibc
 
-/// A file descriptor with one owner; closed when the owner goes.
+/// A file descriptor with one owner, closed when the value is destroyed.
 package struct OwnedDescriptor: ~Copyable, Sendable {
+  /// The descriptor's number.
   package let number: Int32
 
-  /// Takes over a descriptor that nobody else closes.
+  /// Takes ownership of an open descriptor; no other code may close it.
   package init(owning number: Int32) {
     self.number = number
   }
 
   deinit { close(number) }
 
-  /// open(2), always close-on-exec.
+  /// Opens a file, always with O_CLOEXEC (open(2)).
   package static func open(_ path: String, _ flags: Int32, mode: mode_t = 0) throws(SystemError)
     -> OwnedDescriptor
   {
@@ -19,17 +20,19 @@ package struct OwnedDescriptor: ~Copyable, Sendable {
       owning: try retryingOnInterrupt("open", path) { unsafe Glibc.open(path, flags | O_CLOEXEC, mode) })
   }
 
-  /// Gives the descriptor away unclosed.
+  /// Gives up ownership without closing the descriptor.
   package consuming func release() -> Int32 {
     let number = number
     discard self
     return number
   }
 
-  /// Reads to the end of the file, `nil` where there is more than `limit` bytes.
+  /// Reads to the end of the file; `nil` if there are more than `limit` bytes.
+  ///
+  /// - Parameter subject: the file's name, for messages.
   package func readAll(limit: Int, subject: String) throws(SystemError) -> [UInt8]? {
     var content: [UInt8] = []
-    // Most of what is read here is small: a setting, a lease, a configuration.
+    // Most files read here are small: a setting, a lease, a configuration.
     var chunk = [UInt8](repeating: 0, count: 1024)
     while true {
       let count = try retryingOnInterrupt("read", subject) { unsafe read(number, &chunk, chunk.count) }
@@ -40,7 +43,9 @@ package struct OwnedDescriptor: ~Copyable, Sendable {
     }
   }
 
-  /// Writes every byte.
+  /// Writes all bytes.
+  ///
+  /// - Parameter subject: the file's name, for messages.
   package func writeAll(_ bytes: [UInt8], subject: String) throws(SystemError) {
     var written = 0
     while written < bytes.count {

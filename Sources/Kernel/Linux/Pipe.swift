@@ -1,6 +1,6 @@
 internal import CLinux
 
-/// A pipe (pipe(7)) whose ends no other program inherits.
+/// A pipe (pipe(7)) whose ends no started program inherits.
 struct Pipe: ~Copyable {
   let reader: OwnedDescriptor
   let writer: OwnedDescriptor
@@ -12,8 +12,8 @@ struct Pipe: ~Copyable {
     writer = OwnedDescriptor(owning: ends[1])
   }
 
-  /// Keeps the writing end and closes the other.
+  /// Returns the writing end and closes the reading end.
   consuming func takeWriter() -> OwnedDescriptor { writer }
-  /// Keeps the reading end and closes the other.
+  /// Returns the reading end and closes the writing end.
   consuming func takeReader() -> OwnedDescriptor { reader }
 }

@@ -1,30 +1,34 @@
 internal import CLinux
 internal import Glibc
 
-/// Another program, run to its end.
+/// Runs other programs to their end.
 package enum Program {
-  /// What a program left behind.
+  /// The exit status and output of a program.
   package struct Outcome: Sendable {
-    /// Its exit code, or 128 and the number of the signal that ended it.
+    /// The exit code, or 128 plus the number of the signal that ended the program.
     package let status: Int32
+    /// What the program wrote to standard output, and to standard error if both are collected.
     package let output: [UInt8]
   }
 
-  /// Runs `path` with exactly these arguments and environment, feeds it `input` and collects its standard output;
-  /// its standard error is ours, unless it shall go among the output.
+  /// Runs `path` with exactly these arguments and environment, writes `input` to it and collects its standard output.
   ///
-  /// - Throws: ETIMEDOUT when it runs longer than `limit` (it is then killed), EFBIG when it writes more than
-  ///   4 MiB (killed too).
+  /// - Parameters:
+  ///   - limit: how long the program may run.
+  ///   - collectsErrors: whether standard error is collected with the output; otherwise the program inherits ours.
+  /// - Throws: ETIMEDOUT if the program runs longer than `limit`, EFBIG if it writes more than 4 MiB. It is killed in
+  ///   either case.
   package static func run(
     _ path: String, _ arguments: [String], environment: [String], input: [UInt8], limit: Duration,
     collectsErrors: Bool = false
   ) throws(SystemError) -> Outcome {
-    // It may leave its input unread.
+    // The program may leave its input unread.
     CurrentProcess.ignoreBrokenPipes()
     let stdin = try Pipe()
     let stdout = try Pipe()
     let process = try spawn(
-      path, arguments, environment, stdin: stdin.reader.number, stdout: stdout.writer.number, collectsErrors)
+      path, arguments, environment: environment, stdin: stdin.reader.number, stdout: stdout.writer.number,
+      collectsErrors: collectsErrors)
     let deadline = MonotonicTime.now + limit
     do throws(SystemError) {
       let output = try exchange(
@@ -40,7 +44,7 @@ package enum Program {
     }
   }
 
-  /// Waits for a program that has closed its output: most end in the same instant, but nothing makes them.
+  /// Waits for a program that has closed its output; most programs end at that moment, but they need not.
   private static func wait(for process: pid_t, _ path: String, deadline: Duration) throws(SystemError) -> Int32 {
     var status: Int32 = 0
     var pause = Duration.microseconds(20)
@@ -54,7 +58,7 @@ package enum Program {
   }
 
   private static func spawn(
-    _ path: String, _ arguments: [String], _ environment: [String], stdin: Int32, stdout: Int32, _ collectsErrors: Bool
+    _ path: String, _ arguments: [String], environment: [String], stdin: Int32, stdout: Int32, collectsErrors: Bool
   ) throws(SystemError) -> pid_t {
     var actions = unsafe posix_spawn_file_actions_t()
     unsafe posix_spawn_file_actions_init(&actions)
@@ -62,8 +66,8 @@ package enum Program {
     unsafe posix_spawn_file_actions_adddup2(&actions, stdin, 0)
     unsafe posix_spawn_file_actions_adddup2(&actions, stdout, 1)
     if collectsErrors { unsafe posix_spawn_file_actions_adddup2(&actions, stdout, 2) }
-    // A program must not inherit that we ignore SIGPIPE, nor signals that our caller blocks: one that waits for its
-    // alarm would wait for ever.
+    // A program must not inherit our ignored SIGPIPE, nor signals that our caller blocks: a program that waits for
+    // SIGALRM would wait forever.
     var attributes = posix_spawnattr_t()
     unsafe posix_spawnattr_init(&attributes)
     defer { unsafe posix_spawnattr_destroy(&attributes) }
@@ -85,7 +89,7 @@ package enum Program {
     return process
   }
 
-  /// Feeds and reads at the same time, so that neither side waits for the other with a full pipe.
+  /// Writes the input and reads the output at the same time, so that neither side blocks on a full pipe.
   private static func exchange(
     _ path: String, _ input: [UInt8], writer: consuming OwnedDescriptor, reader: consuming OwnedDescriptor,
     deadline: Duration
@@ -118,7 +122,7 @@ package enum Program {
       if ready == 0 { continue }
       if waits[1].revents != 0 {
         let count = unsafe pending.withUnsafeBytes { unsafe write(writing, $0.baseAddress, $0.count) }
-        // EPIPE: the program does not read its input to the end, which is its own business.
+        // EPIPE is no error: a program need not read its whole input.
         if count >= 0 {
           pending = pending.dropFirst(count)
         } else if errno != EAGAIN && errno != EINTR {

@@ -1,10 +1,10 @@
 internal import Glibc
 
-/// Standard error, for words to the people who read a runtime's log.
+/// Standard error, which a container runtime copies to its log.
 package enum StandardError {
-  /// Writes one line; that nobody listens is no error.
+  /// Writes one line; failure to write is ignored.
   package static func write(_ line: String) {
     let bytes = Array(line.utf8) + [0x0A]
-    _ = unsafe bytes.withUnsafeBytes { unsafe Glibc.write(2, $0.baseAddress, $0.count) }
+    _ = unsafe bytes.withUnsafeBytes { unsafe Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
   }
 }

@@ -1,15 +1,17 @@
 internal import Glibc
 
-/// Kernel settings under /proc/sys; those of the network are of the calling thread's namespace.
+/// Kernel settings under /proc/sys; network settings are those of the calling thread's network namespace.
 package enum Sysctl {
-  /// The value without its newline, `nil` where this kernel has no such setting.
+  /// Reads a setting without its newline; `nil` if this kernel has no such setting.
+  ///
+  /// - Parameter name: the path below /proc/sys, such as `net/ipv4/ip_forward`.
   package static func read(_ name: String) throws(SystemError) -> String? {
     guard let bytes = try Files.read("/proc/sys/\(name)", limit: 4096) else { return nil }
     let text = String(decoding: bytes, as: UTF8.self)
     return text.hasSuffix("\n") ? String(text.dropLast()) : text
   }
 
-  /// The same where this kernel has the setting; without it there is nothing to set.
+  /// Writes the value unless it is set already; does nothing if this kernel has no such setting.
   package static func ensureIfPresent(_ name: String, _ value: String) throws(SystemError) {
     do throws(SystemError) {
       try ensure(name, value)
@@ -18,9 +20,9 @@ package enum Sysctl {
     }
   }
 
-  /// Writes the value unless it is there already: some settings notify all devices at each write.
+  /// Writes the value unless it is set already: some settings notify all devices at each write.
   ///
-  /// ENOENT where this kernel has no such setting.
+  /// - Throws: ENOENT if this kernel has no such setting.
   package static func ensure(_ name: String, _ value: String) throws(SystemError) {
     if try read(name) == value { return }
     let path = "/proc/sys/\(name)"

@@ -1,32 +1,35 @@
 internal import Glibc
 
-/// A system call that failed: what was tried, on what, and the kernel's errno.
+/// A failed system call: the operation, its subject and the kernel's errno.
 package struct SystemError: Error, Sendable, Equatable, CustomStringConvertible {
-  /// What was tried, as a person would say it: "open", "lock", "enter the network namespace".
+  /// The operation in words: "open", "lock", "enter the network namespace".
   package let operation: String
-  /// What it was tried on: a path, a name.
+  /// The object of the operation: a path, a name.
   package let subject: String
   /// The errno, such as `ENOENT`.
   package let errno: Int32
 
+  /// An error whose text is "operation subject: text of errno".
   package init(_ operation: String, _ subject: String, errno: Int32) {
     self.operation = operation
     self.subject = subject
     self.errno = errno
   }
 
+  /// The text "operation subject: text of errno".
   package var description: String { "\(operation) \(subject): \(SystemError.text(of: errno))" }
 
-  /// The C library's text of an errno.
+  /// The C library's text for an errno (strerror(3)).
   package static func text(of errno: Int32) -> String {
     guard let text = unsafe strerror(errno) else { return "error \(errno)" }
     return unsafe String(cString: text)
   }
 }
 
-/// Runs a call that answers −1 on failure, again while a signal interrupts it; reads errno in the same breath,
-/// before any reference counting can change it. Specialized: each of an ADD's hundred calls would
-/// else pay for a generic one.
+/// Runs a call that returns −1 on failure, and repeats it while signals interrupt it (EINTR).
+///
+/// errno is read directly after the call, before reference counting can change it. The function is specialized because
+/// an ADD makes about a hundred such calls.
 @_specialize(where Result == Int32)
 @_specialize(where Result == Int)
 package func retryingOnInterrupt<Result: SignedInteger>(

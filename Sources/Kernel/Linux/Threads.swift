@@ -1,6 +1,6 @@
 internal import Glibc
 
-/// Runs `body` on a new thread and doesn't wait for it; the thread ends with `body` or with the process.
+/// Runs `body` on a new detached thread, which ends with `body` or with the process (pthread_create(3)).
 package func startThread(_ body: @escaping @Sendable () -> Void) throws(SystemError) {
   let job = Job(body)
   var thread = pthread_t()
@@ -17,7 +17,7 @@ package func startThread(_ body: @escaping @Sendable () -> Void) throws(SystemEr
   pthread_detach(thread)
 }
 
-/// What a new thread is handed; a class, since pthread_create passes one pointer.
+/// The argument of a new thread; a class, because pthread_create(3) passes one pointer.
 private final class Job {
   let body: @Sendable () -> Void
 

@@ -1,10 +1,12 @@
-/// Times as RFC 3339 writes them.
+/// Timestamps in the format of RFC 3339.
 package enum Timestamp {
-  /// In UTC, to the millisecond; `time` is since the epoch and not before it.
+  /// Formats a time in UTC, to the millisecond.
+  ///
+  /// - Parameter time: the time since the epoch, not negative.
   package static func text(_ time: Duration) -> String {
     let (seconds, attoseconds) = time.components
     let (days, rest) = seconds.quotientAndRemainder(dividingBy: 86400)
-    // Howard Hinnant's civil_from_days: years that begin in March put the leap day last.
+    // Howard Hinnant's civil_from_days: with years that begin in March, the leap day is the last day.
     let shifted = days + 719_468
     let (era, dayOfEra) = shifted.quotientAndRemainder(dividingBy: 146_097)
     let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36524 - dayOfEra / 146_096) / 365

@@ -3,35 +3,38 @@ internal import CLinux
 internal import Glibc
 internal import Netlink
 
-/// A rule with what it does to forwarded packets, as far as that can be told from addresses alone.
+/// A rule with its effect on forwarded packets, as far as it depends on addresses alone.
 package struct FilterRule: Sendable, Equatable {
-  /// Which packets a rule decides on.
+  /// The packets that a rule decides on.
   package enum Match: Sendable, Hashable {
     case everything
     case source(IPPrefix)
     case destination(IPPrefix)
-    /// Some, by something else: a link, a connection's state, a port.
+    /// Some packets, by another condition: a link, a connection state, a port.
     case some
   }
 
-  /// What becomes of them.
+  /// What a rule does with the packets that it matches.
   package enum Verdict: Sendable, Equatable {
     case accept
-    /// Also where the sender is told so.
+    /// Drops the packet, or rejects it with an answer to the sender.
     case drop
-    /// On to another chain of the table, and back behind this rule.
+    /// Continues in another chain of the table, then with the rule after this one.
     case jump(String)
-    /// The same, and back behind the rule that led to this chain.
+    /// Continues in another chain of the table, then with the rule after the one that led to this chain.
     case goto(String)
     case `return`
-    /// The next rule decides.
+    /// Leaves the decision to the next rule.
     case none
   }
 
+  /// The rule itself.
   package let rule: NetfilterRule
-  /// Which packets the rule is about at all; `nil` for both families.
+  /// The family of the packets that the rule can match; `nil` for both.
   package let family: IPFamily?
+  /// The packets that the rule decides on.
   package let match: Match
+  /// What the rule does with these packets.
   package let verdict: Verdict
 
   init(_ attributes: Attributes, in table: TableName) throws(NetlinkError) {
@@ -48,14 +51,14 @@ package struct FilterRule: Sendable, Equatable {
   }
 }
 
-/// Reads a rule's expressions one after the other, as the kernel carries them out.
+/// Reads a rule's expressions in the order in which the kernel evaluates them.
 private struct FilterRuleReader {
   var family: IPFamily?
   var match = FilterRule.Match.everything
   var verdict = FilterRule.Verdict.none
   private var loaded: Loaded?
 
-  /// What the next comparison is about.
+  /// The value in the register that the next comparison reads.
   private enum Loaded {
     case family
     case address(IPFamily, isSource: Bool, mask: [UInt8])
@@ -71,7 +74,7 @@ private struct FilterRuleReader {
     case "cmp": try compare(data)
     case "immediate": try decide(data)
     case "reject": verdict = .drop
-    // What the program `iptables` says in its own way (xtables).
+    // Extensions of xtables, which `iptables` uses in its rules.
     case "match": if data.string(NFTExpressionAttribute.matchName) != "comment" { narrow() }
     case "target": if ["REJECT", "DROP"].contains(data.string(UInt16(NFTA_TARGET_NAME.rawValue))) { verdict = .drop }
     default: narrow()
@@ -85,19 +88,21 @@ private struct FilterRuleReader {
     if value == nil { narrow() }
   }
 
-  /// The first bytes of an address: `nft` loads only those that a prefix of whole bytes has.
+  /// The source or destination address that a payload expression loads, or its first bytes: for a prefix of whole bytes
+  /// `nft` loads only these.
   private func address(_ data: Attributes) -> Loaded? {
     guard data.number(NFTA_PAYLOAD_BASE.rawValue) == NFT_PAYLOAD_NETWORK_HEADER.rawValue,
       let length = data.number(NFTA_PAYLOAD_LEN.rawValue)
     else { return nil }
-    let mask = [UInt8](repeating: 0xFF, count: Int(min(length, 16)))
-    switch data.number(NFTA_PAYLOAD_OFFSET.rawValue) {
-    case 12 where length <= 4: return .address(.v4, isSource: true, mask: mask)
-    case 16 where length <= 4: return .address(.v4, isSource: false, mask: mask)
-    case 8 where length <= 16: return .address(.v6, isSource: true, mask: mask)
-    case 24 where length <= 16: return .address(.v6, isSource: false, mask: mask)
-    default: return nil
+    for family in IPFamily.allCases where length <= AddressField.length(family) {
+      let mask = [UInt8](repeating: 0xFF, count: Int(length))
+      switch data.number(NFTA_PAYLOAD_OFFSET.rawValue) {
+      case AddressField.sourceOffset(family): return .address(family, isSource: true, mask: mask)
+      case AddressField.destinationOffset(family): return .address(family, isSource: false, mask: mask)
+      default: continue
+      }
     }
+    return nil
   }
 
   private mutating func mask(_ data: Attributes) throws(NetlinkError) {
@@ -123,10 +128,10 @@ private struct FilterRuleReader {
   }
 
   private mutating func decide(_ data: Attributes) throws(NetlinkError) {
-    guard let said = try data.nest(NFTExpressionAttribute.immediateData)?.nest(NFTDataAttribute.verdict),
-      let code = said.number(NFTDataAttribute.verdictCode).map({ Int32(bitPattern: $0) })
+    guard let attributes = try data.nest(NFTExpressionAttribute.immediateData)?.nest(NFTDataAttribute.verdict),
+      let code = attributes.number(NFTDataAttribute.verdictCode).map({ Int32(bitPattern: $0) })
     else { return }
-    let chain = said.string(NFTDataAttribute.verdictChain) ?? ""
+    let chain = attributes.string(NFTDataAttribute.verdictChain) ?? ""
     switch code {
     case Int32(NF_ACCEPT): verdict = .accept
     case Int32(NF_DROP): verdict = .drop
@@ -139,14 +144,14 @@ private struct FilterRuleReader {
 }
 
 extension Attributes {
-  /// A number of 32 bits in network order, as nf_tables has them.
+  /// A 32-bit number in network byte order, as nf_tables sends it.
   fileprivate func number(_ type: some BinaryInteger) -> UInt32? {
     value(UInt16(type), as: UInt32.self).map { UInt32(bigEndian: $0) }
   }
 }
 
 extension IPPrefix {
-  /// The prefix that begins with these bytes; `nil` where the mask has holes.
+  /// The prefix that begins with these bytes; `nil` if the mask is not contiguous.
   fileprivate init?(_ family: IPFamily, bytes: ArraySlice<UInt8>, mask: [UInt8]) {
     let length = mask.map(\.leadingOnes).prefix { $0 == 8 }.count * 8
     let rest = mask.dropFirst(length / 8)

@@ -2,11 +2,13 @@ internal import CLinux
 internal import Glibc
 package import Netlink
 
-/// A chain that sees every packet that this node forwards: each such chain, in whatever table, may drop it, and what one
-/// accepts the next one may still drop.
+/// A base chain at the forward hook, which sees every packet that this node forwards.
+///
+/// A packet passes all such chains of all tables: each one may drop it, even if another one accepted it.
 package struct ForwardChain: Sendable, Equatable {
+  /// The chain's table and name.
   package let name: ChainName
-  /// Whether a packet that no rule has decided on is dropped.
+  /// Whether the chain's policy is drop: packets that no rule decides on are dropped.
   package let dropsTheRest: Bool
 
   static let hook = UInt32(NF_INET_FORWARD.rawValue)
@@ -17,11 +19,11 @@ package struct ForwardChain: Sendable, Equatable {
 }
 
 extension NetfilterSocket {
-  /// The chains at the forward hook of tables that see IP packets.
+  /// Lists the chains at the forward hook of all tables that see IP packets.
   package mutating func forwardChains() throws(NetlinkError) -> [ForwardChain] {
     var chains: [ForwardChain] = []
     for family in [TableName.Family.ip, .ip6, .inet] {
-      // Listed are the chains of all tables of the family.
+      // The kernel lists the chains of all tables of the family.
       for reply in try netlink.dump(.listChains(of: TableName(family, ""))) {
         let (_, attributes) = try reply.body(nfgenmsg.self)
         guard let hook = try attributes.nest(NFTAttribute.chainHook),
@@ -39,7 +41,7 @@ extension NetfilterSocket {
     return chains
   }
 
-  /// The rules of a chain as far as they decide on packets by their addresses alone; empty where there is no such chain.
+  /// Lists the rules of a chain with their effect on packets by addresses; empty if there is no such chain.
   package mutating func filterRules(of chain: ChainName) throws(NetlinkError) -> [FilterRule] {
     do throws(NetlinkError) {
       var rules: [FilterRule] = []
@@ -55,7 +57,7 @@ extension NetfilterSocket {
 }
 
 extension NetfilterSocket {
-  /// The rules with this comment, in all tables that see IP packets.
+  /// Lists the rules with this comment in all tables that see IP packets.
   package mutating func rules(commented comment: String) throws(NetlinkError) -> [NetfilterRule] {
     var rules: [NetfilterRule] = []
     for family in [TableName.Family.ip, .ip6, .inet] {
@@ -72,16 +74,16 @@ extension NetfilterSocket {
 
 extension NetlinkRequest {
   fileprivate static func listRules(of family: TableName.Family) -> NetlinkRequest {
-    nft("list the rules of", "\(family) tables", TableName(family, ""), NFTMessage.getRule)
+    nft("list the rules of", "\(family) tables", table: TableName(family, ""), type: NFTMessage.getRule)
   }
 }
 
 extension TableName: CustomStringConvertible {
-  /// As `nft` has it: `inet causeway`.
+  /// Family and name as `nft` writes them: `inet causeway`.
   package var description: String { "\(family) \(name)" }
 }
 
 extension ChainName: CustomStringConvertible {
-  /// As `nft` has it: `ip filter FORWARD`.
+  /// Table and name as `nft` writes them: `ip filter FORWARD`.
   package var description: String { "\(table) \(name)" }
 }

@@ -1,7 +1,11 @@
+internal import Addresses
 internal import CLinux
 
-/// Message types of nf_tables, without the subsystem's part (linux/netfilter/nf_tables.h).
+/// Message types of nf_tables, without the subsystem's bits (linux/netfilter/nf_tables.h).
 enum NFTMessage {
+  /// The bits of a message's type that are the subsystem's own; the others are the subsystem's number.
+  static let typeMask: UInt16 = 0xFF
+  static let subsystemShift = 8
   static let newTable = UInt16(NFT_MSG_NEWTABLE.rawValue)
   static let getTable = UInt16(NFT_MSG_GETTABLE.rawValue)
   static let deleteTable = UInt16(NFT_MSG_DELTABLE.rawValue)
@@ -69,10 +73,50 @@ enum NFTDataAttribute {
   static let verdictChain = UInt16(NFTA_VERDICT_CHAIN.rawValue)
 }
 
-/// Attributes of the expressions that are read back.
+/// Attributes of the expressions that are read from the kernel's rules.
 enum NFTExpressionAttribute {
   static let comparedData = UInt16(NFTA_CMP_DATA.rawValue)
   static let immediateData = UInt16(NFTA_IMMEDIATE_DATA.rawValue)
   static let matchName = UInt16(NFTA_MATCH_NAME.rawValue)
   static let matchInfo = UInt16(NFTA_MATCH_INFO.rawValue)
+}
+
+/// Types of keys and data that only `nft` knows (nftables, include/datatype.h, `enum datatypes`).
+enum NFTDataType {
+  /// TYPE_IPADDR.
+  static let ipv4Address: UInt32 = 7
+  /// TYPE_IP6ADDR.
+  static let ipv6Address: UInt32 = 8
+  /// TYPE_ETHERADDR.
+  static let mac: UInt32 = 9
+  /// TYPE_IFNAME.
+  static let linkName: UInt32 = 41
+  /// TYPE_BITS: the bits of each type in a concatenation.
+  static let bits: UInt32 = 6
+}
+
+/// Types of entries in user data that only `nft` knows (libnftnl, include/libnftnl/udata.h).
+enum NFTUserData {
+  /// NFTNL_UDATA_RULE_COMMENT and NFTNL_UDATA_SET_ELEM_COMMENT.
+  static let comment: UInt8 = 0
+  /// NFTNL_UDATA_SET_KEYBYTEORDER.
+  static let keyByteOrder: UInt8 = 0
+  /// BYTEORDER_HOST_ENDIAN (nftables, include/datatype.h, `enum byteorder`).
+  static let hostOrder: UInt32 = 1
+}
+
+/// The position of a packet's addresses, in bytes from the start of the network header (linux/ip.h, linux/ipv6.h).
+enum AddressField {
+  /// `saddr` of `struct iphdr` or `struct ipv6hdr`.
+  static func sourceOffset(_ family: IPFamily) -> UInt32 { family == .v4 ? 12 : 8 }
+  /// `daddr` of `struct iphdr` or `struct ipv6hdr`.
+  static func destinationOffset(_ family: IPFamily) -> UInt32 { family == .v4 ? 16 : 24 }
+  /// The length of an address of the family.
+  static func length(_ family: IPFamily) -> UInt32 { UInt32(family.bitCount / 8) }
+}
+
+/// The position of a frame's source MAC, in bytes from the start of the link header (linux/if_ether.h, `struct ethhdr`).
+enum SourceMACField {
+  static let offset = UInt32(ETH_ALEN)
+  static let length = UInt32(ETH_ALEN)
 }

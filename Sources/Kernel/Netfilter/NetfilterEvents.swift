@@ -3,25 +3,28 @@ internal import Glibc
 package import Linux
 package import Netlink
 
-/// The kernel's notifications of changes in nf_tables, as far as they concern one who keeps a table, and rules in chains
-/// of others.
+/// A subscription to changes in nf_tables, for the owner of a table and of rules in other programs' chains.
 package struct NetfilterEvents: ~Copyable, Sendable {
   private var netlink: NetlinkSocket
   private let table: TableName
   private let comment: String
 
-  /// Subscribes in the calling thread's namespace: nothing that happens after this is missed unsaid.
+  /// Subscribes in the calling thread's namespace: every later change is reported, or its loss is.
   ///
   /// - Parameters:
-  ///   - table: whose every change counts.
-  ///   - comment: the comment of rules that count wherever they are.
+  ///   - table: the table of which every change counts.
+  ///   - comment: the comment of rules that count in any table.
   package init(table: TableName, comment: String) throws(NetlinkError) {
     netlink = try NetfilterEvents.subscribed(NetlinkSocket(family: NETLINK_NETFILTER))
     self.table = table
     self.comment = comment
   }
 
-  /// The same in another namespace.
+  /// Subscribes in another network namespace.
+  ///
+  /// - Parameters:
+  ///   - table: the table of which every change counts.
+  ///   - comment: the comment of rules that count in any table.
   package init(
     in namespace: borrowing NetworkNamespace, table: TableName, comment: String
   ) throws(NetlinkError) {
@@ -35,18 +38,18 @@ package struct NetfilterEvents: ~Copyable, Sendable {
     return netlink
   }
 
-  /// Waits at most `limit` for a change that counts: one of the table, of a rule with the comment, or of any chain that
-  /// sees forwarded packets. Says whether one came.
+  /// Waits at most `limit` for a change of the table, of a rule with the comment, or of any chain at the forward hook;
+  /// true if one was notified.
   ///
-  /// Notifications that were lost (ENOBUFS) count as such a change. What is no concern of ours, the elements of pods
-  /// that come and go, ends no wait.
+  /// Lost notifications (ENOBUFS) count as such a change. Other changes, such as elements of single pods, do not end
+  /// the wait.
   package mutating func waitForChange(atMost limit: Duration) throws(NetlinkError) -> Bool {
     let deadline = MonotonicTime.now + limit
     var hasLost = false
     while true {
       do throws(NetlinkError) {
-        // Once it has lost something the kernel drops all that comes, unsaid, until everything before it was read: only
-        // who looks after that misses nothing.
+        // After a loss the kernel silently drops further notifications until all pending ones were read. The caller
+        // misses nothing only if it reads the state after that.
         let events = try netlink.notifications(
           waitingAtMost: hasLost ? .zero : max(.zero, deadline - MonotonicTime.now))
         if hasLost && events.isEmpty { return true }
@@ -62,10 +65,10 @@ package struct NetfilterEvents: ~Copyable, Sendable {
   }
 
   private func counts(_ event: NetlinkReply) throws(NetlinkError) -> Bool {
-    guard event.type >> 8 == UInt16(NFNL_SUBSYS_NFTABLES) else { return false }
+    guard event.type >> NFTMessage.subsystemShift == UInt16(NFNL_SUBSYS_NFTABLES) else { return false }
     let (header, attributes) = try event.body(nfgenmsg.self)
-    // Whatever a message is about, its first attribute is the table's name; but for a new generation, a number.
-    let type = event.type & 0xFF
+    // The first attribute of every message is the table's name, except for a new generation: there it is a number.
+    let type = event.type & NFTMessage.typeMask
     if type != NFTMessage.newGeneration, header.nfgen_family == table.family.kernelValue,
       attributes.string(NFTAttribute.tableName) == table.name
     {

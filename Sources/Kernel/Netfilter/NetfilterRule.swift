@@ -1,16 +1,17 @@
 internal import CLinux
 internal import Netlink
 
-/// A rule as the kernel tells it: what tells whose it is, and where it leads.
+/// A rule as the kernel reports it: its position, its comment, its target and its operands.
 package struct NetfilterRule: Sendable, Equatable {
+  /// The chain that contains the rule.
   package let chain: ChainName
-  /// The rule's number in its table.
+  /// The rule's handle, unique in its table.
   package let handle: UInt64
-  /// As `nft` keeps it in the user data, or the program `iptables` in a match of its own; empty where there is none.
+  /// The comment, from the user data of `nft` or from the comment match of `iptables`; empty if there is none.
   package let comment: String
-  /// The chain that the rule jumps or goes to.
+  /// The chain that the rule jumps to or continues in (`jump`, `goto`).
   package let target: String?
-  /// The values that the rule compares with, in their order: addresses in network order, links' names with their zeros.
+  /// The values that the rule compares with, in order: addresses in network byte order, link names padded with zeros.
   package let operands: [[UInt8]]
 
   init(_ attributes: Attributes, in table: TableName) throws(NetlinkError) {

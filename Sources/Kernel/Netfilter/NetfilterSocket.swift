@@ -3,26 +3,28 @@ internal import Glibc
 package import Linux
 package import Netlink
 
-/// A socket for nf_tables (linux/netfilter/nf_tables.h): what is asked in one transaction happens at once or not at all.
+/// A socket for nf_tables (linux/netfilter/nf_tables.h); changes are sent as atomic transactions.
 package struct NetfilterSocket: ~Copyable, Sendable {
   var netlink: NetlinkSocket
 
-  /// In the calling thread's network namespace.
+  /// Opens a socket in the calling thread's network namespace.
   package init() throws(NetlinkError) {
     netlink = try NetlinkSocket(family: NETLINK_NETFILTER)
   }
 
-  /// In another namespace; the caller's own stays as it is.
+  /// Opens a socket in another network namespace.
   package init(in namespace: borrowing NetworkNamespace) throws(NetlinkError) {
     netlink = try NetlinkSocket(family: NETLINK_NETFILTER, in: namespace)
   }
 
-  /// For whoever must keep the socket open.
+  /// The number of the socket's descriptor.
   package var descriptor: Int32 { netlink.number }
 
-  /// Does all of it, or nothing and throws the first refusal.
+  /// Carries out all requests in one transaction, or none of them.
   ///
-  /// An errno in `accepting` as the first refusal is fine too; says whether the transaction took place.
+  /// - Parameter errnos: errors that are accepted as the first error.
+  /// - Returns: false if the transaction failed with an accepted error.
+  /// - Throws: the first error.
   @discardableResult
   package mutating func commit(
     _ requests: [NetlinkRequest], accepting errnos: Int32...
@@ -34,10 +36,10 @@ package struct NetfilterSocket: ~Copyable, Sendable {
     throw failure
   }
 
-  /// Removes what `find` names, in transactions that come in its order.
+  /// Carries out the removals that `find` returns, in its order, in transactions of limited size.
   ///
-  /// Another process may remove some of it, or make use of it, between look and transaction: then `find` looks again, up
-  /// to five times, so that the rest does not stay because of it.
+  /// Another process may remove or use some of the objects between the search and the transaction. Then `find` runs
+  /// again, up to five times in all, so that the other objects are still removed.
   package mutating func removeAll(
     _ find: (inout NetfilterSocket) throws(NetlinkError) -> [NetlinkRequest]
   ) throws(NetlinkError) {
@@ -47,7 +49,7 @@ package struct NetfilterSocket: ~Copyable, Sendable {
     try commitParts(find(&self))
   }
 
-  /// A transaction of more refusals than fit the receive buffer would lose some.
+  /// Carries out requests in transactions of at most 100: more errors than fit the receive buffer would be lost.
   @discardableResult
   private mutating func commitParts(
     _ requests: [NetlinkRequest], accepting errnos: Int32...
@@ -65,17 +67,18 @@ package struct NetfilterSocket: ~Copyable, Sendable {
     return true
   }
 
-  /// How many flows conntrack knows in the namespace. A kernel that has it as a module loads that first
+  /// The number of flows in the namespace's conntrack table. If conntrack is a module, the kernel loads it first
   /// (net/netfilter/nfnetlink.c, `nfnetlink_rcv_msg`).
   package mutating func conntrackCount() throws(NetlinkError) -> Int {
-    // IPCTNL_MSG_CT_GET_STATS, CTA_STATS_GLOBAL_ENTRIES (linux/netfilter/nfnetlink_conntrack.h).
-    var request = NetlinkRequest("count", "the flows of conntrack", type: UInt16(NFNL_SUBSYS_CTNETLINK) << 8 | 5)
+    let type = UInt16(NFNL_SUBSYS_CTNETLINK) << NFTMessage.subsystemShift | UInt16(IPCTNL_MSG_CT_GET_STATS.rawValue)
+    var request = NetlinkRequest("count", "the flows of conntrack", type: type)
     request.append(nfgenmsg(nfgen_family: UInt8(AF_UNSPEC), version: UInt8(NFNETLINK_V0), res_id: 0))
     let (_, attributes) = try netlink.get(request).body(nfgenmsg.self)
-    return Int(UInt32(bigEndian: attributes.value(1, as: UInt32.self) ?? 0))
+    let count = attributes.value(UInt16(CTA_STATS_GLOBAL_ENTRIES.rawValue), as: UInt32.self)
+    return Int(UInt32(bigEndian: count ?? 0))
   }
 
-  /// The comment of a set's element, empty where it has none; `nil` where there is no such element.
+  /// The comment of a set's element, empty if it has none; `nil` if there is no such element.
   package mutating func comment(of key: [UInt8], in set: SetName) throws(NetlinkError) -> String? {
     do throws(NetlinkError) {
       let reply = try netlink.get(.getElement(key, in: set))
@@ -89,10 +92,10 @@ package struct NetfilterSocket: ~Copyable, Sendable {
     }
   }
 
-  /// The chains of a table.
+  /// Lists the chains of a table.
   package mutating func chains(of table: TableName) throws(NetlinkError) -> [ChainName] {
     var chains: [ChainName] = []
-    // The kernel lists those of all tables of the family.
+    // The kernel lists the chains of all tables of the family.
     for reply in try netlink.dump(.listChains(of: table)) {
       let (_, attributes) = try reply.body(nfgenmsg.self)
       if attributes.string(NFTAttribute.chainTable) == table.name,
@@ -104,7 +107,7 @@ package struct NetfilterSocket: ~Copyable, Sendable {
     return chains
   }
 
-  /// Of each chain whether it is there; one question for all.
+  /// Whether each of these chains exists, in one exchange with the kernel.
   package mutating func contains(_ chains: [ChainName]) throws(NetlinkError) -> [Bool] {
     var found: [Bool] = []
     for failure in try netlink.perform(chains.map { .getChain($0) }) {
@@ -114,7 +117,7 @@ package struct NetfilterSocket: ~Copyable, Sendable {
     return found
   }
 
-  /// The rules of a chain in their order; empty where there is no such chain.
+  /// Lists the rules of a chain in order; empty if there is no such chain.
   package mutating func rules(of chain: ChainName) throws(NetlinkError) -> [NetfilterRule] {
     do throws(NetlinkError) {
       var rules: [NetfilterRule] = []
@@ -130,7 +133,7 @@ package struct NetfilterSocket: ~Copyable, Sendable {
     }
   }
 
-  /// All elements of a set; empty where there is no such set.
+  /// Lists the elements of a set; empty if there is no such set.
   package mutating func elements(of set: SetName) throws(NetlinkError) -> [SetElement] {
     do throws(NetlinkError) {
       var elements: [SetElement] = []
@@ -148,20 +151,23 @@ package struct NetfilterSocket: ~Copyable, Sendable {
   }
 }
 
-/// A set or map by the table that it is in.
+/// The name of a set or map with its table.
 package struct SetName: Sendable, Hashable {
+  /// The table that contains the set.
   package let table: TableName
+  /// The name, unique in the table.
   package let name: String
 
+  /// The name of a set in a table.
   package init(_ name: String, in table: TableName) {
     self.name = name
     self.table = table
   }
 }
 
-/// A table by its family.
+/// The name of a table with its family.
 package struct TableName: Sendable, Hashable {
-  /// Which packets a table's chains see.
+  /// The family of a table, which decides the packets that its chains see.
   package enum Family: Sendable {
     case inet
     case ip
@@ -178,18 +184,23 @@ package struct TableName: Sendable, Hashable {
     }
   }
 
+  /// The table's family.
   package let family: Family
+  /// The name, unique in the family.
   package let name: String
 
+  /// The name of a table in a family.
   package init(_ family: Family, _ name: String) {
     self.family = family
     self.name = name
   }
 }
 
-/// An element of a set, as the kernel tells it.
+/// An element of a set, as the kernel reports it.
 package struct SetElement: Sendable, Equatable {
+  /// The key's bytes.
   package let key: [UInt8]
+  /// The comment in its user data; empty if there is none.
   package let comment: String
 
   init(_ attributes: Attributes) throws(NetlinkError) {

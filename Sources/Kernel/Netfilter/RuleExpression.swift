@@ -3,7 +3,7 @@ internal import CLinux
 internal import Glibc
 internal import Netlink
 
-/// One step of a rule: it loads into register 1, compares what is there, or says what happens.
+/// One expression of a rule: it loads a value into a register, compares a register, or gives a verdict.
 package struct RuleExpression: Sendable {
   let name: String
   private let attributes: @Sendable (inout NetlinkRequest) -> Void
@@ -15,78 +15,73 @@ package struct RuleExpression: Sendable {
     self.attributes = attributes
   }
 
-  /// The register that all steps here use, and the one that a verdict goes to.
+  /// The register that expressions load into and compare.
   private static let register = UInt32(NFT_REG_1.rawValue)
+  /// The register of the second part of a concatenated key, 16 bytes after the first one.
+  private static let secondRegister = UInt32(NFT_REG_2.rawValue)
   private static let verdictRegister = UInt32(NFT_REG_VERDICT.rawValue)
 
-  /// `meta nfproto ipv4` or `ipv6`.
+  /// `meta nfproto ipv4` or `meta nfproto ipv6`: matches packets of the family.
   package static func family(_ family: IPFamily) -> [RuleExpression] {
     [meta(UInt32(NFT_META_NFPROTO.rawValue), into: register), isEqual([family.kernelValue])]
   }
 
-  /// Loads the source address.
+  /// Loads the packet's source address.
   package static func sourceAddress(_ family: IPFamily) -> RuleExpression {
-    network(offset: family == .v4 ? 12 : 8, length: family == .v4 ? 4 : 16)
+    address(at: AddressField.sourceOffset(family), of: family)
   }
 
-  /// Loads the destination address.
+  /// Loads the packet's destination address.
   package static func destinationAddress(_ family: IPFamily) -> RuleExpression {
-    network(offset: family == .v4 ? 16 : 24, length: family == .v4 ? 4 : 16)
+    address(at: AddressField.destinationOffset(family), of: family)
   }
 
-  /// `ip daddr PREFIX`: the whole match, family included.
+  /// `ip daddr PREFIX` with the match of the family, for tables that see both families.
   package static func isDestined(to prefix: IPPrefix) -> [RuleExpression] {
     family(prefix.family) + destination(isIn: prefix)
   }
 
-  /// The match without the family, for tables that see one only.
+  /// `ip daddr PREFIX` without a match of the family, for tables that see one family only.
   package static func destination(isIn prefix: IPPrefix) -> [RuleExpression] {
     [destinationAddress(prefix.family), mask(prefix.mask), isEqual(prefix.first.bytes)]
   }
 
-  /// The same for `ip saddr PREFIX`.
+  /// `ip saddr PREFIX` without a match of the family, for tables that see one family only.
   package static func source(isIn prefix: IPPrefix) -> [RuleExpression] {
     [sourceAddress(prefix.family), mask(prefix.mask), isEqual(prefix.first.bytes)]
   }
 
-  /// `iifname @set`: goes on where the link that the frame came in by is in the set.
+  /// `iifname @set`: matches if the set contains the link that the frame came in by.
   package static func inputLink(isIn set: SetName) -> [RuleExpression] {
     [inputLinkName, lookup(set, inverted: false)]
   }
 
-  /// `iifname . ether saddr != @set`: goes on where link and source MAC together are not in the set.
+  /// `iifname . ether saddr != @set`: matches if the set does not contain the link and source MAC.
   package static func inputLinkAndSourceMAC(areNotIn set: SetName) -> [RuleExpression] {
     [inputLinkName, sourceMAC, lookup(set, inverted: true)]
   }
 
-  /// `iifname . ip saddr != @set`: goes on where the packet is of this family, and its link and source are not in the set.
+  /// `iifname . ip saddr != @set`: matches packets of this family if the set does not contain link and source address.
   package static func inputLinkAndSource(_ family: IPFamily, areNotIn set: SetName) -> [RuleExpression] {
-    self.family(family) + [inputLinkName, secondSourceAddress(family), lookup(set, inverted: true)]
+    let source = address(at: AddressField.sourceOffset(family), of: family, into: secondRegister)
+    return self.family(family) + [inputLinkName, source, lookup(set, inverted: true)]
   }
 
-  /// `drop`.
+  /// `drop`: drops the packet.
   package static let drop = immediate(Int32(NF_DROP))
 
-  /// `accept`.
+  /// `accept`: ends this chain's evaluation of the packet.
   package static let accept = immediate(Int32(NF_ACCEPT))
 
-  /// `counter`, from zero.
+  /// `counter`: counts packets and bytes from zero.
   package static let counter = RuleExpression("counter") { _ in }
 
   private static let inputLinkName = meta(UInt32(NFT_META_IIFNAME.rawValue), into: register)
 
-  /// Behind the 16 bytes of the name, as the key of a set has both.
-  private static let sourceMAC = RuleExpression("payload") {
-    $0.put(UInt16(NFTA_PAYLOAD_DREG.rawValue), bigEndian: UInt32(NFT_REG_2.rawValue))
-    $0.put(UInt16(NFTA_PAYLOAD_BASE.rawValue), bigEndian: UInt32(NFT_PAYLOAD_LL_HEADER.rawValue))
-    $0.put(UInt16(NFTA_PAYLOAD_OFFSET.rawValue), bigEndian: UInt32(6))
-    $0.put(UInt16(NFTA_PAYLOAD_LEN.rawValue), bigEndian: UInt32(6))
-  }
-
-  /// Behind the name, too.
-  private static func secondSourceAddress(_ family: IPFamily) -> RuleExpression {
-    network(offset: family == .v4 ? 12 : 8, length: family == .v4 ? 4 : 16, into: UInt32(NFT_REG_2.rawValue))
-  }
+  /// Loads the source MAC into the second register, after the 16 bytes of the link's name.
+  private static let sourceMAC = payload(
+    UInt32(NFT_PAYLOAD_LL_HEADER.rawValue), offset: SourceMACField.offset, length: SourceMACField.length,
+    into: secondRegister)
 
   private static func lookup(_ set: SetName, inverted: Bool) -> RuleExpression {
     RuleExpression("lookup") {
@@ -96,7 +91,7 @@ package struct RuleExpression: Sendable {
     }
   }
 
-  /// `vmap @set`: the verdict that the map has for what is loaded; none, and the rule goes on.
+  /// `vmap @map`: the map's verdict for the loaded value; without an entry the next rule decides.
   package static func verdict(from map: SetName) -> RuleExpression {
     RuleExpression("lookup") {
       $0.put(UInt16(NFTA_LOOKUP_SET.rawValue), cString: map.name)
@@ -105,10 +100,10 @@ package struct RuleExpression: Sendable {
     }
   }
 
-  /// `return`: back to the chain that this one was reached from.
+  /// `return`: continues in the chain that jumped to this one.
   package static let goBack = immediate(Int32(NFT_RETURN.rawValue))
 
-  /// Gives the packet the address of the link that it leaves by, with a random port.
+  /// `masquerade fully-random`: replaces the source by the address of the outgoing link, with a random port.
   package static let masquerade = RuleExpression("masq") {
     $0.put(UInt16(NFTA_MASQ_FLAGS.rawValue), bigEndian: UInt32(NF_NAT_RANGE_PROTO_RANDOM_FULLY))
   }
@@ -116,7 +111,7 @@ package struct RuleExpression: Sendable {
   private static func immediate(_ code: Int32) -> RuleExpression {
     RuleExpression("immediate") {
       $0.put(UInt16(NFTA_IMMEDIATE_DREG.rawValue), bigEndian: verdictRegister)
-      $0.nest(UInt16(NFTA_IMMEDIATE_DATA.rawValue)) { $0.verdict(code) }
+      $0.nest(UInt16(NFTA_IMMEDIATE_DATA.rawValue)) { $0.put(verdict: code) }
     }
   }
 
@@ -127,12 +122,21 @@ package struct RuleExpression: Sendable {
     }
   }
 
-  private static func network(
-    offset: UInt32, length: UInt32, into destination: UInt32 = register
+  private static func address(
+    at offset: UInt32, of family: IPFamily, into destination: UInt32 = register
+  ) -> RuleExpression {
+    payload(
+      UInt32(NFT_PAYLOAD_NETWORK_HEADER.rawValue), offset: offset, length: AddressField.length(family),
+      into: destination)
+  }
+
+  /// Loads bytes of a packet, counted from the start of one of its headers.
+  private static func payload(
+    _ header: UInt32, offset: UInt32, length: UInt32, into destination: UInt32
   ) -> RuleExpression {
     RuleExpression("payload") {
       $0.put(UInt16(NFTA_PAYLOAD_DREG.rawValue), bigEndian: destination)
-      $0.put(UInt16(NFTA_PAYLOAD_BASE.rawValue), bigEndian: UInt32(NFT_PAYLOAD_NETWORK_HEADER.rawValue))
+      $0.put(UInt16(NFTA_PAYLOAD_BASE.rawValue), bigEndian: header)
       $0.put(UInt16(NFTA_PAYLOAD_OFFSET.rawValue), bigEndian: offset)
       $0.put(UInt16(NFTA_PAYLOAD_LEN.rawValue), bigEndian: length)
     }
@@ -160,7 +164,7 @@ package struct RuleExpression: Sendable {
 }
 
 extension IPPrefix {
-  /// The prefix's bits set, the host's clear, in network order.
+  /// The network mask in network byte order.
   fileprivate var mask: [UInt8] {
     (0..<family.bitCount / 8).map { index in
       let bits = min(max(length - 8 * index, 0), 8)

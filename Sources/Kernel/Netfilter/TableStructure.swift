@@ -4,15 +4,14 @@ internal import Glibc
 package import Netlink
 
 extension NetfilterSocket {
-  /// A number for all that a table does: its chains, rules and sets, but not what the sets hold; `nil` where there is no
-  /// such table.
+  /// A hash over a table's chains, rules and sets without the sets' elements; `nil` if there is no such table.
   ///
-  /// Made of the kernel's own words about each, as far as they say what happens to packets: who compares two of them need
-  /// not understand a rule. Numbers that the kernel gives out, and counts, are left out.
+  /// Equal hashes mean equal effects on packets, so that two tables can be compared without interpreting rules. The
+  /// hash is made of the attributes that the kernel reports, without handles and counters.
   package mutating func structure(of table: TableName) throws(NetlinkError) -> UInt64? {
     guard let found = try self.table(table) else { return nil }
-    var words = found.words(of: [NFTAttribute.tableFlags])
-    for (list, name, told) in [
+    var content = found.content(of: [NFTAttribute.tableFlags])
+    for (list, name, compared) in [
       (
         NFTMessage.getChain, NFTAttribute.chainTable,
         [
@@ -31,13 +30,13 @@ extension NetfilterSocket {
     ] {
       for reply in try netlink.dump(.list(list, in: table, tableAttribute: name)) {
         let (_, attributes) = try reply.body(nfgenmsg.self)
-        if attributes.string(name) == table.name { words += attributes.words(of: told) }
+        if attributes.string(name) == table.name { content += attributes.content(of: compared) }
       }
     }
-    return stableHash(words)
+    return stableHash(content)
   }
 
-  /// Whether there is such a table.
+  /// Whether the table exists.
   package mutating func contains(_ table: TableName) throws(NetlinkError) -> Bool {
     try self.table(table) != nil
   }
@@ -54,24 +53,24 @@ extension NetfilterSocket {
 
 extension NetlinkRequest {
   fileprivate static func getTable(_ table: TableName) -> NetlinkRequest {
-    var request = nft("look for the table", table.name, table, NFTMessage.getTable)
+    var request = nft("look for the table", table.name, table: table, type: NFTMessage.getTable)
     request.put(NFTAttribute.tableName, cString: table.name)
     return request
   }
 
-  /// The kernel heeds the table's name where it lists rules and sets, and lists the chains of all tables.
+  /// Lists chains, rules or sets. The kernel filters rules and sets by the table's name, but lists all tables' chains.
   fileprivate static func list(
     _ message: UInt16, in table: TableName, tableAttribute: UInt16
   ) -> NetlinkRequest {
-    var request = nft("list what is in the table", table.name, table, message)
+    var request = nft("list the content of the table", table.name, table: table, type: message)
     request.put(tableAttribute, cString: table.name)
     return request
   }
 }
 
 extension Attributes {
-  /// These attributes, each with its type and length.
-  fileprivate func words(of types: [UInt16]) -> [UInt8] {
+  /// The bytes of these attributes, each with its type and length.
+  fileprivate func content(of types: [UInt16]) -> [UInt8] {
     types.flatMap { type -> [UInt8] in
       guard let payload = self[type] else { return [UInt8(truncatingIfNeeded: type), 0xFF, 0xFF] }
       let length = UInt16(truncatingIfNeeded: payload.count)

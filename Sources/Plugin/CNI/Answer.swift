@@ -1,23 +1,24 @@
 internal import JSON
 
-// What a plugin writes to standard output, in the layout of the reference's library: four spaces, no newline at the end.
+// The texts that a plugin writes to standard output, in the layout of the reference library: indented by four spaces,
+// without a newline at the end.
 
 extension AttachmentResult {
-  /// The result as ADD writes it, in the shape of a version.
+  /// The result as ADD writes it, in the format of a version.
   package func text(_ version: SpecVersion) throws -> String {
     try json(version).text(.indented(4))
   }
 }
 
 extension CNIError {
-  /// The error as any verb writes it.
+  /// The error as every verb writes it.
   package var text: String {
     (try? json.text(.indented(4))) ?? ""
   }
 }
 
 extension SpecVersion {
-  /// What VERSION writes: a line of its own.
+  /// The result of VERSION, on one line.
   package static func answer() throws -> String {
     let value: JSONValue = [
       "cniVersion": .string(current.description),

@@ -1,13 +1,13 @@
-/// CNI_ARGS, taken apart: `KEY=VALUE` pairs with `;` between.
+/// The pairs of CNI_ARGS, which are written `KEY=VALUE` and separated by `;` (SPEC, "Parameters").
 package struct Arguments: Sendable, Equatable {
   private var values: [String: String] = [:]
 
-  /// The value of a key; keys are compared as they are written.
+  /// The value of a key, which is case-sensitive; `nil` if there is none.
   package subscript(key: String) -> String? { values[key] }
 
-  /// Reads the text. A trailing `;` is let pass: the reference refuses it, and nobody gains by that.
+  /// Reads the text of CNI_ARGS. A trailing `;` is accepted, although the reference refuses it.
   ///
-  /// Keys but those in `known` are an error unless `IgnoreUnknown` says otherwise.
+  /// - Parameter known: the keys that are accepted; other keys are an error unless `IgnoreUnknown` is true.
   package init(_ text: String, known: [String]) throws(CNIError) {
     for pair in text.split(separator: ";") {
       let parts = pair.split(separator: "=", omittingEmptySubsequences: false)

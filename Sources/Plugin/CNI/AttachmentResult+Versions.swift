@@ -2,14 +2,15 @@ internal import Addresses
 package import JSON
 
 extension AttachmentResult {
-  /// The result in the shape of a version.
+  /// The result in the format of a version.
   ///
-  /// 0.1.0 and 0.2.0 hold one address of each family and nothing without one: code 1 where there is none.
+  /// - Throws: code 1 if the version is older than 0.3.0 and there is no address. Those versions contain one address of
+  ///   each family and cannot describe a result without one.
   package func json(_ version: SpecVersion) throws(CNIError) -> JSONValue {
     if version < SpecVersion(0, 3, 0) { return try oldJSON(version) }
     var object: JSONObject = ["cniVersion": .string(version.description)]
     if !interfaces.isEmpty {
-      object["interfaces"] = .array(interfaces.map { $0.json(withMTU: AttachmentResult.tellsMTU(version)) })
+      object["interfaces"] = .array(interfaces.map { $0.json(withMTU: AttachmentResult.includesMTU(version)) })
     }
     if !ips.isEmpty {
       object["ips"] = .array(ips.map { $0.json(withVersion: version < SpecVersion(1, 0, 0)) })
@@ -19,8 +20,8 @@ extension AttachmentResult {
     return .object(object)
   }
 
-  /// Whether results of that version hold the MTU of interfaces.
-  package static func tellsMTU(_ version: SpecVersion) -> Bool { version >= SpecVersion(1, 1, 0) }
+  /// Whether results of the version include the MTU of interfaces.
+  package static func includesMTU(_ version: SpecVersion) -> Bool { version >= SpecVersion(1, 1, 0) }
 
   private func oldJSON(_ version: SpecVersion) throws(CNIError) -> JSONValue {
     var object: JSONObject = ["cniVersion": .string(version.description)]
@@ -35,16 +36,16 @@ extension AttachmentResult {
     guard object["ip4"] != nil || object["ip6"] != nil else {
       throw CNIError(
         .incompatibleVersion, "cannot convert: no valid IP addresses",
-        details: "cniVersion \(version) cannot tell of an attachment without an address; use 0.3.0 or later")
+        details: "cniVersion \(version) cannot describe an attachment without an address; use 0.3.0 or later")
     }
     object["dns"] = dns.json
     return .object(object)
   }
 
-  /// Reads a result of that version.
+  /// Reads a result in the format of `version`, or of its own `cniVersion` if it has one.
   package init(_ fields: JSONFields, version: SpecVersion) throws(JSONError) {
     self.init()
-    // A result may be of another version than the configuration; older libraries leave its own out.
+    // A result may have another version than the configuration; older libraries omit it.
     let own = try fields.text("cniVersion").flatMap { SpecVersion($0) } ?? version
     dns = try fields.fields("dns").map { fields throws(JSONError) in try DNS(fields) } ?? DNS()
     if own < SpecVersion(0, 3, 0) {

@@ -2,13 +2,13 @@ package import Addresses
 package import JSON
 
 extension JSONFields {
-  /// A string; an empty one counts as absent, as a zero value does in the reference.
+  /// Reads a string; an empty one counts as absent, like a zero value in the reference.
   package func text(_ name: String) throws(JSONError) -> String? {
     guard let text = try string(name), !text.isEmpty else { return nil }
     return text
   }
 
-  /// An address; an empty text counts as absent.
+  /// Reads an address; an empty string counts as absent.
   package func address(_ name: String) throws(JSONError) -> IPAddress? {
     guard let text = try text(name) else { return nil }
     guard let address = IPAddress(text) else {
@@ -17,7 +17,7 @@ extension JSONFields {
     return address
   }
 
-  /// An address with a prefix length; an empty text counts as absent.
+  /// Reads an address with a prefix length; an empty string counts as absent.
   package func prefix(_ name: String) throws(JSONError) -> IPPrefix? {
     guard let text = try text(name) else { return nil }
     guard let prefix = IPPrefix(text) else {
@@ -28,7 +28,7 @@ extension JSONFields {
     return prefix
   }
 
-  /// A whole number that fits the type.
+  /// Reads an integer that must fit the type.
   package func number<Number: FixedWidthInteger>(_ name: String, _ type: Number.Type) throws(JSONError)
     -> Number?
   {

@@ -1,20 +1,24 @@
 package import JSON
 
-/// The part of a network configuration that every plugin has, as it comes on standard input (SPEC, "Section 1").
+/// The common part of a plugin's network configuration, as it is on standard input (SPEC, "Section 1").
 package struct NetworkConfiguration: Sendable {
+  /// The version of the configuration and of the result (`cniVersion`).
   package let version: SpecVersion
-  /// The network's name, checked: it becomes a directory's name.
+  /// The network's checked name (`name`), which becomes a directory's name.
   package let name: String
+  /// The plugin's name (`type`).
   package let type: String
-  /// What the plugins before this one, or ADD, answered.
+  /// The result of the plugins before this one, or of ADD (`prevResult`).
   package let previousResult: AttachmentResult?
   /// The whole object, for the plugin's own keys.
   package let fields: JSONFields
 
-  /// Reads standard input and checks what `verb` demands of it.
+  /// Reads standard input and checks the common fields.
   ///
-  /// Order and codes are the reference's: not JSON 6, no name 7, a verb that the configuration's version does not
-  /// have 1, a version that is not spoken here 1.
+  /// Order and codes are the reference's. Invalid JSON has code 6, a missing name 7. A version that does not have the
+  /// verb and a version that this plugin does not support have code 1.
+  ///
+  /// - Parameter verb: the operation, which decides on the required version and on errors in `prevResult`.
   package init(_ text: [UInt8], for verb: Verb) throws(CNIError) {
     let fields: JSONFields
     let version: String
@@ -33,13 +37,13 @@ package struct NetworkConfiguration: Sendable {
     guard Name.isValid(name) else {
       throw CNIError(.invalidConfiguration, "invalid characters found in network name", details: name)
     }
-    // Without limit of its own in SPEC, but a directory cannot be called more.
+    // SPEC has no limit, but a directory's name has at most 255 bytes.
     guard name.utf8.count <= 200 else {
       throw CNIError(.invalidConfiguration, "network name is longer than 200 bytes", details: name)
     }
-    try NetworkConfiguration.checkGate(version, verb)
+    try NetworkConfiguration.checkVersion(version, allows: verb)
     guard
-      let spoken = SpecVersion.supported.first(where: {
+      let supported = SpecVersion.supported.first(where: {
         $0.description == (version.isEmpty ? "0.1.0" : version)
       })
     else {
@@ -48,13 +52,13 @@ package struct NetworkConfiguration: Sendable {
         .incompatibleVersion, "incompatible CNI versions",
         details: "config is \"\(version)\", plugin supports [\(list)]")
     }
-    self.version = spoken
+    self.version = supported
     self.fields = fields
-    previousResult = try NetworkConfiguration.previousResult(fields, spoken, verb)
+    previousResult = try NetworkConfiguration.previousResult(fields, supported, verb: verb)
   }
 
-  /// CHECK came with 0.4.0, GC and STATUS with 1.1.0.
-  private static func checkGate(_ version: String, _ verb: Verb) throws(CNIError) {
+  /// Checks that the version has the verb: CHECK needs 0.4.0, GC and STATUS need 1.1.0.
+  private static func checkVersion(_ version: String, allows verb: Verb) throws(CNIError) {
     let first: SpecVersion
     switch verb {
     case .add, .delete, .version: return
@@ -73,13 +77,13 @@ package struct NetworkConfiguration: Sendable {
   }
 
   private static func previousResult(
-    _ fields: JSONFields, _ version: SpecVersion, _ verb: Verb
+    _ fields: JSONFields, _ version: SpecVersion, verb: Verb
   ) throws(CNIError) -> AttachmentResult? {
     do throws(JSONError) {
       guard let previous = try fields.fields("prevResult") else { return nil }
       return try AttachmentResult(previous, version: version)
     } catch {
-      // What ADD once said must not keep DEL from cleaning up.
+      // An unreadable result of ADD must not prevent DEL from cleaning up.
       if verb == .delete { return nil }
       throw CNIError(.decodingFailure, "cannot read prevResult: \(error)")
     }

@@ -184,7 +184,7 @@ extension RouteSocket {
   fileprivate mutating func interface(
     _ link: Link, mac: MACAddress?, _ version: SpecVersion
   ) throws -> AttachmentResult.Interface {
-    let now = AttachmentResult.tellsMTU(version) ? try self.link(index: link.index) : nil
+    let now = AttachmentResult.includesMTU(version) ? try self.link(index: link.index) : nil
     return .init(
       name: link.name, mac: (now?.mac ?? mac)?.description ?? "", mtuBytes: now?.mtuBytes ?? link.mtuBytes)
   }

@@ -1,18 +1,20 @@
 package import Addresses
 
-/// Addresses of one subnet that pods may get, both ends included, and the gateway of them all.
+/// A range of addresses of one subnet that pods can get, with the gateway of the subnet.
 package struct AddressRange: Sendable, Hashable, CustomStringConvertible {
-  /// Has no host bits; its length is that of the pods' addresses.
+  /// The subnet, without host bits; its length is the prefix length of the pods' addresses.
   package let subnet: IPPrefix
+  /// The first address of the range.
   package let start: IPAddress
+  /// The last address of the range, included.
   package let end: IPAddress
-  /// Never given to a pod; may lie outside of the range.
+  /// The gateway, which is never leased; it may be outside of the range.
   package let gateway: IPAddress
 
-  /// Fills in what is left out as host-local does: gateway and start are the subnet's first usable address, the end is
-  /// its last one, which for IPv4 is the one before the broadcast address.
+  /// Fills in missing values as host-local does: gateway and start are the subnet's first usable address, the end is
+  /// its last one. For IPv4 that is the address before the broadcast address.
   ///
-  /// - Throws: `invalidRanges`, with host-local's words.
+  /// - Throws: `invalidRanges`, with host-local's texts.
   package init(
     subnet: IPPrefix, start: IPAddress? = nil, end: IPAddress? = nil, gateway: IPAddress? = nil
   ) throws(IPAMError) {
@@ -32,7 +34,7 @@ package struct AddressRange: Sendable, Hashable, CustomStringConvertible {
     }
     if let start {
       guard subnet.contains(start) else { throw .invalidRanges("RangeStart \(start) not in network \(subnet)") }
-      // As host-local has it, the start's fault, not the end's.
+      // host-local reports this as an error of the start, not of the end.
       if let end, start > end {
         throw .invalidRanges("RangeStart \(start) not in network \(subnet): it lies beyond RangeEnd \(end)")
       }
@@ -49,13 +51,16 @@ package struct AddressRange: Sendable, Hashable, CustomStringConvertible {
     self.gateway = gateway ?? first
   }
 
+  /// Whether the address is in the range.
   package func contains(_ address: IPAddress) -> Bool {
     address.family == subnet.family && start <= address && address <= end
   }
 
+  /// Whether the two ranges have an address in common.
   package func overlaps(_ other: AddressRange) -> Bool {
     subnet.family == other.subnet.family && start <= other.end && other.start <= end
   }
 
+  /// The range as host-local writes it: `10.1.0.1-10.1.0.9`.
   package var description: String { "\(start)-\(end)" }
 }

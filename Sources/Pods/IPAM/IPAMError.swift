@@ -1,24 +1,26 @@
 package import Addresses
 package import Linux
 
-/// Why addresses cannot be described, given or taken back; the words of the reference `host-local` come first.
+/// An error of IPAM; each text begins with that of the reference plugin `host-local`.
 package enum IPAMError: Error, Sendable, Equatable, CustomStringConvertible {
-  /// A range, a set or the sets together make no sense; the text names what.
+  /// A range, a range set or their combination is invalid, as the text says.
   case invalidRanges(String)
-  /// Every address of the set is held.
+  /// All addresses of the set are held.
   case exhausted(rangeSet: Int, ranges: RangeSet)
-  /// The owner holds an address of the set already; a second ADD without a DEL between.
+  /// The owner holds an address of the set already: a second ADD without a DEL in between.
   case duplicate(rangeSet: Int, held: IPAddress, by: LeaseOwner)
-  /// A requested address belongs to the gateway.
+  /// A requested address is the gateway's.
   case requestedGateway(rangeSet: Int, IPAddress)
-  /// Somebody else holds a requested address.
+  /// A requested address is held by another owner.
   case requestedHeld(rangeSet: Int, IPAddress, ranges: RangeSet)
-  /// Requested addresses that no set has room for: of none of its ranges, or a second one of a set.
+  /// Requested addresses that are in no set, or are the second one of a set.
   case requestedOutside([IPAddress])
-  /// Somebody else holds the lock for all that time.
+  /// Another process held the lock for the whole time.
   case locked(path: String, waited: Duration)
+  /// A system call failed.
   case system(SystemError)
 
+  /// The text of the error, with what to do if that is not obvious.
   package var description: String {
     switch self {
     case .invalidRanges(let text): text
@@ -42,5 +44,7 @@ package enum IPAMError: Error, Sendable, Equatable, CustomStringConvertible {
     }
   }
 
-  private func failed(_ rangeSet: Int, _ why: String) -> String { "failed to allocate for range \(rangeSet): \(why)" }
+  private func failed(_ rangeSet: Int, _ reason: String) -> String {
+    "failed to allocate for range \(rangeSet): \(reason)"
+  }
 }

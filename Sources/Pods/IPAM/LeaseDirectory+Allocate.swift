@@ -1,51 +1,51 @@
 package import Addresses
 internal import Linux
 
-/// An address that was leased, and what a pod needs to use it.
+/// A leased address with the settings that a pod needs to use it.
 package struct Allocation: Sendable, Equatable {
-  /// With the length of its subnet.
+  /// The address with the prefix length of its subnet.
   package let address: IPPrefix
+  /// The gateway of the address's range.
   package let gateway: IPAddress
-  /// Which of the range sets it comes from.
+  /// The position of the range set that the address comes from.
   package let rangeSet: Int
 }
 
 extension LeaseDirectory {
   /// Leases one address of each range set to the owner, or none at all.
   ///
-  /// Each set takes the first of the requested addresses that is its own in place of its next free one.
-  ///
-  /// - Throws: besides what is wrong with an address, `locked`.
+  /// - Parameter requested: addresses to lease in place of the next free ones, at most one of each set.
+  /// - Throws: `locked`, `duplicate`, `exhausted`, or an error about a requested address.
   package func allocate(
     _ owner: LeaseOwner, from rangeSets: [RangeSet], requested: [IPAddress]
   ) throws(IPAMError) -> [Allocation] {
-    let demands = try demands(of: owner, on: rangeSets, requested)
+    let demands = try demands(of: owner, on: rangeSets, requested: requested)
     let claim = try claimAllNetworks()
     var leases = try openOrMake()
-    let neighbours = try neighbours(leases, owner, demands)
+    try checkNoDuplicate(leases, owner, demands: demands)
+    let others: OtherNetworks
+    do throws(SystemError) { others = try otherNetworks() } catch { throw .system(error) }
     var allocations: [Allocation] = []
     do throws(IPAMError) {
-      for demand in demands { allocations.append(try leases.lease(demand, neighbours)) }
+      for demand in demands { allocations.append(try leases.lease(demand, besides: others)) }
     } catch {
       leases.undo()
-      leases.seal()
+      leases.updateIndex()
       throw error
     }
-    leases.seal()
+    leases.updateIndex()
     _ = consume claim
     return allocations
   }
 
-  /// The last looks before anything is leased.
-  private func neighbours(
-    _ leases: borrowing LockedLeases, _ owner: LeaseOwner, _ demands: [Demand]
-  ) throws(IPAMError) -> Neighbours {
-    let held: [HeldLease]
-    let neighbours: Neighbours
+  /// Checks that the index works and that the owner holds no address of a set without a request.
+  private func checkNoDuplicate(
+    _ leases: borrowing LockedLeases, _ owner: LeaseOwner, demands: [Demand]
+  ) throws(IPAMError) {
+    let held: [AddressLease]
     do throws(SystemError) {
       if let failure = leases.indexFailure { throw failure }
       held = try leases.leases(of: owner)
-      neighbours = try self.neighbours()
     } catch {
       throw .system(error)
     }
@@ -53,13 +53,12 @@ extension LeaseDirectory {
       guard let lease = held.first(where: { demand.set.contains($0.address) }) else { continue }
       throw .duplicate(rangeSet: demand.index, held: lease.address, by: owner)
     }
-    return neighbours
   }
 }
 
-/// What is wanted of each set; each serves at most one request.
+/// One demand for each set, with the first requested address that the set contains.
 private func demands(
-  of owner: LeaseOwner, on sets: [RangeSet], _ requested: [IPAddress]
+  of owner: LeaseOwner, on sets: [RangeSet], requested: [IPAddress]
 ) throws(IPAMError) -> [Demand] {
   var pending: [IPAddress] = []
   for address in requested where !pending.contains(address) { pending.append(address) }

@@ -2,10 +2,11 @@ package import Addresses
 internal import Glibc
 internal import Linux
 
-/// The leases of one network on this node, on disk as host-local keeps them, so that either can work on the other's.
+/// The address leases of one network on this node, in host-local's format on disk, so that either program can use the
+/// other's leases.
 ///
-/// Every verb holds the directory's lock, and none gets slower with the number of leases unless somebody else has changed
-/// the directory since the last one.
+/// Every operation holds the directory's lock. Its cost does not grow with the number of leases, unless another program
+/// has changed the directory since the last operation.
 package struct LeaseDirectory: Sendable {
   let dataDirectory: String
   let network: String
@@ -14,13 +15,15 @@ package struct LeaseDirectory: Sendable {
   private let lockLimit: Duration
   let isAlive: @Sendable (LeaseOwner, _ network: String) -> Bool
 
+  /// Describes a lease directory; nothing is read or created yet.
+  ///
   /// - Parameters:
-  ///   - dataDirectory: host-local's `dataDir`; the leases are in its directory `network`, which the first one makes.
-  ///   - stateDirectory: where the index may lie: a place that a reboot empties, and not below `dataDirectory`.
-  ///   - sharesAddressesAcrossNetworks: an address counts as held if any network below `dataDirectory` holds it.
-  ///   - limit: how long a verb waits for the lock.
-  ///   - isAlive: whether the owner in that network is known to live in this boot; asked only for leases that are older
-  ///     than it.
+  ///   - dataDirectory: host-local's `dataDir`. Leases are in its directory `network`, which the first lease creates.
+  ///   - stateDirectory: the directory for the index. A reboot must empty it, and it must not be below `dataDirectory`.
+  ///   - sharesAddressesAcrossNetworks: whether an address is held if any network below `dataDirectory` holds it.
+  ///   - limit: how long an operation waits for the lock.
+  ///   - isAlive: whether the owner in the network is known to be alive in this boot. It is called only for leases that
+  ///     are older than the boot.
   package init(
     dataDirectory: String, network: String, stateDirectory: String, sharesAddressesAcrossNetworks: Bool,
     waitingAtMost limit: Duration = .seconds(10),
@@ -43,7 +46,7 @@ package struct LeaseDirectory: Sendable {
 
   func index(of files: LeaseFiles) -> LeaseIndex { LeaseIndex(stateDirectory: stateDirectory, leases: files) }
 
-  /// Waits for the lock; `nil` where the network has no directory.
+  /// Waits for the lock; `nil` if the network has no directory.
   func open() throws(IPAMError) -> LockedLeases? {
     let files = files
     do throws(SystemError) {
@@ -54,7 +57,7 @@ package struct LeaseDirectory: Sendable {
     }
   }
 
-  /// The same for a lease to be made.
+  /// Waits for the lock; creates the network's directory if there is none.
   func openOrMake() throws(IPAMError) -> LockedLeases {
     if let leases = try open() { return leases }
     do throws(SystemError) {
@@ -65,7 +68,7 @@ package struct LeaseDirectory: Sendable {
     }
   }
 
-  /// Keeps the other networks of the data directory from leasing at the same time, where addresses are shared.
+  /// Locks the data directory against leases in its other networks; `nil` if addresses are not shared.
   func claimAllNetworks() throws(IPAMError) -> FileLock? {
     guard sharesAddressesAcrossNetworks else { return nil }
     do throws(SystemError) {
@@ -78,7 +81,7 @@ package struct LeaseDirectory: Sendable {
 }
 
 extension LeaseDirectory {
-  /// The owner's addresses: also one leased to its container in host-local's old format, without an interface.
+  /// The owner's addresses; if there are none, those of its container in host-local's old format, without an interface.
   package func find(_ owner: LeaseOwner) throws(IPAMError) -> [IPAddress] {
     guard let leases = try open() else { return [] }
     do throws(SystemError) {
@@ -98,22 +101,22 @@ extension LeaseDirectory {
     }
   }
 
-  /// Frees the owner's addresses and says which they were; that there is none is success.
+  /// Releases the owner's addresses and returns them; absence is success.
   package func release(_ owner: LeaseOwner) throws(IPAMError) -> [IPAddress] {
     guard var leases = try open() else { return [] }
     do throws(SystemError) {
       let own = try leases.leases(of: owner)
       for lease in own { try leases.remove(lease) }
-      leases.seal()
+      leases.updateIndex()
       return own.map(\.address)
     } catch {
       throw .system(error)
     }
   }
 
-  /// Frees every lease but those of the owners given, and says which they were.
+  /// Releases every lease except those of `owners`, and returns the released ones.
   ///
-  /// What names no owner, such as a file that cannot be read, stays.
+  /// Files without an owner, such as a file that cannot be read, are kept.
   package func collect(
     keeping owners: Set<LeaseOwner>
   ) throws(IPAMError) -> [(owner: LeaseOwner, address: IPAddress)] {
@@ -128,14 +131,14 @@ extension LeaseDirectory {
         try leases.remove(lease)
         freed.append((owner, lease.address))
       }
-      leases.seal()
+      leases.updateIndex()
       return freed
     } catch {
       throw .system(error)
     }
   }
 
-  /// All addresses that the network holds, whoever has them, in no order.
+  /// All addresses that are leased in the network, unordered.
   package func addresses() throws(IPAMError) -> [IPAddress] {
     do throws(SystemError) {
       return try files.names().map(\.address)
@@ -144,17 +147,17 @@ extension LeaseDirectory {
     }
   }
 
-  /// Whether this program, and not only host-local, has worked on the directory.
-  package var isOurs: Bool { files.hasBeenLookedAt }
+  /// Whether Causeway, and not only host-local, has used the directory.
+  package var isOurs: Bool { files.hasRecordedBoot }
 
-  /// Whether the network holds an address of the subnet.
+  /// Whether any address of the subnet is leased in the network.
   package func hasLease(in subnet: IPPrefix) throws(IPAMError) -> Bool {
     try addresses().contains { subnet.contains($0) }
   }
 }
 
 extension IPAMError {
-  /// A failure to get the lock: `locked` where somebody has it.
+  /// The error of waiting for the lock: `locked` if another process holds it.
   init(_ error: SystemError, waited: Duration) {
     self = error.errno == EWOULDBLOCK ? .locked(path: error.subject, waited: waited) : .system(error)
   }

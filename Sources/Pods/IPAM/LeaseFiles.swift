@@ -1,23 +1,24 @@
 internal import Addresses
 internal import Linux
 
-/// An address that a network holds, as its file tells.
-struct HeldLease: Hashable, Sendable {
+/// A lease of one address, as its file describes it.
+struct AddressLease: Hashable, Sendable {
   let address: IPAddress
-  /// The address as the file spells it.
+  /// The file's name: the address in the file's own spelling.
   let name: String
-  /// `nil` where the file cannot be read or names nobody: the address is held all the same.
+  /// `nil` if the file cannot be read or has no owner; the address is held nevertheless.
   let owner: LeaseOwner?
 }
 
-/// A network's directory in host-local's layout: for each lease a file that has the address as its name and the owner
-/// as its content, and for each range set the address that was given last.
+/// A network's directory in host-local's layout.
 ///
-/// host-local works on the same directory, takes every file below it for a lease, and removes those that name the owner.
+/// Each lease is a file whose name is the address and whose content is the owner. For each range set a file holds the
+/// address that was leased last. host-local uses the same directory, takes every file in it for a lease, and removes
+/// those of an owner.
 struct LeaseFiles: Sendable {
   let path: String
-  /// Where a lease is written on file systems without nameless files: beside the directory, because whatever lies in it
-  /// is a lease to host-local, and hidden, because a network's name never begins with a dot.
+  /// The path of a lease while it is written, on file systems without O_TMPFILE. The file is beside the directory, because host-local
+  /// takes any file in it for a lease. A network's name never begins with a dot, so the name cannot be a network's.
   private let scratch: String
 
   init(dataDirectory: String, network: String) {
@@ -25,28 +26,29 @@ struct LeaseFiles: Sendable {
     scratch = "\(dataDirectory)/.\(network).new"
   }
 
-  /// Held while anything in the directory is read or changed, by host-local too.
+  /// The lock file, held while the directory is read or changed, by host-local too.
+  ///
+  /// The content is the ID of the last boot in which Causeway used the directory; host-local never reads it.
   var lockPath: String { "\(path)/lock" }
 
-  /// Which boot's first look is over: the lock's own content, since it outlives the reboot, and host-local never reads it.
   private static let bootIDLimitBytes = 64
 
-  /// Whether the last look at the directory was in an earlier boot; false also where nobody has looked yet.
-  var awaitsFirstLookOfBoot: Bool {
+  /// Whether Causeway last used the directory in an earlier boot; false if it never did.
+  var isFirstUseOfBoot: Bool {
     guard let last = try? Files.read(lockPath, limit: LeaseFiles.bootIDLimitBytes), !last.isEmpty,
       let boot = LeaseFiles.bootID
     else { return false }
     return last != Array(boot.utf8)
   }
 
-  /// Whether anybody but host-local, which keeps nothing in its lock, has ever looked.
-  var hasBeenLookedAt: Bool {
+  /// Whether Causeway has ever used the directory; host-local leaves the lock file empty.
+  var hasRecordedBoot: Bool {
     let last = try? Files.read(lockPath, limit: LeaseFiles.bootIDLimitBytes)
     return last.map { !$0.isEmpty } ?? false
   }
 
-  /// Notes that this boot's first look is over; the lock must be held.
-  func endFirstLookOfBoot() throws(SystemError) {
+  /// Records that the directory was used in this boot; the lock must be held.
+  func recordBoot() throws(SystemError) {
     guard let boot = LeaseFiles.bootID.map({ Array($0.utf8) }),
       try Files.read(lockPath, limit: LeaseFiles.bootIDLimitBytes) != boot
     else { return }
@@ -57,41 +59,42 @@ struct LeaseFiles: Sendable {
 
   func path(of name: String) -> String { "\(path)/\(name)" }
 
-  /// The names in the directory that are addresses.
+  /// The files of the directory whose names are addresses.
   func names() throws(SystemError) -> [(name: String, address: IPAddress)] {
     try Files.names(in: path).compactMap { name in IPAddress(name).map { (name, $0) } }
   }
 
-  /// Container IDs have no limit of their own, but come through an environment variable of at most 128 KiB.
+  /// A limit for lease files: an environment variable of at most 128 KiB limits the container ID.
   private static let contentLimitBytes = 256 << 10
 
-  /// The content of a lease; `nil` where there is none or it cannot be read.
+  /// The content of a lease file; `nil` if it does not exist or cannot be read.
   func content(of name: String) -> [UInt8]? {
     try? Files.read(path(of: name), limit: LeaseFiles.contentLimitBytes)
   }
 
-  /// The lease as it is now, `nil` where it is gone or names nobody.
-  func lease(_ name: String) -> HeldLease? {
+  /// Reads a lease; `nil` if it does not exist or has no owner.
+  func lease(_ name: String) -> AddressLease? {
     guard let address = IPAddress(name), let content = content(of: name), let owner = LeaseOwner(content: content)
     else { return nil }
-    return HeldLease(address: address, name: name, owner: owner)
+    return AddressLease(address: address, name: name, owner: owner)
   }
 
-  /// Makes the lease, whole or not at all; `nil` where the address is held.
-  func create(_ address: IPAddress, _ owner: LeaseOwner) throws(SystemError) -> HeldLease? {
+  /// Creates the lease file with its whole content, or not at all; `nil` if the address is held.
+  func create(_ address: IPAddress, _ owner: LeaseOwner) throws(SystemError) -> AddressLease? {
     let name = address.description
     guard try Files.create(path(of: name), owner.content, scratch: scratch) else { return nil }
-    return HeldLease(address: address, name: name, owner: owner)
+    return AddressLease(address: address, name: name, owner: owner)
   }
 
-  /// Absence is success.
-  func remove(_ lease: HeldLease) throws(SystemError) {
+  /// Removes the lease file; absence is success.
+  func remove(_ lease: AddressLease) throws(SystemError) {
     try Files.remove(path(of: lease.name))
   }
 
   private func lastReservedPath(_ rangeSet: Int) -> String { path(of: "last_reserved_ip.\(rangeSet)") }
 
-  /// The address that was given last of a range set; `nil` also where the file makes no sense: only the order is lost.
+  /// The address of a range set that was leased last; `nil` if there is none or the file is invalid. It only decides
+  /// the order in which addresses are leased.
   func lastReserved(_ rangeSet: Int) -> IPAddress? {
     guard let content = (try? Files.read(lastReservedPath(rangeSet), limit: 256)) else { return nil }
     return IPAddress(String(decoding: content.filter { $0 > 0x20 }, as: UTF8.self))

@@ -1,17 +1,17 @@
 internal import Addresses
 internal import Linux
 
-/// What the lease directory holds, by owner and by address, so that no verb has to read all of it.
+/// An index of the lease directory by owner and by address, so that no operation has to read all leases.
 ///
-/// The index lies under the state directory, never in the lease directory, where host-local would take it for leases.
-/// It is believed only while the directory is as we last left it: then both carry the same time of change, one that we
-/// set ourselves, to the nanosecond; whatever anybody else changes gives the directory another. What it says of an owner
-/// is checked against the lease files besides; what it says is free, by making the file.
+/// The index is under the state directory: in the lease directory host-local would take it for leases. It is used only
+/// while the directory is as we last left it. Then directory and index have the same time of modification, to the
+/// nanosecond, which we set; a change by another program gives the directory another time. Leases of an owner that the
+/// index names are also checked against their files, and creating the file checks that an address is free.
 struct LeaseIndex: Sendable {
   private let path: String
   private let directory: String
 
-  /// Two spellings of one directory get an index each; either is right as long as it is believed.
+  /// Two spellings of one directory have separate indexes; each is used only while it is current.
   init(stateDirectory: String, leases: LeaseFiles) {
     path = "\(stateDirectory)/ipam/\(String(stableHash(leases.path.utf8), radix: 16))"
     directory = leases.path
@@ -21,25 +21,25 @@ struct LeaseIndex: Sendable {
   private var ownersPath: String { "\(path)/owners" }
   private var heldPath: String { "\(path)/held" }
 
-  /// Whether the directory is as the index knows it. One of an earlier boot knows nothing of the reboot.
-  var agrees: Bool {
+  /// Whether the index agrees with the directory and was written in this boot.
+  var isCurrent: Bool {
     guard let stamp = try? Files.identity(stampPath), let leases = try? Files.identity(directory)
     else { return false }
     return stamp.modified == leases.modified && stamp.modified >= MonotonicTime.bootSinceEpoch
   }
 
-  /// Marks directory and index as agreeing: the last step of every change.
-  func seal() throws(SystemError) {
+  /// Marks the index as agreeing with the directory: the last step of every change.
+  func markCurrent() throws(SystemError) {
     let now = MonotonicTime.sinceEpoch
-    // Odd, so that a file system that keeps coarser times never seems to agree.
+    // An odd number of nanoseconds: on a file system with coarser times the two never seem to agree.
     let odd = now.components.attoseconds / 1_000_000_000 | 1
     let stamp = Duration.seconds(now.components.seconds) + .nanoseconds(odd)
     try Files.setModified(directory, sinceEpoch: stamp)
     try Files.setModified(stampPath, sinceEpoch: stamp)
   }
 
-  /// Begins anew with what a scan found; not believed before it is sealed.
-  func build(_ leases: [HeldLease]) throws(SystemError) {
+  /// Rebuilds the index from a scan. It is not used before `markCurrent`.
+  func build(_ leases: [AddressLease]) throws(SystemError) {
     try Files.remove(stampPath)
     for part in [ownersPath, heldPath] {
       for name in try Files.names(in: part) { try Files.remove("\(part)/\(name)") }
@@ -49,10 +49,10 @@ struct LeaseIndex: Sendable {
     try Files.write(stampPath, [])
   }
 
-  /// Takes over what has changed in the directory.
+  /// Applies changes of the directory to the index.
   ///
-  /// Sorted arrays, no dictionaries: to bring a new type of dictionary into being costs an ADD more time than the files.
-  func update(adding added: [HeldLease], removing removed: [HeldLease]) throws(SystemError) {
+  /// Sorted arrays serve in place of dictionaries: the first use of a dictionary type costs an ADD more than the files.
+  func update(adding added: [AddressLease], removing removed: [AddressLease]) throws(SystemError) {
     let changes = removed.map { (lease: $0, isHeld: false) } + added.map { (lease: $0, isHeld: true) }
     try updateOwners(
       changes.compactMap { lease, isHeld in
@@ -89,7 +89,7 @@ struct LeaseIndex: Sendable {
     }
   }
 
-  /// Names of leases that may be the container's; whether they are, their files tell.
+  /// The names of leases that may be the container's; the caller checks their files.
   func names(containerID: String) throws(SystemError) -> [String] {
     let wanted = stableHash(containerID.utf8)
     return try entries(in: OwnerEntry(hash: wanted, name: "").bucket).filter { $0.hash == wanted }.map(\.name)
@@ -100,16 +100,16 @@ struct LeaseIndex: Sendable {
     return content.split(separator: UInt8(ascii: "\n")).compactMap { OwnerEntry(line: $0) }
   }
 
-  /// What is held among a block's addresses.
+  /// Reads a block of held addresses; empty if there is none.
   func block(_ number: HeldBlock.Number) throws(SystemError) -> HeldBlock {
     let content = try Files.read("\(heldPath)/\(number)", limit: HeldBlock.sizeBytes)
     return content.flatMap { HeldBlock(bits: $0) } ?? HeldBlock()
   }
 }
 
-/// One lease in the index of owners: a line of one of 4,096 small files.
+/// One lease in the index of owners: a line in one of 4,096 small files.
 ///
-/// A container's name stands there as a number: of whatever length and characters it is, and whoever shares the number.
+/// A container's ID is stored as a hash, because it has any length and any characters. Containers may share a hash.
 private struct OwnerEntry: Equatable {
   let hash: UInt64
   let name: String
@@ -127,7 +127,7 @@ private struct OwnerEntry: Equatable {
 
   var line: [UInt8] { Array("\(String(hash, radix: 16)) \(name)\n".utf8) }
 
-  /// Which of the files it stands in.
+  /// The number of the file that contains the entry.
   struct Bucket: Equatable, Comparable {
     let number: UInt64
     var name: String { String(number, radix: 16) }

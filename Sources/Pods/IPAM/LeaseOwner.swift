@@ -1,26 +1,28 @@
-/// Whom an address is leased to: one interface of one container.
+/// The owner of an address lease: one interface of one container.
 package struct LeaseOwner: Sendable, Hashable, CustomStringConvertible {
-  /// Without white space at either end, as host-local takes it.
+  /// The container's ID, without white space at either end, as host-local writes it.
   package let containerID: String
-  /// Empty in leases of host-local's old format, which counts for every interface of the container.
+  /// The interface's name; empty in leases of host-local's old format, which cover every interface of the container.
   package let interfaceName: String
 
+  /// An owner; white space at either end of the container's ID is removed.
   package init(containerID: String, interfaceName: String) {
     self.containerID = String(decoding: trimmed(Array(containerID.utf8)[...]), as: UTF8.self)
     self.interfaceName = interfaceName
   }
 
+  /// The container's ID with the interface in parentheses.
   package var description: String { interfaceName.isEmpty ? containerID : "\(containerID) (\(interfaceName))" }
 
-  /// Whether this is the other, or its container in the old format.
+  /// Whether the two are equal, or this one is the other's container in the old format.
   func covers(_ other: LeaseOwner) -> Bool {
     containerID == other.containerID && (interfaceName == other.interfaceName || interfaceName.isEmpty)
   }
 }
 
-/// The content of a lease file: container, CR LF, interface; in the old format the container alone.
+// The content of a lease file is the container, CR LF and the interface; in the old format it is the container alone.
 extension LeaseOwner {
-  /// `nil` where the file names nobody.
+  /// Reads the content of a lease file; `nil` if it is blank.
   init?(content: [UInt8]) {
     let text = trimmed(content[...])
     guard !text.isEmpty else { return nil }
@@ -33,7 +35,7 @@ extension LeaseOwner {
   var content: [UInt8] { Array("\(containerID)\r\n\(interfaceName)".utf8) }
 }
 
-/// Without white space at either end. In bytes: Swift's characters take as long as all the rest of a scan.
+/// Removes white space at either end. It works on bytes, because Swift's characters would double the time of a scan.
 private func trimmed(_ text: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
   func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0D).contains(byte) }
   let start = text.drop(while: isSpace)

@@ -1,24 +1,25 @@
 internal import Linux
 
-/// Tells the leases of pods that the last reboot ended: nobody will ever release them.
+/// The rule for leases of pods that the last reboot ended, which no runtime will release.
 ///
-/// A lease is such a one if it is older than this boot and its owner isn't known to be alive. Because the clock may be
-/// set, leases of this boot can seem older than it; so the rule holds for the first look at a directory after a boot and
-/// no longer, and only where an earlier boot has looked: what another plugin leased before the node was switched to us
-/// waits for the next reboot.
+/// A lease is left over if it is older than this boot and its owner is not known to be alive. If the clock was set,
+/// leases of this boot can seem older than the boot. So the rule applies only to the first use of a directory after a
+/// boot. It also needs a use in an earlier boot: leases that another plugin made before Causeway was installed wait for
+/// the next reboot.
 struct LeftOverRule {
-  /// `nil`: nothing is left over.
+  /// The time of this boot since the epoch; `nil` if the rule does not apply.
   private let boot: Duration?
   private let isAlive: @Sendable (LeaseOwner) -> Bool
 
   init(_ files: LeaseFiles, isAlive: @escaping @Sendable (LeaseOwner) -> Bool) {
-    boot = files.awaitsFirstLookOfBoot ? MonotonicTime.bootSinceEpoch : nil
+    boot = files.isFirstUseOfBoot ? MonotonicTime.bootSinceEpoch : nil
     self.isAlive = isAlive
   }
 
-  /// Whether there may be any at all.
+  /// Whether any lease can be left over.
   var mayApply: Bool { boot != nil }
 
+  /// Whether the lease in this file is left over.
   func applies(to file: FileIdentity, of owner: @autoclosure () -> LeaseOwner?) -> Bool {
     guard let boot, file.modified < boot, let owner = owner() else { return false }
     return !isAlive(owner)

@@ -1,16 +1,15 @@
 internal import Addresses
 internal import Linux
 
-/// A range set that must yield an address for somebody.
+/// The demand for one address of a range set.
 struct Demand: Sendable {
   let owner: LeaseOwner
   let set: RangeSet
-  /// The set's place in the configuration, which numbers the `last_reserved_ip` files.
+  /// The set's position in the configuration, which numbers the `last_reserved_ip` files.
   let index: Int
-  /// An address of the set that it must be.
+  /// The address of the set that is requested; `nil` for any.
   let request: IPAddress?
 
-  /// The address as an answer.
   fileprivate func allocation(_ address: IPAddress, _ range: AddressRange) -> Allocation? {
     IPPrefix(address, length: range.subnet.length).map {
       Allocation(address: $0, gateway: range.gateway, rangeSet: index)
@@ -19,27 +18,29 @@ struct Demand: Sendable {
 }
 
 extension LockedLeases {
-  /// Leases the address that was asked for, or the set's next free one.
-  mutating func lease(_ demand: Demand, _ neighbours: Neighbours) throws(IPAMError) -> Allocation {
+  /// Leases the requested address, or the set's next free one.
+  ///
+  /// - Parameter others: the networks that must not hold the address either.
+  mutating func lease(_ demand: Demand, besides others: OtherNetworks) throws(IPAMError) -> Allocation {
     guard let request = demand.request, let range = demand.set.range(of: request) else {
-      return try leaseNext(demand, neighbours)
+      return try leaseAny(demand, besides: others)
     }
     guard request != range.gateway else { throw .requestedGateway(rangeSet: demand.index, request) }
     do throws(SystemError) {
-      if let allocation = try take(request, range, demand, neighbours) { return allocation }
+      if let allocation = try leaseIfFree(request, in: range, for: demand, besides: others) { return allocation }
     } catch {
       throw .system(error)
     }
     throw .requestedHeld(rangeSet: demand.index, request, ranges: demand.set)
   }
 
-  private mutating func leaseNext(_ demand: Demand, _ neighbours: Neighbours) throws(IPAMError) -> Allocation {
+  private mutating func leaseAny(_ demand: Demand, besides others: OtherNetworks) throws(IPAMError) -> Allocation {
     do throws(SystemError) {
-      if let allocation = try next(demand, neighbours) { return allocation }
-      // Nobody is turned away on the word of the index alone.
+      if let allocation = try leaseNextFree(demand, besides: others) { return allocation }
+      // The index alone is no reason to refuse: the set is full only if the lease files say so.
       if !isScanned {
         try rebuild()
-        if let allocation = try next(demand, neighbours) { return allocation }
+        if let allocation = try leaseNextFree(demand, besides: others) { return allocation }
       }
     } catch {
       throw .system(error)
@@ -47,14 +48,14 @@ extension LockedLeases {
     throw .exhausted(rangeSet: demand.index, ranges: demand.set)
   }
 
-  private mutating func next(
-    _ demand: Demand, _ neighbours: Neighbours
+  private mutating func leaseNextFree(
+    _ demand: Demand, besides others: OtherNetworks
   ) throws(SystemError) -> Allocation? {
     for stretch in demand.set.roundRobin(after: files.lastReserved(demand.index)) {
       var start: IPAddress? = stretch.first
-      while let candidate = try firstFree(from: start, through: stretch.last, neighbours) {
+      while let candidate = try firstFree(from: start, through: stretch.last, besides: others) {
         if candidate != stretch.range.gateway,
-          let allocation = try take(candidate, stretch.range, demand, neighbours)
+          let allocation = try leaseIfFree(candidate, in: stretch.range, for: demand, besides: others)
         {
           return allocation
         }
@@ -64,24 +65,24 @@ extension LockedLeases {
     return nil
   }
 
-  /// Leases the address where nobody holds it.
-  private mutating func take(
-    _ address: IPAddress, _ range: AddressRange, _ demand: Demand, _ neighbours: Neighbours
+  /// Leases the address; `nil` if this or another network holds it.
+  private mutating func leaseIfFree(
+    _ address: IPAddress, in range: AddressRange, for demand: Demand, besides others: OtherNetworks
   ) throws(SystemError) -> Allocation? {
-    guard !neighbours.hold(address), try take(address, demand.index, for: demand.owner) else { return nil }
+    guard !others.hold(address), try create(address, demand.owner, rangeSet: demand.index) else { return nil }
     return demand.allocation(address, range)
   }
 
-  /// The first address that no index calls held.
+  /// The first address that is free by all indexes.
   private func firstFree(
-    from start: IPAddress?, through last: IPAddress, _ neighbours: Neighbours
+    from start: IPAddress?, through last: IPAddress, besides others: OtherNetworks
   ) throws(SystemError) -> IPAddress? {
     var start = start
     while let first = start, first <= last {
       let number = HeldBlock.Number(of: first)
       guard let end = number.last else { return nil }
       var block = try index.block(number)
-      for other in neighbours.indexes { block.formUnion(try other.block(number)) }
+      for other in others.indexes { block.formUnion(try other.block(number)) }
       if let free = block.firstFree(from: first, through: min(end, last)) { return free }
       start = end.advanced(by: 1)
     }

@@ -1,12 +1,15 @@
 package import Addresses
 
-/// Ranges of one family of which a pod gets one address; a pod gets one of each set.
+/// A set of ranges of one family; a pod gets one address of each set.
 package struct RangeSet: Sendable, Hashable, CustomStringConvertible {
-  /// At least one; no two share an address. Addresses are given in this order.
+  /// The ranges in the order in which they are used: at least one, without overlaps.
   package let ranges: [AddressRange]
+  /// The family of all ranges.
   package let family: IPFamily
 
-  /// - Throws: `invalidRanges` for no range, for ranges of both families, and for ranges that overlap.
+  /// Checks and combines ranges.
+  ///
+  /// - Throws: `invalidRanges` if there is no range, if families are mixed, or if ranges overlap.
   package init(_ ranges: [AddressRange]) throws(IPAMError) {
     guard let first = ranges.first else { throw .invalidRanges("empty range set; give it at least one subnet") }
     family = first.subnet.family
@@ -21,17 +24,19 @@ package struct RangeSet: Sendable, Hashable, CustomStringConvertible {
     self.ranges = ranges
   }
 
+  /// Whether a range of the set contains the address.
   package func contains(_ address: IPAddress) -> Bool { range(of: address) != nil }
 
-  /// Whether the two sets share an address.
+  /// Whether the two sets have an address in common.
   package func overlaps(_ other: RangeSet) -> Bool {
     ranges.contains { range in other.ranges.contains { $0.overlaps(range) } }
   }
 
-  /// The range that holds the address.
+  /// The range that contains the address; `nil` if there is none.
   func range(of address: IPAddress) -> AddressRange? {
     ranges.first { $0.contains(address) }
   }
 
+  /// The ranges, separated by commas.
   package var description: String { ranges.map(\.description).joined(separator: ",") }
 }

@@ -1,6 +1,6 @@
 internal import Addresses
 
-/// A run of addresses of one range.
+/// Consecutive addresses of one range.
 struct Stretch: Equatable {
   let range: AddressRange
   let first: IPAddress
@@ -8,11 +8,11 @@ struct Stretch: Equatable {
 }
 
 extension RangeSet {
-  /// The set's addresses in the order in which they are tried: from the one after `lastReserved` to the end of its
-  /// range, through the following ranges and around, `lastReserved` itself at the very end.
+  /// The set's addresses in the order in which they are tried: first those after `lastReserved`, then the following
+  /// ranges, then the ranges before it, and `lastReserved` itself at the end.
   ///
-  /// So an address rests as long as possible before it is given again, while peers may still know its old owner. A
-  /// `lastReserved` that the ranges no longer hold counts as none.
+  /// An address is thus unused as long as possible before it is leased again, while peers may still know its old owner.
+  /// A `lastReserved` outside of all ranges counts as none.
   func roundRobin(after lastReserved: IPAddress?) -> [Stretch] {
     guard let lastReserved, let index = ranges.firstIndex(where: { $0.contains(lastReserved) }) else {
       return ranges.map { Stretch(range: $0, first: $0.start, last: $0.end) }

@@ -1,6 +1,6 @@
-/// Where plugin and helper meet on a node unless the configuration says otherwise.
+/// The default paths of the files that plugin and helper share on a node.
 package enum DefaultPaths {
-  /// Locks, marks and records of this boot.
+  /// The directory of locks, marks and records of this boot.
   package static let stateDirectory = "/run/causeway"
   /// The node's lease as the helper writes it.
   package static let subnetFile = "/run/causeway/subnet.env"

@@ -1,39 +1,41 @@
 package import Linux
 
-/// Where this node's lease is written for the plugin.
+/// The files in which the helper writes this node's lease for the plugin.
 package struct PublishedLease: Sendable, Equatable {
-  /// `subnet.env`, which pods come from.
+  /// The path of `subnet.env`, from which the plugin takes the pods' subnet.
   package var subnetFile: String
-  /// A copy that survives a reboot.
+  /// The path of a copy that survives a reboot.
   package var leaseCopy: String
-  /// Where the mark of the nodes file is kept.
+  /// The directory that holds the mark of the nodes file.
   package var stateDirectory: String
 
+  /// The files at these paths.
   package init(subnetFile: String, leaseCopy: String, stateDirectory: String) {
     self.subnetFile = subnetFile
     self.leaseCopy = leaseCopy
     self.stateDirectory = stateDirectory
   }
 
-  /// Where the agent writes which leases it holds in a store that gives them.
+  /// The path of the file in which the agent records its leases in a store that assigns subnets.
   package var leasesInStore: String { "\(leaseCopy).etcd" }
 
-  /// What can be used of `subnet.env` and of the copy, in this order; each is read when it is asked for.
+  /// The valid leases of `subnet.env` and of the copy, in this order, each read on demand.
   package var leases: some Sequence<SubnetLease> {
     [subnetFile, leaseCopy].lazy.compactMap { try? SubnetLease.read($0) }
   }
 
-  /// The last lease, after a reboot that of the copy; `nil` where there is none that can be used.
+  /// Reads the lease of `subnet.env`, or of the copy after a reboot; `nil` if neither file is valid.
   package func read() -> SubnetLease? { leases.first { _ in true } }
 
-  /// Takes the lease away from new pods: its subnets are another node's.
+  /// Removes the lease, so that no new pod gets an address: its subnets belong to another node.
   package func withdraw() throws(SystemError) {
     try Files.remove(subnetFile)
     try Files.remove(leaseCopy)
   }
 
-  /// Writes the lease where it differs and then the mark, so that who sees the mark finds the lease. Says whether the
-  /// lease was another.
+  /// Writes the lease if it differs, and then the mark, so that the lease is there when the mark is seen.
+  ///
+  /// - Returns: whether `subnet.env` was changed.
   package func publish(_ lease: SubnetLease, mark: NodesFileMark?) throws(SystemError) -> Bool {
     let content = Array(lease.text.utf8)
     let isNew = try Files.ensure(subnetFile, content)
@@ -42,7 +44,7 @@ package struct PublishedLease: Sendable, Equatable {
     return isNew
   }
 
-  /// Removes all that the agent writes.
+  /// Removes all files that the agent writes.
   package func remove() throws(SystemError) {
     try withdraw()
     try Files.remove(leasesInStore)

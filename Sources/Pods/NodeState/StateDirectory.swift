@@ -1,21 +1,27 @@
 internal import Glibc
 package import Linux
 
-/// The node's volatile state, `/run/causeway`.
+/// The directory of the node's volatile state, by default `/run/causeway`.
 package struct StateDirectory: Sendable {
+  /// The directory's path.
   package let path: String
 
+  /// The state directory at a path; nothing is created yet.
   package init(_ path: String) {
     self.path = path
   }
 
-  /// The lock that an agent holds for as long as it runs.
+  /// The path of the lock that an agent holds while it runs.
   package var agentLock: String { "\(path)/agent.lock" }
 
-  /// Held by an ADD while it uses a bridge that might not have a port yet.
+  /// Takes the shared bridge lock, which an ADD holds while it uses a bridge that may have no port yet.
+  ///
+  /// - Throws: EWOULDBLOCK if another process holds the exclusive lock for 10 seconds.
   package func useBridge() throws(SystemError) -> FileLock { try bridgeLock(.shared) }
 
-  /// Held by whoever removes a bridge or an address of it; fails at once while an ADD is under way.
+  /// Takes the exclusive bridge lock, which a process holds while it removes a bridge or an address of it.
+  ///
+  /// - Throws: EWOULDBLOCK at once if an ADD is in progress.
   package func claimBridge() throws(SystemError) -> FileLock { try bridgeLock(.exclusive) }
 
   private func bridgeLock(_ mode: FileLock.Mode) throws(SystemError) -> FileLock {

@@ -1,19 +1,20 @@
 package import Addresses
 package import Linux
 
-/// What a node was given, as `subnet.env` tells it: the part of the cluster's network that its pods live in.
+/// A node's subnet lease, as `subnet.env` contains it.
 ///
-/// The file is flannel's, key for key and in flannel's order, so that either program can read the other's.
+/// The file has flannel's keys in flannel's order, so that either program can read the other's file.
 package struct SubnetLease: Sendable, Equatable {
-  /// The cluster's networks; flannel's CNI plugin takes a comma list for either family.
+  /// The cluster's networks; flannel's CNI plugin accepts a comma-separated list for each family.
   package var networks: [IPPrefix]
   /// This node's subnets, at most one of each family; the address is the gateway's, the subnet's first usable one.
   package var subnets: [IPPrefix]
-  /// What pods may send in one packet.
+  /// The MTU of pods in bytes.
   package var mtuBytes: Int
-  /// Whether the helper masquerades what leaves the cluster; the plugin then needn't.
+  /// Whether the helper masquerades traffic that leaves the cluster; then the plugin does not.
   package var masquerades: Bool
 
+  /// A lease from given values.
   package init(networks: [IPPrefix], subnets: [IPPrefix], mtuBytes: Int, masquerades: Bool) {
     self.networks = networks
     self.subnets = subnets
@@ -21,18 +22,22 @@ package struct SubnetLease: Sendable, Equatable {
     self.masquerades = masquerades
   }
 
-  /// The node's subnet of a family.
+  /// The node's subnet of a family; `nil` if there is none.
   package func subnet(_ family: IPFamily) -> IPPrefix? {
     subnets.first { $0.family == family }
   }
 }
 
-/// Why a `subnet.env` cannot be used.
+/// The error of an unusable `subnet.env`.
 package enum LeaseError: Error, Sendable, Equatable, CustomStringConvertible {
+  /// The file cannot be read.
   case unreadable(SystemError)
+  /// A key is missing.
   case missing(file: String, key: String)
+  /// A key has an invalid value.
   case invalid(file: String, key: String, value: String, expected: String)
 
+  /// The file, the key and what is wrong with it.
   package var description: String {
     switch self {
     case .unreadable(let error): error.description
@@ -43,7 +48,7 @@ package enum LeaseError: Error, Sendable, Equatable, CustomStringConvertible {
 }
 
 extension SubnetLease {
-  /// Reads the file; `nil` where there is none. Unknown keys and comment lines are passed over.
+  /// Reads the file; `nil` if it does not exist. Unknown keys and comment lines are ignored.
   package static func read(_ path: String) throws(LeaseError) -> SubnetLease? {
     let content: [UInt8]?
     do throws(SystemError) {
@@ -55,7 +60,9 @@ extension SubnetLease {
     return try SubnetLease(parsing: String(decoding: content, as: UTF8.self), file: path)
   }
 
-  /// Reads the text of a `subnet.env`; `file` is for messages.
+  /// Reads the text of a `subnet.env`.
+  ///
+  /// - Parameter file: the file's path, for messages.
   package init(parsing text: String, file: String) throws(LeaseError) {
     var values: [String: String] = [:]
     for line in text.split(whereSeparator: \.isNewline) {
@@ -68,10 +75,10 @@ extension SubnetLease {
       let networkKey = "FLANNEL_\(key)NETWORK"
       let subnetKey = "FLANNEL_\(key)SUBNET"
       for item in values[networkKey]?.split(separator: ",") ?? [] {
-        networks.append(try SubnetLease.prefix(trimmed(item), family, networkKey, file).network)
+        networks.append(try SubnetLease.prefix(trimmed(item), family, key: networkKey, file: file).network)
       }
       if let value = values[subnetKey], !value.isEmpty {
-        let subnet = try SubnetLease.prefix(value, family, subnetKey, file)
+        let subnet = try SubnetLease.prefix(value, family, key: subnetKey, file: file)
         guard subnet.address != subnet.first, family == .v6 || subnet.address != subnet.last else {
           throw .invalid(
             file: file, key: subnetKey, value: value,
@@ -97,7 +104,7 @@ extension SubnetLease {
   }
 
   private static func prefix(
-    _ value: String, _ family: IPFamily, _ key: String, _ file: String
+    _ value: String, _ family: IPFamily, key: String, file: String
   ) throws(LeaseError) -> IPPrefix {
     guard let prefix = IPPrefix(value), prefix.family == family else {
       throw .invalid(
@@ -106,7 +113,7 @@ extension SubnetLease {
     return prefix
   }
 
-  /// The text of a `subnet.env`: the pairs of the families that there are, then MTU and masquerade.
+  /// The text of a `subnet.env`: network and subnet of each family, then MTU and masquerade.
   package var text: String {
     var lines: [String] = []
     for (family, key) in [(IPFamily.v4, ""), (.v6, "IPV6_")] {
@@ -128,7 +135,7 @@ extension IPFamily {
   }
 }
 
-/// Without white space at either end.
+/// Removes white space at either end.
 private func trimmed(_ text: some StringProtocol) -> String {
   let start = text.drop { $0.isWhitespace }
   guard let last = start.lastIndex(where: { !$0.isWhitespace }) else { return "" }

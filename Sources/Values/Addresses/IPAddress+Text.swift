@@ -1,6 +1,7 @@
 extension IPAddress: LosslessStringConvertible {
-  /// Reads dotted-quad IPv4 (no leading zeros) or RFC 4291 IPv6 without a zone; an IPv4-mapped IPv6 address
-  /// becomes the IPv4 address, as Go's net.ParseIP has it.
+  /// Reads an IPv4 address in dotted-quad form without leading zeros, or an IPv6 address without a zone (RFC 4291).
+  ///
+  /// An IPv4-mapped IPv6 address becomes the IPv4 address, as in Go's net.ParseIP.
   package init?(_ text: String) {
     let bytes = Array(text.utf8)
     guard bytes.count <= 45 else { return nil }
@@ -17,10 +18,11 @@ extension IPAddress: LosslessStringConvertible {
     }
   }
 
-  /// Dotted quad, or RFC 5952: lower case, the first longest run of two or more zero groups shortened to `::`.
+  /// The address in dotted-quad form, or as RFC 5952 recommends: lower case, with the first longest run of two or more
+  /// zero groups shortened to `::`.
   package var description: String {
     switch family {
-    // Not `joined`: a program's first use of it costs as much as ten system calls.
+    // Not `joined`: its first use in a program costs as much as ten system calls.
     case .v4:
       "\(UInt8(truncatingIfNeeded: value >> 24)).\(UInt8(truncatingIfNeeded: value >> 16))."
         + "\(UInt8(truncatingIfNeeded: value >> 8)).\(UInt8(truncatingIfNeeded: value))"

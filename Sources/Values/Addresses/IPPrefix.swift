@@ -1,27 +1,29 @@
-/// An address with a prefix length, such as `10.244.1.7/24`: a network where the host bits are zero.
+/// An address with a prefix length, such as `10.244.1.7/24`; a network if its host bits are zero.
 package struct IPPrefix: Sendable, Hashable {
+  /// The address, which may have host bits.
   package let address: IPAddress
-  /// In bits: 0…32 or 0…128.
+  /// The prefix length in bits: 0…32 or 0…128.
   package let length: Int
 
-  /// `nil` where the length does not fit the address's family.
+  /// A prefix from its parts; `nil` if the length does not fit the address's family.
   package init?(_ address: IPAddress, length: Int) {
     guard (0...address.family.bitCount).contains(length) else { return nil }
     self.address = address
     self.length = length
   }
 
-  /// A single address: /32 or /128.
+  /// The prefix of a single address: /32 or /128.
   package init(host address: IPAddress) {
     self.address = address
     length = address.family.bitCount
   }
 
-  /// Without the length: networks that begin alike are few.
+  /// Hashes the address without the length: few networks have the same first address.
   package func hash(into hasher: inout Hasher) {
     hasher.combine(address)
   }
 
+  /// The address family.
   package var family: IPFamily { address.family }
 
   private var hostMask: UInt128 {
@@ -34,7 +36,7 @@ package struct IPPrefix: Sendable, Hashable {
     IPPrefix(first, unchecked: length)
   }
 
-  /// For lengths that are known to fit.
+  /// A prefix with a length that is known to fit the family.
   private init(_ address: IPAddress, unchecked length: Int) {
     self.address = address
     self.length = length
@@ -49,19 +51,22 @@ package struct IPPrefix: Sendable, Hashable {
   /// The last address of the network, all host bits set: IPv4's broadcast address.
   package var last: IPAddress { IPAddress(family, unchecked: address.value | hostMask) }
 
+  /// Whether the network contains the address.
   package func contains(_ other: IPAddress) -> Bool {
     other.family == family && other.value | hostMask == last.value
   }
 
+  /// Whether the network contains all addresses of the other one.
   package func contains(_ other: IPPrefix) -> Bool {
     other.length >= length && contains(other.address)
   }
 
+  /// Whether the two networks have an address in common.
   package func overlaps(_ other: IPPrefix) -> Bool {
     contains(other.first) || other.contains(first)
   }
 
-  /// 0.0.0.0/0 or ::/0.
+  /// The network of all addresses: 0.0.0.0/0 or ::/0.
   package static func everything(_ family: IPFamily) -> IPPrefix {
     IPPrefix(IPAddress(family, unchecked: 0), unchecked: 0)
   }
@@ -78,5 +83,6 @@ extension IPPrefix: LosslessStringConvertible {
     self.init(address, length: length)
   }
 
+  /// The address and the length, such as `10.244.1.7/24`.
   package var description: String { "\(address)/\(length)" }
 }

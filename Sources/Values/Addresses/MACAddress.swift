@@ -1,15 +1,15 @@
 /// An Ethernet address of six bytes (IEEE 802 EUI-48).
 package struct MACAddress: Sendable, Hashable, LosslessStringConvertible {
-  /// Six bytes, in the order of transmission.
+  /// The six bytes in the order of transmission.
   package let bytes: [UInt8]
 
-  /// `nil` unless there are six bytes.
+  /// An address from its bytes; `nil` unless there are six.
   package init?(bytes: ArraySlice<UInt8>) {
     guard bytes.count == 6 else { return nil }
     self.bytes = Array(bytes)
   }
 
-  /// Reads six pairs of hexadecimal digits, all separated by `:` or all by `-`.
+  /// Reads six pairs of hexadecimal digits, separated by `:` or by `-`.
   package init?(_ text: String) {
     let separator: Character = text.contains("-") ? "-" : ":"
     let parts = text.split(separator: separator, omittingEmptySubsequences: false)
@@ -25,7 +25,7 @@ package struct MACAddress: Sendable, Hashable, LosslessStringConvertible {
     MACAddress(localBits: .random(in: .min ... .max, using: &generator))
   }
 
-  /// A unicast address with the locally-administered bit set and the rest from the low 48 bits given.
+  /// A unicast address with the locally-administered bit set and the other bits from the low 48 bits of a number.
   package init(localBits: UInt64) {
     bytes = (0..<6).map { index in
       let byte = UInt8(truncatingIfNeeded: localBits >> UInt64(8 * index))
@@ -36,7 +36,7 @@ package struct MACAddress: Sendable, Hashable, LosslessStringConvertible {
   /// Whether the address names one station: the group bit is clear.
   package var isUnicast: Bool { bytes[0] & 1 == 0 }
 
-  /// Lower-case pairs of digits with colons.
+  /// Lower-case pairs of digits, separated by colons.
   package var description: String {
     // Not `joined`, as for IP addresses.
     var text = ""

@@ -3,8 +3,8 @@ import Linux
 import Testing
 import TestSupport
 
-/// Where a lock was let go, nothing is expected at once: a program that another test starts holds a copy of each of our
-/// descriptors until it has begun.
+/// After a release these tests wait for the lock: a program that another test starts holds copies of our
+/// descriptors until exec(2).
 @Suite struct FileLockTests {
   private let directory: TemporaryDirectory
   private var path: String { directory.file("lock") }
@@ -38,8 +38,8 @@ import TestSupport
     #expect(try !FileLock.isHeldExclusively(path))
   }
 
-  /// A killed holder leaves nothing that anybody must clean up, and a waiter gets its turn.
-  @Test func theLockGoesWithItsHolder() throws {
+  /// The kernel releases the lock of a killed holder, and a waiter gets it.
+  @Test func aKilledHolderReleasesTheLock() throws {
     let holder = try RunningProgram(["flock", "--no-fork", path, "sleep", "60"])
     #expect(try eventually { try FileLock.isHeldExclusively(path) })
     #expect(FileLock.holder(path) == holder.processID && FileLock.holder(directory.file("none")) == nil)
@@ -64,7 +64,7 @@ import TestSupport
     _ = lock
   }
 
-  /// Whoever may write in the directory must not lead us to another file.
+  /// A link in the directory must not lead to another file.
   @Test func linksAreNotFollowed() throws {
     try run(["ln", "-s", "/etc/hostname", path]).succeeded()
     let error = #expect(throws: SystemError.self) { _ = try FileLock(path, waitingAtMost: .zero) }

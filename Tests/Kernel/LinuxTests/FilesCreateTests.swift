@@ -10,7 +10,7 @@ import TestSupport
 
   init() throws { directory = try TemporaryDirectory() }
 
-  /// With nameless files, and as on file systems without them.
+  /// With O_TMPFILE, and as on file systems without it.
   enum Way: CaseIterable {
     case nameless
     case linked
@@ -24,7 +24,7 @@ import TestSupport
   }
 
   @Test(arguments: Way.allCases)
-  func aNameIsGivenOnce(_ way: Way) throws {
+  func aSecondCreateIsRefused(_ way: Way) throws {
     #expect(try create(way, "first"))
     #expect(try !create(way, "second"))
     #expect(try Files.read(path, limit: 64) == Array("first".utf8))
@@ -32,8 +32,8 @@ import TestSupport
     #expect(try run(["stat", "-c", "%a %h", path]).output == "600 1\n")
   }
 
-  /// A crash after link(2) leaves two names of one file: the next file must not be written into it.
-  @Test func aScratchFileOfACrashIsNoDanger() throws {
+  /// A crash after link(2) leaves two names of one file: the next content must not be written into it.
+  @Test func aScratchFileOfACrashIsReplaced() throws {
     #expect(try create(.linked, "first"))
     try run(["ln", path, scratch]).succeeded()
     try run(["mv", path, directory.file("old")]).succeeded()
@@ -56,7 +56,7 @@ import TestSupport
   }
 
   @Test(arguments: ["", "short", "a longer one than before"])
-  func aFileIsWrittenOver(_ text: String) throws {
+  func aFileIsOverwritten(_ text: String) throws {
     try Files.write(path, Array("some content".utf8))
     try Files.write(path, Array(text.utf8))
     #expect(try Files.read(path, limit: 64) == Array(text.utf8))

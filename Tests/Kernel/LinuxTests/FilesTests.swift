@@ -8,7 +8,7 @@ import TestSupport
 
   init() throws { directory = try TemporaryDirectory() }
 
-  @Test func readsWhatWasReplaced() throws {
+  @Test func readsTheReplacedContent() throws {
     let path = directory.file("a")
     #expect(try Files.read(path, limit: 10) == nil)
     try Files.replace(path, with: [1, 2, 3])
@@ -18,22 +18,22 @@ import TestSupport
     #expect(try Files.names(in: directory.path) == ["a"])
   }
 
-  @Test func refusesWhatIsTooLarge() throws {
+  @Test func refusesAFileBeyondTheLimit() throws {
     let path = directory.file("a")
     try Files.replace(path, with: [UInt8](repeating: 1, count: 100_000))
     #expect(throws: SystemError("read", path, errno: EFBIG)) { _ = try Files.read(path, limit: 99_999) }
     #expect(try Files.read(path, limit: 100_000)?.count == 100_000)
   }
 
-  /// What others read must not depend on our umask.
-  @Test func theModeIsAsAsked() throws {
+  /// The mode of files that other programs read must not depend on our umask.
+  @Test func theModeDoesNotDependOnTheUmask() throws {
     for (mode, text) in [(UInt32(0o644), "644\n"), (0o600, "600\n"), (0o666, "666\n")] {
       try Files.replace(directory.file("a"), with: [], mode: mode)
       #expect(try run(["stat", "-c", "%a", directory.file("a")]).output == text)
     }
   }
 
-  @Test func aFailedReplaceLeavesNothing() throws {
+  @Test func aFailedReplaceLeavesNoFile() throws {
     let path = directory.file("a")
     try Files.makeDirectory(path + "/x")
     #expect(throws: SystemError("rename", path, errno: EISDIR)) { try Files.replace(path, with: [1]) }
@@ -41,8 +41,8 @@ import TestSupport
     #expect(throws: SystemError.self) { try Files.replace(directory.file("none/a"), with: [1]) }
   }
 
-  /// A file of one state is told from the next, also where size and name are the same.
-  @Test func identityTellsStatesApart() throws {
+  /// Two states of a file differ even if size and name are equal.
+  @Test func identityDiffersAfterEachChange() throws {
     let path = directory.file("a")
     #expect(try Files.identity(path) == nil)
     #expect(try Files.identity(path + "/b") == nil)
@@ -64,18 +64,18 @@ import TestSupport
     #expect(throws: SystemError.self) { try Files.remove(directory.path) }
   }
 
-  @Test func makesParentsToo() throws {
+  @Test func createsParentsToo() throws {
     try Files.makeDirectory(directory.file("a/b/c"))
     try Files.makeDirectory(directory.file("a/b/c"))
     #expect(try Files.identity(directory.file("a/b/c"))?.isDirectory == true)
     try Files.replace(directory.file("f"), with: [])
     #expect(throws: SystemError.self) { try Files.makeDirectory(directory.file("f/g")) }
     #expect(throws: SystemError.self) { try Files.makeDirectory("") }
-    // Its parent is there, and yet the kernel says that it is not.
+    // The parent exists, but the kernel reports ENOENT.
     #expect(throws: SystemError.self) { try Files.makeDirectory("/proc/nowhere/at/all") }
   }
 
-  @Test func namesOfADirectory() throws {
+  @Test func listsTheNamesOfADirectory() throws {
     #expect(try Files.names(in: directory.file("none")).isEmpty)
     let names = ["a", ".b", "c d", String(repeating: "n", count: 255)]
     for name in names { try Files.replace(directory.file("x"), with: []); try rename(name) }
@@ -89,18 +89,18 @@ import TestSupport
     try run(["mv", directory.file("x"), directory.file(name)]).succeeded()
   }
 
-  /// A FIFO in a file's place must not hold anybody up.
-  @Test(.timeLimit(.minutes(1))) func fifosDoNotHang() throws {
+  /// A FIFO in a file's place must not block any operation.
+  @Test(.timeLimit(.minutes(1))) func fifosDoNotBlock() throws {
     let path = directory.file("fifo")
     try run(["mkfifo", path]).succeeded()
     #expect(throws: SystemError("read the FIFO", path, errno: EOPNOTSUPP)) { _ = try Files.read(path, limit: 10) }
     #expect(throws: SystemError("open", path, errno: ENXIO)) { try Files.write(path, [1]) }
     #expect(try !FileLock.isHeldExclusively(path))
-    // Not at once, see FileLockTests: what asked for it held it.
+    // Not at once: see FileLockTests.
     let lock = try FileLock(path, waitingAtMost: .seconds(5))
     #expect(try FileLock.isHeldExclusively(path))
     _ = consume lock
-    // In the place of what a killed writer left: gone with the failure, and the next writer has its way.
+    // In place of a killed writer's file: removed after the failure, and the next writer succeeds.
     try run(["mv", path, "\(path).new"]).succeeded()
     try? Files.replace(path, with: [1])
     try Files.replace(path, with: [2])
@@ -109,7 +109,7 @@ import TestSupport
     #expect(throws: SystemError("open the network namespace", path, errno: EINVAL)) { _ = try NetworkNamespace(path) }
   }
 
-  /// Nobody reads a gigabyte to find that it is too much.
+  /// A file of a gigabyte is refused by its size, before it is read.
   @Test func aFileBeyondTheLimitIsNotRead() throws {
     let path = directory.file("huge")
     try run(["truncate", "-s", "1T", path]).succeeded()
@@ -129,12 +129,12 @@ import TestSupport
   @Test(arguments: [
     ("a\u{1B}[2Jb\r\nc", "a [2Jb  c"), ("é😀 \u{202E}x\u{2028}", "é😀  x "), ("", ""), ("\u{9B}31m", " 31m"),
   ])
-  func whatOthersSayStaysOnItsLine(_ text: String, _ shown: String) {
+  func quotedTextIsOnOneLine(_ text: String, _ shown: String) {
     #expect(text.onOneLine == shown && text.quotable == shown)
     #expect(String(repeating: "n", count: 1000).quotable == String(repeating: "n", count: 240) + "…")
   }
 
-  @Test func errorsSayWhatWhereAndWhy() {
+  @Test func errorsNameOperationSubjectAndReason() {
     #expect("\(SystemError("open", "/x", errno: ENOENT))" == "open /x: No such file or directory")
     #expect(throws: SystemError("read", directory.path, errno: EISDIR)) { _ = try Files.read(directory.path, limit: 1) }
   }

@@ -17,13 +17,13 @@ import TestSupport
     #expect(try shell("kill -KILL $$").status == 128 + SIGKILL)
   }
 
-  @Test func givesExactlyThisEnvironment() throws {
+  @Test func passesExactlyThisEnvironment() throws {
     let outcome = try Program.run(
       "/usr/bin/env", [], environment: ["A=1", "B=x y"], input: [], limit: .seconds(20))
     #expect(String(decoding: outcome.output, as: UTF8.self) == "A=1\nB=x y\n")
   }
 
-  @Test func feedsAndReadsAtTheSameTime() throws {
+  @Test func writesAndReadsAtTheSameTime() throws {
     let input = (0..<1_000_000).map { UInt8(truncatingIfNeeded: $0) }
     #expect(try shell("cat", input: input).output == input)
   }
@@ -34,7 +34,7 @@ import TestSupport
     #expect(outcome.output == Array("done\n".utf8))
   }
 
-  @Test func killsWhatTakesTooLong() throws {
+  @Test func killsAProgramAfterTheLimit() throws {
     let started = MonotonicTime.now
     #expect(throws: SystemError("wait for", "/bin/sh", errno: ETIMEDOUT)) {
       _ = try shell("exec sleep 60", limit: .milliseconds(100))
@@ -42,8 +42,8 @@ import TestSupport
     #expect(MonotonicTime.now - started < .seconds(30))
   }
 
-  /// The output's end is not the program's: the limit holds for the time between too.
-  @Test func killsWhatClosesItsOutputAndStays() throws {
+  /// A program may run on after it closed its output: the limit includes that time.
+  @Test func killsAProgramThatClosesItsOutputAndRunsOn() throws {
     let started = MonotonicTime.now
     #expect(throws: SystemError("wait for", "/bin/sh", errno: ETIMEDOUT)) {
       _ = try shell("exec >&-; exec sleep 60", limit: .milliseconds(100))
@@ -51,12 +51,12 @@ import TestSupport
     #expect(MonotonicTime.now - started < .seconds(30))
   }
 
-  @Test func killsWhatWritesWithoutEnd() throws {
+  @Test func killsAProgramThatWritesTooMuch() throws {
     let error = #expect(throws: SystemError.self) { _ = try shell("exec cat /dev/zero") }
     #expect(error?.errno == EFBIG)
   }
 
-  @Test func saysWhatCannotBeRun() throws {
+  @Test func namesAProgramThatCannotBeRun() throws {
     #expect(throws: SystemError("run", "/none", errno: ENOENT)) {
       _ = try Program.run("/none", [], environment: [], input: [], limit: .seconds(1))
     }
@@ -65,7 +65,7 @@ import TestSupport
     }
   }
 
-  @Test func leavesNoDescriptorBehind() async throws {
+  @Test func leavesNoDescriptorOpen() async throws {
     await #expect(processExitsWith: .success) {
       func count() throws -> Int { try Files.names(in: "/proc/self/fd").count }
       _ = try Program.run("/bin/true", [], environment: [], input: [1], limit: .seconds(20))
@@ -74,12 +74,12 @@ import TestSupport
         _ = try Program.run("/bin/true", [], environment: [], input: [1], limit: .seconds(20))
         _ = try? Program.run("/none", [], environment: [], input: [], limit: .seconds(20))
       }
-      // The test runner's own threads open and close one now and then; a leak would be of forty or more.
+      // The test runner's own threads sometimes open a descriptor; a leak would be forty or more.
       #expect(try count() < before + 20)
     }
   }
 
-  /// A pipe's end that leaks into another child keeps the pipe open, and its reader waiting, as long as that runs.
+  /// A pipe's end that leaks into another child keeps the pipe open, so that its reader waits for that child.
   @Test func programsAtTheSameTimeDoNotWaitForEachOther() async throws {
     try await withThrowingTaskGroup { group in
       for round in 0..<40 {
@@ -89,13 +89,13 @@ import TestSupport
     }
   }
 
-  /// SIGPIPE may be ignored here, but a program expects it to be as it always is.
+  /// SIGPIPE may be ignored here, but a program expects its default action.
   @Test func programsGetSIGPIPE() throws {
     #expect(try shell("grep ^SigIgn: /proc/self/status").output.suffix(6).first == UInt8(ascii: "0"))
   }
 
-  /// The threads that tests run on block most signals; a program that waits for its alarm must get it. No shell is
-  /// asked: it unblocks them all when it starts.
+  /// The threads that run tests block most signals; a program that waits for SIGALRM must get it. No shell is
+  /// used, because a shell unblocks all signals when it starts.
   @Test func programsGetTheirSignals() async throws {
     try await withThrowingTaskGroup { group in
       for _ in 0..<8 {

@@ -3,21 +3,21 @@ import Testing
 @testable import Netfilter
 @testable import Netlink
 
-/// Comments in user data, and rules that no kernel would tell of.
+/// Comments in user data, and rules that no kernel would send.
 @Suite struct NetfilterRuleTests {
   @Test(
     arguments: [
       ([], nil), ([0], nil), ([0, 3, 0x61, 0x62, 0], "ab"), ([0, 2, 0x61, 0x62], "ab"), ([0, 0], ""),
-      // Another entry before it, another only, and lengths beyond the end.
+      // Another entry before the comment, only another entry, and lengths beyond the end.
       ([1, 4, 0, 0, 0, 1, 0, 2, 0x61, 0], "a"), ([1, 4, 0, 0, 0, 1], nil), ([0, 5, 0x61, 0], nil),
       ([1, 9, 0, 2, 0x61, 0], nil), ([1, 4, 0, 0, 0, 1, 0], nil),
     ] as [([UInt8], String?)])
-  func commentsOfUserData(_ userData: [UInt8], _ comment: String?) {
+  func readsCommentsOfUserData(_ userData: [UInt8], _ comment: String?) {
     #expect(UserDataComment.read(userData[...]) == comment)
   }
 
   @Test(arguments: ["", "a", String(repeating: "long ", count: 40)])
-  func commentsComeBack(_ comment: String) {
+  func writtenCommentsAreReadBackEqual(_ comment: String) {
     #expect(UserDataComment.read(UserDataComment.bytes(comment)[...]) == comment)
   }
 

@@ -5,9 +5,9 @@ import TestSupport
 @testable import Netfilter
 @testable import Netlink
 
-/// Messages whose lengths lie, whose attributes are cut, doubled or nested where they should not be.
+/// Messages with wrong lengths and with attributes that are cut, doubled or nested in wrong places.
 @Suite struct NetlinkMutationTests {
-  /// What we ask for is built of the same headers and attributes as what the kernel answers.
+  /// Requests serve as samples: they have the same headers and attributes as replies.
   private static let samples: [[UInt8]] = {
     guard let prefix = IPPrefix("10.244.1.0/24"), let gateway = IPAddress("192.0.2.1"), let v6 = IPPrefix("fd00::1/64"),
       let mac = MACAddress("02:00:00:00:00:01")
@@ -24,7 +24,7 @@ import TestSupport
       .addRule([.counter, .masquerade, .drop], to: ChainName("c", in: table), comment: "causeway:a:b"),
       .addElement([10, 9, 0, 2], to: set, comment: "net:a:eth0"), .getElement([10, 9, 0, 2], in: set),
     ]
-    // As answers to what was asked they are of other types, and an answer may hold several.
+    // Replies have other types than requests, and a datagram may contain several.
     let messages = requests.map { $0.sealed(sequence: 1, flags: 0) }
     let codes: [[UInt8]] = [[0, 0, 0, 0x80], [0xFE, 0xFF, 0xFF, 0xFF], []]
     let errors = codes.map { code in
@@ -49,7 +49,7 @@ import TestSupport
     #expect(read > 300)
   }
 
-  /// Every reader looks at every message; what it takes is in range.
+  /// Every parser reads every message; accepted values are in range.
   private func look(at reply: NetlinkReply) throws {
     _ = try? Link(reply)
     if let address = try? LinkAddress(reply) { #expect(address.prefix.length <= address.prefix.family.bitCount) }
@@ -58,7 +58,7 @@ import TestSupport
     for family in IPFamily.allCases { _ = try? DefaultRoute(reply, family) }
     _ = try? NetlinkSocket.failure(reply, NetlinkRequest("read", "a reply", type: 0))
     let table = TableName(.inet, "t")
-    // Behind `nfgenmsg`.
+    // After `nfgenmsg`.
     guard let attributes = try? Attributes(reply.payload.dropFirst(4)) else { return }
     _ = try? NetfilterRule(attributes, in: table)
     _ = try? FilterRule(attributes, in: table)
@@ -68,8 +68,8 @@ import TestSupport
     _ = UserDataComment.read(reply.payload)
   }
 
-  /// No errno is that, but a kernel that lies must not bring us down.
-  @Test func theLeastOfAllNumbersIsAnErrnoToo() throws {
+  /// No errno has this value, but a wrong message must not trap.
+  @Test func theSmallestErrnoDoesNotTrap() throws {
     let payload: [UInt8] = [0, 0, 0, 0x80] + [UInt8](repeating: 0, count: 16)
     let reply = NetlinkReply(type: NetlinkType.error, flags: 0, sequence: 1, port: 0, payload: payload[...])
     let failure = try #require(try NetlinkSocket.failure(reply, NetlinkRequest("ask", "something", type: 0)))

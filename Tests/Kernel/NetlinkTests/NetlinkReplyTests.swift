@@ -2,7 +2,7 @@ import Testing
 
 @testable import Netlink
 
-/// What a message from the kernel may look like and what must not bring us down.
+/// Messages from the kernel: valid ones are read, invalid ones are errors and do not trap.
 @Suite struct NetlinkReplyTests {
   /// `nlmsghdr`: length, type, flags, sequence, port.
   private func message(length: UInt32, type: UInt16 = 16, payload: [UInt8] = []) -> [UInt8] {
@@ -13,7 +13,7 @@ import Testing
     bytes(length) + bytes(type) + payload
   }
 
-  /// In the machine's order, which is little-endian wherever this is run.
+  /// A number in the machine's byte order, which is little-endian on all supported machines.
   private func bytes<Value: FixedWidthInteger>(_ value: Value) -> [UInt8] {
     (0..<MemoryLayout<Value>.size).map { UInt8(truncatingIfNeeded: value.littleEndian >> Value($0 * 8)) }
   }
@@ -21,7 +21,7 @@ import Testing
   @Test func splitsADatagram() throws {
     let datagram =
       message(length: 18, type: 16, payload: [1, 2, 0, 0]) + message(length: 16, type: 3)
-      // The last one may lack its padding.
+      // The last message may lack its padding.
       + message(length: 17, type: 20, payload: [9])
     let replies = try NetlinkReply.split(datagram[...])
     #expect(replies.map(\.type) == [16, 3, 20])
@@ -30,7 +30,7 @@ import Testing
     #expect(try NetlinkReply.split([]).isEmpty)
   }
 
-  @Test(arguments: [0, 1, 15, 17, 1000, UInt32.max]) func aLengthThatCannotBeIsAnError(_ length: UInt32) {
+  @Test(arguments: [0, 1, 15, 17, 1000, UInt32.max]) func anImpossibleMessageLengthIsAnError(_ length: UInt32) {
     #expect(throws: NetlinkError.self) { _ = try NetlinkReply.split(message(length: length)[...]) }
   }
 
@@ -53,8 +53,8 @@ import Testing
     #expect(try attributes.nest(5) == nil)
   }
 
-  /// A length of zero would be read for ever, one beyond the end would be read from elsewhere.
-  @Test(arguments: [0, 1, 3, 9, 100, UInt16.max]) func anAttributesLengthThatCannotBeIsAnError(_ length: UInt16) {
+  /// A length of zero would loop forever, and one beyond the end would read other memory.
+  @Test(arguments: [0, 1, 3, 9, 100, UInt16.max]) func anImpossibleAttributeLengthIsAnError(_ length: UInt16) {
     let cut = attribute(length: length, type: 1, payload: [1, 2, 3, 4])
     #expect(throws: NetlinkError.self) { _ = try Attributes(cut[...]) }
   }
@@ -66,7 +66,7 @@ import Testing
     #expect(throws: NetlinkError.self) { _ = try Route(reply) }
   }
 
-  /// Every byte of a header and its attributes may be anything.
+  /// Headers and attributes of random bytes.
   @Test func randomBytesNeverTrap() {
     var generator = SystemRandomNumberGenerator()
     for _ in 0..<20_000 {

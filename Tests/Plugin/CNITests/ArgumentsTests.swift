@@ -6,7 +6,7 @@ import Testing
     try Arguments(text, known: ["MAC", "IP"])
   }
 
-  @Test func pairsAreTakenApart() throws {
+  @Test func pairsAreSplit() throws {
     let arguments = try arguments("IP=10.1.0.5/16;MAC=0a:58:0a:01:00:05")
     #expect(arguments["IP"] == "10.1.0.5/16")
     #expect(arguments["MAC"] == "0a:58:0a:01:00:05")
@@ -14,14 +14,14 @@ import Testing
     #expect(arguments["mac"] == nil)
   }
 
-  @Test func emptyTextsAndTrailingSemicolonsPass() throws {
+  @Test func emptyTextsAndTrailingSemicolonsAreAccepted() throws {
     #expect(try arguments("") == arguments(";"))
     #expect(try arguments("MAC=a;") == arguments("MAC=a"))
     #expect(try arguments("MAC=")["MAC"] == "")
   }
 
-  /// What containerd sends.
-  @Test(arguments: ["1", "true", "True"]) func unknownKeysPassWhereTheyAreIgnored(_ spelling: String) throws {
+  /// containerd sends IgnoreUnknown and keys of its own.
+  @Test(arguments: ["1", "true", "True"]) func ignoreUnknownAcceptsUnknownKeys(_ spelling: String) throws {
     let arguments = try arguments("K8S_POD_NAMESPACE=default;K8S_POD_NAME=web;IgnoreUnknown=\(spelling);IP=10.1.0.5")
     #expect(arguments["IP"] == "10.1.0.5")
     #expect(arguments["K8S_POD_NAME"] == "web")
@@ -40,7 +40,7 @@ import Testing
     ("=a", "CNI_ARGS: invalid pair \"=a\"; a pair is written KEY=VALUE"),
     ("IgnoreUnknown=1;MAC", "CNI_ARGS: invalid pair \"MAC\"; a pair is written KEY=VALUE"),
   ])
-  func whatIsWrongIsNamed(text: String, message: String) {
+  func errorsNameThePair(text: String, message: String) {
     #expect(thrown { _ = try arguments(text) } == CNIError(.invalidEnvironment, message))
   }
 }

@@ -5,7 +5,7 @@ import Testing
 import TestSupport
 
 @Suite struct AttachmentResultTests {
-  /// What an ADD answers in the newest version: three links, both families, a route with every extra.
+  /// A result of the newest version: three links, both families, a route with every option.
   private static func sample() throws -> AttachmentResult {
     var policy = PodRoute(try #require(IPPrefix("10.8.0.0/16")))
     policy.mtuBytes = 1400
@@ -49,7 +49,7 @@ import TestSupport
     "ips":[{"interface":2,"address":"10.1.0.5/16","gateway":"10.1.0.1"},\
     {"interface":2,"address":"fd00::5/64","gateway":"fd00::1"}],
     """
-  /// Their extras came with 1.1.0, but the reference leaves them in for older readers too.
+  /// The options of routes came with 1.1.0, but the reference writes them in older versions too.
   private static let rest = """
     "routes":[{"dst":"0.0.0.0/0","gw":"10.1.0.1"},\
     {"dst":"10.8.0.0/16","mtu":1400,"advmss":1360,"priority":7,"table":0,"scope":0},{"dst":"::/0"}],\
@@ -63,12 +63,12 @@ import TestSupport
   ]
 
   @Test(arguments: shapes)
-  func everyVersionHasItsShape(version: String, body: String) throws {
+  func everyVersionHasItsFormat(version: String, body: String) throws {
     let text = try Self.sample().json(try #require(SpecVersion(version))).text()
     #expect(text == "{\"cniVersion\":\"\(version)\"," + body)
   }
 
-  @Test(arguments: SpecVersion.supported) func whatIsWrittenIsRead(_ version: SpecVersion) throws {
+  @Test(arguments: SpecVersion.supported) func aWrittenResultIsReadAsItWas(_ version: SpecVersion) throws {
     var expected = try Self.sample()
     if version < SpecVersion(1, 1, 0) {
       for index in expected.interfaces.indices { expected.interfaces[index].mtuBytes = nil }
@@ -83,7 +83,7 @@ import TestSupport
     #expect(try expected.json(version).text() == text)
   }
 
-  @Test func indexZeroStaysAndAnAbsentOneStaysAbsent() throws {
+  @Test func indexZeroIsNotAnAbsentIndex() throws {
     let text = #"{"cniVersion":"1.1.0","ips":[{"interface":0,"address":"10.1.0.5/16"},{"address":"10.1.0.6/16"}]}"#
     let result = try AttachmentResult(fields(text), version: .current)
     #expect(result.ips.map(\.interface) == [0, nil])
@@ -100,7 +100,7 @@ import TestSupport
     #expect(try result.json(SpecVersion(0, 2, 0)).text() == text)
   }
 
-  @Test func theOldestVersionsHoldOneAddressOfEachFamily() throws {
+  @Test func theOldestVersionsHaveOneAddressOfEachFamily() throws {
     var result = try Self.sample()
     result.ips.insert(.init(address: try #require(IPPrefix("10.9.0.5/16"))), at: 1)
     let ip4 = try result.json(SpecVersion(0, 1, 0)).object?["ip4"]?.object
@@ -111,7 +111,7 @@ import TestSupport
     #expect(json?["ip6"]?.object?["ip"] == "fd00::5/64")
   }
 
-  @Test(arguments: SpecVersion.supported) func withoutAnAddress(_ version: SpecVersion) throws {
+  @Test(arguments: SpecVersion.supported) func theOldestVersionsNeedAnAddress(_ version: SpecVersion) throws {
     let result = AttachmentResult(interfaces: [.init(name: "eth0", mac: "")])
     if version < SpecVersion(0, 3, 0) {
       let error = try #require(thrown { _ = try result.json(version) })
@@ -130,7 +130,7 @@ import TestSupport
     #expect(try result.json(version).object?["dns"] == (version < SpecVersion(1, 0, 0) ? [:] : nil))
   }
 
-  @Test func allOfDNSIsWrittenAndRead() throws {
+  @Test func allDNSSettingsAreWrittenAndRead() throws {
     let text = #"{"nameservers":["10.0.0.1","fd00::1"],"domain":"d","search":["a","b"],"options":["ndots:5"]}"#
     var result = try Self.sample()
     result.dns = try DNS(fields(text))
@@ -140,7 +140,7 @@ import TestSupport
     #expect(try DNS(fields(#"{"nameservers": null, "domain": "", "search": []}"#)).isEmpty)
   }
 
-  /// A result is of its own version; where it names none, of its configuration's.
+  /// A result has its own version; if it has none, it has its configuration's.
   @Test(arguments: [
     #"{"ip4": {"ip": "10.1.0.5/16"}, "cniVersion": "0.2.0"}"#, #"{"ips": [{"address": "10.1.0.5/16"}]}"#,
     #"{"ips": [{"address": "10.1.0.5/16"}], "cniVersion": ""}"#,
@@ -165,7 +165,7 @@ import TestSupport
     (#"{"dns": {"nameservers": [1]}}"#, "dns.nameservers[0] must be a string, but is 1"),
     (#"{"cniVersion": "0.1.0", "ip4": {"ip": 5}}"#, "ip4.ip must be a string, but is 5"),
   ])
-  func whatIsWrongIsNamed(text: String, message: String) throws {
+  func errorsNameTheField(text: String, message: String) throws {
     let error = #expect(throws: JSONError.self) { try AttachmentResult(fields(text), version: .current) }
     #expect(error?.description.hasPrefix(message) == true, "\(String(describing: error))")
   }

@@ -3,7 +3,7 @@ import JSON
 import Testing
 
 @Suite struct CNIErrorTests {
-  @Test func detailsAreLeftOutWhereThereAreNone() throws {
+  @Test func emptyDetailsAreOmitted() throws {
     let plain = CNIError(.tryAgainLater, "no lease")
     #expect(plain.description == "no lease")
     #expect(try plain.json.text() == #"{"code":11,"msg":"no lease"}"#)
@@ -20,7 +20,7 @@ import Testing
         """)
   }
 
-  @Test func quotesAndControlCharactersStayJSON() throws {
+  @Test func quotesAndControlCharactersAreEscaped() throws {
     let error = CNIError(.failed, "a \"b\"\n\u{7}", details: "é\u{1F600}")
     #expect(try fields(error.json.text()).string("msg") == error.message)
     #expect(try fields(error.json.text()).string("details") == error.details)
@@ -35,7 +35,7 @@ import Testing
     #expect(code.rawValue == number)
   }
 
-  /// What a delegate writes to its standard output.
+  /// Texts that a delegate may write to its standard output.
   @Test(arguments: [
     (#"{"code": 107, "msg": "a", "details": "b"}"#, CNIError(.init(rawValue: 107), "a", details: "b")),
     (#"{"cniVersion": "1.0.0", "code": 11}"#, CNIError(.tryAgainLater, "")),

@@ -4,14 +4,14 @@ import TestSupport
 
 @testable import CNI
 
-/// The environment and results of other plugins, damaged.
+/// Damaged environments and results of other plugins.
 @Suite struct CNIMutationTests {
   private static let variables = [
     "CNI_COMMAND": "ADD", "CNI_CONTAINERID": "8cc2f2b2-9b4e.a_b", "CNI_NETNS": "/run/netns/a", "CNI_IFNAME": "eth0",
     "CNI_ARGS": "IgnoreUnknown=1;K8S_POD_NAMESPACE=x;MAC=0a:58:0a:f4:01:07", "CNI_PATH": "/opt/cni/bin:/usr/lib/cni",
   ]
 
-  /// What is taken can name a file, a link and a rule, and nothing beside them.
+  /// Accepted values are safe as names of files, links and rules.
   @Test(arguments: 0..<2 as Range<UInt64>) func anEnvironmentIsRefusedOrHarmless(seed: UInt64) throws {
     var mutations = CNIMutationTests.variables.mapValues { Mutations(of: [$0], seed: seed) }
     let names = CNIMutationTests.variables.keys.sorted()
@@ -19,7 +19,7 @@ import TestSupport
     for number in 0..<2000 {
       let name = names[number % names.count]
       var variables = CNIMutationTests.variables
-      // As getenv(3) has it: up to the first NUL.
+      // As getenv(3) returns it: up to the first NUL.
       let text = mutations[name]?.next() ?? []
       variables[name] = String(decoding: text.prefix { $0 != 0 }, as: UTF8.self)
       do throws(CNIError) {
@@ -49,8 +49,8 @@ import TestSupport
     #"{"cniVersion":"0.2.0","ip4":{"ip":"10.1.0.9/24","gateway":"10.1.0.1","routes":[{"dst":"10.0.0.0/8"}]},"dns":{}}"#,
   ]
 
-  /// A delegate's result is refused, or told on in every version and understood as the same.
-  @Test(arguments: 0..<2 as Range<UInt64>) func aResultIsRefusedOrSurvives(seed: UInt64) throws {
+  /// A delegate's result is refused, or written in every version and read back equal.
+  @Test(arguments: 0..<2 as Range<UInt64>) func aResultIsRefusedOrReadBackEqual(seed: UInt64) throws {
     func result(_ text: [UInt8]) throws(JSONError) -> AttachmentResult {
       try AttachmentResult(JSONFields(document: JSONValue(parsing: text), name: "it"), version: .current)
     }
@@ -61,7 +61,7 @@ import TestSupport
       understood += 1
       for version in SpecVersion.supported {
         guard let json = try? whole.json(version) else {
-          // Only the oldest can't tell of an attachment without an address.
+          // Only the oldest versions cannot describe an attachment without an address.
           #expect(whole.ips.isEmpty && version < SpecVersion(0, 3, 0))
           continue
         }

@@ -1,7 +1,7 @@
 import CNI
 import JSON
 
-/// The CNI error that `body` throws, or any other as one that no case expects.
+/// The CNI error that `body` throws; any other error becomes one that no case expects.
 func thrown(_ body: () throws -> Void) -> CNIError? {
   do {
     try body()

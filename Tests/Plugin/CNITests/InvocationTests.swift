@@ -11,12 +11,12 @@ import TestSupport
     try Invocation { environment[$0] }
   }
 
-  /// Everything that is set, but for what `changes` says; an empty text counts as not set.
+  /// An invocation with all variables set, except for `changes`; an empty text counts as not set.
   private func invocation(_ verb: String, _ changes: [String: String] = [:]) throws(CNIError) -> Invocation {
     try invocation(InvocationTests.good.merging(changes) { $1 }.merging(["CNI_COMMAND": verb]) { $1 })
   }
 
-  @Test(arguments: Verb.allCases) func aFullEnvironmentServesEveryVerb(_ verb: Verb) throws {
+  @Test(arguments: Verb.allCases) func everyVerbAcceptsACompleteEnvironment(_ verb: Verb) throws {
     let invocation = try invocation(verb.rawValue, ["CNI_ARGS": "MAC=x", "CNI_PATH": "/a:/b::/c"])
     #expect(invocation.verb == verb)
     #expect(invocation.containerID == "c1")
@@ -27,13 +27,13 @@ import TestSupport
     #expect(!invocation.allowsOwnNamespace)
   }
 
-  /// The table of the reference's library: what each verb demands, named all at once and in its order.
+  /// The table of the reference library: the variables that each verb requires, named together and in its order.
   @Test(arguments: [
     ("ADD", "CNI_CONTAINERID,CNI_NETNS,CNI_IFNAME,CNI_PATH"),
     ("CHECK", "CNI_CONTAINERID,CNI_NETNS,CNI_IFNAME,CNI_PATH"),
     ("DEL", "CNI_CONTAINERID,CNI_IFNAME,CNI_PATH"), ("GC", "CNI_PATH"), ("STATUS", "CNI_PATH"),
   ])
-  func whatIsMissingIsNamedAtOnce(verb: String, names: String) {
+  func missingVariablesAreNamedTogether(verb: String, names: String) {
     let expected = CNIError(.invalidEnvironment, "required env variables [\(names)] missing")
     #expect(thrown { _ = try invocation(["CNI_COMMAND": verb]) } == expected)
     for name in names.split(separator: ",").map(String.init) {
@@ -47,7 +47,7 @@ import TestSupport
     #expect(try invocation(["CNI_COMMAND": "VERSION"]).searchPath == [])
   }
 
-  @Test func deleteDoesWithoutANamespace() throws {
+  @Test func deleteNeedsNoNamespace() throws {
     #expect(try invocation("DEL", ["CNI_NETNS": ""]).namespacePath == "")
   }
 
@@ -56,14 +56,14 @@ import TestSupport
       thrown { _ = try invocation(verb) } == CNIError(.invalidEnvironment, "unknown CNI_COMMAND: \(verb)"))
   }
 
-  @Test func noVerbIsAMissingOne() {
+  @Test func anEmptyVerbIsMissing() {
     #expect(
       thrown { _ = try invocation([:]) }
         == CNIError(.invalidEnvironment, "required env variables [CNI_COMMAND] missing"))
   }
 
-  /// Of several faults: the ID's value, the interface's, then what is missing.
-  @Test func badValuesComeBeforeMissingOnes() {
+  /// With several errors, the ID's value is reported first, then the interface's, then missing variables.
+  @Test func invalidValuesAreReportedBeforeMissingOnes() {
     let id = CNIError(.invalidEnvironment, "invalid characters in containerID", details: "../x")
     let name = CNIError(.invalidEnvironment, "interface name is . or ..")
     #expect(

@@ -1,10 +1,10 @@
 import CNI
 import Testing
 
-/// Names become parts of paths, aliases and link names: what passes here is used as it is.
+/// Names become parts of paths, aliases and link names: accepted names are used unchanged.
 @Suite struct NameTests {
   @Test(arguments: ["a", "Z", "0", "a.b", "a_b", "a-b", "10.77.0.2", "c0ffee", "a..", "k8s_POD_x.y-z"])
-  func lettersDigitsAndThreeMarksAreValid(_ name: String) throws {
+  func lettersDigitsDotsUnderscoresAndHyphensAreValid(_ name: String) throws {
     #expect(Name.isValid(name))
     try Name.checkContainerID(name)
   }
@@ -13,7 +13,7 @@ import Testing
     "", ".", "..", "-a", "_a", ".a", "a/b", "../a", "a b", " a", "a\n", "a:b", "a\u{0}b", "é", "a\u{301}", "\u{FF41}",
     "a;b", "a%b",
   ])
-  func anythingElseIsNot(_ name: String) {
+  func otherNamesAreInvalid(_ name: String) {
     #expect(!Name.isValid(name))
     #expect(
       thrown { try Name.checkContainerID(name) }
@@ -21,7 +21,7 @@ import Testing
   }
 
   @Test(arguments: ["eth0", "a", "...", "exactly15bytes_", "net1.100", "wlp0s20f3", "é", "-", "eth0@x"])
-  func whatTheKernelTakesIsAnInterfaceName(_ name: String) throws {
+  func interfaceNamesOfTheKernelAreValid(_ name: String) throws {
     try Name.checkInterface(name)
   }
 
@@ -35,15 +35,15 @@ import Testing
     ("a\n", "interface name contains / or : or whitespace characters"),
     ("a\u{A0}b", "interface name contains / or : or whitespace characters"),
     ("a\u{3000}b", "interface name contains / or : or whitespace characters"),
-    // A combining mark makes another character of the slash, but not another byte.
+    // A slash with a combining mark is another character, but the same byte.
     ("a/\u{301}b", "interface name contains / or : or whitespace characters"),
     ("a:\u{301}b", "interface name contains / or : or whitespace characters"),
     ("a\u{200D} b", "interface name contains / or : or whitespace characters"),
-    // Of eth%d the kernel would make the next free name, of 100% an error.
+    // The kernel would replace eth%d by the next free name and refuse 100%.
     ("eth%d", "interface name contains %, which the kernel takes for a pattern"),
     ("100%", "interface name contains %, which the kernel takes for a pattern"),
   ])
-  func whatItDoesNotTakeIsNamed(name: String, message: String) throws {
+  func invalidInterfaceNamesAreRefusedWithTheReason(name: String, message: String) throws {
     let error = try #require(thrown { try Name.checkInterface(name) })
     #expect(error.code == .invalidEnvironment)
     #expect(error.message == message)

@@ -12,7 +12,7 @@ import Testing
     try parse(JSONValue.object(object).text(), verb)
   }
 
-  @Test func keysOfEveryPluginAreRead() throws {
+  @Test func commonKeysAreRead() throws {
     let network = try parse(#"{"cniVersion": "1.0.0", "name": "podnet", "type": "causeway", "bridge": "br7"}"#)
     #expect(network.version == SpecVersion(1, 0, 0))
     #expect(network.name == "podnet")
@@ -21,7 +21,7 @@ import Testing
     #expect(try network.fields.string("bridge") == "br7")
   }
 
-  /// What Go's encoding/json lets pass, users rely on.
+  /// Users rely on what Go's encoding/json accepts.
   @Test func keysFoldCaseNullIsAbsentUnknownKeysPassAndTheLastDuplicateCounts() throws {
     let network = try parse(
       #"{"CNIVERSION": null, "Name": "first", "name": "second", "type": null, "colour": {"red": [1, 2]}}"#)
@@ -30,17 +30,17 @@ import Testing
     #expect(network.type == "")
   }
 
-  @Test(arguments: SpecVersion.supported) func everyVersionIsSpokenByItsOwnName(_ version: SpecVersion) throws {
+  @Test(arguments: SpecVersion.supported) func everySupportedVersionIsAccepted(_ version: SpecVersion) throws {
     #expect(try parse(["cniVersion": .string(version.description), "name": "n"]).version == version)
   }
 
   @Test(arguments: ["{\"name\": \"n\"}", "{\"name\": \"n\", \"cniVersion\": \"\"}"])
-  func noVersionIsTheFirst(_ text: String) throws {
+  func noVersionMeansTheFirst(_ text: String) throws {
     #expect(try parse(text).version == SpecVersion(0, 1, 0))
   }
 
   @Test(arguments: ["1.0.1", "1.0", "1", "01.0.0", "0.3.2", "1.2.0", "9.9.9", "v1.0.0", "x", " 1.0.0"])
-  func anyOtherVersionIsRefused(_ version: String) {
+  func otherVersionsAreRefused(_ version: String) {
     let list = #""0.1.0" "0.2.0" "0.3.0" "0.3.1" "0.4.0" "1.0.0" "1.1.0""#
     #expect(
       thrown { _ = try parse(["cniVersion": .string(version), "name": "n"]) }
@@ -81,13 +81,13 @@ import Testing
     Gate(.delete, "9.9.9", .incompatibleVersion, "incompatible CNI versions"),
   ]
 
-  @Test(arguments: gates) func verbsAskForTheVersionThatBroughtThem(_ gate: Gate) {
+  @Test(arguments: gates) func verbsNeedTheVersionThatIntroducedThem(_ gate: Gate) {
     let error = thrown { _ = try parse(["cniVersion": .string(gate.version), "name": "n"], gate.verb) }
     #expect(error?.code == gate.code)
     #expect(error?.message ?? "" == gate.message)
   }
 
-  /// JSON, then the name, then the verb, then the version.
+  /// The order of checks is JSON, name, verb, version.
   @Test(arguments: [
     (#"{"cniVersion": 1"#, CNIError.Code.decodingFailure, "error unmarshall network config: "),
     (#"[1]"#, .decodingFailure, "the network configuration must be a JSON object, but is an array"),
@@ -102,12 +102,12 @@ import Testing
       "cannot read prevResult: prevResult.ips[0].address must be an address with a prefix length"
     ),
   ])
-  func faultsAreReportedInTheReferencesOrder(text: String, code: CNIError.Code, message: String) throws {
+  func errorsHaveTheReferencesOrder(text: String, code: CNIError.Code, message: String) throws {
     let error = try #require(thrown { _ = try parse(text, .check) })
     #expect(error.code == code && error.message.contains(message), "\(error)")
   }
 
-  @Test func aNameFitsADirectory() throws {
+  @Test func aNameMustFitADirectory() throws {
     let longest = String(repeating: "n", count: 200)
     #expect(try parse(["name": .string(longest)]).name == longest)
     let error = try #require(thrown { _ = try parse(["name": .string(longest + "n")]) })
@@ -120,7 +120,7 @@ import Testing
     #expect(network.previousResult?.ips.map(\.address.description) == ["10.1.0.5/16"])
   }
 
-  @Test func aBrokenPreviousResultKeepsNoDeleteFromCleaningUp() throws {
+  @Test func deleteIgnoresAnInvalidPreviousResult() throws {
     let text = #"{"cniVersion": "1.0.0", "name": "n", "prevResult": {"ips": 5}}"#
     #expect(try parse(text, .delete).previousResult == nil)
     #expect(thrown { _ = try parse(text, .add) }?.code == .decodingFailure)

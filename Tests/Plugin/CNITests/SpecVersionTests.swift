@@ -13,7 +13,7 @@ import Testing
     "1.0.0.0", "1..0", ".", "1.", ".1", "x", "1.x", "v1.0.0", "1.0.0-rc1", "-1.0.0", "+1.0.0", " 1.0.0", "1,0",
     "99999999999999999999.0.0", "1.0.\u{0661}",
   ])
-  func anythingElseIsNone(text: String) {
+  func otherTextsAreNoVersion(text: String) {
     #expect(SpecVersion(text) == nil)
   }
 
@@ -24,7 +24,7 @@ import Testing
     #expect(!(SpecVersion(1, 0, 0) < SpecVersion(1, 0, 0)))
   }
 
-  @Test func sevenAreSpoken() {
+  @Test func sevenVersionsAreSupported() {
     #expect(
       SpecVersion.supported.map(\.description) == ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"])
     #expect(SpecVersion.current == SpecVersion.supported.last)

@@ -28,7 +28,7 @@ import Testing
     Case(
       text: "192.0.2.0/24 gw 198.51.100.1", start: "192.0.2.1", end: "192.0.2.254", gateway: "198.51.100.1"),
   ])
-  func whatIsLeftOutIsFilledIn(_ example: Case) throws {
+  func missingValuesHaveDefaults(_ example: Case) throws {
     let range = try range(example.text)
     #expect(range.start.description == example.start)
     #expect(range.end.description == example.end)
@@ -61,12 +61,12 @@ import Testing
     ("192.0.2.0/24 2001:db8::1-2001:db8::2", "RangeStart 2001:db8::1 not in network 192.0.2.0/24"),
     ("192.0.2.0/24 gw 2001:db8::1", "Gateway 2001:db8::1 must be an IPv4 address"),
   ])
-  func whatMakesNoSenseIsNamed(_ text: String, _ expected: String) throws {
+  func invalidRangesAreRefusedWithTheReason(_ text: String, _ expected: String) throws {
     let error = try #require(errorText { _ = try range(text) })
     #expect(error.hasPrefix(expected), "\(error)")
   }
 
-  @Test func anEndOrAStartAloneIsHeldAgainstTheDefault() throws {
+  @Test func aSingleBoundIsCheckedAgainstTheDefault() throws {
     let subnet = try #require(IPPrefix("192.0.2.0/24"))
     #expect(
       errorText { _ = try AddressRange(subnet: subnet, end: try address("192.0.2.0")) }
@@ -86,7 +86,7 @@ import Testing
       ["2001:db8::39", "2001:db8::51", "2001:db8:0:1::45", "192.0.2.45"]
     ),
   ])
-  func containsItsBoundsAndNothingElse(_ text: String, _ inside: [String], _ outside: [String]) throws {
+  func containsItsBoundsAndNothingOutside(_ text: String, _ inside: [String], _ outside: [String]) throws {
     let range = try range(text)
     for text in inside { #expect(range.contains(try address(text)), "\(text)") }
     for text in outside { #expect(!range.contains(try address(text)), "\(text)") }
@@ -99,7 +99,7 @@ import Testing
     ("192.0.2.0/24", "192.0.2.128/25", true),
     ("192.0.2.0/24 192.0.2.0-192.0.2.127", "192.0.2.0/24 192.0.2.128-192.0.2.255", false),
     ("192.0.2.0/24 192.0.2.0-192.0.2.127", "192.0.2.0/24 192.0.2.127-192.0.2.255", true),
-    // As bare numbers these would be the same.
+    // These have equal numbers in different families.
     ("192.0.2.0/24", "::c000:200/120", false),
   ])
   func overlap(_ left: String, _ right: String, _ expected: Bool) throws {

@@ -73,7 +73,7 @@ import TestSupport
     RoundRobin(
       name: "both subnets full", ranges: twoSubnets, held: ["10.0.0.2", "10.0.1.2"], last: "10.0.1.2", expected: nil),
   ])
-  func addressesGoRound(_ example: RoundRobin) throws {
+  func addressesAreLeasedRoundRobin(_ example: RoundRobin) throws {
     for name in example.held { try fixture.write(name, "other\r\neth0") }
     if let last = example.last { try fixture.write("last_reserved_ip.0", last) }
     let set = try RangeSet(try example.ranges.map { try range($0) })
@@ -92,7 +92,7 @@ import TestSupport
     }
   }
 
-  @Test func anAllocationSaysWhatAPodNeeds() throws {
+  @Test func anAllocationHasAddressGatewayAndRangeSet() throws {
     let sets = [try rangeSet("10.1.2.0/24", "10.1.3.0/25"), try rangeSet("2001:db8:1::/64 gw fe80::1")]
     let allocations = try fixture.network().allocate(owner("dummy"), from: sets, requested: [try address("10.1.3.9")])
     #expect(allocations.map(\.address.description) == ["10.1.3.9/25", "2001:db8:1::1/64"])
@@ -100,8 +100,8 @@ import TestSupport
     #expect(allocations.map(\.rangeSet) == [0, 1])
   }
 
-  /// host-local's own test: files, their content, and what stays after DEL.
-  @Test func theLayoutIsHostLocals() throws {
+  /// As in host-local's own test: files, their content, and what is kept after DEL.
+  @Test func filesHaveHostLocalsLayout() throws {
     let sets = [try rangeSet("10.1.2.0/24", "10.2.2.0/24"), try rangeSet("2001:db8:1::/64")]
     let network = fixture.network()
     _ = try network.allocate(owner("dummy"), from: sets, requested: [])
@@ -142,7 +142,7 @@ import TestSupport
     #expect(
       error?.description.contains("10.1.2.2 has been allocated to dummy, duplicate allocation is not allowed") ?? false)
     #expect(texts(try network.allocate(owner("other"), from: sets, requested: [])) == ["10.1.2.3"])
-    // A set of other addresses is another matter.
+    // A set of other addresses is not affected.
     #expect(
       texts(try network.allocate(owner("dummy"), from: [try rangeSet("10.9.0.0/24")], requested: [])) == ["10.9.0.2"])
   }
@@ -155,7 +155,7 @@ import TestSupport
     #expect(error?.contains("10.1.2.9 has been allocated to dummy") ?? false)
   }
 
-  @Test func theBroadcastAddressIsNeverGiven() throws {
+  @Test func theBroadcastAddressIsNeverLeased() throws {
     let network = fixture.network()
     let sets = [try rangeSet("10.0.0.0/29")]
     for number in 2...6 {
@@ -168,7 +168,7 @@ import TestSupport
     #expect(texts(try network.allocate(owner("id7"), from: sets, requested: [])) == ["10.0.0.3"])
   }
 
-  @Test func aFreedAddressRestsAsLongAsPossible() throws {
+  @Test func aReleasedAddressIsLeasedAgainLast() throws {
     let network = fixture.network()
     let sets = [try rangeSet("10.0.0.0/29")]
     var seen: [String] = []
@@ -179,7 +179,7 @@ import TestSupport
     #expect(seen == ["10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.5", "10.0.0.6", "10.0.0.2", "10.0.0.3"])
   }
 
-  @Test func whiteSpaceAroundAnIDMeansNothing() throws {
+  @Test func whiteSpaceAroundAnIDIsIgnored() throws {
     let network = fixture.network()
     _ = try network.allocate(owner("   dummy\n "), from: [try rangeSet("10.1.2.0/24")], requested: [])
     #expect(try fixture.leases() == ["10.1.2.2": "dummy\r\neth0"])
@@ -188,7 +188,7 @@ import TestSupport
     #expect(texts(try network.release(owner(" dummy"))) == ["10.1.2.2"])
   }
 
-  @Test func namesAndIDsOfAnyLengthAndCharacters() throws {
+  @Test func namesAndIDsMayHaveAnyLengthAndCharacters() throws {
     let network = fixture.network()
     let sets = [try rangeSet("10.1.2.0/24")]
     for id in [String(repeating: "x", count: 100_000), "a/../b", "10.1.2.3", "last_reserved_ip.0", "ä b"] {
@@ -196,7 +196,7 @@ import TestSupport
       #expect(texts(try network.find(owner(id))) == addresses)
       #expect(texts(try network.release(owner(id))) == addresses)
     }
-    // host-local removes that file at a DEL of an ID that is an address.
+    // For an ID that is an address, host-local's DEL removes that file.
     #expect(try fixture.names() == ["last_reserved_ip.0"])
   }
 }

@@ -11,7 +11,7 @@ import TestSupport
 
   init() throws { fixture = try LeaseFixture() }
 
-  /// Runs the body on as many threads, and throws what the first of them threw.
+  /// Runs the body on `count` threads and throws the first error.
   private func onThreads(_ count: Int, _ body: @escaping @Sendable (Int) throws -> Void) throws {
     let failure = Mutex<(any Error)?>(nil)
     DispatchQueue.concurrentPerform(iterations: count) { number in
@@ -21,7 +21,7 @@ import TestSupport
   }
 
   @Test(arguments: [false, true])
-  func allAtOnceNobodyGetsAnothersAddress(shares: Bool) throws {
+  func concurrentOperationsLeaseNoAddressTwice(shares: Bool) throws {
     let sets = [try rangeSet("10.0.0.0/24"), try rangeSet("fd00::/64")]
     let fixture = fixture
     let given = Mutex<[String]>([])
@@ -31,9 +31,9 @@ import TestSupport
         let owner = owner("id-\(thread)-\(number)")
         let addresses = texts(try network.allocate(owner, from: sets, requested: []))
         given.withLock { $0 += addresses }
-        // Every other one goes again at once.
+        // Every second lease is released at once.
         guard number.isMultiple(of: 2) else { continue }
-        // Off the list first: as soon as it is released, another thread may have put it there.
+        // Removed from the list first: after the release another thread may add the address.
         given.withLock { $0.removeAll { addresses.contains($0) } }
         #expect(Set(texts(try network.release(owner))) == Set(addresses))
       }
@@ -50,8 +50,8 @@ import TestSupport
     #expect(leases == Set(held))
   }
 
-  /// Another program, which does as host-local does: lock, look, make the file, write it, unlock.
-  @Test func besideHostLocal() throws {
+  /// Another program does what host-local does: lock, read, create the file, write it, unlock.
+  @Test func hostLocalAtTheSameTimeLosesNoLease() throws {
     let script = #"""
       for i in $(seq 1 30); do
         (
@@ -83,7 +83,7 @@ import TestSupport
     #expect(owners.count == Set(owners).count)
     #expect(owners.count(where: { $0.hasPrefix("ref-") }) == 20)
     #expect(owners.count(where: { $0.hasPrefix("id-") }) == 40)
-    // Nothing of it was mistaken for an index that still holds.
+    // No change was missed because the index seemed current.
     for number in 0..<30 where !number.isMultiple(of: 3) {
       #expect(try fixture.network().release(owner("id-1-\(number)")).count == 1)
     }

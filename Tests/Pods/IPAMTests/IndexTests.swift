@@ -4,7 +4,7 @@ import Linux
 import Testing
 import TestSupport
 
-/// The index is believed only while the directory is as we left it, and a crash anywhere leaves whole leases.
+/// The index is used only while the directory is as we left it, and a crash at any point leaves whole leases.
 @Suite struct IndexTests {
   private let fixture: LeaseFixture
   private let sets: [RangeSet]
@@ -18,21 +18,21 @@ import TestSupport
     texts(try fixture.network().allocate(owner(id), from: sets, requested: []))
   }
 
-  @Test func nothingOfTheIndexLiesInTheDataDirectory() throws {
+  @Test func theIndexIsOutsideTheDataDirectory() throws {
     _ = try allocate("a")
     #expect(try Files.names(in: fixture.dataDirectory) == ["net"])
     #expect(try Files.names(in: fixture.stateDirectory) == ["ipam"])
     for name in try fixture.names() { #expect(IPAddress(name) != nil || name.hasPrefix("last_reserved_ip.")) }
   }
 
-  @Test func aLeaseThatHostLocalMadeIsHonoured() throws {
+  @Test func aLeaseOfHostLocalIsRespected() throws {
     #expect(try allocate("a") == ["10.0.0.2", "fd00::2"])
     try fixture.write("10.0.0.3", "b\r\neth0")
     #expect(try allocate("c") == ["10.0.0.4", "fd00::3"])
     #expect(texts(try fixture.network().release(owner("b"))) == ["10.0.0.3"])
   }
 
-  @Test func aLeaseThatHostLocalReleasedIsGone() throws {
+  @Test func aLeaseThatHostLocalReleasedIsFree() throws {
     _ = try allocate("a")
     _ = try allocate("b")
     try fixture.remove("10.0.0.2")
@@ -41,8 +41,8 @@ import TestSupport
     #expect(texts(try fixture.network().find(owner("b"))) == ["10.0.0.3", "fd00::3"])
   }
 
-  /// host-local changes hands of an address between two of our verbs.
-  @Test func anAddressThatChangedHandsIsItsNewOwners() throws {
+  /// host-local leases an address to another owner between two of our operations.
+  @Test func anAddressWithANewOwnerIsKept() throws {
     _ = try allocate("a")
     try fixture.remove("10.0.0.2")
     try fixture.write("10.0.0.2", "b\r\neth0")
@@ -52,23 +52,23 @@ import TestSupport
     #expect(texts(try fixture.network().release(owner("b"))) == ["10.0.0.2"])
   }
 
-  /// Overwritten in place the directory keeps its time: the file itself has the last word.
-  @Test func eachHitIsCheckedAgainstTheFile() throws {
+  /// A file that is overwritten in place does not change the directory's time: the file itself decides.
+  @Test func eachIndexEntryIsCheckedAgainstItsFile() throws {
     _ = try allocate("a")
     try Files.write("\(fixture.path)/10.0.0.2", Array("b\r\neth0".utf8))
     #expect(texts(try fixture.network().release(owner("a"))) == ["fd00::2"])
     #expect(try fixture.leases() == ["10.0.0.2": "b\r\neth0"])
   }
 
-  @Test func aFullRangeThatHostLocalMadeRoomInIsNotFull() throws {
+  @Test func anAddressThatHostLocalReleasedInAFullRangeIsLeased() throws {
     for number in 1...13 { _ = try allocate("id\(number)") }
     #expect(throws: IPAMError.self) { _ = try allocate("more") }
     try fixture.remove("10.0.0.7")
     #expect(try allocate("more").first == "10.0.0.7")
   }
 
-  /// Whatever the index says, nobody is turned away before the files were asked.
-  @Test func fullIsSaidOnlyByTheFiles() throws {
+  /// No request is refused by the index alone, without reading the files.
+  @Test func aSetIsFullOnlyByItsFiles() throws {
     for number in 1...13 { _ = try allocate("id\(number)") }
     let time = try #require(try Files.identity(fixture.path)).modified
     try fixture.remove("10.0.0.7")
@@ -76,7 +76,7 @@ import TestSupport
     #expect(try allocate("more").first == "10.0.0.7")
   }
 
-  @Test func anAddressThatTheIndexCallsFreeIsNeverTakenFromItsOwner() throws {
+  @Test func aHeldAddressThatTheIndexLacksIsNotLeased() throws {
     #expect(try allocate("a").first == "10.0.0.2")
     let time = try #require(try Files.identity(fixture.path)).modified
     try fixture.write("10.0.0.3", "b\r\neth0")
@@ -86,11 +86,11 @@ import TestSupport
   }
 
   @Test(arguments: ["rm -rf $0", "rm -rf $0/ipam/*/held", "rm -rf $0/ipam/*/owners", "rm $0/ipam/*/stamp"])
-  func aLostIndexIsMadeAnew(_ loss: String) throws {
+  func aLostIndexIsRebuilt(_ loss: String) throws {
     _ = try allocate("a")
     _ = try allocate("b")
     try run(["sh", "-c", loss, fixture.stateDirectory]).succeeded()
-    // Of the parts that are checked later something else must change before they are missed.
+    // The parts that are checked later are missed only after another change.
     try fixture.write("10.0.0.9", "c\r\neth0")
     #expect(texts(try fixture.network().find(owner("a"))) == ["10.0.0.2", "fd00::2"])
     #expect(try allocate("d") == ["10.0.0.4", "fd00::4"])
@@ -98,7 +98,7 @@ import TestSupport
     #expect(texts(try fixture.network().release(owner("c"))) == ["10.0.0.9"])
   }
 
-  @Test func aBrokenIndexHarmsNobody() throws {
+  @Test func aBrokenIndexLosesNoLease() throws {
     _ = try allocate("a")
     let garbage = #"for f in "$0"/ipam/*/owners/* "$0"/ipam/*/held/*; do printf 'x\n\377 \0 \n1 2 3\n' >"$f"; done"#
     try run(["sh", "-c", garbage, fixture.stateDirectory]).succeeded()
@@ -107,15 +107,15 @@ import TestSupport
     #expect(texts(try fixture.network().release(owner("a"))) == ["10.0.0.2", "fd00::2"])
   }
 
-  /// A crash of ours after a lease was made and before the index knew of it.
-  @Test func aCrashedAddLeavesALeaseThatDelFrees() throws {
+  /// A crash of ours between the creation of a lease and the update of the index.
+  @Test func delReleasesTheLeaseOfACrashedAdd() throws {
     _ = try allocate("a")
     try fixture.write("10.0.0.3", "b\r\neth0")
     #expect(texts(try fixture.network().release(owner("b"))) == ["10.0.0.3"])
     #expect(try allocate("b") == ["10.0.0.3", "fd00::3"])
   }
 
-  @Test func aSecondDelFreesWhatACrashedOneLeft() throws {
+  @Test func aSecondDelReleasesWhatACrashedOneLeft() throws {
     _ = try allocate("a")
     for half in ["10.0.0.2", "fd00::2"] {
       let other = half == "fd00::2" ? "10.0.0.2" : "fd00::2"
@@ -127,7 +127,7 @@ import TestSupport
     }
   }
 
-  /// host-local makes the file first and writes it then.
+  /// host-local creates the file first and writes it then.
   @Test func anEmptyLeaseOfACrashedHostLocalIsFree() throws {
     try fixture.write("10.0.0.2", "")
     #expect(try allocate("a").first == "10.0.0.2")
@@ -136,7 +136,7 @@ import TestSupport
     #expect(try allocate("b").first == "10.0.0.3")
   }
 
-  @Test func oddThingsInTheDirectory() throws {
+  @Test func otherFilesInTheDirectoryAreKept() throws {
     try fixture.write("10.0.0.300", "x\r\neth0")
     try fixture.write("README", "a\r\neth0")
     try fixture.write(".10.0.0.4.swp", "a\r\neth0")
@@ -153,7 +153,7 @@ import TestSupport
     #expect(try fixture.network().collect(keeping: []).isEmpty)
   }
 
-  @Test func aFileInTheDirectorysPlaceIsAnError() throws {
+  @Test func aFileInPlaceOfTheDirectoryIsAnError() throws {
     try Files.makeDirectory(fixture.dataDirectory)
     try Files.write(fixture.path, [])
     let error = try #require(errorText { _ = try allocate("a") })

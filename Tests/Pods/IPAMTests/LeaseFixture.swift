@@ -4,7 +4,7 @@ import Linux
 import Testing
 import TestSupport
 
-/// A data directory and a state directory for one test, and the hand of host-local in the former.
+/// A data directory and a state directory for one test, with host-local's operations on the former.
 struct LeaseFixture {
   private let temporary: TemporaryDirectory
   var dataDirectory: String { temporary.file("data") }
@@ -23,7 +23,7 @@ struct LeaseFixture {
     ) { owner, _ in alive.contains(owner) }
   }
 
-  /// Writes a file into the network's directory as host-local does; a lease where `name` is an address.
+  /// Writes a file into the network's directory as host-local does; it is a lease if `name` is an address.
   func write(_ name: String, _ content: String, network: String = "net") throws {
     try Files.makeDirectory("\(dataDirectory)/\(network)")
     try Files.write("\(dataDirectory)/\(network)/\(name)", Array(content.utf8))
@@ -35,7 +35,7 @@ struct LeaseFixture {
     try Files.read("\(path)/\(name)", limit: 1 << 20).map { String(decoding: $0, as: UTF8.self) }
   }
 
-  /// What lies in the network's directory but the lock.
+  /// The names in the network's directory, without the lock.
   func names(network: String = "net") throws -> Set<String> {
     Set(try Files.names(in: "\(dataDirectory)/\(network)")).subtracting(["lock"])
   }
@@ -50,7 +50,7 @@ struct LeaseFixture {
     return leases
   }
 
-  /// As after a reboot: the state directory is empty, every lease is from before, and so is the last look.
+  /// Simulates a reboot: the state directory is empty, and all leases and the last use are from an earlier boot.
   func reboot() throws {
     try run(["rm", "-rf", stateDirectory]).succeeded()
     for network in try Files.names(in: dataDirectory) {
@@ -62,7 +62,7 @@ struct LeaseFixture {
   }
 }
 
-/// One range of a set: `10.0.0.0/29`, `10.0.0.0/29 10.0.0.3-10.0.0.5` or either with ` gw 10.0.0.6`.
+/// Reads one range of a set: `10.0.0.0/29`, `10.0.0.0/29 10.0.0.3-10.0.0.5` or either with ` gw 10.0.0.6`.
 func range(_ text: String) throws -> AddressRange {
   var parts = text.split(separator: " ").map(String.init)
   var gateway: IPAddress?
@@ -75,7 +75,7 @@ func range(_ text: String) throws -> AddressRange {
     subnet: try #require(IPPrefix(parts[0])), start: bounds[0], end: bounds[1], gateway: gateway)
 }
 
-/// A set of ranges as `range` reads them.
+/// Reads a set of ranges, each as `range` reads it.
 func rangeSet(_ ranges: String...) throws -> RangeSet {
   try RangeSet(try ranges.map { try range($0) })
 }
@@ -86,7 +86,7 @@ func owner(_ id: String, _ interface: String = "eth0") -> LeaseOwner {
 
 func address(_ text: String) throws -> IPAddress { try #require(IPAddress(text)) }
 
-/// Addresses as text, in their own order.
+/// Addresses as text, sorted.
 func texts(_ addresses: [IPAddress]) -> [String] { addresses.sorted().map(\.description) }
 
 /// Allocated addresses without their lengths.

@@ -3,7 +3,7 @@ import IPAM
 import Linux
 import Testing
 
-/// The state directory of a rebooted node is empty, and nobody will release what its pods held.
+/// The state directory of a rebooted node is empty, and no runtime releases the leases of its earlier pods.
 @Suite struct RebootTests {
   private let fixture: LeaseFixture
   private let sets: [RangeSet]
@@ -15,7 +15,7 @@ import Testing
     try fixture.reboot()
   }
 
-  @Test func whatThePodsOfThePreviousBootHeldIsFree() throws {
+  @Test func leasesOfThePreviousBootAreFree() throws {
     try fixture.write("10.0.0.6", "new\r\neth0")
     #expect(texts(try fixture.network().allocate(owner("d"), from: sets, requested: [])) == ["10.0.0.5", "fd00::5"])
     #expect(
@@ -28,7 +28,7 @@ import Testing
     #expect(texts(try fixture.network().allocate(owner("a"), from: sets, requested: [])) == ["10.0.0.5", "fd00::5"])
   }
 
-  @Test func anOwnerWithARecordKeepsItsLease() throws {
+  @Test func aLivingOwnerKeepsItsLease() throws {
     let network = fixture.network(alive: [owner("b")])
     _ = try network.allocate(owner("d"), from: sets, requested: [])
     #expect(try fixture.leases().filter { $0.value == "b\r\neth0" }.keys.sorted() == ["10.0.0.3", "fd00::3"])
@@ -37,15 +37,15 @@ import Testing
   }
 
   @Test(arguments: [("dummy", false), ("\u{0}", false), ("", false)])
-  func oldFormatsAndEmptyFilesGoToo(_ content: String, _ stays: Bool) throws {
+  func oldFormatsAndEmptyFilesAreRemovedToo(_ content: String, _ stays: Bool) throws {
     try fixture.write("10.0.0.6", content)
     try Files.setModified("\(fixture.path)/10.0.0.6", sinceEpoch: .seconds(86400))
     _ = try fixture.network().find(owner("x"))
     #expect(try fixture.names().contains("10.0.0.6") == stays)
   }
 
-  /// The clock may be set after the first look: then leases of this boot seem older than it.
-  @Test func onlyTheFirstLookOfABootFreesAnything() throws {
+  /// The clock may be set after the first use: then leases of this boot seem older than the boot.
+  @Test func onlyTheFirstUseInABootRemovesLeases() throws {
     #expect(try fixture.network().find(owner("a")).isEmpty)
     _ = try fixture.network().allocate(owner("d"), from: sets, requested: [])
     try fixture.write("10.0.0.6", "new\r\neth0")
@@ -57,8 +57,8 @@ import Testing
     #expect(texts(try fixture.network().find(owner("new"))) == ["10.0.0.6"])
   }
 
-  /// The reference leased, then the clock was set forward, then the node was switched to us: all in one boot.
-  @Test func whereNoEarlierBootHasLookedNothingIsLeftOver() throws {
+  /// In one boot the reference made a lease, the clock was set forward, and the node was switched to Causeway.
+  @Test func withoutUseInAnEarlierBootNothingIsLeftOver() throws {
     for lock in [nil, ""] as [String?] {
       let fixture = try LeaseFixture()
       try fixture.write("10.0.0.2", "a\r\neth0")
@@ -69,7 +69,7 @@ import Testing
   }
 
   /// A state directory that a reboot does not empty.
-  @Test func anIndexOfThePreviousBootIsNotBelieved() throws {
+  @Test func anIndexOfThePreviousBootIsNotUsed() throws {
     _ = try fixture.network().allocate(owner("d"), from: sets, requested: [])
     for index in try Files.names(in: "\(fixture.stateDirectory)/ipam") {
       let index = "\(fixture.stateDirectory)/ipam/\(index)"

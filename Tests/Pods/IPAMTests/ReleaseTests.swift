@@ -9,12 +9,12 @@ import TestSupport
 
   init() throws { fixture = try LeaseFixture() }
 
-  @Test func whatIsNotThereIsReleased() throws {
+  @Test func releasingNothingIsSuccess() throws {
     #expect(try fixture.network().release(owner("unknown")).isEmpty)
     #expect(try fixture.network().find(owner("unknown")).isEmpty)
     #expect(try fixture.network().collect(keeping: []).isEmpty)
     #expect(try fixture.network().addresses().isEmpty)
-    // Nothing was made for it.
+    // No directory was created for it.
     #expect(try Files.identity(fixture.dataDirectory) == nil)
 
     _ = try fixture.network().allocate(owner("known"), from: [rangeSet("10.0.0.0/24")], requested: [])
@@ -44,7 +44,7 @@ import TestSupport
     Content(name: "10.0.0.900", content: "dummy\r\neth0", isOurs: false),
     Content(name: "README", content: "dummy\r\neth0", isOurs: false),
   ])
-  func whatHostLocalWroteIsFoundAndReleased(_ example: Content) throws {
+  func leasesOfHostLocalAreFoundAndReleased(_ example: Content) throws {
     try fixture.write(example.name, example.content)
     let found = try fixture.network().find(owner("dummy"))
     #expect(found == (example.isOurs ? [try address(example.name)] : []))
@@ -52,16 +52,16 @@ import TestSupport
     #expect(try fixture.names().contains(example.name) == !example.isOurs)
   }
 
-  /// As host-local: the old format only counts where there is no lease in the new one.
-  @Test func theOldFormatComesSecond() throws {
+  /// As in host-local, the old format counts only if there is no lease in the new one.
+  @Test func theOldFormatCountsOnlyWithoutANewLease() throws {
     try fixture.write("10.0.0.8", "dummy")
     try fixture.write("10.0.0.9", "dummy\r\neth0")
     #expect(texts(try fixture.network().release(owner("dummy"))) == ["10.0.0.9"])
     #expect(texts(try fixture.network().release(owner("dummy"))) == ["10.0.0.8"])
   }
 
-  /// The old format counts for every interface, so it is no other's.
-  @Test func theOtherInterfacesOfAContainer() throws {
+  /// The old format covers every interface, so it is not another interface's lease.
+  @Test func addressesOfAContainersOtherInterfaces() throws {
     try fixture.write("10.0.0.7", "dummy")
     try fixture.write("10.0.0.8", "dummy\r\neth0")
     try fixture.write("10.0.0.9", "dummy\r\neth1")
@@ -82,7 +82,7 @@ import TestSupport
     #expect(texts(try fixture.network().allocate(owner("b"), from: sets, requested: [])) == ["fd00::2"])
   }
 
-  @Test func collectKeepsExactlyTheValidOnes() throws {
+  @Test func collectKeepsExactlyTheValidLeases() throws {
     let network = fixture.network()
     let sets = [try rangeSet("10.0.0.0/24"), try rangeSet("fd00::/64")]
     for id in ["a", "b", "c"] { _ = try network.allocate(owner(id), from: sets, requested: []) }
@@ -122,10 +122,10 @@ import TestSupport
     }
   }
 
-  @Test func aLockThatIsHeldIsWaitedForAndNamed() throws {
+  @Test func aHeldLockIsWaitedForAndNamed() throws {
     let sets = [try rangeSet("10.0.0.0/24")]
     _ = try fixture.network().allocate(owner("a"), from: sets, requested: [])
-    // Not at once: a program that another test starts holds all our locks until it has begun.
+    // Not at once: a program that another test starts holds copies of our locks until exec(2).
     let lock = try FileLock("\(fixture.path)/lock", waitingAtMost: .seconds(5))
     let network = fixture.network(limit: .milliseconds(20))
     let expected = IPAMError.locked(path: "\(fixture.path)/lock", waited: .milliseconds(20))
@@ -137,8 +137,8 @@ import TestSupport
     #expect(texts(try fixture.network().release(owner("a"))) == ["10.0.0.2"])
   }
 
-  /// A DEL must free the address also on a node whose state directory cannot be written.
-  @Test func releaseNeedsNoIndex() throws {
+  /// A DEL must release the address even if the state directory cannot be written.
+  @Test func releaseWorksWithoutAnIndex() throws {
     let sets = [try rangeSet("10.0.0.0/24")]
     try fixture.write("10.0.0.2", "a\r\neth0")
     try Files.write(fixture.stateDirectory, Array("a file in the way".utf8))

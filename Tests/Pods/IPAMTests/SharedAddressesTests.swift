@@ -17,10 +17,10 @@ import Testing
     texts(try fixture.network(network, shares: shares).allocate(owner(id), from: sets, requested: []))
   }
 
-  @Test func anAddressOfAnyNetworkIsHeld() throws {
+  @Test func anAddressHeldInAnyNetworkIsNotLeased() throws {
     #expect(try allocate("a", on: "one") == ["10.0.0.2", "fd00::2"])
     #expect(try allocate("b", on: "two") == ["10.0.0.3", "fd00::3"])
-    // As host-local leaves it, without an index, and in any directory there is.
+    // As host-local leaves a lease: without an index, and in any directory.
     try fixture.write("10.0.0.4", "c\r\neth0", network: "three")
     try fixture.write("unrelated", "", network: ".hidden")
     try Files.write("\(fixture.dataDirectory)/file", [])
@@ -29,7 +29,7 @@ import Testing
     #expect(texts(try fixture.network("two", shares: true).release(owner("b"))) == ["10.0.0.3", "fd00::3"])
   }
 
-  @Test func aRequestForAnotherNetworksAddressIsRefused() throws {
+  @Test func aRequestForAnAddressOfAnotherNetworkIsRefused() throws {
     _ = try allocate("a", on: "one")
     let error = errorText {
       _ = try fixture.network("two", shares: true).allocate(
@@ -39,12 +39,12 @@ import Testing
     #expect(try fixture.leases(network: "two").isEmpty)
   }
 
-  @Test func rangesOfTheConfigurationAreEachNetworksOwn() throws {
+  @Test func withoutSharingEachNetworkHasItsOwnAddresses() throws {
     _ = try allocate("a", on: "one")
     #expect(try allocate("b", on: "two", shares: false) == ["10.0.0.2", "fd00::2"])
   }
 
-  @Test func fullMeansAllNetworksTogether() throws {
+  @Test func aRangeIsFullByTheLeasesOfAllNetworks() throws {
     for number in 0..<5 { _ = try allocate("id\(number)", on: number.isMultiple(of: 2) ? "one" : "two") }
     #expect(throws: IPAMError.exhausted(rangeSet: 0, ranges: sets[0])) { _ = try allocate("more", on: "one") }
     #expect(throws: IPAMError.self) { _ = try allocate("more", on: "three") }
@@ -52,8 +52,8 @@ import Testing
     #expect(try allocate("more", on: "three").first == "10.0.0.3")
   }
 
-  /// A network that is configured no longer never gets to drop its own leases.
-  @Test func whatAnotherNetworkLeftOverFromThePreviousBootIsFree() throws {
+  /// A network that is no longer configured never removes its own left-over leases.
+  @Test func leftOverLeasesOfAnotherNetworkAreFree() throws {
     _ = try allocate("a", on: "old")
     try fixture.reboot()
     try fixture.write("10.0.0.3", "b\r\neth0", network: "old")
@@ -61,14 +61,14 @@ import Testing
     #expect(try allocate("d", on: "new") == ["10.0.0.4", "fd00::3"])
   }
 
-  @Test func theNetworksTakeTurns() throws {
+  @Test func networksLeaseOneAfterTheOther() throws {
     _ = try allocate("a", on: "one")
     let turn = try FileLock(directory: fixture.dataDirectory, waitingAtMost: .seconds(5))
     let network = fixture.network("two", shares: true, limit: .milliseconds(20))
     #expect(throws: IPAMError.locked(path: fixture.dataDirectory, waited: .milliseconds(20))) {
       _ = try network.allocate(owner("b"), from: sets, requested: [])
     }
-    // DEL needs no turn.
+    // DEL does not wait for other networks.
     #expect(
       texts(try fixture.network("one", shares: true, limit: .seconds(5)).release(owner("a"))) == [
         "10.0.0.2", "fd00::2",

@@ -3,7 +3,7 @@ import IPAM
 import Linux
 import Testing
 
-/// What one verb does must not grow with the number of leases: reads and writes are counted, not time.
+/// The work of one operation must not grow with the number of leases: reads and writes are counted, not time.
 @Suite struct WorkTests {
   private let fixture: LeaseFixture
   private let sets: [RangeSet]
@@ -38,20 +38,20 @@ import Testing
     }
   }
 
-  /// All leases in one block, right behind the one that was given last: the worst place to go on from.
+  /// All leases are in one block, directly after the address that was leased last: the worst case.
   @Test(arguments: [false, true])
-  func itDoesNotGrow(inAnotherNetwork: Bool) throws {
+  func workDoesNotGrowWithLeases(inAnotherNetwork: Bool) throws {
     let holder = inAnotherNetwork ? "other" : "net"
     _ = try cycle("warm", shares: inAnotherNetwork)
     let empty = try cycle("a", shares: inAnotherNetwork)
     for number in 0..<500 {
       try fixture.write("10.0.\(number / 250).\(number % 250 + 5)", "held-\(number)\r\neth0", network: holder)
     }
-    // The first verb that sees it reads all of it.
+    // The first operation after the change reads all leases.
     _ = try fixture.network(holder).find(owner("warm"))
     try fixture.write("last_reserved_ip.0", "10.0.0.4")
     let full = try cycle("b", shares: inAnotherNetwork)
-    // More than one owner may share a file of the index, no more.
+    // More than one owner may share a file of the index.
     #expect(full <= empty + 12, "\(empty) calls without leases, \(full) with 500")
   }
 }

@@ -37,7 +37,7 @@ import TestSupport
     #expect(try Files.identity(files.subnetFile) == before)
   }
 
-  @Test func aFileThatWentIsWrittenAgain() throws {
+  @Test func aRemovedFileIsWrittenAgain() throws {
     #expect(try files.publish(lease, mark: nil))
     try Files.remove(files.leaseCopy)
     try Files.remove(files.subnetFile)

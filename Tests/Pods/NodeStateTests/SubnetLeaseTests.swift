@@ -13,7 +13,7 @@ import Testing
 
     """
 
-  @Test func textAndBack() throws {
+  @Test func aWrittenLeaseIsReadAsItWas() throws {
     let lease = try SubnetLease(parsing: dual, file: "subnet.env")
     #expect(lease.subnets.map(\.description) == ["10.244.1.1/24", "fd00:10:0:1::1/64"])
     #expect(lease.mtuBytes == 1450)
@@ -21,7 +21,7 @@ import Testing
     #expect(lease.text == dual)
   }
 
-  @Test func oneFamilyHasOnlyItsLines() throws {
+  @Test func aSingleFamilyHasOnlyItsLines() throws {
     let network = try #require(IPPrefix("fd00:10::/48"))
     let subnet = try #require(IPPrefix("fd00:10:0:1::1/64"))
     let lease = SubnetLease(networks: [network], subnets: [subnet], mtuBytes: 1500, masquerades: false)
@@ -36,7 +36,7 @@ import Testing
     ("FLANNEL_SUBNET=10.244.1.1/24", "FLANNEL_SUBNET=fd00::1/64"),
     ("FLANNEL_MTU=1450", "FLANNEL_MTU=99999999999999999999"),
   ])
-  func whatIsWrongIsNamed(good: String, bad: String) throws {
+  func anErrorNamesTheKey(good: String, bad: String) throws {
     let text = dual.split(separator: "\n").map { $0 == good ? bad : String($0) }.joined(separator: "\n")
     let error = try #require(throws: LeaseError.self) { try SubnetLease(parsing: text, file: "subnet.env") }
     #expect("\(error)".contains(bad), "\(error)")

@@ -8,7 +8,7 @@ import TestSupport
     "2001:db8::8:800:200c:417a/128", "0a:58:0A:f4:01:07", "0a-58-0a-f4-01-07",
   ]
 
-  @Test(arguments: 0..<2 as Range<UInt64>) func whatIsTakenIsInRangeAndSurvives(seed: UInt64) {
+  @Test(arguments: 0..<2 as Range<UInt64>) func parsedValuesAreInRangeAndReadBackEqual(seed: UInt64) {
     var mutations = Mutations(of: AddressMutationTests.samples, seed: seed)
     var understood = 0
     for _ in 0..<4000 {

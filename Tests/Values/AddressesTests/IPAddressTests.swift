@@ -14,9 +14,9 @@ import Testing
     "1.2.3.04", "0x1.2.3.4", "1.2.3.-4", "+1.2.3.4", " 1.2.3.4", "1.2.3.4 ", "1.2.3.4\n", "1.2.3.4\u{0}", "1.2..4",
     "1.2.3.4/24", "１.2.3.4", "1,2,3,4", "99999999999999999999.1.1.1", "4294967296",
   ])
-  func refusesWhatIsNoIPv4(_ text: String) { #expect(IPAddress(text) == nil) }
+  func refusesInvalidIPv4(_ text: String) { #expect(IPAddress(text) == nil) }
 
-  /// RFC 5952 sections 4 and 5, on the right; RFC 4291 section 2.2 on the left.
+  /// On the left are the forms of RFC 4291 section 2.2, on the right those of RFC 5952 sections 4 and 5.
   @Test(arguments: [
     ("2001:db8:0:0:0:0:2:1", "2001:db8::2:1"),
     ("2001:0DB8:AAAA:BBBB:CCCC:DDDD:EEEE:0001", "2001:db8:aaaa:bbbb:cccc:dddd:eeee:1"),
@@ -51,14 +51,14 @@ import Testing
     "1.2.3.4::", "::1.2.3", "::1.2.3.4.5", "::256.2.3.4", "::1.2.3.4:5", "1:2:3:4:5:6:7:", ":1:2:3:4:5:6:7", "::\u{0}",
     "0000:0000:0000:0000:0000:0000:0000:0000:0000", "::ffff:01.2.3.4",
   ])
-  func refusesWhatIsNoIPv6(_ text: String) { #expect(IPAddress(text) == nil) }
+  func refusesInvalidIPv6(_ text: String) { #expect(IPAddress(text) == nil) }
 
-  @Test func readsNoTextWithoutEnd() {
+  @Test func refusesOverlongTexts() {
     #expect(IPAddress(String(repeating: "1:", count: 1_000_000)) == nil)
     #expect(IPAddress(String(repeating: "9", count: 1_000_000)) == nil)
   }
 
-  /// Go's net.ParseIP, which the reference plugins use, takes a mapped address for the IPv4 address in it.
+  /// Go's net.ParseIP, which the reference plugins use, reads a mapped address as the IPv4 address in it.
   @Test(arguments: ["::ffff:192.0.2.1", "::ffff:c000:201", "0:0:0:0:0:FFFF:192.0.2.1"])
   func mappedAddressesAreIPv4(_ text: String) {
     #expect(IPAddress(text)?.family == .v4)
@@ -90,11 +90,11 @@ import Testing
     ("8000::", Int128.min, "::"),
     ("0.0.0.0", Int128.max, nil),
   ])
-  func stepsWithinItsFamily(_ start: String, _ count: Int128, _ end: String?) throws {
+  func advancesWithinItsFamily(_ start: String, _ count: Int128, _ end: String?) throws {
     #expect(try #require(IPAddress(start)).advanced(by: count)?.description == end)
   }
 
-  @Test func familiesSortApart() throws {
+  @Test func familiesAreSortedSeparately() throws {
     let sorted = ["10.0.0.2", "255.255.255.255", "::", "::1", "fd00::"]
     #expect(sorted.reversed().compactMap { IPAddress($0) }.sorted().map(\.description) == sorted)
   }
@@ -106,7 +106,7 @@ import Testing
     ("fd00::1", ""),
     ("128.0.0.1", ""), ("::2", ""),
   ])
-  func knowsTheSpecialRanges(_ text: String, _ kind: String) throws {
+  func recognisesSpecialRanges(_ text: String, _ kind: String) throws {
     let address = try #require(IPAddress(text))
     #expect(address.isLoopback == (kind == "loopback"))
     #expect(address.isMulticast == (kind == "multicast"))

@@ -11,7 +11,7 @@ import Testing
     ("fd00:1::7/128", "fd00:1::7/128", "fd00:1::7", "fd00:1::7"),
     ("fd00:1::7/0", "::/0", "::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
   ])
-  func hasANetworkAndItsEnds(_ text: String, _ network: String, _ first: String, _ last: String) throws {
+  func networkFirstAndLastAddress(_ text: String, _ network: String, _ first: String, _ last: String) throws {
     let prefix = try #require(IPPrefix(text))
     #expect(prefix.description == text)
     #expect(prefix.network.description == network)
@@ -31,7 +31,7 @@ import Testing
     "fd00::%1/64",
     "10.0.0.0/２４",
   ])
-  func refusesWhatIsNoPrefix(_ text: String) { #expect(IPPrefix(text) == nil) }
+  func refusesInvalidPrefixes(_ text: String) { #expect(IPPrefix(text) == nil) }
 
   @Test(arguments: [
     ("10.244.0.0/16", "10.244.1.0/24", true, true),
@@ -42,7 +42,7 @@ import Testing
     ("0.0.0.0/0", "fd00::/64", false, false),
     ("::/0", "10.244.1.0/24", false, false),
     ("fd00::/16", "fd00:1::/64", true, true),
-    // Host bits do not matter.
+    // Host bits are ignored.
     ("10.244.1.9/16", "10.244.200.7/24", true, true),
   ])
   func containsAndOverlaps(_ left: String, _ right: String, _ contains: Bool, _ overlaps: Bool) throws {

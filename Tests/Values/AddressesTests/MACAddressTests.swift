@@ -14,16 +14,16 @@ import Testing
     "02005e1000ff", "0g:00:00:00:00:00", "+2:00:00:00:00:00", "-2-00-00-00-00-00", " 2:00:00:00:00:00",
     "02:00:5e:10:00:ff ", "０2:00:00:00:00:00", "02:00:5e:10:00:ff\u{0}", "02.00.5e.10.00.ff",
   ])
-  func refusesAllElse(_ text: String) { #expect(MACAddress(text) == nil) }
+  func refusesInvalidTexts(_ text: String) { #expect(MACAddress(text) == nil) }
 
-  @Test func sixBytesAndNoOtherNumber() {
+  @Test func needsSixBytes() {
     #expect(MACAddress(bytes: [UInt8](repeating: 1, count: 5)[...]) == nil)
     #expect(MACAddress(bytes: [UInt8](repeating: 1, count: 7)[...]) == nil)
     #expect(MACAddress(bytes: [UInt8](repeating: 1, count: 6)[...]) != nil)
   }
 
-  /// IEEE 802: bit 0 of the first byte is the group bit, bit 1 says locally administered.
-  @Test func randomOnesAreUnicastAndLocal() {
+  /// IEEE 802: bit 0 of the first byte is the group bit, bit 1 means locally administered.
+  @Test func randomAddressesAreUnicastAndLocal() {
     var generator = SystemRandomNumberGenerator()
     let addresses = (0..<1000).map { _ in MACAddress.random(using: &generator) }
     #expect(addresses.allSatisfy { $0.isUnicast && $0.bytes.first.map { $0 & 2 } == 2 })

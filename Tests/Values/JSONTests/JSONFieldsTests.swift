@@ -12,7 +12,7 @@ import Testing
     fields = try JSONFields(document: JSONValue(parsing: Array(text.utf8)), name: "the file")
   }
 
-  @Test func readsWhatIsThere() throws {
+  @Test func readsValuesOfEachKind() throws {
     #expect(try fields.string("name") == "a")
     #expect(try fields.bool("on") == true)
     #expect(try fields.integer("count") == 3)
@@ -31,8 +31,8 @@ import Testing
     #expect(try fields.array(name) == nil)
   }
 
-  /// As Go's encoding/json, with which configurations are written.
-  @Test func namesFoldCaseAndTheLastCounts() throws {
+  /// As in Go's encoding/json, which runtimes write configurations with.
+  @Test func namesFoldCaseAndTheLastDuplicateCounts() throws {
     #expect(try fields.integer("mixed-case") == 1)
     #expect(try fields.integer("MIXED-CASE") == 1)
     #expect(try fields.integer("twice") == 2)
@@ -52,7 +52,7 @@ import Testing
         == "ipam.ranges[1].subnet must be a string, but is 7")
   }
 
-  @Test func aDocumentIsAnObject() {
+  @Test func aDocumentMustBeAnObject() {
     let error = #expect(throws: JSONError.self) { _ = try JSONFields(document: [1], name: "nodes.json") }
     #expect(error?.description == "nodes.json must be a JSON object, but is an array")
   }

@@ -8,8 +8,8 @@ import TestSupport
     "[0.1, 1e-300, -9223372036854775808, \"\\ud83d\\ude00\"]", " \"text\" ",
   ]
 
-  /// What is understood is written, and read again it is the same.
-  @Test(arguments: 0..<2 as Range<UInt64>) func isRefusedOrSurvives(seed: UInt64) throws {
+  /// A value that is accepted is written and read back equal.
+  @Test(arguments: 0..<2 as Range<UInt64>) func isRefusedOrReadBackEqual(seed: UInt64) throws {
     var mutations = Mutations(of: JSONMutationTests.samples, seed: seed)
     var understood = 0
     for _ in 0..<3000 {

@@ -27,14 +27,14 @@ private func parse(_ text: String) throws(JSONError) -> JSONValue { try JSONValu
     #expect(throws: JSONError.self) { try parse(text) }
   }
 
-  @Test func refusesWhatIsNotUTF8() {
+  @Test func refusesInvalidUTF8() {
     #expect(throws: JSONError.self) { try JSONValue(parsing: [0x22, 0xC3, 0x28, 0x22]) }
     #expect(throws: JSONError.self) { try JSONValue(parsing: [0x22, 0xED, 0xA0, 0x80, 0x22]) }
     #expect(throws: JSONError.self) { try JSONValue(parsing: [0x00]) }
     #expect(throws: JSONError.self) { try JSONValue(parsing: []) }
   }
 
-  @Test func saysWhereItStopped() throws {
+  @Test func errorsGiveThePosition() throws {
     let error = #expect(throws: JSONError.self) { try parse("{\n  \"a\": 1\n  \"b\": 2\n}") }
     guard case .malformed(_, let line, _) = error else {
       Issue.record("\(String(describing: error))")
@@ -44,7 +44,7 @@ private func parse(_ text: String) throws(JSONError) -> JSONValue { try JSONValu
     #expect(error?.description.contains("line 3") == true)
   }
 
-  @Test func saysWhereANULIs() {
+  @Test func errorsGiveThePositionOfANUL() {
     #expect(throws: JSONError.malformed(reason: "a NUL byte", line: 2, column: 3)) { try parse("{\n} \u{0}x") }
   }
 
@@ -55,7 +55,7 @@ private func parse(_ text: String) throws(JSONError) -> JSONValue { try JSONValu
     #expect(try parse(deep).array?.count == 1)
   }
 
-  @Test func ofDuplicateMembersTheLastCounts() throws {
+  @Test func theLastDuplicateMemberCounts() throws {
     #expect(try parse(#"{"a": 1, "a": 2}"#).object?["a"] == 2)
   }
 
@@ -65,12 +65,12 @@ private func parse(_ text: String) throws(JSONError) -> JSONValue { try JSONValu
     #expect(try parse("{\"a\":[1]}").text(.indented(2)) == "{\n  \"a\": [\n    1\n  ]\n}")
   }
 
-  @Test func everyStringSurvives() throws {
+  @Test func everyStringIsReadBackEqual() throws {
     let text = "\u{1}\u{1F}\"\\/\u{7F}\u{80}\u{2028}é😀"
     #expect(try parse(JSONValue.string(text).text()) == .string(text))
   }
 
-  @Test func saysWhatCannotBeWritten() {
+  @Test func valuesThatCannotBeWrittenAreNamed() {
     #expect(throws: JSONError.unencodable) { try JSONValue.real(.nan).text() }
     #expect(throws: JSONError.unencodable) { try JSONValue.real(.infinity).text() }
     #expect(throws: JSONError.unencodable) { try JSONValue.array([.real(.nan)]).text() }

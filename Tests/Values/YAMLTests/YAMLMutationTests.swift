@@ -24,7 +24,7 @@ import YAML
     for _ in 0..<1500 {
       guard let value = try? JSONValue(parsingYAML: mutations.next()) else { continue }
       understood += 1
-      // Only a name with a NUL can't be written; of two members of one name the last one stays.
+      // Only a name with a NUL cannot be written; of two members of one name the last one is kept.
       guard let text = try? value.text() else { continue }
       let once = try JSONValue(parsing: Array(text.utf8))
       #expect(try JSONValue(parsing: Array(once.text().utf8)) == once, "\(text)")
@@ -32,8 +32,8 @@ import YAML
     #expect(understood > 100)
   }
 
-  /// Some megabytes that thousands of aliases stand for would fill the memory.
-  @Test func aLongTextBehindManyAliasesIsRefused() {
+  /// Thousands of aliases of a text of some megabytes would fill the memory.
+  @Test func manyAliasesOfALongTextAreRefused() {
     let long = String(repeating: "x", count: 1 << 20)
     let text = "a: &a \(long)\nb: [" + String(repeating: "*a,", count: 50_000) + "]"
     #expect(throws: YAMLError.excessive(line: 1)) { try JSONValue(parsingYAML: Array(text.utf8)) }

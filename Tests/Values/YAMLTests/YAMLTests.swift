@@ -13,7 +13,7 @@ import YAML
       ("data: |\n  one\n  two\nempty:\ntilde: ~\n", ["data": "one\ntwo\n", "empty": .null, "tilde": .null]),
       ("long: >-\n  a\n  b\nno: False\n---\nother: document\n", ["long": "a b", "no": false]),
     ] as [(String, JSONValue)])
-  func isTheSameAsJSON(_ text: String, _ value: JSONValue) throws {
+  func yamlBecomesTheSameValueAsJSON(_ text: String, _ value: JSONValue) throws {
     #expect(try parse(text) == value)
   }
 
@@ -21,21 +21,21 @@ import YAML
     ("a: [1", "line 2"), ("a: b: c", "line 1, column 5"), ("\ta: b", "line 1"), ("a: *nobody", "undefined alias"),
     ("[a]: b", "a key that is no text at line 1"),
   ])
-  func whatIsNoneIsSaid(_ text: String, _ words: String) throws {
+  func errorsDescribeInvalidYAML(_ text: String, _ words: String) throws {
     let error = try #require(throws: YAMLError.self) { try parse(text) }
     #expect("\(error)".contains(words), "\(error)")
   }
 
-  /// A few lines that stand for more values than there are atoms, and a value that holds itself.
-  @Test func whatHasNoEndIsRefused() throws {
+  /// A few lines of aliases can mean an astronomical number of values, or a value that contains itself.
+  @Test func recursiveAndExplodingAliasesAreRefused() throws {
     let bomb = (1..<30).map { "a\($0): &a\($0) [*a\($0 - 1), *a\($0 - 1)]\n" }
     #expect(throws: YAMLError.self) { try parse("a0: &a0 [x]\n" + bomb.joined()) }
     #expect(throws: YAMLError.self) { try parse("a: &a [*a]") }
     #expect(throws: YAMLError.self) { try parse(String(repeating: "[", count: 5000)) }
   }
 
-  /// Whatever the bytes, it ends with a value or an error.
-  @Test func noTextIsTooOdd() {
+  /// Any bytes give a value or an error.
+  @Test func anyBytesGiveAValueOrAnError() {
     var generator = SystemRandomNumberGenerator()
     let alphabet = Array("abc: -[]{}&*!|>'\"#%@`\n\t\\0é".utf8)
     for _ in 0..<2000 {

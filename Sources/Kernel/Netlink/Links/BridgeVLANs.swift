@@ -1,14 +1,14 @@
 internal import CLinux
 internal import Glibc
 
-/// How a bridge treats VLANs (IFLA_BR_VLAN_*).
+/// The VLAN settings of a bridge (IFLA_BR_VLAN_*).
 package struct VLANFilter: Sendable, Equatable {
-  /// Frames pass only between ports of their VLAN; a bridge that does not filter forwards all, whatever their tags.
+  /// Whether frames pass only between ports of their VLAN; otherwise the bridge forwards frames whatever their tags.
   package let isOn: Bool
-  /// The VLAN that the kernel puts each new port into, untagged; 0 for none.
+  /// The VLAN that the kernel adds each new port to, untagged; 0 for none.
   package let defaultID: UInt16
 
-  /// `nil` where the kernel was built without CONFIG_BRIDGE_VLAN_FILTERING: it says "off", but has no default VLAN.
+  /// `nil` if the kernel was built without CONFIG_BRIDGE_VLAN_FILTERING: it reports "off", but no default VLAN.
   init?(_ attributes: Attributes) {
     guard let defaultID: UInt16 = attributes.value(LinkAttribute.bridgeDefaultVLAN) else { return nil }
     isOn = attributes.value(LinkAttribute.bridgeFiltersVLANs, as: UInt8.self) == 1
@@ -16,32 +16,37 @@ package struct VLANFilter: Sendable, Equatable {
   }
 }
 
-/// VLANs that a port of a bridge is in (`struct bridge_vlan_info`), with IDs from 1 to 4094.
+/// A range of VLANs that a bridge port belongs to (`struct bridge_vlan_info`).
 package struct PortVLANs: Sendable, Equatable {
+  /// The VLAN IDs, from 1 to 4094.
   package let ids: ClosedRange<UInt16>
-  /// Their frames leave the bridge without a tag.
+  /// Whether frames of these VLANs leave the bridge by this port without a tag.
   package let isUntagged: Bool
-  /// What comes in without a tag belongs there; a port has one such VLAN, so this is never true of several.
+  /// Whether untagged frames that enter by this port belong to this VLAN (PVID). A port has at most one, so a range of
+  /// several VLANs is never native.
   package let isNative: Bool
 
+  /// A range of VLANs with its flags.
   package init(_ ids: ClosedRange<UInt16>, isUntagged: Bool = false, isNative: Bool = false) {
     self.ids = ids
     self.isUntagged = isUntagged
     self.isNative = isNative
   }
 
-  /// The one VLAN of what has no tag, in either direction.
+  /// The VLAN of untagged frames, in both directions.
   package static func native(_ id: UInt16) -> PortVLANs { PortVLANs(id...id, isUntagged: true, isNative: true) }
 }
 
-/// A port of a bridge, or the bridge itself as the node's own port, with its VLANs.
+/// A bridge port with its VLANs, or the bridge itself as the node's own port.
 package struct BridgeMember: Sendable, Equatable {
+  /// The port's interface index.
   package let linkIndex: Int32
+  /// The bridge's interface index; equal to `linkIndex` for the bridge itself.
   package let bridgeIndex: Int32
-  /// In order of their IDs; neighbours with the same flags are one.
+  /// The VLANs in order of their IDs; adjacent VLANs with the same flags form one range.
   package let vlans: [PortVLANs]
 
-  /// Where what has no tag belongs, in both directions; `nil` where it belongs nowhere.
+  /// The VLAN of untagged frames in both directions; `nil` if there is none.
   package var untaggedID: UInt16? { vlans.first { $0.isNative && $0.isUntagged }?.ids.lowerBound }
 
   init(_ reply: NetlinkReply) throws(NetlinkError) {
@@ -67,7 +72,7 @@ package struct BridgeMember: Sendable, Equatable {
 }
 
 extension NetlinkRequest {
-  /// Switches a bridge's VLAN filter on or off. EOPNOTSUPP where the kernel has none.
+  /// Switches a bridge's VLAN filter on or off. EOPNOTSUPP if the kernel has no VLAN filter.
   package static func filterVLANs(_ isOn: Bool, of bridgeIndex: Int32, name: String) -> NetlinkRequest {
     var request = NetlinkRequest("set the VLAN filter of", name, type: RouteMessage.newLink)
     var header = ifinfomsg()
@@ -80,18 +85,20 @@ extension NetlinkRequest {
     return request
   }
 
-  /// Puts a port of a bridge into VLANs; where it is in one of them already, the flags become these.
+  /// Adds a bridge port to VLANs; the flags of VLANs that it is in already are replaced.
   package static func addVLANs(_ vlans: [PortVLANs], to portIndex: Int32, name: String) -> NetlinkRequest {
-    portVLANs("set the VLANs of the port", vlans, portIndex, name, type: RouteMessage.setLink)
+    portVLANs("set the VLANs of the port", vlans, portIndex: portIndex, name: name, type: RouteMessage.setLink)
   }
 
-  /// Takes a port of a bridge out of a VLAN. No error where it is not in it.
+  /// Removes a bridge port from a VLAN; absence is success.
   package static func removeVLAN(_ id: UInt16, from portIndex: Int32, name: String) -> NetlinkRequest {
-    portVLANs("take VLAN \(id) off the port", [PortVLANs(id...id)], portIndex, name, type: RouteMessage.deleteLink)
+    portVLANs(
+      "remove VLAN \(id) from the port", [PortVLANs(id...id)], portIndex: portIndex, name: name,
+      type: RouteMessage.deleteLink)
   }
 
   private static func portVLANs(
-    _ operation: String, _ vlans: [PortVLANs], _ portIndex: Int32, _ name: String, type: UInt16
+    _ operation: String, _ vlans: [PortVLANs], portIndex: Int32, name: String, type: UInt16
   ) -> NetlinkRequest {
     var request = NetlinkRequest(operation, name, type: type)
     var header = ifinfomsg()
@@ -104,7 +111,7 @@ extension NetlinkRequest {
     return request
   }
 
-  /// A single VLAN is one entry, a range two: its begin and its end.
+  /// Adds a range of VLANs: one entry for a single VLAN, two entries (begin and end) for a longer range.
   private mutating func put(_ vlan: PortVLANs) {
     let flags =
       (vlan.isUntagged ? BridgeVLANInfo.untagged : 0) | (vlan.isNative ? BridgeVLANInfo.native : 0)
@@ -118,7 +125,7 @@ extension NetlinkRequest {
 }
 
 extension RouteSocket {
-  /// The members of all bridges of the namespace: the kernel cannot be asked for one of them alone.
+  /// The ports of all bridges of the namespace with their VLANs; the kernel cannot list one bridge's ports alone.
   package mutating func bridgeMembers() throws(NetlinkError) -> [BridgeMember] {
     var request = NetlinkRequest("list", "the VLANs of bridges' ports", type: RouteMessage.getLink)
     var header = ifinfomsg()

@@ -6,29 +6,30 @@ internal import Glibc
 package struct LinkAddress: Sendable, Equatable {
   /// The link's own address with the length of its network.
   package let prefix: IPPrefix
+  /// The index of the link that has the address.
   package let linkIndex: Int32
-  /// IFA_F_* bits.
+  /// The address flags, IFA_F_* bits.
   package let flags: UInt32
-  /// RT_SCOPE_*: 0 is global.
+  /// The scope, an RT_SCOPE_* number: 0 is global.
   package let scope: UInt8
-  /// IFA_PROTO, who put it there; 0 where nobody said so or the kernel is older than 5.18.
+  /// The protocol that added the address (IFA_PROTO); 0 if none was given or the kernel is older than 5.18.
   package let owner: UInt8
 
-  /// Given for good, not for a time (`valid_lft forever`).
+  /// Whether the address has no lifetime (`valid_lft forever`).
   package var isPermanent: Bool { flags & UInt32(IFA_F_PERMANENT) != 0 }
-  /// Made up for a day or so, to hide who speaks (RFC 8981).
+  /// Whether the address is a temporary IPv6 address of the privacy extensions (RFC 8981).
   package var isTemporary: Bool { prefix.family == .v6 && flags & UInt32(IFA_F_TEMPORARY) != 0 }
-  /// An IPv4 address beside another one of the same network; it goes with that one unless `promote_secondaries` is set.
-  /// IPv6 has the same bit for temporary addresses.
+  /// Whether the address is a secondary IPv4 address of its network. The kernel removes it together with the primary
+  /// one unless `promote_secondaries` is set. In IPv6 the bit means a temporary address.
   package var isSecondary: Bool { prefix.family == .v4 && flags & UInt32(IFA_F_SECONDARY) != 0 }
-  /// Its preferred lifetime is over: it works, and nothing new shall be built on it.
+  /// Whether the preferred lifetime is over: the address works, but new connections should not use it.
   package var isDeprecated: Bool { flags & UInt32(IFA_F_DEPRECATED) != 0 }
-  /// Detected on another host (IFA_F_DADFAILED).
+  /// Whether another host has the address (IFA_F_DADFAILED).
   package var isDuplicate: Bool { flags & UInt32(IFA_F_DADFAILED) != 0 }
-  /// Usable: not waiting for duplicate address detection, and not failed in it.
+  /// Whether the address is usable: duplicate address detection is neither pending nor failed.
   package var isUsable: Bool { flags & UInt32(IFA_F_TENTATIVE | IFA_F_DADFAILED) == 0 }
 
-  /// An address as it might be, for what reasons about addresses without a kernel.
+  /// An address from given values, for code that plans with addresses without a kernel.
   package init(_ prefix: IPPrefix, linkIndex: Int32, flags: UInt32 = 0, scope: UInt8 = 0, owner: UInt8 = 0) {
     self.prefix = prefix
     self.linkIndex = linkIndex
@@ -39,7 +40,7 @@ package struct LinkAddress: Sendable, Equatable {
 
   init?(_ reply: NetlinkReply) throws(NetlinkError) {
     let (header, attributes) = try reply.body(ifaddrmsg.self)
-    // On a point-to-point link IFA_ADDRESS is the peer's; IFA_LOCAL is always our own, where it is given.
+    // On a point-to-point link IFA_ADDRESS is the peer's; IFA_LOCAL, if given, is always the link's own.
     guard
       let address = attributes.address(AddressAttribute.local) ?? attributes.address(AddressAttribute.address),
       let prefix = IPPrefix(address, length: Int(header.ifa_prefixlen))
@@ -53,14 +54,19 @@ package struct LinkAddress: Sendable, Equatable {
 }
 
 extension NetlinkRequest {
-  /// Puts an address on a link, at once usable: an IPv6 address skips duplicate address detection unless
-  /// `detectsDuplicates`. EEXIST where it is there already; EACCES where IPv6 is switched off on the link.
+  /// Adds an address to a link. EEXIST if the link has it already; EACCES if IPv6 is switched off on the link.
+  ///
+  /// - Parameters:
+  ///   - owner: the protocol number to store with the address (IFA_PROTO).
+  ///   - detectsDuplicates: whether an IPv6 address waits for duplicate address detection; otherwise it is usable at
+  ///     once.
   package static func addAddress(
     _ prefix: IPPrefix, to linkIndex: Int32, owner: UInt8? = nil, detectsDuplicates: Bool = false
   ) -> NetlinkRequest {
     var request = address(
-      "add the address", prefix, linkIndex, type: RouteMessage.newAddress,
+      "add the address", prefix, linkIndex: linkIndex, type: RouteMessage.newAddress,
       flags: NetlinkFlag.create | NetlinkFlag.exclusive)
+    // A /31 or /32 has no broadcast address (RFC 3021).
     if prefix.family == .v4, prefix.length < 31 {
       request.put(AddressAttribute.broadcast, bytes: prefix.last.bytes)
     }
@@ -69,13 +75,13 @@ extension NetlinkRequest {
     return request
   }
 
-  /// Takes an address off a link. EADDRNOTAVAIL where it is not there.
+  /// Removes an address from a link. EADDRNOTAVAIL if the link does not have it.
   package static func removeAddress(_ prefix: IPPrefix, from linkIndex: Int32) -> NetlinkRequest {
-    address("remove the address", prefix, linkIndex, type: RouteMessage.deleteAddress, flags: 0)
+    address("remove the address", prefix, linkIndex: linkIndex, type: RouteMessage.deleteAddress, flags: 0)
   }
 
   private static func address(
-    _ operation: String, _ prefix: IPPrefix, _ linkIndex: Int32, type: UInt16, flags: UInt16
+    _ operation: String, _ prefix: IPPrefix, linkIndex: Int32, type: UInt16, flags: UInt16
   ) -> NetlinkRequest {
     var request = NetlinkRequest(operation, prefix.description, type: type, flags: flags)
     var header = ifaddrmsg()
@@ -98,7 +104,7 @@ extension RouteSocket {
     request.append(header)
     var addresses: [LinkAddress] = []
     for reply in try netlink.dump(request) {
-      // A kernel without strict checking (before 4.20) sends all of them.
+      // A kernel without strict checking (before 4.20) sends the addresses of all links.
       if let address = try LinkAddress(reply), linkIndex == nil || address.linkIndex == linkIndex {
         addresses.append(address)
       }
@@ -108,7 +114,7 @@ extension RouteSocket {
 }
 
 extension IPFamily {
-  /// AF_INET or AF_INET6.
+  /// The kernel's number of the family: AF_INET or AF_INET6.
   package var kernelValue: UInt8 {
     switch self {
     case .v4: UInt8(AF_INET)

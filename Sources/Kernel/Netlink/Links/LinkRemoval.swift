@@ -3,23 +3,26 @@ internal import Glibc
 internal import Linux
 
 extension RouteSocket {
-  /// Removes a link and returns when it is gone from the namespace, its name free again and no packet able to pass; the
-  /// kernel's grace period after that (net/core/dev.c, `unregister_netdevice_many`), some 25 ms in which nothing is
-  /// locked, is sat out by a copy of this process. Says whether the link was there.
+  /// Removes a link and returns when its name is free again and it passes no packets; false if there was no link.
   ///
-  /// - Parameter kept: sockets whose closing would wait for a grace period too; the copy closes them last.
+  /// The kernel then waits for a grace period of some 25 ms, in which it holds no lock (net/core/dev.c,
+  /// `unregister_netdevice_many`). A background child waits for it in place of the caller.
+  ///
+  /// - Parameters:
+  ///   - name: the link's name, for messages.
+  ///   - kept: sockets whose closing would wait for a grace period too; the child closes them last.
   package mutating func removeLinkAtOnce(
     _ index: Int32, name: String, keeping kept: [Int32] = []
   ) throws(NetlinkError) -> Bool {
-    // Listened for before it can happen.
+    // Subscribed before the removal can happen.
     var events = try NetlinkSocket(family: NETLINK_ROUTE)
     try events.subscribe(to: [RTNLGRP_LINK.rawValue], bufferBytes: 1 << 20)
     let request = NetlinkRequest.removeLink(index, name: name)
-    guard let offshoot = RouteSocket.remover(request, keeping: kept) else {
+    guard let child = RouteSocket.remover(request, keeping: kept) else {
       return try perform(request, accepting: ENODEV)
     }
-    if try RouteSocket.hears(of: index, &events, until: offshoot.descriptor) { return true }
-    switch try RouteSocket.exitCode(offshoot) {
+    if try RouteSocket.awaitRemoval(of: index, &events, until: child.descriptor) { return true }
+    switch try RouteSocket.exitCode(child) {
     case 0: return true
     case UInt8(ENODEV): return false
     case nil: return try perform(request, accepting: ENODEV)
@@ -28,9 +31,9 @@ extension RouteSocket {
     }
   }
 
-  /// The copy that asks the kernel, and exits with the errno of its answer; `nil` where there can be none.
-  private static func remover(_ request: NetlinkRequest, keeping kept: [Int32]) -> Offshoot? {
-    try? Offshoot(keeping: kept) {
+  /// Starts a child that sends the request and exits with the errno of the answer; `nil` if fork(2) fails.
+  private static func remover(_ request: NetlinkRequest, keeping kept: [Int32]) -> BackgroundChild? {
+    try? BackgroundChild(keeping: kept) {
       do throws(NetlinkError) {
         var socket = try NetlinkSocket(family: NETLINK_ROUTE)
         try socket.perform(request)
@@ -41,8 +44,8 @@ extension RouteSocket {
     }
   }
 
-  /// Whether the kernel tells of the link's removal before `end` can be read.
-  private static func hears(
+  /// Waits for the kernel's notification of the link's removal; false if `end` becomes readable first.
+  private static func awaitRemoval(
     of index: Int32, _ events: inout NetlinkSocket, until end: Int32
   ) throws(NetlinkError) -> Bool {
     do throws(NetlinkError) {
@@ -51,18 +54,18 @@ extension RouteSocket {
         if notifications.isEmpty { return false }
         for notification in notifications where notification.type == RouteMessage.deleteLink {
           let (header, _) = try notification.body(ifinfomsg.self)
-          // A bridge's port is told of on its own (AF_BRIDGE), before the link itself.
+          // A bridge port's removal from its bridge is notified separately (AF_BRIDGE), before the link's own.
           if header.ifi_index == index, Int32(header.ifi_family) == AF_UNSPEC { return true }
         }
       }
     } catch {
-      // What was lost may have been it: the copy's end says so too.
+      // The lost notification may have been this one; the child's exit code shows the result.
       guard error.errno == ENOBUFS else { throw error }
       return false
     }
   }
 
-  private static func exitCode(_ offshoot: consuming Offshoot) throws(NetlinkError) -> UInt8? {
-    do throws(SystemError) { return try offshoot.exitCode() } catch { throw .socket(error) }
+  private static func exitCode(_ child: consuming BackgroundChild) throws(NetlinkError) -> UInt8? {
+    do throws(SystemError) { return try child.exitCode() } catch { throw .socket(error) }
   }
 }

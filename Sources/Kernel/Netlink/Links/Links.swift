@@ -3,57 +3,67 @@ internal import CLinux
 internal import Glibc
 package import Linux
 
-/// A network interface as the kernel tells it (`struct ifinfomsg` and IFLA_* attributes).
+/// A network interface as the kernel reports it (`struct ifinfomsg` and IFLA_* attributes).
 package struct Link: Sendable, Equatable {
-  /// `ifindex`, unique in its namespace.
+  /// The hardware type of Ethernet links (ARPHRD_ETHER).
+  package static let ethernetType = UInt16(ARPHRD_ETHER)
+  /// The operational state of links that pass frames (IF_OPER_UP).
+  package static let operationalUp = UInt8(IF_OPER_UP)
+
+  /// The interface index (`ifindex`), unique in its namespace.
   package let index: Int32
+  /// The interface name, at most 15 bytes.
   package let name: String
-  /// `nil` where the link has none of six bytes (a tunnel).
+  /// The hardware address; `nil` if it is not six bytes long (a tunnel).
   package let mac: MACAddress?
+  /// The MTU in bytes.
   package let mtuBytes: Int
-  /// IFF_* bits.
+  /// The interface flags, IFF_* bits.
   package let flags: UInt32
-  /// ARPHRD_*: 1 is Ethernet.
+  /// The hardware type, an ARPHRD_* number such as `ethernetType`.
   package let hardwareType: UInt16
-  /// "bridge", "veth", …; `nil` for hardware and the loopback.
+  /// The kind of virtual link: "bridge", "veth", …; `nil` for hardware and the loopback.
   package let kind: String?
-  /// The bridge (or bond, …) that this link is a port of.
+  /// The index of the bridge or bond that this link is a port of.
   package let masterIndex: Int32?
-  /// The other end of a veth pair, by its index in its own namespace.
+  /// The index of a veth's other end, in that end's own namespace.
   package let peerIndex: Int32?
-  /// IF_OPER_*: 6 is up.
+  /// The operational state, an IF_OPER_* number such as `operationalUp` (RFC 2863).
   package let operationalState: UInt8
-  /// The text of `ip link set … alias`.
+  /// The alias, as set by `ip link set … alias`.
   package let alias: String?
-  /// How many listeners hold the link in promiscuous mode.
+  /// How many users (such as packet captures) keep the link in promiscuous mode.
   package let promiscuity: Int
-  /// What the link is as a port of a bridge.
+  /// The link's settings as a bridge port; `nil` if it is none.
   package let port: BridgePort?
-  /// How a bridge treats VLANs; `nil` where the link is no bridge, or the kernel's bridges cannot filter.
+  /// The VLAN settings of a bridge; `nil` if the link is no bridge, or the kernel has no VLAN filter.
   package let vlanFilter: VLANFilter?
   /// Kind and settings of a tunnel device.
   package let tunnel: TunnelKind?
   /// `net.ipv4.conf.LINK.rp_filter` of a tunnel device.
   package let reversePathFilter: UInt32?
 
-  /// Administratively up (IFF_UP).
+  /// Whether the link is administratively up (IFF_UP).
   package var isUp: Bool { flags & UInt32(IFF_UP.rawValue) != 0 }
-  /// Carrier found, frames pass (IF_OPER_UP; IF_OPER_UNKNOWN for links that cannot tell).
-  package var isOperational: Bool { isUp && (operationalState == 6 || operationalState == 0) }
-  /// Something is at the other end (IFF_LOWER_UP): without it the kernel drops and refuses next-hop objects, but not
-  /// routes with a gateway of their own (net/ipv4/nexthop.c, `nh_netdev_event`).
+  /// Whether frames pass: IF_OPER_UP, or IF_OPER_UNKNOWN for drivers that do not report a state.
+  package var isOperational: Bool {
+    isUp && (operationalState == Link.operationalUp || operationalState == UInt8(IF_OPER_UNKNOWN))
+  }
+  /// Whether the link has a carrier (IFF_LOWER_UP). Without one the kernel removes and refuses next-hop objects, but
+  /// not routes with a gateway of their own (net/ipv4/nexthop.c, `nh_netdev_event`).
   package var hasCarrier: Bool { flags & UInt32(IFF_LOWER_UP.rawValue) != 0 }
-  /// Set to take every frame by whoever administers it (IFF_PROMISC); listeners only count in `promiscuity`.
+  /// Whether an administrator set promiscuous mode (IFF_PROMISC); packet captures count in `promiscuity` only.
   package var isPromiscuous: Bool { flags & UInt32(IFF_PROMISC.rawValue) != 0 }
+  /// Whether the link is the loopback (IFF_LOOPBACK).
   package var isLoopback: Bool { flags & UInt32(IFF_LOOPBACK.rawValue) != 0 }
-  /// Every neighbour is reached by resolving its address: a broadcast link that is no point-to-point link and
-  /// does resolve (no IFF_NOARP).
+  /// Whether neighbours are reached by resolving their addresses: a broadcast link that is not point-to-point and
+  /// resolves (no IFF_NOARP).
   package var resolvesNeighbours: Bool {
     flags & UInt32(IFF_BROADCAST.rawValue) != 0 && flags & UInt32(IFF_POINTOPOINT.rawValue) == 0
       && flags & UInt32(IFF_NOARP.rawValue) == 0
   }
 
-  /// A link as it might be, for what reasons about links without a kernel.
+  /// A link from given values, for code that plans with links without a kernel.
   package init(
     index: Int32, name: String, mac: MACAddress? = nil, mtuBytes: Int, flags: UInt32, hardwareType: UInt16 = 1,
     kind: String? = nil, operationalState: UInt8 = 6, alias: String? = nil, tunnel: TunnelKind? = nil,
@@ -106,17 +116,19 @@ package struct Link: Sendable, Equatable {
   }
 }
 
-/// A link's side that faces its bridge (IFLA_BRPORT_*).
+/// The settings of a link as a bridge port (IFLA_BRPORT_*).
 package struct BridgePort: Sendable, Equatable {
-  /// Frames may leave by the port they came in on.
+  /// Whether frames may leave by the port that they came in on.
   package let hairpin: Bool
-  /// Isolated ports reach only ports that are not.
+  /// Whether the port is isolated: isolated ports reach only ports that are not isolated.
   package let isolated: Bool
-  /// BR_STATE_*: 3 is forwarding.
+  /// The spanning tree state, a BR_STATE_* number (linux/if_bridge.h).
   package let state: UInt8
 
-  /// Listening or learning (IEEE 802.1D): it will forward in time.
-  package var isWaitingForSpanningTree: Bool { state == 1 || state == 2 }
+  /// Whether the port is listening or learning (IEEE 802.1D), before it begins to forward.
+  package var isWaitingForSpanningTree: Bool {
+    state == UInt8(BR_STATE_LISTENING) || state == UInt8(BR_STATE_LEARNING)
+  }
 
   init(_ attributes: Attributes) {
     hairpin = attributes.value(LinkAttribute.portHairpin, as: UInt8.self) == 1
@@ -125,16 +137,20 @@ package struct BridgePort: Sendable, Equatable {
   }
 }
 
-/// One end of a veth pair that is to be made.
+/// The settings of one end of a veth pair to create.
 package struct VethEnd: Sendable {
+  /// The interface name.
   package var name: String
+  /// The hardware address.
   package var mac: MACAddress
-  /// `nil` leaves the kernel's 1,500.
+  /// The MTU in bytes; `nil` for the kernel's default of 1,500.
   package var mtuBytes: Int?
-  /// The bridge that it becomes a port of.
+  /// The index of the bridge that this end becomes a port of.
   package var masterIndex: Int32?
+  /// Whether this end is set up at once.
   package var isUp: Bool
 
+  /// The settings of one end.
   package init(
     name: String, mac: MACAddress, mtuBytes: Int? = nil, masterIndex: Int32? = nil, isUp: Bool = false
   ) {
@@ -153,25 +169,31 @@ package struct VethEnd: Sendable {
   }
 }
 
-/// What is to change on a link; what is `nil` stays.
+/// A change of a link's settings; settings that are `nil` are kept.
 package struct LinkChange: Sendable {
+  /// Whether the link is administratively up.
   package var isUp: Bool?
+  /// Whether the link is in promiscuous mode.
   package var isPromiscuous: Bool?
+  /// The hardware address.
   package var mac: MACAddress?
+  /// The MTU in bytes.
   package var mtuBytes: Int?
+  /// The alias, cut after 255 bytes.
   package var alias: String?
-  /// The bridge that it becomes a port of.
+  /// The index of the bridge that the link becomes a port of.
   package var masterIndex: Int32?
-  /// Only for a port of a bridge.
+  /// Whether frames may leave by the port that they came in on; only for a bridge port.
   package var hairpin: Bool?
-  /// Only for a port of a bridge.
+  /// Whether the port is isolated from other isolated ports; only for a bridge port.
   package var isolated: Bool?
-  /// The kernel tells the neighbours of each new pair of IPv4 address and MAC (`net.ipv4.conf.LINK.arp_notify`).
+  /// Whether the kernel sends gratuitous ARP for new IPv4 addresses (`net.ipv4.conf.LINK.arp_notify`).
   package var announcesIPv4: Bool?
-  /// Which source addresses the kernel takes from the link (`net.ipv4.conf.LINK.rp_filter`): 0 all, 1 those that it
-  /// would answer by this link, 2 those that it would answer by any.
+  /// Which source addresses the kernel accepts from the link (`net.ipv4.conf.LINK.rp_filter`): 0 all, 1 those that it
+  /// routes back by this link, 2 those that it routes back by any link.
   package var reversePathFilter: UInt32?
 
+  /// A change of the given settings.
   package init(
     isUp: Bool? = nil, isPromiscuous: Bool? = nil, mac: MACAddress? = nil, mtuBytes: Int? = nil,
     alias: String? = nil, masterIndex: Int32? = nil, hairpin: Bool? = nil, isolated: Bool? = nil,
@@ -191,9 +213,9 @@ package struct LinkChange: Sendable {
 }
 
 extension NetlinkRequest {
-  /// Makes a bridge and sets it up. EEXIST where the name is taken.
+  /// Creates a bridge and sets it up. EEXIST if the name is taken.
   ///
-  /// A MAC given at creation counts as set by hand: the bridge keeps it whatever ports come and go
+  /// A MAC given at creation counts as set by an administrator: the bridge keeps it when ports are added or removed
   /// (net/bridge/br_stp_if.c, `br_stp_recalculate_bridge_id`).
   package static func addBridge(name: String, mac: MACAddress) -> NetlinkRequest {
     var request = link("make the bridge", name, flags: NetlinkFlag.create | NetlinkFlag.exclusive, isUp: true)
@@ -203,10 +225,10 @@ extension NetlinkRequest {
     return request
   }
 
-  /// Makes both ends of a veth pair where they belong: `host` here, `pod` in the namespace of `descriptor`.
+  /// Creates both ends of a veth pair by one message: `host` in the socket's namespace, `pod` in `namespace`.
   ///
-  /// EEXIST where one of the names is taken. What the kernel ignores here (alias, hairpin, isolation) is a
-  /// `changeLink`'s. The request names the descriptor: the namespace must stay open until it was performed.
+  /// EEXIST if one of the names is taken. The kernel ignores alias, hairpin and isolation here; `changeLink` sets them.
+  /// The request holds the namespace's descriptor number, so `namespace` must stay open until it was performed.
   package static func addVethPair(
     host: VethEnd, pod: VethEnd, in namespace: borrowing NetworkNamespace
   ) -> NetlinkRequest {
@@ -228,17 +250,17 @@ extension NetlinkRequest {
     return request
   }
 
-  /// Changes an existing link, found by its index where one is given (the name is then for messages only).
+  /// Changes an existing link, found by its index if given (the name is then for messages only), else by its name.
   package static func changeLink(_ index: Int32? = nil, name: String, _ change: LinkChange) -> NetlinkRequest {
-    // RTM_SETLINK ignores IFLA_LINKINFO; RTM_NEWLINK without NLM_F_CREATE takes it and everything else
+    // RTM_SETLINK ignores IFLA_LINKINFO; RTM_NEWLINK without NLM_F_CREATE accepts it and all other attributes
     // (net/core/rtnetlink.c, `rtnl_changelink`).
     var request = NetlinkRequest("set up the link", name, type: RouteMessage.newLink)
     request.append(linkHeader(index: index ?? 0, isUp: change.isUp, isPromiscuous: change.isPromiscuous))
     if index == nil { request.put(LinkAttribute.name, cString: name) }
     if let mac = change.mac { request.put(LinkAttribute.address, bytes: mac.bytes) }
     if let mtuBytes = change.mtuBytes { request.put(LinkAttribute.mtu, UInt32(clamping: mtuBytes)) }
-    // The kernel wants an alias without its NUL (IFALIASZ 256).
-    if let alias = change.alias { request.put(LinkAttribute.alias, bytes: alias.utf8.prefix(255)) }
+    // The kernel expects an alias without its NUL, for which IFALIASZ has room.
+    if let alias = change.alias { request.put(LinkAttribute.alias, bytes: alias.utf8.prefix(Int(IFALIASZ) - 1)) }
     if let masterIndex = change.masterIndex { request.put(LinkAttribute.master, masterIndex) }
     if change.hairpin != nil || change.isolated != nil {
       request.nest(LinkAttribute.info) { info in
@@ -250,7 +272,7 @@ extension NetlinkRequest {
       }
     }
     if change.announcesIPv4 != nil || change.reversePathFilter != nil {
-      // As the sysctls have it, without three system calls in /proc for each.
+      // The same as the sysctls, without three system calls under /proc for each.
       request.nest(LinkAttribute.familySpecific) { families in
         families.nest(LinkAttribute.familyIPv4) { family in
           family.nest(LinkAttribute.settingsIPv4) { settings in
@@ -265,7 +287,7 @@ extension NetlinkRequest {
     return request
   }
 
-  /// Removes a link; of a veth pair both ends go. ENODEV where it is gone already.
+  /// Removes a link; removing one end of a veth pair removes both. ENODEV if there is no such link.
   package static func removeLink(_ index: Int32, name: String) -> NetlinkRequest {
     var request = NetlinkRequest("remove the link", name, type: RouteMessage.deleteLink)
     request.append(linkHeader(index: index))
@@ -293,7 +315,7 @@ extension NetlinkRequest {
 }
 
 extension RouteSocket {
-  /// The link of that name, `nil` where there is none.
+  /// Finds a link by its name; `nil` if there is none.
   package mutating func link(named name: String) throws(NetlinkError) -> Link? {
     var request = NetlinkRequest("look for the link", name, type: RouteMessage.getLink)
     request.append(ifinfomsg())
@@ -302,7 +324,7 @@ extension RouteSocket {
     return try link(request)
   }
 
-  /// The link of that index, `nil` where there is none.
+  /// Finds a link by its index; `nil` if there is none.
   package mutating func link(index: Int32) throws(NetlinkError) -> Link? {
     var request = NetlinkRequest("look for the link of index", String(index), type: RouteMessage.getLink)
     var header = ifinfomsg()
@@ -333,7 +355,7 @@ extension RouteSocket {
 }
 
 extension NetlinkRequest {
-  /// Spares the kernel the counters of a link, which it would add up over all processors.
+  /// Leaves out the link's counters, which the kernel would sum over all processors.
   fileprivate mutating func skipStatistics() {
     put(LinkAttribute.extensionMask, UInt32(RTEXT_FILTER_SKIP_STATS))
   }

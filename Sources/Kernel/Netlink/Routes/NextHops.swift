@@ -2,14 +2,18 @@ package import Addresses
 internal import CLinux
 internal import Glibc
 
-/// A next-hop object (`struct nhmsg`, linux/nexthop.h): a gateway and its link under one number, that routes name.
+/// A next-hop object: a gateway and its link under an ID that routes refer to (`struct nhmsg`, linux/nexthop.h).
 package struct NextHop: Sendable, Equatable, Hashable {
+  /// The ID, unique in the network namespace.
   package var id: UInt32
+  /// The gateway's address.
   package var gateway: IPAddress
+  /// The index of the link that reaches the gateway.
   package var linkIndex: Int32
-  /// `nh_protocol`, as of routes.
+  /// The protocol that added the next hop (`nh_protocol`).
   package var owner: UInt8
 
+  /// A next hop from given values.
   package init(id: UInt32, gateway: IPAddress, linkIndex: Int32, owner: UInt8) {
     self.id = id
     self.gateway = gateway
@@ -19,17 +23,17 @@ package struct NextHop: Sendable, Equatable, Hashable {
 }
 
 extension NetlinkRequest {
-  /// Makes a next hop. EEXIST where the number is taken; EHOSTUNREACH or EINVAL where the gateway is not on the link.
+  /// Adds a next hop. EEXIST if the ID is taken; EHOSTUNREACH or EINVAL if the gateway is not on the link.
   package static func addNextHop(_ hop: NextHop) -> NetlinkRequest {
-    nextHop("add the next hop", hop, NetlinkFlag.create | NetlinkFlag.exclusive)
+    nextHop("add the next hop", hop, flags: NetlinkFlag.create | NetlinkFlag.exclusive)
   }
 
-  /// Changes the next hop of that number in place; the routes that name it follow.
+  /// Replaces the next hop of the same ID, or adds it; routes that refer to the ID use the new one.
   package static func replaceNextHop(_ hop: NextHop) -> NetlinkRequest {
-    nextHop("replace the next hop", hop, NetlinkFlag.create | NetlinkFlag.replace)
+    nextHop("replace the next hop", hop, flags: NetlinkFlag.create | NetlinkFlag.replace)
   }
 
-  private static func nextHop(_ operation: String, _ hop: NextHop, _ flags: UInt16) -> NetlinkRequest {
+  private static func nextHop(_ operation: String, _ hop: NextHop, flags: UInt16) -> NetlinkRequest {
     var request = NetlinkRequest(
       operation, "\(hop.gateway)", type: RouteMessage.newNextHop, flags: flags)
     var header = nhmsg()
@@ -42,7 +46,7 @@ extension NetlinkRequest {
     return request
   }
 
-  /// Removes a next hop, and with it every route that names it. ENOENT where it is gone.
+  /// Removes a next hop and every route that refers to it. ENOENT if there is no such next hop.
   package static func removeNextHop(_ hop: NextHop) -> NetlinkRequest {
     var request = NetlinkRequest("remove the next hop", "\(hop.gateway)", type: RouteMessage.deleteNextHop)
     request.append(nhmsg())
@@ -51,13 +55,14 @@ extension NetlinkRequest {
   }
 }
 
-/// The next hops of a namespace.
+/// The next hops of a network namespace, seen by one protocol.
 package struct NextHopTable: Sendable, Equatable {
-  /// Those of the owner that was asked for.
+  /// The next hops of this protocol.
   package var owned: [NextHop]
-  /// The numbers that anybody uses.
+  /// The IDs in use by any protocol.
   package var takenIDs: Set<UInt32>
 
+  /// A table from given values.
   package init(owned: [NextHop], takenIDs: Set<UInt32>) {
     self.owned = owned
     self.takenIDs = takenIDs
@@ -65,7 +70,8 @@ package struct NextHopTable: Sendable, Equatable {
 }
 
 extension RouteSocket {
-  /// The next hops that `owner` made and the numbers that are taken; `nil` where the kernel has none (before 5.3).
+  /// Lists the next hops of the protocol `owner` and all IDs in use; `nil` if the kernel has no next-hop objects
+  /// (before Linux 5.3).
   package mutating func nextHops(owner: UInt8) throws(NetlinkError) -> NextHopTable? {
     var request = NetlinkRequest("list", "the next hops", type: RouteMessage.getNextHop)
     request.append(nhmsg())

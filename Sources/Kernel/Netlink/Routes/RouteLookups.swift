@@ -2,21 +2,23 @@ package import Addresses
 internal import CLinux
 internal import Glibc
 
-/// A unicast route to everywhere else, as far as it tells by which links.
+/// A unicast default route with the links that it uses.
 package struct DefaultRoute: Sendable, Equatable {
+  /// The address family.
   package let family: IPFamily
-  /// The metric; lower wins.
+  /// The metric; the lowest wins.
   package let priority: UInt32
-  /// One for each of its next hops.
+  /// The index of the link of each next hop.
   package let linkIndexes: [Int32]
 
+  /// A default route from given values.
   package init(_ family: IPFamily, priority: UInt32 = 0, linkIndexes: [Int32]) {
     self.family = family
     self.priority = priority
     self.linkIndexes = linkIndexes
   }
 
-  /// `nil` for every other route.
+  /// Reads a reply; `nil` for any other route.
   init?(_ reply: NetlinkReply, _ family: IPFamily) throws(NetlinkError) {
     let (header, attributes) = try reply.body(rtmsg.self)
     guard reply.type == RouteMessage.newRoute, header.rtm_family == family.kernelValue, header.rtm_dst_len == 0,
@@ -29,34 +31,33 @@ package struct DefaultRoute: Sendable, Equatable {
     linkIndexes = single.map { [$0] } ?? DefaultRoute.links(attributes[RouteAttribute.multipath] ?? [])
   }
 
-  /// `struct rtnexthop`, each followed by its attributes.
+  /// The links of a multipath route: several `struct rtnexthop`, each followed by its attributes.
   private static func links(_ multipath: ArraySlice<UInt8>) -> [Int32] {
     var links: [Int32] = []
     var rest = multipath
     while let hop = rest.prefixValue(rtnexthop.self), hop.rtnh_len >= MemoryLayout<rtnexthop>.size {
       links.append(hop.rtnh_ifindex)
-      rest = rest.dropFirst((Int(hop.rtnh_len) + 3) & ~3)
+      rest = rest.dropFirst(Int(hop.rtnh_len).netlinkAligned)
     }
     return links
   }
 }
 
-/// What is known of a destination without a list of all routes.
+/// The result of looking up one destination without listing all routes.
 package enum RouteLookup: Sendable, Equatable {
-  /// The main table has no route to just this destination.
+  /// The main table has no route to exactly this destination.
   case absent
-  /// It has this one; there may be others of higher metrics.
+  /// The main table has this route; there may be others with higher metrics.
   case present(Route)
-  /// A narrower route or another table answers for it: only the list tells.
+  /// A narrower route or another table matches first: only a list shows whether the route exists.
   case hidden
 }
 
 extension RouteSocket {
-  /// Looks a destination up as the kernel does for a packet to its first address, and says which route would be taken
-  /// (RTM_F_FIB_MATCH, Linux 4.13).
+  /// Looks up a destination as the kernel does for a packet to its first address (RTM_F_FIB_MATCH, Linux 4.13).
   package mutating func lookUp(_ destination: IPPrefix) throws(NetlinkError) -> RouteLookup {
     var header = rtmsg()
-    // IPv4 calls every table main unless it is asked; IPv6 refuses the question and always tells.
+    // IPv4 reports every table as main without RTM_F_LOOKUP_TABLE; IPv6 refuses the flag and always reports the table.
     header.rtm_flags = UInt32(RTM_F_FIB_MATCH) | (destination.family == .v4 ? UInt32(RTM_F_LOOKUP_TABLE) : 0)
     do throws(NetlinkError) {
       let reply = try netlink.get(routeRequest(destination.first, header))
@@ -65,7 +66,7 @@ extension RouteSocket {
       else { return .hidden }
       return found.destination == destination ? .present(found) : .absent
     } catch {
-      // Not what routes of the types unreachable, prohibit and blackhole answer.
+      // Routes of the types unreachable, prohibit and blackhole give other errors.
       if error.errno == ENETUNREACH { return .absent }
       if [EHOSTUNREACH, EACCES, EINVAL].contains(error.errno) { return .hidden }
       throw error
@@ -73,7 +74,7 @@ extension RouteSocket {
   }
 
   private func routeRequest(_ address: IPAddress, _ header: rtmsg = rtmsg()) -> NetlinkRequest {
-    var request = NetlinkRequest("look for the route to", "\(address)", type: RouteMessage.getRoute)
+    var request = NetlinkRequest("look up the route to", "\(address)", type: RouteMessage.getRoute)
     var header = header
     header.rtm_family = address.family.kernelValue
     header.rtm_dst_len = UInt8(address.family.bitCount)
@@ -82,8 +83,7 @@ extension RouteSocket {
     return request
   }
 
-  /// The default routes of the main table, both families'. The kernel can't be asked for them alone: it sends the whole
-  /// table.
+  /// The default routes of the main table in both families. The kernel cannot filter them: it sends the whole table.
   package mutating func defaultRoutes() throws(NetlinkError) -> [DefaultRoute] {
     var routes: [DefaultRoute] = []
     for family in IPFamily.allCases {
@@ -94,15 +94,16 @@ extension RouteSocket {
     return routes
   }
 
-  /// The link by which the kernel would send to an address, by all its tables and rules; of an address of our own the
-  /// link that holds it or the loopback. `nil` where it would not.
+  /// The index of the link by which the kernel would send to an address, by all its tables and rules.
+  ///
+  /// For a local address it is the link that has the address, or the loopback. `nil` if there is no route.
   package mutating func linkIndex(toReach address: IPAddress) throws(NetlinkError) -> Int32? {
     do throws(NetlinkError) {
       let (header, attributes) = try netlink.get(routeRequest(address)).body(rtmsg.self)
       let types = [RTN_UNICAST, RTN_LOCAL].map { UInt8($0) }
       return types.contains(header.rtm_type) ? attributes.value(RouteAttribute.outputLink) : nil
     } catch {
-      // No route, or one that says no: unreachable, prohibit, blackhole.
+      // No route, or one of the types unreachable, prohibit and blackhole.
       if [ENETUNREACH, EHOSTUNREACH, EACCES, EINVAL].contains(error.errno) { return nil }
       throw error
     }

@@ -2,38 +2,45 @@ package import Addresses
 internal import CLinux
 internal import Glibc
 
-/// A unicast route of the kernel (`struct rtmsg` and RTA_* attributes).
+/// A route of the kernel (`struct rtmsg` and RTA_* attributes).
 package struct Route: Sendable, Equatable, Hashable {
-  /// RTPROT_BOOT, what routes have that nobody claims.
-  package static let bootOwner: UInt8 = 3
-  /// RT_TABLE_MAIN.
-  package static let mainTable: UInt32 = 254
-  /// RT_SCOPE_LINK: what is reached on the link itself.
+  /// The protocol of routes that were added without one (RTPROT_BOOT).
+  package static let bootOwner = UInt8(RTPROT_BOOT)
+  /// The main routing table (RT_TABLE_MAIN).
+  package static let mainTable = UInt32(RT_TABLE_MAIN.rawValue)
+  /// The scope of destinations on the link itself (RT_SCOPE_LINK).
   package static let linkScope = UInt8(RT_SCOPE_LINK.rawValue)
-  /// RTN_UNICAST: packets are forwarded.
+  /// The type of routes that forward packets (RTN_UNICAST).
   package static let unicastType = UInt8(RTN_UNICAST)
-  /// RTN_BLACKHOLE: packets are dropped.
+  /// The type of routes that drop packets (RTN_BLACKHOLE).
   package static let blackholeType = UInt8(RTN_BLACKHOLE)
 
+  /// The destination, without host bits.
   package var destination: IPPrefix
+  /// The gateway; `nil` if the destination is on the link, or if a next-hop object names the gateway.
   package var gateway: IPAddress?
+  /// The index of the link that packets leave by.
   package var linkIndex: Int32?
-  /// The next-hop object that stands for gateway and link.
+  /// The ID of the next-hop object that gives gateway and link (RTA_NH_ID).
   package var nextHopID: UInt32?
-  /// `rtm_protocol`: who put it there.
+  /// The protocol that added the route (`rtm_protocol`).
   package var owner: UInt8
+  /// The routing table.
   package var table: UInt32
-  /// The metric; lower wins. The kernel takes 0 for IPv4 and 1,024 for IPv6 where none is given.
+  /// The metric; the lowest wins. If none is given the kernel uses 0 for IPv4 and 1,024 for IPv6.
   package var priority: UInt32?
-  /// RT_SCOPE_*: 0 global, 253 link.
+  /// The scope, an RT_SCOPE_* number: 0 global, 253 link.
   package var scope: UInt8
-  /// RTN_*, such as `unicastType`.
+  /// The route type, an RTN_* number such as `unicastType`.
   package var type: UInt8
+  /// The path MTU in bytes (RTAX_MTU).
   package var mtuBytes: UInt32?
+  /// The TCP MSS to announce, in bytes (RTAX_ADVMSS).
   package var advertisedMSSBytes: UInt32?
-  /// The gateway counts as a neighbour on the link though no network of the link holds it (RTNH_F_ONLINK).
+  /// Whether the gateway counts as on-link although no network of the link contains it (RTNH_F_ONLINK).
   package var isOnLink: Bool
 
+  /// A route from given values; without a scope it has the one that the kernel expects for its gateway.
   package init(
     _ destination: IPPrefix, via gateway: IPAddress? = nil, linkIndex: Int32? = nil, nextHopID: UInt32? = nil,
     owner: UInt8, table: UInt32 = Route.mainTable, priority: UInt32? = nil, scope: UInt8? = nil,
@@ -46,7 +53,7 @@ package struct Route: Sendable, Equatable, Hashable {
     self.owner = owner
     self.table = table
     self.priority = priority
-    // IPv4 takes a route without gateway only where its scope is narrower than global (net/ipv4/fib_semantics.c).
+    // IPv4 accepts a route without a gateway only with a scope narrower than global (net/ipv4/fib_semantics.c).
     let hasNoGateway = gateway == nil && nextHopID == nil && type == Route.unicastType
     self.scope = scope ?? (hasNoGateway && destination.family == .v4 ? Route.linkScope : 0)
     self.type = type
@@ -55,6 +62,7 @@ package struct Route: Sendable, Equatable, Hashable {
     self.isOnLink = isOnLink
   }
 
+  /// Whether the route drops packets.
   package var isBlackhole: Bool { type == Route.blackholeType }
 
   init?(_ reply: NetlinkReply) throws(NetlinkError) {
@@ -71,7 +79,7 @@ package struct Route: Sendable, Equatable, Hashable {
     else { return nil }
     let metrics = try attributes.nest(RouteAttribute.metrics)
     self.destination = destination
-    // An IPv4 route may have an IPv6 next hop (RFC 8950); RTA_VIA begins with the family's two bytes.
+    // An IPv4 route may have an IPv6 next hop (RFC 8950); RTA_VIA begins with two bytes of family (`struct rtvia`).
     gateway =
       attributes.address(RouteAttribute.gateway)
       ?? attributes[RouteAttribute.via].flatMap { IPAddress(bytes: $0.dropFirst(2)) }
@@ -89,37 +97,38 @@ package struct Route: Sendable, Equatable, Hashable {
 }
 
 extension NetlinkRequest {
-  /// Adds a route. EEXIST where one of the same destination and metric is there, whoever put it there.
+  /// Adds a route. EEXIST if there is one of the same destination and metric, whatever its protocol.
   package static func addRoute(_ route: Route) -> NetlinkRequest {
-    self.route("add the route", route, RouteMessage.newRoute, NetlinkFlag.create | NetlinkFlag.exclusive)
+    self.route(
+      "add the route", route, type: RouteMessage.newRoute, flags: NetlinkFlag.create | NetlinkFlag.exclusive)
   }
 
-  /// Adds a route behind those of the same destination and metric. EEXIST where the very same one is there.
+  /// Adds a route after others of the same destination and metric. EEXIST if there is an identical one.
   package static func appendRoute(_ route: Route) -> NetlinkRequest {
-    self.route("add the route", route, RouteMessage.newRoute, NetlinkFlag.create | NetlinkFlag.append)
+    self.route("add the route", route, type: RouteMessage.newRoute, flags: NetlinkFlag.create | NetlinkFlag.append)
   }
 
-  /// Puts a route in place of the one of the same destination and metric, without a moment between.
+  /// Replaces the route of the same destination and metric atomically, or adds it.
   ///
-  /// It overwrites whatever is there: only for what is known to be ours.
+  /// The request overwrites routes of any protocol: it must be used only if the present route is known to be ours.
   package static func replaceRoute(_ route: Route) -> NetlinkRequest {
-    self.route("replace the route", route, RouteMessage.newRoute, NetlinkFlag.create | NetlinkFlag.replace)
+    self.route("replace the route", route, type: RouteMessage.newRoute, flags: NetlinkFlag.create | NetlinkFlag.replace)
   }
 
-  /// Removes the route that agrees in everything given. ESRCH where there is none.
+  /// Removes the route that has all the given values. ESRCH if there is none.
   package static func removeRoute(_ route: Route) -> NetlinkRequest {
-    self.route("remove the route", route, RouteMessage.deleteRoute, 0)
+    self.route("remove the route", route, type: RouteMessage.deleteRoute, flags: 0)
   }
 
   private static func route(
-    _ operation: String, _ route: Route, _ type: UInt16, _ flags: UInt16
+    _ operation: String, _ route: Route, type: UInt16, flags: UInt16
   ) -> NetlinkRequest {
     var request = NetlinkRequest(operation, route.destination.description, type: type, flags: flags)
     var header = rtmsg()
     header.rtm_family = route.destination.family.kernelValue
     header.rtm_dst_len = UInt8(clamping: route.destination.length)
-    // The old eight-bit field cannot hold large tables; RTA_TABLE rules.
-    header.rtm_table = route.table < 256 ? UInt8(route.table) : UInt8(RT_TABLE_COMPAT.rawValue)
+    // The header's field has only eight bits; RTA_TABLE has precedence.
+    header.rtm_table = UInt8(exactly: route.table) ?? UInt8(RT_TABLE_COMPAT.rawValue)
     header.rtm_protocol = route.owner
     header.rtm_scope = route.scope
     header.rtm_type = route.type
@@ -142,7 +151,8 @@ extension NetlinkRequest {
 }
 
 extension NetlinkRequest {
-  /// An IPv4 route may have an IPv6 gateway (RFC 8950), but not in RTA_GATEWAY: the kernel would read four bytes of it.
+  /// Adds the gateway. An IPv6 gateway of an IPv4 route (RFC 8950) needs RTA_VIA: of RTA_GATEWAY the kernel would read
+  /// four bytes only.
   fileprivate mutating func put(_ gateway: IPAddress, of family: IPFamily) {
     if gateway.family == family {
       put(RouteAttribute.gateway, bytes: gateway.bytes)
@@ -155,14 +165,18 @@ extension NetlinkRequest {
 }
 
 extension RouteSocket {
-  /// The routes of both families; with an owner only that protocol's, with a table only that table's.
+  /// Lists routes.
+  ///
+  /// - Parameters:
+  ///   - owner: the protocol to list; `nil` for all.
+  ///   - table: the table to list; `nil` for all.
   package mutating func routes(
     owner: UInt8? = nil, table: UInt32? = nil, families: [IPFamily] = IPFamily.allCases
   ) throws(NetlinkError) -> [Route] {
     var routes: [Route] = []
     for family in families {
       for reply in try routeDump(family, table: table, owner: owner) where reply.type == RouteMessage.newRoute {
-        // A kernel without strict checking (before 4.20) sends all of them; a kernel without IPv6 sends IPv4's.
+        // A kernel without strict checking (before 4.20) sends all routes; a kernel without IPv6 sends those of IPv4.
         guard let route = try Route(reply), route.destination.family == family,
           owner == nil || route.owner == owner, table == nil || route.table == table
         else { continue }
@@ -172,7 +186,7 @@ extension RouteSocket {
     return routes
   }
 
-  /// What the kernel sends when it is asked for these routes; an older one sends others too.
+  /// The kernel's replies to a request for these routes; an older kernel sends others too.
   mutating func routeDump(
     _ family: IPFamily, table: UInt32?, owner: UInt8?
   ) throws(NetlinkError) -> [NetlinkReply] {
@@ -185,7 +199,7 @@ extension RouteSocket {
     do throws(NetlinkError) {
       return try netlink.dump(request)
     } catch {
-      // A table comes into being with its first route, for each family on its own.
+      // A table exists from its first route on, separately for each family.
       if error.errno == ENOENT { return [] }
       throw error
     }

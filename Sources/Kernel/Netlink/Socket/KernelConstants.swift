@@ -1,6 +1,6 @@
 internal import CLinux
 
-// The kernel's constants arrive in Swift as four different integer types; here they get the one they have on the wire.
+// Swift imports the kernel's constants as four different integer types; here each gets its type in messages.
 
 /// Flags of `nlmsghdr` and `nlattr` (linux/netlink.h).
 package enum NetlinkFlag {
@@ -8,13 +8,22 @@ package enum NetlinkFlag {
   static let acknowledge = UInt16(NLM_F_ACK)
   static let dump = UInt16(NLM_F_ROOT) | UInt16(NLM_F_MATCH)
   static let dumpInterrupted = UInt16(NLM_F_DUMP_INTR)
+  /// Creates the object if it does not exist.
   package static let create = UInt16(NLM_F_CREATE)
+  /// Fails with EEXIST if the object exists.
   package static let exclusive = UInt16(NLM_F_EXCL)
   static let replace = UInt16(NLM_F_REPLACE)
+  /// Adds the object to the end of its list.
   package static let append = UInt16(NLM_F_APPEND)
   static let hasExtendedAcknowledgement = UInt16(NLM_F_ACK_TLVS)
-  static let nested: UInt16 = 1 << 15
-  static let attributeTypeMask: UInt16 = 0x3FFF
+  static let nested = UInt16(NLA_F_NESTED)
+  /// The bits of an attribute's type without its flags (NLA_TYPE_MASK).
+  static let attributeTypeMask = ~(UInt16(NLA_F_NESTED) | UInt16(NLA_F_NET_BYTEORDER))
+}
+
+extension Int {
+  /// A length rounded up to the alignment of messages, attributes and next hops (NLMSG_ALIGN, NLA_ALIGN, RTNH_ALIGN).
+  var netlinkAligned: Int { (self + Int(NLMSG_ALIGNTO) - 1) & ~(Int(NLMSG_ALIGNTO) - 1) }
 }
 
 /// Message types of netlink itself.
@@ -86,7 +95,7 @@ enum BridgeVLANInfo {
   static let untagged = UInt16(BRIDGE_VLAN_INFO_UNTAGGED)
   static let rangeBegin = UInt16(BRIDGE_VLAN_INFO_RANGE_BEGIN)
   static let rangeEnd = UInt16(BRIDGE_VLAN_INFO_RANGE_END)
-  /// Asks a list of links for the VLANs too, neighbouring ones as ranges.
+  /// Requests the VLANs in a list of links, adjacent VLANs as ranges.
   static let compressedFilter = UInt32(RTEXT_FILTER_BRVLAN_COMPRESSED)
 }
 

@@ -1,15 +1,15 @@
 package import Linux
 
-/// Why a netlink exchange failed.
+/// The error of a netlink exchange.
 package enum NetlinkError: Error, Sendable, Equatable, CustomStringConvertible {
-  /// The kernel said no: what was asked, on what, its errno and, where it gave one, its own words (NLMSGERR_ATTR_MSG).
+  /// The kernel refused a request; `reason` is the kernel's own text, if it sent one (NLMSGERR_ATTR_MSG).
   case refused(operation: String, subject: String, errno: Int32, reason: String?)
-  /// The socket itself failed.
+  /// A system call on the socket failed.
   case socket(SystemError)
-  /// A message from the kernel that cannot be read.
+  /// A message from the kernel cannot be read.
   case malformed(operation: String, reason: String)
 
-  /// The errno behind the failure, 0 where there is none.
+  /// The errno of the failure; 0 if there is none.
   package var errno: Int32 {
     switch self {
     case .refused(_, _, let errno, _): errno
@@ -18,6 +18,7 @@ package enum NetlinkError: Error, Sendable, Equatable, CustomStringConvertible {
     }
   }
 
+  /// The operation, its subject and the reason, in one line.
   package var description: String {
     switch self {
     case .refused(let operation, let subject, let errno, let reason):

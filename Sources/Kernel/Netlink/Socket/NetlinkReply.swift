@@ -3,16 +3,16 @@ internal import CLinux
 
 /// One message from the kernel.
 package struct NetlinkReply: Sendable {
-  /// RTM_NEWLINK, NLMSG_DONE, ….
+  /// The message type, such as RTM_NEWLINK or NLMSG_DONE.
   package let type: UInt16
   let flags: UInt16
   let sequence: UInt32
-  /// Of a notification: the port of the socket whose request it comes from, 0 where the kernel itself is the cause.
+  /// In a notification, the port of the socket whose request caused it; 0 if the kernel itself is the cause.
   let port: UInt32
-  /// What follows `nlmsghdr`.
+  /// The bytes after `nlmsghdr`.
   let payload: ArraySlice<UInt8>
 
-  /// Splits what one recv(2) brought into messages.
+  /// Splits a received datagram into messages.
   static func split(_ datagram: ArraySlice<UInt8>) throws(NetlinkError) -> [NetlinkReply] {
     var replies: [NetlinkReply] = []
     var rest = datagram
@@ -24,23 +24,26 @@ package struct NetlinkReply: Sendable {
         NetlinkReply(
           type: header.nlmsg_type, flags: header.nlmsg_flags, sequence: header.nlmsg_seq,
           port: header.nlmsg_pid, payload: rest.prefix(length).dropFirst(MemoryLayout<nlmsghdr>.size)))
-      rest = rest.dropFirst((length + 3) & ~3)
+      rest = rest.dropFirst(length.netlinkAligned)
     }
     return replies
   }
 
-  /// The family's own header at the start of the payload, and the attributes behind it.
+  /// The family's header at the start of the payload, and the attributes after it.
   package func body<Header: BitwiseCopyable>(_ header: Header.Type) throws(NetlinkError) -> (Header, Attributes) {
     guard let value = payload.prefixValue(Header.self) else { throw .short("\(Header.self)") }
-    return (value, try Attributes(payload.dropFirst((MemoryLayout<Header>.size + 3) & ~3)))
+    return (value, try Attributes(payload.dropFirst(MemoryLayout<Header>.size.netlinkAligned)))
   }
 }
 
-/// The attributes of a message or of a nest (`struct nlattr`): their bounds are checked once, and none is stored, since
-/// a list of thousands of routes is read one attribute at a time.
+/// The attributes of a message or of a nest (`struct nlattr`).
+///
+/// Bounds are checked once. Attributes are found on demand and not stored, because a list of thousands of routes is
+/// read one attribute at a time.
 package struct Attributes {
   private let bytes: ArraySlice<UInt8>
 
+  /// Checks the bounds of all attributes; throws `malformed` if one is cut short.
   package init(_ bytes: ArraySlice<UInt8>) throws(NetlinkError) {
     self.bytes = bytes
     var position = bytes.startIndex
@@ -48,7 +51,7 @@ package struct Attributes {
       guard length >= MemoryLayout<nlattr>.size, length <= bytes.endIndex - position else {
         throw .short("an attribute")
       }
-      position += (length + 3) & ~3
+      position += length.netlinkAligned
     }
   }
 
@@ -59,21 +62,21 @@ package struct Attributes {
     return found
   }
 
-  /// `nla_len`, header included; `nil` where the rest holds no header.
+  /// The attribute's length with its header (`nla_len`); `nil` if fewer bytes are left than a header has.
   private func length(at position: Int) -> Int? {
-    position + 4 <= bytes.endIndex ? Int(value(at: position)) : nil
+    position + MemoryLayout<nlattr>.size <= bytes.endIndex ? Int(value(at: position)) : nil
   }
 
   private func type(at position: Int) -> UInt16 {
     value(at: position + 2) & NetlinkFlag.attributeTypeMask
   }
 
-  /// Sixteen bits in the machine's byte order.
+  /// A 16-bit number in the machine's byte order.
   private func value(at position: Int) -> UInt16 {
     UInt16(littleEndian: UInt16(bytes[position]) | UInt16(bytes[position + 1]) << 8)
   }
 
-  /// A fixed-size value in the machine's byte order; `nil` where the attribute is absent or shorter.
+  /// A fixed-size value in the machine's byte order; `nil` if the attribute is absent or shorter.
   package func value<Value: BitwiseCopyable>(_ type: UInt16, as: Value.Type = Value.self) -> Value? {
     self[type]?.prefixValue(Value.self)
   }
@@ -99,8 +102,8 @@ package struct Attributes {
   private func forEach(_ type: UInt16, _ body: (ArraySlice<UInt8>) -> Void) {
     var position = bytes.startIndex
     while let length = length(at: position) {
-      if type == self.type(at: position) { body(bytes[(position + 4)..<(position + length)]) }
-      position += (length + 3) & ~3
+      if type == self.type(at: position) { body(bytes[(position + MemoryLayout<nlattr>.size)..<(position + length)]) }
+      position += length.netlinkAligned
     }
   }
 
@@ -116,7 +119,7 @@ package struct Attributes {
 }
 
 extension ArraySlice<UInt8> {
-  /// The value that the first bytes are in memory, `nil` where there are too few.
+  /// The first bytes as a value in the machine's byte order; `nil` if there are too few.
   func prefixValue<Value: BitwiseCopyable>(_ type: Value.Type) -> Value? {
     guard count >= MemoryLayout<Value>.size else { return nil }
     return unsafe withUnsafeBytes { unsafe $0.loadUnaligned(as: Value.self) }

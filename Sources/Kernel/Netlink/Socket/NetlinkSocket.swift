@@ -2,25 +2,34 @@ internal import CLinux
 internal import Glibc
 package import Linux
 
-/// A netlink socket: the transport and nothing else (netlink(7)).
+/// A netlink socket: the transport of requests, replies and notifications (netlink(7)).
 ///
-/// It belongs to the namespace that it was opened in, for good.
+/// A socket always belongs to the network namespace that it was opened in.
 package struct NetlinkSocket: ~Copyable, Sendable {
   private let descriptor: OwnedDescriptor
   private var sequence: UInt32 = 0
-  /// Answers about one object take some 2 KiB; a list gets the largest piece that the kernel sends (32 KiB).
+  /// The receive buffer: a reply about one object takes some 2 KiB. For lists it grows to `largestReplyBytes`.
   private var buffer = [UInt8](repeating: 0, count: 8192)
+  /// The largest datagram of a list that the kernel sends (net/netlink/af_netlink.c, `netlink_recvmsg`).
+  private static let largestReplyBytes = 32768
 
-  /// Opens a socket of `family` (NETLINK_ROUTE, NETLINK_NETFILTER) in the thread's namespace or in `namespace`.
+  /// Opens a socket in the calling thread's network namespace.
   ///
-  /// A request without an answer fails with EAGAIN after 10 seconds.
+  /// A request that gets no reply fails with EAGAIN after 10 seconds.
   ///
-  /// - Parameter port: what the kernel's notifications shall call the socket; where another one of the namespace has it,
-  ///   and for 0, the kernel chooses one.
+  /// - Parameters:
+  ///   - family: the netlink protocol, such as NETLINK_ROUTE or NETLINK_NETFILTER.
+  ///   - port: the port ID that notifications of this socket's changes carry (`nlmsg_pid`). The kernel chooses one if
+  ///     it is 0, or if another socket of the namespace has it.
   package init(family: Int32, port: UInt32 = 0) throws(NetlinkError) {
     self.init(try NetlinkSocket.catching { () throws(SystemError) in try NetlinkSocket.open(family, port: port) })
   }
 
+  /// Opens a socket in another network namespace.
+  ///
+  /// - Parameters:
+  ///   - family: the netlink protocol, such as NETLINK_ROUTE or NETLINK_NETFILTER.
+  ///   - body: runs in the namespace before the socket is opened.
   package init(
     family: Int32, in namespace: borrowing NetworkNamespace, after body: () throws(SystemError) -> Void = {}
   ) throws(NetlinkError) {
@@ -35,6 +44,7 @@ package struct NetlinkSocket: ~Copyable, Sendable {
     }
   }
 
+  /// The number of the socket's descriptor.
   package var number: Int32 { descriptor.number }
 
   private init(_ descriptor: consuming OwnedDescriptor) {
@@ -62,12 +72,12 @@ package struct NetlinkSocket: ~Copyable, Sendable {
       guard port != 0, error.errno == EADDRINUSE else { throw error }
       try bind(descriptor.number, port: 0)
     }
-    // Extended acknowledgements bring the kernel's own words and CAP_ACK keeps them short; strict checking lets the
-    // kernel filter dumps. Kernels that lack one of them work without it.
+    // Extended acknowledgements carry the kernel's error text, CAP_ACK keeps them short, and strict checking lets the
+    // kernel filter lists. Kernels that lack one of these options work without it.
     for option in [NETLINK_EXT_ACK, NETLINK_CAP_ACK, NETLINK_GET_STRICT_CHK] {
-      NetlinkSocket.set(descriptor.number, SOL_NETLINK, option, Int32(1))
+      NetlinkSocket.set(option, level: SOL_NETLINK, of: descriptor.number, to: Int32(1))
     }
-    NetlinkSocket.set(descriptor.number, SOL_SOCKET, SO_RCVTIMEO, timeval(tv_sec: 10, tv_usec: 0))
+    NetlinkSocket.set(SO_RCVTIMEO, level: SOL_SOCKET, of: descriptor.number, to: timeval(tv_sec: 10, tv_usec: 0))
     return descriptor
   }
 
@@ -85,46 +95,46 @@ package struct NetlinkSocket: ~Copyable, Sendable {
   }
 
   private static func set<Value: BitwiseCopyable>(
-    _ number: Int32, _ level: Int32, _ option: Int32, _ value: Value
+    _ option: Int32, level: Int32, of number: Int32, to value: Value
   ) {
     unsafe withUnsafeBytes(of: value) {
       _ = unsafe setsockopt(number, level, option, $0.baseAddress, socklen_t($0.count))
     }
   }
 
-  /// Sends one request and returns when the kernel has done it.
+  /// Sends one request and returns when the kernel has carried it out.
   package mutating func perform(_ request: NetlinkRequest) throws(NetlinkError) {
     if let failure = try perform([request])[0] { throw failure }
   }
 
-  /// Sends many requests, packed, and says of each whether it failed.
+  /// Sends many requests in few datagrams; returns for each request its error, or `nil`.
   ///
-  /// - Throws: only where the socket itself fails; what the kernel refuses stands in the answer.
+  /// - Throws: only if the socket itself fails.
   package mutating func perform(_ requests: [NetlinkRequest]) throws(NetlinkError) -> [NetlinkError?] {
     var failures = [NetlinkError?](repeating: nil, count: requests.count)
     var start = 0
     while start < requests.count {
-      // The kernel answers while it reads: more refusals than fit the receive buffer would be lost.
+      // The kernel sends errors while it reads the datagram: more errors than the receive buffer holds would be lost.
       let end = min(start + 100, requests.count)
-      try performChunk(requests, start..<end, edges: nil, &failures)
+      try performChunk(requests, start..<end, edges: nil, failures: &failures)
       start = end
     }
     return failures
   }
 
-  /// Sends requests as one transaction, which begins and ends with a message of its own (nfnetlink), and says of each
-  /// whether it failed; where one did, none was done.
+  /// Sends requests as one transaction between a begin and an end message (nfnetlink); returns for each request its
+  /// error, or `nil`. If any failed, none was carried out.
   package mutating func perform(
     _ requests: [NetlinkRequest], between begin: NetlinkRequest, and end: NetlinkRequest
   ) throws(NetlinkError) -> [NetlinkError?] {
     var failures = [NetlinkError?](repeating: nil, count: requests.count)
-    try performChunk(requests, requests.indices, edges: (begin, end), &failures)
+    try performChunk(requests, requests.indices, edges: (begin, end), failures: &failures)
     return failures
   }
 
   private mutating func performChunk(
     _ requests: [NetlinkRequest], _ range: Range<Int>, edges: (begin: NetlinkRequest, end: NetlinkRequest)?,
-    _ failures: inout [NetlinkError?]
+    failures: inout [NetlinkError?]
   ) throws(NetlinkError) {
     var datagram: [UInt8] = []
     if let begin = edges?.begin {
@@ -134,7 +144,7 @@ package struct NetlinkSocket: ~Copyable, Sendable {
     let first = sequence &+ 1
     for index in range {
       sequence &+= 1
-      // Refusals come unasked; the acknowledgement of the last request says that all were read.
+      // Errors are always sent; the acknowledgement of the last request shows that all were read.
       let flags = index == range.upperBound - 1 ? NetlinkFlag.acknowledge : 0
       datagram += requests[index].sealed(sequence: sequence, flags: flags)
     }
@@ -149,7 +159,7 @@ package struct NetlinkSocket: ~Copyable, Sendable {
         if edges != nil, reply.sequence == first &- 1,
           let refusal = try NetlinkSocket.failure(reply, requests[range.lowerBound])
         {
-          // The kernel takes no transaction at all: it has no nf_tables, or we are not allowed.
+          // The kernel refuses the transaction itself: it has no nf_tables, or this process lacks the capability.
           throw refusal
         }
         let offset = Int(reply.sequence &- first)
@@ -161,7 +171,7 @@ package struct NetlinkSocket: ~Copyable, Sendable {
     }
   }
 
-  /// Sends a request for one object and returns the answer.
+  /// Sends a request for one object and returns the reply.
   package mutating func get(_ request: NetlinkRequest) throws(NetlinkError) -> NetlinkReply {
     sequence &+= 1
     try send(request.sealed(sequence: sequence, flags: 0), request.operation)
@@ -178,9 +188,9 @@ package struct NetlinkSocket: ~Copyable, Sendable {
 
   /// Sends a request for a list and returns every entry.
   ///
-  /// A list that changed while the kernel wrote it (NLM_F_DUMP_INTR) is asked for again, for five seconds: on a node
-  /// where pods come and go, every other reading of some hundred links is interrupted. So is one of which something was
-  /// lost (ENOBUFS).
+  /// A list that changed while the kernel wrote it (NLM_F_DUMP_INTR) is read again, for up to five seconds. On a node
+  /// where pods are added and removed, every second reading of some hundred links is interrupted. A list of which a
+  /// part was lost (ENOBUFS) is read again, too.
   package mutating func dump(_ request: NetlinkRequest) throws(NetlinkError) -> [NetlinkReply] {
     let deadline = MonotonicTime.now + .seconds(5)
     repeat {
@@ -194,7 +204,7 @@ package struct NetlinkSocket: ~Copyable, Sendable {
   private mutating func dumpOnce(
     _ request: NetlinkRequest, until deadline: Duration
   ) throws(NetlinkError) -> [NetlinkReply]? {
-    if buffer.count < 32768 { buffer = [UInt8](repeating: 0, count: 32768) }
+    makeRoomForLists()
     sequence &+= 1
     try send(request.sealed(sequence: sequence, flags: NetlinkFlag.dump), request.operation)
     var entries: [NetlinkReply] = []
@@ -204,7 +214,7 @@ package struct NetlinkSocket: ~Copyable, Sendable {
       do throws(NetlinkError) {
         replies = try receive(request.operation)
       } catch {
-        // The kernel had no memory for the next piece, or for something else that was to come; it goes on with the list.
+        // The kernel had no memory for the next part, or for another message; it continues the list.
         guard error.errno == ENOBUFS, MonotonicTime.now < deadline else { throw error }
         isConsistent = false
         continue
@@ -213,7 +223,7 @@ package struct NetlinkSocket: ~Copyable, Sendable {
         if reply.flags & NetlinkFlag.dumpInterrupted != 0 { isConsistent = false }
         switch reply.type {
         case NetlinkType.done:
-          // The payload of NLMSG_DONE is the dump's errno, negative, as an acknowledgement's is.
+          // The payload of NLMSG_DONE is the negative errno of the list, as in an acknowledgement.
           if let failure = try NetlinkSocket.failure(reply, request) { throw failure }
           return isConsistent ? entries : nil
         case NetlinkType.error:
@@ -226,7 +236,7 @@ package struct NetlinkSocket: ~Copyable, Sendable {
     }
   }
 
-  /// What an NLMSG_ERROR or NLMSG_DONE says; `nil` for an acknowledgement.
+  /// The error in an NLMSG_ERROR or NLMSG_DONE; `nil` for an acknowledgement.
   static func failure(
     _ reply: NetlinkReply, _ request: NetlinkRequest
   ) throws(NetlinkError) -> NetlinkError? {
@@ -234,14 +244,14 @@ package struct NetlinkSocket: ~Copyable, Sendable {
       throw .malformed(operation: request.operation, reason: "an acknowledgement without a code")
     }
     guard code != 0 else { return nil }
-    // Behind the code of an error stands the header of the refused message, then the attributes.
+    // After the code of an error comes the header of the refused message, then the attributes.
     let headerSize =
       MemoryLayout<Int32>.size + (reply.type == NetlinkType.error ? MemoryLayout<nlmsghdr>.size : 0)
-    let hasWords = reply.flags & NetlinkFlag.hasExtendedAcknowledgement != 0
-    let words = hasWords ? try Attributes(reply.payload.dropFirst(headerSize)) : nil
+    let hasText = reply.flags & NetlinkFlag.hasExtendedAcknowledgement != 0
+    let text = hasText ? try Attributes(reply.payload.dropFirst(headerSize)) : nil
     return .refused(
       operation: request.operation, subject: request.subject, errno: 0 &- code,
-      reason: words?.string(NetlinkType.acknowledgementMessage))
+      reason: text?.string(NetlinkType.acknowledgementMessage))
   }
 
   private func send(_ datagram: [UInt8], _ operation: String) throws(NetlinkError) {
@@ -254,7 +264,12 @@ package struct NetlinkSocket: ~Copyable, Sendable {
     }
   }
 
-  /// What one recv(2) brings.
+  private mutating func makeRoomForLists() {
+    guard buffer.count < NetlinkSocket.largestReplyBytes else { return }
+    buffer = [UInt8](repeating: 0, count: NetlinkSocket.largestReplyBytes)
+  }
+
+  /// Receives one datagram and splits it into messages (recv(2)).
   private mutating func receive(_ operation: String) throws(NetlinkError) -> [NetlinkReply] {
     let number = descriptor.number
     let count: Int
@@ -273,38 +288,44 @@ package struct NetlinkSocket: ~Copyable, Sendable {
     return try NetlinkReply.split(buffer[..<count])
   }
 
-  /// Subscribes to notifications of a group (RTNLGRP_LINK, …), with room for `bufferBytes` of them.
+  /// Subscribes to the notifications of multicast groups (RTNLGRP_LINK, …).
+  ///
+  /// - Parameter bufferBytes: the size of the socket's receive buffer; notifications that do not fit are lost.
   package mutating func subscribe(to groups: [UInt32], bufferBytes: Int32) throws(NetlinkError) {
-    // FORCE needs CAP_NET_ADMIN, which whoever changes routes has; without it the limit of the system holds.
-    NetlinkSocket.set(descriptor.number, SOL_SOCKET, SO_RCVBUFFORCE, bufferBytes)
-    // A link with many VLANs is told of in one message, as long as those of a list.
-    buffer = [UInt8](repeating: 0, count: 1 << 15)
+    // SO_RCVBUFFORCE needs CAP_NET_ADMIN, as changing routes does. Without it the system's limit holds.
+    NetlinkSocket.set(SO_RCVBUFFORCE, level: SOL_SOCKET, of: descriptor.number, to: bufferBytes)
+    // The notification of a link with many VLANs is as long as a part of a list.
+    makeRoomForLists()
     for group in groups { try setMembership(of: group, true) }
   }
 
-  /// Begins to listen to a group's notifications, or ends it.
+  /// Subscribes to a group's notifications, or unsubscribes.
   func setMembership(of group: UInt32, _ isMember: Bool) throws(NetlinkError) {
     let number = descriptor.number
     do throws(SystemError) {
       _ = try retryingOnInterrupt("subscribe to", "netlink group \(group)") {
         var group = group
         let option = isMember ? NETLINK_ADD_MEMBERSHIP : NETLINK_DROP_MEMBERSHIP
-        return unsafe setsockopt(number, SOL_NETLINK, option, &group, 4)
+        return unsafe setsockopt(number, SOL_NETLINK, option, &group, socklen_t(MemoryLayout<UInt32>.size))
       }
     } catch {
       throw .socket(error)
     }
   }
 
-  /// Waits at most `limit`, without one for ever, for notifications; empty where none came in time or before `other`, a
-  /// descriptor, could be read. ENOBUFS says that some were lost.
+  /// Waits for notifications; empty if none arrived in time, or before `other` became readable.
+  ///
+  /// - Parameters:
+  ///   - limit: how long to wait; `nil` for no limit.
+  ///   - other: a descriptor that ends the wait when it becomes readable.
+  /// - Throws: ENOBUFS if notifications were lost.
   package mutating func notifications(
     waitingAtMost limit: Duration? = nil, orReadable other: Int32? = nil
   ) throws(NetlinkError) -> [NetlinkReply] {
     let milliseconds = limit.map {
       $0.components.seconds * 1000 + $0.components.attoseconds / 1_000_000_000_000_000
     }
-    // poll(2) passes a negative number by.
+    // poll(2) ignores negative descriptors.
     var waits = [descriptor.number, other ?? -1].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
     do throws(SystemError) {
       _ = try retryingOnInterrupt("wait for", "netlink notifications") {

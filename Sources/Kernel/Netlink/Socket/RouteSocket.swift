@@ -2,33 +2,34 @@ internal import CLinux
 internal import Glibc
 package import Linux
 
-/// A socket for links, addresses, routes and next hops (rtnetlink(7)).
+/// A socket for links, addresses, routes, next hops and neighbours (rtnetlink(7)).
 ///
-/// What changes something is a `NetlinkRequest` made by the verbs of each noun, so that requests can be packed;
-/// what asks is a method here.
+/// Changes are `NetlinkRequest` values, so that many can be sent in one datagram; queries are methods of this type.
 package struct RouteSocket: ~Copyable, Sendable {
   var netlink: NetlinkSocket
 
-  /// In the calling thread's network namespace.
+  /// Opens a socket in the calling thread's network namespace.
   ///
-  /// - Parameter port: what notifications of this socket's changes bear (`nlmsg_pid`), where it is free.
+  /// - Parameter port: the port ID that notifications of this socket's changes carry (`nlmsg_pid`), if it is free.
   package init(port: UInt32 = 0) throws(NetlinkError) {
     netlink = try NetlinkSocket(family: NETLINK_ROUTE, port: port)
   }
 
-  /// In another namespace; the caller's own stays as it is. `body` runs there first, on the same visit.
+  /// Opens a socket in another network namespace.
+  ///
+  /// - Parameter body: runs in the namespace before the socket is opened.
   package init(
     in namespace: borrowing NetworkNamespace, after body: () throws(SystemError) -> Void = {}
   ) throws(NetlinkError) {
     netlink = try NetlinkSocket(family: NETLINK_ROUTE, in: namespace, after: body)
   }
 
-  /// Does one thing, or throws why the kernel would not.
+  /// Carries out one request; throws if the kernel refuses it.
   package mutating func perform(_ request: NetlinkRequest) throws(NetlinkError) {
     try netlink.perform(request)
   }
 
-  /// Does one thing; an answer with one of these errnos is fine too. Says whether the thing was done.
+  /// Carries out one request; false if the kernel refused it with one of these errnos.
   @discardableResult
   package mutating func perform(
     _ request: NetlinkRequest, accepting errnos: Int32...
@@ -42,7 +43,7 @@ package struct RouteSocket: ~Copyable, Sendable {
     }
   }
 
-  /// Does many things in packed messages and says of each whether it failed.
+  /// Carries out many requests in few datagrams; returns for each request its error, or `nil`.
   package mutating func perform(_ requests: [NetlinkRequest]) throws(NetlinkError) -> [NetlinkError?] {
     try netlink.perform(requests)
   }

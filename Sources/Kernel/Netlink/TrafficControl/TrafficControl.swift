@@ -2,48 +2,57 @@ internal import CLinux
 internal import Glibc
 package import Linux
 
-/// Where a link's packets meet filters (`clsact`): as they come in, before any bridge or routing, or last, as they go out.
+/// The point at which filters of a link see its packets (`clsact`).
 package enum FilterHook: Sendable, CaseIterable {
+  /// Incoming packets, before any bridge or routing.
   case ingress
+  /// Outgoing packets, after everything else.
   case egress
 
-  /// `tcm_parent` (linux/pkt_sched.h, TC_H_MAKE of TC_H_CLSACT with TC_H_MIN_INGRESS or TC_H_MIN_EGRESS).
+  /// `tcm_parent`: TC_H_MAKE of TC_H_CLSACT and the hook's minor number (linux/pkt_sched.h).
   fileprivate var parent: UInt32 {
-    switch self {
-    case .ingress: 0xFFFF_FFF2
-    case .egress: 0xFFFF_FFF3
-    }
+    let minor =
+      switch self {
+      case .ingress: TC_H_MIN_INGRESS
+      case .egress: TC_H_MIN_EGRESS
+      }
+    return TrafficControl.clsactHandle | minor
   }
 }
 
-/// A filter at a hook.
+/// A filter of a link at a hook.
 package struct Filter: Sendable, Equatable {
+  /// The priority; the lowest sees packets first.
   package let priority: UInt16
-  /// Where it is a BPF program (net/sched/cls_bpf.c): its name as a filter, and the kernel's number of it.
-  package let program: Program?
+  /// The BPF program of the filter (net/sched/cls_bpf.c); `nil` for other kinds of filter.
+  package let program: AttachedProgram?
 
-  package struct Program: Sendable, Equatable {
+  /// A BPF program that is attached as a filter.
+  package struct AttachedProgram: Sendable, Equatable {
+    /// The name that was given when it was attached.
     package let name: String
+    /// The program's ID (`bpf_prog_info.id`).
     package let id: UInt32
   }
 
-  /// The helper's and the plugin's filters: behind all that got its place from the kernel (net/sched/cls_api.c,
-  /// `tcf_auto_prio`, begins at 49152 and goes down), so that others see the packets first.
+  /// The priority of Causeway's filters: after all filters with a priority that the kernel chose, so that those see
+  /// packets first. The kernel's choice begins at 49152 and goes down (net/sched/cls_api.c, `tcf_auto_prio`).
   package static let ourPriority: UInt16 = 50000
 }
 
-/// What a link's packets are queued by (`struct tcmsg` of a qdisc).
+/// A queueing discipline of a link (`struct tcmsg`).
 package struct QueueingDiscipline: Sendable, Equatable {
+  /// The link's index.
   package let linkIndex: Int32
-  /// "noqueue", "tbf", "ingress", "clsact", ….
+  /// The kind: "noqueue", "tbf", "ingress", "clsact", ….
   package let kind: String
 }
 
 extension NetlinkRequest {
-  /// Gives the link both hooks. EEXIST where it has them, or the older `ingress` in their place.
+  /// Adds both hooks to a link. EEXIST if it has them, or the older `ingress` in their place.
   ///
-  /// For a moment the kernel stops the link, and what it should send just then is lost (net/sched/sch_api.c, `qdisc_graft`);
-  /// the same where they are taken away.
+  /// The kernel stops the link for a moment, and packets sent at that moment are lost (net/sched/sch_api.c,
+  /// `qdisc_graft`). Removing the hooks has the same effect.
   package static func addFilterHooks(to link: Int32) -> NetlinkRequest {
     var request = NetlinkRequest(
       "add clsact to the link of index", String(link), type: RouteMessage.newDiscipline,
@@ -53,7 +62,7 @@ extension NetlinkRequest {
     return request
   }
 
-  /// Takes the hooks away, and all filters with them. ENOENT where there are none.
+  /// Removes the hooks and all their filters. ENOENT if the link has none.
   package static func removeFilterHooks(from link: Int32) -> NetlinkRequest {
     var request = NetlinkRequest(
       "remove clsact from the link of index", String(link), type: RouteMessage.deleteDiscipline)
@@ -61,9 +70,9 @@ extension NetlinkRequest {
     return request
   }
 
-  /// Puts a program in our place of a hook; one that is there gives way without a packet between.
+  /// Attaches a program at our priority of a hook; a program that is there is replaced without a gap.
   ///
-  /// The request names the program's descriptor: it must stay open until it was performed.
+  /// The request holds the program's descriptor number, so `program` must stay open until it was performed.
   package static func setFilter(
     _ name: String, _ program: borrowing BPFProgram, at hook: FilterHook, of link: Int32
   ) -> NetlinkRequest {
@@ -75,13 +84,13 @@ extension NetlinkRequest {
     request.nest(TrafficAttribute.options) { options in
       options.put(TrafficAttribute.programDescriptor, descriptor)
       options.put(TrafficAttribute.programName, cString: name)
-      // What the program returns is the verdict.
+      // The program's return value is the verdict.
       options.put(TrafficAttribute.programFlags, UInt32(TCA_BPF_FLAG_ACT_DIRECT))
     }
     return request
   }
 
-  /// Takes what is in our place of a hook away. ENOENT or EINVAL where there is nothing.
+  /// Removes the filter at our priority of a hook. ENOENT or EINVAL if there is none.
   package static func removeFilter(at hook: FilterHook, of link: Int32) -> NetlinkRequest {
     var request = NetlinkRequest(
       "remove our filter from the link of index", String(link), type: RouteMessage.deleteFilter)
@@ -92,7 +101,7 @@ extension NetlinkRequest {
 
   private static func filterHeader(_ hook: FilterHook, _ link: Int32) -> tcmsg {
     var header = trafficHeader(link, parent: hook.parent, handle: 1)
-    // Of all protocols.
+    // The priority, and all protocols.
     header.tcm_info = UInt32(Filter.ourPriority) << 16 | UInt32(UInt16(ETH_P_ALL).bigEndian)
     return header
   }
@@ -108,15 +117,16 @@ extension NetlinkRequest {
 }
 
 extension RouteSocket {
-  /// Gives the link both hooks; false where an `ingress` qdisc has their place.
+  /// Adds both hooks to a link unless it has them; false if an `ingress` qdisc has their place.
   ///
-  /// Such a one would take a filter for egress, too, and run it at ingress (net/sched/sch_ingress.c, `ingress_tcf_block`).
+  /// An `ingress` qdisc would accept an egress filter too, and run it at ingress (net/sched/sch_ingress.c,
+  /// `ingress_tcf_block`).
   package mutating func ensureFilterHooks(of link: Int32) throws(NetlinkError) -> Bool {
     if try perform(.addFilterHooks(to: link), accepting: EEXIST) { return true }
     return try queueingDisciplines().contains { $0.linkIndex == link && $0.kind == "clsact" }
   }
 
-  /// The filters at a link's hook; none where the link has no hooks, or is gone.
+  /// Lists the filters at a link's hook; empty if the link has no hooks or does not exist.
   package mutating func filters(at hook: FilterHook, of link: Int32) throws(NetlinkError) -> [Filter] {
     var request = NetlinkRequest("list", "the filters of the link of index \(link)", type: RouteMessage.getFilter)
     request.append(NetlinkRequest.trafficHeader(link, parent: hook.parent))
@@ -124,14 +134,14 @@ extension RouteSocket {
     do throws(NetlinkError) {
       for reply in try netlink.dump(request) where reply.type == RouteMessage.newFilter {
         let (header, attributes) = try reply.body(tcmsg.self)
-        // Each kind is told once more by itself, before its filters.
+        // Each kind has an entry of its own before its filters, with handle 0.
         guard header.tcm_handle != 0 else { continue }
-        var program: Filter.Program?
+        var program: Filter.AttachedProgram?
         if attributes.string(TrafficAttribute.kind) == "bpf",
           let options = try attributes.nest(TrafficAttribute.options),
           let id: UInt32 = options.value(TrafficAttribute.programID)
         {
-          program = Filter.Program(name: options.string(TrafficAttribute.programName) ?? "", id: id)
+          program = Filter.AttachedProgram(name: options.string(TrafficAttribute.programName) ?? "", id: id)
         }
         filters.append(Filter(priority: UInt16(truncatingIfNeeded: header.tcm_info >> 16), program: program))
       }
@@ -141,7 +151,7 @@ extension RouteSocket {
     return filters
   }
 
-  /// What all links' packets are queued by; nothing where the kernel has no traffic control.
+  /// Lists the queueing disciplines of all links; empty if the kernel has no traffic control.
   package mutating func queueingDisciplines() throws(NetlinkError) -> [QueueingDiscipline] {
     var request = NetlinkRequest("list", "the queueing disciplines", type: RouteMessage.getDiscipline)
     request.append(NetlinkRequest.trafficHeader(0))
@@ -159,7 +169,7 @@ extension RouteSocket {
   }
 }
 
-/// The kernel's notifications of queueing disciplines, filters, and links.
+/// A subscription to the kernel's notifications about queueing disciplines, filters and links.
 package struct TrafficControlEvents: ~Copyable, Sendable {
   private var netlink: NetlinkSocket
 
@@ -168,7 +178,7 @@ package struct TrafficControlEvents: ~Copyable, Sendable {
     try self.init(NetlinkSocket(family: NETLINK_ROUTE))
   }
 
-  /// The same in another namespace.
+  /// Subscribes in another network namespace.
   package init(in namespace: borrowing NetworkNamespace) throws(NetlinkError) {
     try self.init(NetlinkSocket(family: NETLINK_ROUTE, in: namespace))
   }
@@ -178,16 +188,16 @@ package struct TrafficControlEvents: ~Copyable, Sendable {
     try self.netlink.subscribe(to: [RTNLGRP_TC, RTNLGRP_LINK].map(\.rawValue), bufferBytes: 4 << 20)
   }
 
-  /// Waits at most `limit` for a change and says whether one came; notifications that were lost count as one.
+  /// Waits at most `limit` for a change; true if one was notified, or if notifications were lost.
   ///
-  /// - Parameter port: changes asked for by the sockets of this port don't count; whoever asked knows.
+  /// - Parameter port: the port ID of a socket whose own changes are ignored.
   package mutating func waitForChange(atMost limit: Duration, but port: UInt32) throws(NetlinkError) -> Bool {
     let deadline = MonotonicTime.now + limit
     repeat {
       do throws(NetlinkError) {
         let events = try netlink.notifications(waitingAtMost: max(.zero, deadline - MonotonicTime.now))
-        // The chain that a first filter brings is told of as nobody's change (net/sched/cls_api.c,
-        // `__tcf_chain_get`), and the filter besides.
+        // The chain that comes with the first filter is notified without a port (net/sched/cls_api.c,
+        // `__tcf_chain_get`); the filter itself is notified with one.
         if events.contains(where: { $0.port != port && $0.type != RouteMessage.newChain }) { return true }
       } catch {
         if case .malformed = error { return true }
@@ -200,7 +210,8 @@ package struct TrafficControlEvents: ~Copyable, Sendable {
 }
 
 private enum TrafficControl {
-  /// linux/pkt_sched.h, TC_H_CLSACT.
-  static let clsact: UInt32 = 0xFFFF_FFF1
-  static let clsactHandle: UInt32 = 0xFFFF_0000
+  /// The parent of the clsact qdisc (linux/pkt_sched.h, TC_H_CLSACT).
+  static let clsact = UInt32(TC_H_INGRESS)
+  /// The handle of the clsact qdisc: the major part of TC_H_CLSACT.
+  static let clsactHandle = UInt32(TC_H_INGRESS) & UInt32(TC_H_MAJ_MASK)
 }

@@ -1,22 +1,25 @@
 internal import CLinux
 internal import Glibc
 
-/// A copy of this process that sits out something that takes long and that nobody need wait for, such as the kernel's
-/// grace periods. It holds none of this process's descriptors but those that it shall keep, so whoever waits for the end
-/// of our output does not wait for it; whoever adopts orphans reaps it.
-package struct Offshoot: ~Copyable {
+/// A forked copy of this process that finishes a slow kernel call after the parent has answered.
+///
+/// The copy closes every inherited descriptor except those it was asked to keep, so a reader of the parent's output
+/// sees the end of file without waiting for the copy. If the parent exits first, init reaps the copy.
+package struct BackgroundChild: ~Copyable {
   private let process: pid_t
-  /// Its end of file says that the copy has ended.
+  /// The reading end of a pipe that only the copy holds open: end of file means that the copy has ended.
   private let ending: OwnedDescriptor
 
-  /// Begins `body` in a copy; what it returns is the copy's exit code. Only for a process of one thread.
+  /// Forks and runs `body` in the copy; the result of `body` is the copy's exit code (fork(2)).
   ///
-  /// - Parameter kept: descriptors that the copy keeps open until its end.
+  /// The process must have only one thread.
+  ///
+  /// - Parameter kept: descriptors that the copy keeps open until it ends.
   package init(keeping kept: [Int32], _ body: () -> UInt8) throws(SystemError) {
     let pipe = try Pipe()
     let process = try retryingOnInterrupt("copy", "this process") { clinux_fork() }
     if process == 0 {
-      Offshoot.closeAll(but: (kept + [pipe.writer.number]).sorted())
+      BackgroundChild.closeAll(but: (kept + [pipe.writer.number]).sorted())
       _exit(Int32(body()))
     }
     self.process = process
@@ -34,14 +37,14 @@ package struct Offshoot: ~Copyable {
 
   private static func close(_ first: UInt32, _ last: UInt32) {
     if clinux_close_range(first, last) == 0 { return }
-    // Before Linux 5.9. This program has opened a few, one after the other.
+    // Before Linux 5.9. This program has opened only a few descriptors, and their numbers are low.
     for number in first...min(last, 1023) where number >= first { _ = Glibc.close(Int32(number)) }
   }
 
-  /// Its end, for poll(2): readable when the copy has ended.
+  /// A descriptor for poll(2) that becomes readable when the copy has ended.
   package var descriptor: Int32 { ending.number }
 
-  /// Waits for the end and says the exit code; `nil` where a signal ended it.
+  /// Waits until the copy ends and returns its exit code; `nil` if a signal ended it.
   package consuming func exitCode() throws(SystemError) -> UInt8? {
     var status: Int32 = 0
     let process = process
