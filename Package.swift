@@ -173,7 +173,9 @@ let testTargets: [Target] = [
   tests("Cluster/NodesTests", use: ["Backends", "Nodes", "NodeState", "JSON", "Addresses", "TestSupport"]),
   tests(
     "Node/NodeRoutesTests",
-    use: ["NodeRoutes", "Backends", "OwnNode", "Nodes", "NodeState", "Netlink", "Addresses", "Linux", "TestSupport"]),
+    use: [
+      "NodeRoutes", "Backends", "OwnNode", "Nodes", "NodeState", "Netlink", "JSON", "Addresses", "Linux", "TestSupport",
+    ]),
   tests("Node/NodeRulesTests", use: ["NodeRules", "Netfilter", "Addresses"]),
   tests(
     "Helper/causeway-hostgwTests",

@@ -31,12 +31,12 @@ import TestSupport
     for wanted in variants {
       try socket.perform(.addVXLAN(name: "x", mac: mac("02:00:00:00:00:01"), mtuBytes: 1400, wanted))
       let link = try #require(try socket.link(named: "x"))
-      #expect(link.vxlan == wanted && link.kind == "vxlan" && link.isUp && link.mtuBytes == 1400)
+      #expect(link.tunnel == .vxlan(wanted) && link.kind == "vxlan" && link.isUp && link.mtuBytes == 1400)
       #expect(link.mac == (try mac("02:00:00:00:00:01")))
       try socket.perform(.removeLink(link.index, name: "x"))
     }
     let plain = try #require(try socket.link(named: "eth0"))
-    #expect(plain.vxlan == nil)
+    #expect(plain.tunnel == nil)
   }
 
   /// As flannel has them: one of each family with the same number and port.

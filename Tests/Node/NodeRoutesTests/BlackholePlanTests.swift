@@ -1,3 +1,4 @@
+import Addresses
 import Netlink
 internal import NodeRoutes
 internal import Nodes

@@ -1,3 +1,4 @@
+import JSON
 import Addresses
 import Backends
 import Netlink
