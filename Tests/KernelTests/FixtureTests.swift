@@ -32,8 +32,8 @@ import TestSupport
     try node.sh("ip link add here type bridge")
     #expect(try node.sh("ls /sys/class/net") == "here\nlo\n")
     // The same file system; other tests change its content.
-    let tell = ["stat", "-c", "%d:%i", "/sys/fs/cgroup"]
-    #expect(try node.run(tell).output == run(tell).output)
+    let command = ["stat", "-c", "%d:%i", "/sys/fs/cgroup"]
+    #expect(try node.run(command).output == run(command).output)
   }
 
   @Test func aControlGroupKillsItsProcesses() throws {

@@ -117,31 +117,31 @@ import TestSupport
 
   /// Another process removes an object between the search and the transaction: the others are removed nevertheless.
   @Test func objectsRemovedMeanwhileDoNotStopARemoval() throws {
-    var looks = 0
+    var searches = 0
     try withSocket { netfilter in
       try netfilter.removeAll { netfilter throws(NetlinkError) in
-        looks += 1
+        searches += 1
         let rules = try netfilter.rules(of: chain)
-        if looks == 1 { try netfilter.commit([.removeRule(rules[1])]) }
+        if searches == 1 { try netfilter.commit([.removeRule(rules[1])]) }
         return rules.map { .removeRule($0) }
       }
     }
-    #expect(looks == 2)
+    #expect(searches == 2)
     #expect(try comments() == [])
   }
 
   @Test func aRemovalThatAlwaysFailsEnds() throws {
-    var looks = 0
+    var searches = 0
     let second = ChainName("second", in: table)
     let refused = refusal {
       try withSocket { netfilter in
         try netfilter.removeAll { _ in
-          looks += 1
+          searches += 1
           return [.removeChain(second)]
         }
       }
     }
-    #expect(looks == 5 && refused?.errno == EBUSY)
+    #expect(searches == 5 && refused?.errno == EBUSY)
     #expect(refused?.text.contains("remove the chain second") == true)
   }
 

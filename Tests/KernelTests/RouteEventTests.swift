@@ -33,28 +33,28 @@ import TestSupport
   @Test(.requires(.vxlan)) func neighboursOfTunnelsAreNotified() throws {
     try node.sh("\(RouteEventTests.tunnel("x", 1)) && ip link set x alias causeway-hostgw")
     var events = try RouteEvents(tunnelsMarked: "causeway-hostgw", in: node.namespace())
-    func expect(_ change: String, isTold: Bool) throws {
+    func expect(_ change: String, isNotified: Bool) throws {
       while try events.waitForChange(atMost: .milliseconds(100)) {}
       try node.sh(change)
-      #expect(try events.waitForChange(atMost: isTold ? .seconds(10) : .milliseconds(300)) == isTold, "\(change)")
+      #expect(try events.waitForChange(atMost: isNotified ? .seconds(10) : .milliseconds(300)) == isNotified, "\(change)")
     }
     let neighbour = "192.0.2.9 lladdr 02:00:00:00:00:09 nud permanent"
-    try expect("ip neigh add \(neighbour) dev eth0", isTold: false)
-    try expect("ip neigh add \(neighbour) dev x", isTold: true)
-    try expect("bridge fdb add 02:00:00:00:00:09 dev x dst 192.0.2.9", isTold: true)
-    try expect("bridge fdb del 02:00:00:00:00:09 dev x", isTold: true)
-    try expect("ip neigh del 192.0.2.9 dev x", isTold: true)
+    try expect("ip neigh add \(neighbour) dev eth0", isNotified: false)
+    try expect("ip neigh add \(neighbour) dev x", isNotified: true)
+    try expect("bridge fdb add 02:00:00:00:00:09 dev x dst 192.0.2.9", isNotified: true)
+    try expect("bridge fdb del 02:00:00:00:00:09 dev x", isNotified: true)
+    try expect("ip neigh del 192.0.2.9 dev x", isNotified: true)
     // A port that leaves a bridge is not a removed link.
-    try expect("ip link add b0 type bridge && ip link set x master b0 && ip link set x nomaster", isTold: true)
-    try expect("ip neigh add \(neighbour) dev x", isTold: true)
+    try expect("ip link add b0 type bridge && ip link set x master b0 && ip link set x nomaster", isNotified: true)
+    try expect("ip neigh add \(neighbour) dev x", isNotified: true)
     // A tunnel that was added later and marked after that.
-    try expect(RouteEventTests.tunnel("y", 2), isTold: true)
-    try expect("ip neigh add \(neighbour) dev y", isTold: false)
-    try expect("ip link set y alias causeway-hostgw", isTold: true)
-    try expect("ip neigh del 192.0.2.9 dev y", isTold: true)
-    try expect("ip link del x && ip link del y", isTold: true)
-    try expect(RouteEventTests.tunnel("y", 2) + " && ip link set y alias causeway-hostgw", isTold: true)
-    try expect("ip neigh add \(neighbour) dev y", isTold: true)
+    try expect(RouteEventTests.tunnel("y", 2), isNotified: true)
+    try expect("ip neigh add \(neighbour) dev y", isNotified: false)
+    try expect("ip link set y alias causeway-hostgw", isNotified: true)
+    try expect("ip neigh del 192.0.2.9 dev y", isNotified: true)
+    try expect("ip link del x && ip link del y", isNotified: true)
+    try expect(RouteEventTests.tunnel("y", 2) + " && ip link set y alias causeway-hostgw", isNotified: true)
+    try expect("ip neigh add \(neighbour) dev y", isNotified: true)
   }
 
   @Test func theWaitEndsAfterItsLimit() throws {

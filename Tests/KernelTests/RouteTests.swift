@@ -31,7 +31,7 @@ import TestSupport
     // Across the families (RFC 8950).
     ("10.244.3.0/24", "2001:db8::2", "192.0.2.2"),
   ])
-  func addsReplacesAndRemoves(_ destination: String, _ gateway: String, _ other: String) throws {
+  func addsReplacesAndRemoves(_ destination: String, _ gateway: String, other: String) throws {
     var socket = try node.routeSocket()
     var route = try route(destination, gateway)
     try socket.perform(.addRoute(route))

@@ -49,9 +49,9 @@ struct TrafficControlTests {
     #expect(filters.map(\.priority) == [Filter.ourPriority])
     #expect(filters.map(\.program?.name) == ["from_pod"] && filters.map(\.program?.id) == [id])
     #expect(try socket.filters(at: hook == .ingress ? .egress : .ingress, of: link) == [])
-    let told = try node.sh("tc filter show dev eth0 \(hook)")
-    #expect(told.contains("pref 50000 bpf") && told.contains("handle 0x1 from_pod direct-action"), "\(told)")
-    #expect(told.contains("protocol all"), "\(told)")
+    let shown = try node.sh("tc filter show dev eth0 \(hook)")
+    #expect(shown.contains("pref 50000 bpf") && shown.contains("handle 0x1 from_pod direct-action"), "\(shown)")
+    #expect(shown.contains("protocol all"), "\(shown)")
 
     try socket.perform(.removeFilter(at: hook, of: link))
     #expect(try socket.filters(at: hook, of: link) == [])

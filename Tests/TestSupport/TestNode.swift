@@ -34,7 +34,7 @@ package final class TestNode: TestHost {
       mkdir -p "$directory"
       mount -t tmpfs -o mode=0755 tmpfs "$directory"
     done
-    # /sys/class/net tells of the namespace that mounted it; the control groups are everybody's.
+    # /sys/class/net shows the namespace that mounted it; all nodes share the control groups.
     mkdir /mnt/cgroup
     mount --rbind /sys/fs/cgroup /mnt/cgroup
     mount -t sysfs sysfs /sys

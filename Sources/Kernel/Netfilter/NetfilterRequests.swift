@@ -68,7 +68,7 @@ extension NetlinkRequest {
   }
 
   static func getChain(_ chain: ChainName) -> NetlinkRequest {
-    var request = nft("look for the chain", chain.name, table: chain.table, type: NFTMessage.getChain)
+    var request = nft("look up the chain", chain.name, table: chain.table, type: NFTMessage.getChain)
     request.put(NFTAttribute.chainTable, cString: chain.table.name)
     request.put(NFTAttribute.chainName, cString: chain.name)
     return request
@@ -173,7 +173,7 @@ extension NetlinkRequest {
   }
 
   static func getElement(_ key: [UInt8], in set: SetName) -> NetlinkRequest {
-    element("look for an element of the set", key, of: set, type: NFTMessage.getElement)
+    element("look up an element of the set", key, of: set, type: NFTMessage.getElement)
   }
 
   static func listElements(of set: SetName) -> NetlinkRequest {

@@ -53,7 +53,7 @@ extension NetfilterSocket {
 
 extension NetlinkRequest {
   fileprivate static func getTable(_ table: TableName) -> NetlinkRequest {
-    var request = nft("look for the table", table.name, table: table, type: NFTMessage.getTable)
+    var request = nft("look up the table", table.name, table: table, type: NFTMessage.getTable)
     request.put(NFTAttribute.tableName, cString: table.name)
     return request
   }

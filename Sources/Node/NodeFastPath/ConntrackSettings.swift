@@ -1,32 +1,38 @@
 internal import Glibc
 internal import Linux
 
-/// What conntrack must take: it sees of a carried flow the beginning, the end, and a packet now and then, whose sequence
-/// numbers lie far beyond those that it remembers. Without this they'd be "invalid", and many rulesets drop such ones.
+/// Settings of conntrack that carried TCP connections need.
+///
+/// Conntrack sees the beginning and the end of a carried connection, and one packet in 15 seconds. The sequence numbers
+/// of these packets lie far beyond the last ones that it knows. By default it calls such packets invalid, and many
+/// rulesets drop invalid packets.
 struct ConntrackSettings {
+  /// Directory of the file that keeps the old values.
   let stateDirectory: String
 
-  /// Documentation/networking/nf_conntrack-sysctl.rst; the second came with Linux 5.14.
+  /// Settings that must be 1 (Documentation/networking/nf_conntrack-sysctl.rst). The second exists since Linux 5.14.
   private static let switches = ["nf_conntrack_tcp_be_liberal", "nf_conntrack_tcp_ignore_invalid_rst"]
-  /// How long conntrack keeps a connection some of whose data it has not seen acknowledged, or seen sent again: five
-  /// minutes, where one that rests is kept for days. Of a carried one it hardly sees an acknowledgement.
+  /// How long conntrack keeps a connection with unacknowledged or retransmitted data: five minutes by default, where an
+  /// idle connection is kept for days. Conntrack hardly sees an acknowledgement of a carried connection.
   private static let timeouts = ["nf_conntrack_tcp_timeout_unacknowledged", "nf_conntrack_tcp_timeout_max_retrans"]
-  private static let restingTimeout = "nf_conntrack_tcp_timeout_established"
+  /// How long conntrack keeps an idle connection.
+  private static let idleTimeout = "nf_conntrack_tcp_timeout_established"
 
   private var path: String { "\(stateDirectory)/conntrack.before" }
 
-  /// Whether it may be told.
+  /// Checks that the switches are set, or that this process may set them.
   func check() throws(FastPathError) {
-    try forEachSwitchThatIsOff { (name) throws(SystemError) in
+    try forEachUnsetSwitch { (name) throws(SystemError) in
       _ = try OwnedDescriptor.open("/proc/sys/net/netfilter/\(name)", O_WRONLY)
     }
   }
 
+  /// Sets the switches, and the timeouts if they are shorter than the one of idle connections.
   func allowFlowsToReturn() throws(FastPathError) {
-    try forEachSwitchThatIsOff { (name) throws(SystemError) in try set(name, "1", before: "0") }
-    // Without the right to, flows that rest for long begin anew: most rules let them.
+    try forEachUnsetSwitch { (name) throws(SystemError) in try set(name, "1", before: "0") }
+    // Failures here are harmless: a connection that was idle for long counts as new, and most rulesets allow that.
     do throws(SystemError) {
-      guard let resting = try ConntrackSettings.read(ConntrackSettings.restingTimeout), let seconds = Int(resting)
+      guard let idle = try ConntrackSettings.read(ConntrackSettings.idleTimeout), let seconds = Int(idle)
       else {
         return
       }
@@ -34,7 +40,7 @@ struct ConntrackSettings {
         guard let value = try ConntrackSettings.read(name), let present = Int(value), present < seconds else {
           continue
         }
-        try set(name, resting, before: value)
+        try set(name, idle, before: value)
       }
     } catch {}
   }
@@ -42,15 +48,15 @@ struct ConntrackSettings {
   private static func read(_ name: String) throws(SystemError) -> String? { try Sysctl.read("net/netfilter/\(name)") }
 
   private func set(_ name: String, _ value: String, before: String) throws(SystemError) {
-    // First what it was, for the case that we don't come any further.
+    // The old value is stored before the setting changes, in case this process is killed in between.
     let known = (try Files.read(path, limit: 4096)).map { String(decoding: $0, as: UTF8.self) } ?? ""
     try Files.makeDirectory(stateDirectory)
     if !known.contains("\(name) ") { try Files.replace(path, with: Array((known + "\(name) \(before)\n").utf8)) }
     try Sysctl.ensure("net/netfilter/\(name)", value)
   }
 
-  /// Where the node has no conntrack, nothing is to be done.
-  private func forEachSwitchThatIsOff(_ body: (String) throws(SystemError) -> Void) throws(FastPathError) {
+  /// Calls `body` with the name of every switch that is 0. There are none if the kernel has no conntrack.
+  private func forEachUnsetSwitch(_ body: (String) throws(SystemError) -> Void) throws(FastPathError) {
     for name in ConntrackSettings.switches {
       do throws(SystemError) {
         if try ConntrackSettings.read(name) == "0" { try body(name) }
@@ -60,7 +66,7 @@ struct ConntrackSettings {
     }
   }
 
-  /// As they were before.
+  /// Restores the values from before `allowFlowsToReturn`, and removes the file that keeps them.
   func restore() throws(SystemError) {
     guard let text = try Files.read(path, limit: 4096) else { return }
     for line in String(decoding: text, as: UTF8.self).split(separator: "\n") {

@@ -1,8 +1,9 @@
-/// Why this node has no fast path.
+/// The reason why this node has no fast path.
 package struct FastPathError: Error, Sendable, Equatable, CustomStringConvertible {
-  /// What is missing, and the remedy where there is one.
+  /// What is missing, and the remedy if there is one.
   package let description: String
 
+  /// Creates an error with this text.
   package init(_ description: String) {
     self.description = description
   }

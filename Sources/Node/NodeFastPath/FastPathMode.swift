@@ -1,17 +1,17 @@
-/// Whether a node has the fast path (`--fast-path`).
+/// Whether the node should have the fast path (`--fast-path`).
 package enum FastPathMode: String, Sendable, CaseIterable {
-  /// What is there of it goes.
+  /// No fast path; programs and maps that are there are removed.
   case off
-  /// Where the kernel has what it needs.
+  /// Use it if the kernel can; else all packets use the ordinary path.
   case auto
-  /// And nothing else will do.
+  /// Use it, and fail if the kernel cannot.
   case on
 }
 
-/// How a flow is known to be established, and translated by nobody.
+/// How the programs know that a flow is established and not translated (`--fast-path-flows`), best first.
 package enum FlowKnowledge: String, Sendable, CaseIterable {
-  /// The programs ask conntrack (Linux 5.18 with BTF). Of ICMP it tells them nothing: that is known by sight.
+  /// The programs look TCP and UDP flows up in conntrack (Linux 5.18 with BTF), and treat ICMP echo as `sight` does.
   case conntrack
-  /// The ordinary path has let it through in both directions, and as it came.
+  /// Both directions seen: the ordinary path has let packets of the flow through unchanged in both directions.
   case sight
 }

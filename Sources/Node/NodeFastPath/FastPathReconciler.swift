@@ -81,7 +81,7 @@ package struct FastPathReconciler: Sendable {
       report.changes.append(FastPathChange(verb: .loaded, subject: "flows known by \(knowledge.rawValue)"))
     }
     try conntrack.allowFlowsToReturn()
-    var node = try NodeSide.look()
+    var node = try KernelFastPath.read()
     var wanted: [IPPrefix: FastPathPeer] = [:]
     for subnet in own { wanted[subnet.network] = .thisNode }
     // What a tunnel wraps goes the ordinary way.

@@ -7,24 +7,25 @@ internal import Linux
 internal import Netfilter
 internal import Netlink
 
-/// Brings the programs into the kernel, through libbpf. Calls must not overlap.
+/// Loads the fast path's programs into the kernel with libbpf. Calls must not overlap.
 struct ProgramLoader {
+  /// Directory of the file that says which programs were loaded last.
   let stateDirectory: String
 
-  /// Makes sure that the programs that are pinned are this version's, and says how they know flows.
+  /// Loads and pins this version's programs unless they are pinned already.
   ///
-  /// Maps that are pinned are taken over, and programs give way to their successors at once: nothing that is carried
-  /// waits.
+  /// The new programs use the pinned maps, and each replaces its predecessor at once: no carried flow is interrupted.
   ///
   /// - Parameters:
-  ///   - wanted: `nil` for the best that the kernel has.
-  ///   - triesAgain: whether to look for a better one than was had the last time.
+  ///   - wanted: how the programs should know flows; `nil` for the best that the kernel supports.
+  ///   - triesAgain: whether to try better ones again that failed the last time.
+  /// - Returns: how the programs know flows, and why not in a better way.
   func ensure(
     _ wanted: FlowKnowledge?, triesAgain: Bool = false
   ) throws(FastPathError) -> (knowledge: FlowKnowledge, reason: String?) {
     if let mark = mark(), mark.satisfies(wanted, triesAgain: triesAgain) { return (mark.knowledge, mark.reason) }
     try checkFileSystem()
-    // Where it is a module, what programs may call is known when that is there.
+    // Loads conntrack if it is a module: the kernel functions that programs call are in it.
     do throws(NetlinkError) {
       var netfilter = try NetfilterSocket()
       _ = try netfilter.conntrackCount()
@@ -40,16 +41,18 @@ struct ProgramLoader {
         return (knowledge, reason)
       } catch {
         if knowledge == choices.last { throw error }
-        reason = "conntrack can't be asked: \(error)"
+        reason = "the programs cannot ask conntrack: \(error)"
       }
     }
-    throw FastPathError("there is no way to know flows")
+    throw FastPathError("the programs have no way to know flows")
   }
 
-  /// Where pins are while others are tried in their place.
+  /// Directory of the old pins while new ones are tried in their place.
   static let aside = "\(PinnedFastPath.directory)-before"
 
-  /// Removes what is pinned; what runs somewhere still does until it is detached. Says whether there was anything.
+  /// Removes the pins in a directory. Attached programs run on until they are detached.
+  ///
+  /// - Returns: whether there was a pin.
   @discardableResult
   static func unpin(_ directory: String = PinnedFastPath.directory) throws(SystemError) -> Bool {
     let names = try Files.names(in: directory)
@@ -62,18 +65,19 @@ struct ProgramLoader {
     return !names.isEmpty
   }
 
-  // MARK: What is there
+  // MARK: What was loaded last
 
-  /// What was loaded last, kept under the state directory: without it all is loaded anew.
+  /// Which programs were loaded last, kept in the state directory. Without it they are loaded again.
   private struct Mark {
     var knowledge: FlowKnowledge
-    /// Why it is not a better one.
+    /// Why flows are not known in a better way.
     var reason: String?
-    /// The kernel's number of `from_pod`.
+    /// The kernel's ID of the program `from_pod`.
     var program: UInt32
+    /// Hash of the object file.
     var object: UInt64
 
-    /// What was asked for by name, and is not the best, is no answer to who asks for the best.
+    /// Whether the loaded programs may stay. If the best is wanted, a lesser way counts only if the best was tried.
     func satisfies(_ wanted: FlowKnowledge?, triesAgain: Bool) -> Bool {
       if let wanted { return knowledge == wanted }
       return knowledge == FlowKnowledge.allCases.first || (reason != nil && !triesAgain)
@@ -82,9 +86,9 @@ struct ProgramLoader {
 
   private var markPath: String { "\(stateDirectory)/fast-path.mark" }
 
-  /// `nil` where what is pinned is not what this version would load.
+  /// Reads the mark; `nil` if the pinned programs are not those that this version would load.
   private func mark() -> Mark? {
-    guard let text = (try? Files.read(markPath, limit: 4096)) else { return nil }
+    guard let text = try? Files.read(markPath, limit: 4096) else { return nil }
     let words = String(decoding: text, as: UTF8.self).split(separator: " ", maxSplits: 3).map { String($0) }
     guard words.count == 4, let knowledge = FlowKnowledge(rawValue: words[0]), let program = UInt32(words[1]),
       UInt64(words[2], radix: 16) == ProgramLoader.hash(knowledge), (try? currentProgram()) == program,
@@ -96,7 +100,7 @@ struct ProgramLoader {
       object: ProgramLoader.hash(knowledge))
   }
 
-  /// Nothing hangs on it.
+  /// Writes the mark. Failures are harmless: the programs are loaded again the next time.
   private func store(_ mark: Mark) {
     let text = "\(mark.knowledge.rawValue) \(mark.program) \(String(mark.object, radix: 16)) \(mark.reason ?? "-")\n"
     try? Files.makeDirectory(stateDirectory)
@@ -105,7 +109,7 @@ struct ProgramLoader {
 
   func removeMark() throws(SystemError) { try Files.remove(markPath) }
 
-  /// The kernel's number of the program by which all are known.
+  /// The kernel's ID of the pinned program `from_pod`, by which a set of programs is known.
   func currentProgram() throws(FastPathError) -> UInt32 {
     do throws(SystemError) {
       guard let program = try BPFProgram(pinned: PinnedFastPath.path(FastPathProgram.fromPod.rawValue)) else {
@@ -137,8 +141,8 @@ struct ProgramLoader {
     do throws(FastPathError) {
       try loadOnce(knowledge)
     } catch {
-      // Maps of another version may be in the way. Only what they hold is lost, which comes again; and that only where
-      // it helps.
+      // Pinned maps of another version may not fit. Without them only their content is lost, which is filled in again.
+      // They come back if the programs cannot be loaded without them either.
       let (directory, aside) = (PinnedFastPath.directory, ProgramLoader.aside)
       _ = try? ProgramLoader.unpin(aside)
       guard unsafe rename(directory, aside) == 0 else { throw error }
@@ -154,7 +158,7 @@ struct ProgramLoader {
   }
 
   private func loadOnce(_ knowledge: FlowKnowledge) throws(FastPathError) {
-    cfastpath_listen()
+    cfastpath_collect_warnings()
     let object = unsafe cfastpath_object(knowledge == .conntrack ? 1 : 0)
     let opened = unsafe PinnedFastPath.directory.withCString { directory in
       var options = unsafe bpf_object_open_opts()
@@ -164,7 +168,7 @@ struct ProgramLoader {
     }
     guard let opened = unsafe opened else { throw refusal("read the programs", errno) }
     defer { unsafe bpf_object__close(opened) }
-    try unsafe setClock(of: opened)
+    try unsafe setTicksPerSecond(of: opened)
     let result = unsafe bpf_object__load(opened)
     guard result == 0 else { throw refusal("load the programs", -result) }
     for program in FastPathProgram.allCases {
@@ -180,22 +184,24 @@ struct ProgramLoader {
     }
   }
 
-  /// Tells the programs how fast the kernel's clock of ticks goes: it is the resolution of the coarse clocks
+  /// Sets the programs' constant `ticks_per_second` (CONFIG_HZ): a tick is the resolution of the coarse clocks
   /// (kernel/time/posix-timers.c, `posix_get_coarse_res`).
-  private func setClock(of object: OpaquePointer) throws(FastPathError) {
+  private func setTicksPerSecond(of object: OpaquePointer) throws(FastPathError) {
+    let nanosecondsPerSecond = 1_000_000_000
     var map = unsafe bpf_object__next_map(object, nil)
     while let current = unsafe map {
       if unsafe String(cString: bpf_map__name(current)).hasSuffix(".rodata") {
         var resolution = timespec()
         unsafe clock_getres(CLOCK_MONOTONIC_COARSE, &resolution)
-        var ticks = UInt32(clamping: 1_000_000_000 / max(1, resolution.tv_nsec))
+        var ticks = UInt32(clamping: nanosecondsPerSecond / max(1, resolution.tv_nsec))
         let result = unsafe bpf_map__set_initial_value(current, &ticks, MemoryLayout<UInt32>.size)
-        guard result == 0 else { throw refusal("set the programs' clock", -result) }
+        guard result == 0 else { throw refusal("set ticks_per_second of the programs", -result) }
       }
       unsafe map = unsafe bpf_object__next_map(object, current)
     }
   }
 
+  /// An error with libbpf's first warning, and with the rights that are needed if one is missing.
   private func refusal(_ operation: String, _ code: Int32) -> FastPathError {
     let warning = unsafe String(cString: cfastpath_warning())
     var text = "\(operation): \(SystemError.text(of: code))" + (warning.isEmpty ? "" : " (\(warning))")

@@ -2,21 +2,28 @@ internal import Addresses
 internal import Netfilter
 internal import Netlink
 
-/// What must change in chains of others so that they accept the pods' packets (`--forward-insert`), or so that nothing
-/// of ours is left in them.
+/// The changes of foreign chains that make them accept the pods' packets (`--forward-insert`), or that remove our rules
+/// from them.
 ///
-/// An accept stands no further up than it must: before the rule that drops, or, where the policy does, at the end. So
-/// whatever else is decided in the chain, such as what a network policy forbids, still is.
+/// An accept is inserted as late as possible: before the rule that drops, or at the end if the policy drops. So the
+/// chain's other rules, such as those of a network policy, still decide first.
 struct AcceptPlan {
-  /// By which our rules are known again.
+  /// The comment that marks our rules.
   static let comment = "causeway-hostgw"
 
-  /// What is dropped where nothing of ours is.
+  /// Where chains would drop the pods' packets without our rules.
   let drops: [ForwardDrop]
+  /// The transaction that carries the plan out; empty if nothing is to change.
   let requests: [NetlinkRequest]
+  /// The changes, for the log.
   let changes: [RuleChange]
 
-  /// - Parameter going: rules of others that are about to be removed, and so help nobody.
+  /// Compares the chains with what they should be.
+  ///
+  /// - Parameters:
+  ///   - networks: the cluster's networks.
+  ///   - inserts: whether our accepts should be there.
+  ///   - going: foreign rules that are about to be removed, and are ignored for that reason.
   init(_ path: ForwardPath, networks: [IPPrefix], inserts: Bool, going: [NetfilterRule]) {
     let present = path.rules(commented: AcceptPlan.comment)
     drops = path.drops(of: networks) { $0.comment == AcceptPlan.comment || going.contains($0) }
@@ -36,14 +43,14 @@ struct AcceptPlan {
   }
 
   private static func insertion(_ drop: ForwardDrop) -> [NetlinkRequest] {
-    // A table of one family sees no other, and the program `iptables` would not understand the question.
+    // A table of one family has no packets of the other, and `iptables` cannot show a rule that matches the family.
     let family = drop.chain.table.family == .inet ? RuleExpression.family(drop.network.family) : []
     return [RuleExpression.source(isIn: drop.network), RuleExpression.destination(isIn: drop.network)].map {
       .addRule(family + $0 + [.counter, .accept], to: drop.chain, before: drop.rule, comment: comment)
     }
   }
 
-  /// An accept of ours, as far as it matters which it is.
+  /// One of our accepts: its chain and match, without its position and counter.
   private struct Accept: Hashable {
     let chain: ChainName
     let match: FilterRule.Match

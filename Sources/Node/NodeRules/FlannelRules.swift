@@ -1,22 +1,25 @@
 internal import Netfilter
 internal import Netlink
 
-/// What flannel leaves in nf_tables when it goes: chains of the program `iptables` with the rules that lead to them, or
+/// What flannel leaves in nf_tables after it is removed: chains made by `iptables` with the rules that jump to them, or
 /// tables of its own.
 struct FlannelRules {
-  /// Something that is removed as a whole.
+  /// A chain or table of flannel's, which is removed as a whole.
   struct Piece {
-    /// In the words of `nft`.
+    /// The chain or table as `nft` names it.
     let name: String
-    /// Whether pods get no answers from outside without it, unless somebody else masquerades.
+    /// Whether it masquerades. Without masquerade pods get no answers from outside of the cluster.
     let masquerades: Bool
-    /// The rules of others' chains that lead to it.
+    /// The rules in other chains that jump to it.
     let jumps: [NetfilterRule]
+    /// The transaction that removes it, with the rules that jump to it.
     let removal: [NetlinkRequest]
   }
 
+  /// All pieces that the kernel has.
   let pieces: [Piece]
 
+  /// Reads flannel's chains and tables from the kernel.
   init(_ netfilter: inout NetfilterSocket) throws(RulesError) {
     pieces = try netfilter.asking { (socket) throws(NetlinkError) in
       var pieces: [Piece] = []
@@ -41,6 +44,6 @@ struct FlannelRules {
     }
   }
 
-  /// The rules that go with the pieces.
+  /// The rules that are removed together with the pieces.
   var jumps: [NetfilterRule] { pieces.flatMap(\.jumps) }
 }

@@ -2,16 +2,20 @@ internal import Addresses
 internal import Netfilter
 internal import Netlink
 
-/// The chains of others that every forwarded packet passes.
+/// The foreign chains that every forwarded packet passes.
 ///
-/// Each of them may drop it, whatever the others say: an accept in a table of ours saves nothing. So what they do to the
-/// pods' packets is looked at here, as far as that can be told without the packet: by the chain's policy, and by rules
-/// that are about addresses or about everything.
+/// Each of them may drop the packet, whatever other chains decide: an accept in our own table does not help. So this
+/// predicts what they do to the pods' packets from the chains' policies, and from rules that match addresses or
+/// everything. Rules that match anything else are ignored.
 struct ForwardPath {
+  /// The base chains at the hook `forward`, without our own.
   let chains: [ForwardChain]
-  /// Of those chains, and of the ones that they lead to whatever the packet is.
+  /// The rules of these chains, and of the chains that they jump to unconditionally.
   private let rules: [ChainName: [FilterRule]]
+  /// NFT_JUMP_STACK_SIZE (include/net/netfilter/nf_tables.h): the kernel does not jump deeper.
+  private static let deepestJump = 16
 
+  /// Reads the chains and their rules from the kernel.
   init(_ netfilter: inout NetfilterSocket) throws(RulesError) {
     var rules: [ChainName: [FilterRule]] = [:]
     chains = try netfilter.asking { (socket) throws(NetlinkError) in try socket.forwardChains() }
@@ -36,9 +40,9 @@ struct ForwardPath {
     rules.sorted { "\($0.key)" < "\($1.key)" }.flatMap { $0.value.filter { $0.rule.comment == comment } }
   }
 
-  /// Where what the pods of these networks send or get is dropped, as far as can be told.
+  /// Where packets from or to the pods of these networks are dropped, as far as can be predicted.
   ///
-  /// - Parameter ignored: rules that are to count for nothing.
+  /// - Parameter ignored: whether to take a rule as absent.
   func drops(of networks: [IPPrefix], ignoring ignored: (NetfilterRule) -> Bool = { _ in false }) -> [ForwardDrop] {
     chains.flatMap { chain in networks.compactMap { drop(of: $0, in: chain, ignored) } }
   }
@@ -57,7 +61,7 @@ struct ForwardPath {
     }
   }
 
-  /// One packet's way, or rather two packets': one from the network and one to it.
+  /// The walk of two packets through the rules at once: one from the network and one to it.
   private struct Walk {
     let network: IPPrefix
     let rules: [ChainName: [FilterRule]]
@@ -68,13 +72,12 @@ struct ForwardPath {
     enum End {
       case accepted
       case dropped(NetfilterRule)
-      /// The chain leaves it to whoever led here; at its end, or by the rule of this handle.
+      /// The packet returns to the calling chain, or to the policy; at the chain's end, or by the rule of this handle.
       case left(ChainName, before: UInt64?)
     }
 
     mutating func follow(_ chain: ChainName, _ ignored: (NetfilterRule) -> Bool) -> End {
-      // The kernel goes no deeper either (NFT_JUMP_STACK_SIZE).
-      guard depth < 16 else { return .left(chain, before: nil) }
+      guard depth < ForwardPath.deepestJump else { return .left(chain, before: nil) }
       depth += 1
       defer { depth -= 1 }
       for rule in rules[chain] ?? []
@@ -99,13 +102,15 @@ struct ForwardPath {
   }
 }
 
-/// Where a chain drops what pods send or get.
+/// Where a chain drops packets from or to pods.
 struct ForwardDrop: Equatable {
-  /// The one whose rule drops; or the last one that could have decided, before the policy does.
+  /// The chain whose rule drops; or, if the policy drops, the last chain before it.
   let chain: ChainName
-  /// The handle of the rule before which an accept would save the packet; `nil` for the end of the chain.
+  /// The handle of the rule before which an accept must be inserted; `nil` for the end of the chain.
   let rule: UInt64?
+  /// Whether the base chain's policy drops, rather than a rule.
   let isPolicy: Bool
+  /// The network of the pods.
   let network: IPPrefix
 
   /// What is wrong, and what to do: a text for each chain.
@@ -121,6 +126,7 @@ struct ForwardDrop: Equatable {
 }
 
 extension TableName.Family {
+  /// Whether tables of this family see packets of the IP family.
   fileprivate func sees(_ family: IPFamily) -> Bool {
     switch self {
     case .ip: family == .v4

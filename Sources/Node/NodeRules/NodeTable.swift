@@ -4,23 +4,31 @@ internal import Linux
 package import Netfilter
 internal import Netlink
 
-/// The helper's table in the kernel, and the mark by which a change of it is seen.
+/// The helper's table in the kernel, and the mark that shows whether the table was changed.
 package struct NodeTable: Sendable {
+  /// The table's name.
   package static let name = TableName(.inet, "causeway")
+  /// Directory of the mark.
   let stateDirectory: String
 
-  /// How the table is, compared with what it must be.
+  /// How many addresses are changed one by one; for more the whole table is replaced.
+  private static let longestUpdate = 64
+  /// How often a transaction is tried that collides with another process's.
+  private static let attempts = 5
+
+  /// The table in the kernel compared with the wanted one.
   enum Finding: Equatable {
     case asWanted
-    /// Only the nodes' addresses differ.
+    /// Only the nodes' addresses differ: some are missing, others are left over.
     case otherNodes(missing: [IPAddress], left: [IPAddress])
-    /// It has been as it must be, and somebody has changed or removed it.
+    /// The wanted table was installed, and something else has changed or removed it.
     case damaged(isThere: Bool)
-    /// It is of other options or of another version.
+    /// The table was installed with other options or by another version.
     case other
     case absent
   }
 
+  /// Compares the table in the kernel with the wanted one.
   func find(_ wanted: Ruleset, _ netfilter: inout NetfilterSocket) throws(RulesError) -> Finding {
     let structure = try netfilter.asking { (socket) throws(NetlinkError) in try socket.structure(of: NodeTable.name) }
     let mark = try RulesetMark.read(stateDirectory)
@@ -48,12 +56,14 @@ package struct NodeTable: Sendable {
 
   private static func nodes(_ family: IPFamily) -> SetName { SetName(FamilyWords(family).nodes, in: name) }
 
-  /// Makes the table what it must be; says what was done for that.
+  /// Makes the table the wanted one.
+  ///
+  /// - Returns: what was done; `nil` if nothing was to be done.
   func ensure(_ wanted: Ruleset, _ netfilter: inout NetfilterSocket) throws(RulesError) -> RuleChange.Verb? {
     guard !wanted.isEmpty else { return try remove(&netfilter) ? .removed : nil }
     switch try find(wanted, &netfilter) {
     case .asWanted: return nil
-    case .otherNodes(let missing, let left) where missing.count + left.count <= 64:
+    case .otherNodes(let missing, let left) where missing.count + left.count <= NodeTable.longestUpdate:
       let requests =
         left.map { NetlinkRequest.removeElement($0.bytes, from: NodeTable.nodes($0.family)) }
         + missing.map { NetlinkRequest.addElement($0.bytes, to: NodeTable.nodes($0.family)) }
@@ -66,12 +76,12 @@ package struct NodeTable: Sendable {
     }
   }
 
-  /// Puts the whole table in the place of what is there, at once.
+  /// Replaces the whole table in one transaction, and stores the mark.
   private func put(
     _ wanted: Ruleset, _ netfilter: inout NetfilterSocket, _ verb: RuleChange.Verb
   ) throws(RulesError) -> RuleChange.Verb {
     let known = try RulesetMark.read(stateDirectory).flatMap { $0.isOf(wanted) ? $0 : nil }
-    // Somebody may change it again before we have looked; what the table was like before says so.
+    // Another process may change the table before its structure is read. The mark of an earlier time shows that.
     for _ in 0..<3 {
       try apply(wanted.text)
       let structure = try netfilter.asking { (socket) throws(NetlinkError) in
@@ -84,15 +94,18 @@ package struct NodeTable: Sendable {
     return verb
   }
 
-  /// The kernel refuses a transaction when somebody else's has come since libnftables looked: pods may come and go.
+  /// Applies a ruleset. The kernel refuses it if another transaction was committed since libnftables read the ruleset
+  /// generation, which happens when pods are added.
   private func apply(_ text: String) throws(RulesError) {
-    for _ in 0..<4 {
+    for _ in 1..<NodeTable.attempts {
       do throws(RulesError) { return try Nftables.apply(text) } catch { MonotonicTime.sleep(.milliseconds(1)) }
     }
     try Nftables.apply(text)
   }
 
-  /// Removes table and mark; says whether there was a table.
+  /// Removes the table and the mark.
+  ///
+  /// - Returns: whether there was a table.
   func remove(_ netfilter: inout NetfilterSocket) throws(RulesError) -> Bool {
     let wasThere = try netfilter.asking { (socket) throws(NetlinkError) in
       try socket.commit([.removeTable(NodeTable.name)], accepting: ENOENT)
@@ -103,7 +116,7 @@ package struct NodeTable: Sendable {
 }
 
 extension NetfilterSocket {
-  /// With the errors of this module.
+  /// Calls `body` and turns its errors into `RulesError`.
   mutating func asking<Value>(
     _ body: (inout NetfilterSocket) throws(NetlinkError) -> Value
   ) throws(RulesError) -> Value {

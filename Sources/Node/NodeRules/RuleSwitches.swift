@@ -1,27 +1,27 @@
-/// What ports connections get that are masqueraded (`--ip-masq-ports`).
+/// Which source ports masqueraded connections get (`--ip-masq-ports`).
 package enum MasqueradePorts: String, Sendable, CaseIterable {
-  /// The pod's own, or where that is taken another one near it.
+  /// The pod's own port; if that is taken, another one near it.
   case none
-  /// A random one where the pod's own is taken.
+  /// The pod's own port; if that is taken, a random one.
   case random
-  /// A random one always: two connections that begin at once don't get in each other's way.
+  /// Always a random port, so that connections that begin at the same time do not collide.
   case fullyRandom = "fully-random"
 }
 
-/// What of its rules a node is to have.
+/// Which rules the node should have.
 package struct RuleSwitches: Sendable, Equatable {
-  /// How what leaves the cluster is masqueraded; `nil` where it is not.
+  /// Source ports of masqueraded packets that leave the cluster; `nil` for no masquerade.
   package var masquerade: MasqueradePorts?
-  /// Whether pods' packets are to be forwarded, and chains of others that drop them are told of.
+  /// Whether to accept forwarded packets of pods, and to report foreign chains that drop them.
   package var forwards: Bool
-  /// Whether those chains get an accept.
+  /// Whether to insert accepts into these chains.
   package var insertsAccept: Bool
-  /// Whether what flannel left on this node is replaced.
+  /// Whether to remove what flannel left on this node, once our rules replace it.
   package var takesOverFlannel: Bool
-
-  /// Whether conntrack is to see all packets, also where no other rule asks for it.
+  /// Whether to make conntrack see all packets, even if no other rule needs that. The fast path needs it.
   package var tracks: Bool
 
+  /// Creates a choice of rules; by default only forwarding.
   package init(
     masquerade: MasqueradePorts? = nil, forwards: Bool = true, insertsAccept: Bool = false,
     takesOverFlannel: Bool = false, tracks: Bool = false

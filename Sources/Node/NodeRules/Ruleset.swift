@@ -1,29 +1,32 @@
 package import Addresses
 
-/// The helper's table `inet causeway` as it must be.
+/// The wanted content of the helper's table `inet causeway`.
 ///
-/// Who sees which address, with masquerade:
+/// Source addresses with masquerade:
 ///
-/// | from, to | the receiver sees |
-/// |---|---|
-/// | pod, pod of any node | the pod |
-/// | pod, a node's own address | the pod |
-/// | pod, anything else but a multicast group | the pod's node |
-/// | node, pod | the node |
-/// | outside, pod | the client |
+/// | from | to | source address at the receiver |
+/// |---|---|---|
+/// | pod | pod of any node | the pod's |
+/// | pod | a node's own address | the pod's |
+/// | pod | anything else but a multicast group | the pod's node's |
+/// | node | pod | the node's |
+/// | outside | pod | the client's |
 ///
-/// The last two need no rule: only what comes from the cluster's networks is changed. A node's own address is the one
-/// by which other nodes reach it; further addresses that it may have are not known here and count as outside.
+/// The last two need no rule: only packets from the cluster's networks are translated. A node's own address is the one
+/// by which other nodes reach it. Other addresses of a node are not known here and count as outside.
 package struct Ruleset: Sendable, Equatable {
-  /// The cluster's networks, which pods live in.
+  /// The cluster's networks, which contain all pods' addresses.
   package var networks: [IPPrefix]
   /// The nodes' own addresses.
   package var nodes: [IPAddress]
+  /// Source ports of masqueraded packets; `nil` for no masquerade.
   package var masquerade: MasqueradePorts?
+  /// Whether to accept forwarded packets of pods.
   package var forwards: Bool
-  /// For the fast path, which asks conntrack: it sees packets only where some rule asks for it.
+  /// Whether to make conntrack see all packets. It sees packets only if some rule needs it; the fast path asks it.
   package var tracks: Bool
 
+  /// Creates a ruleset.
   package init(
     networks: [IPPrefix], nodes: [IPAddress], masquerade: MasqueradePorts?, forwards: Bool, tracks: Bool = false
   ) {
@@ -37,7 +40,7 @@ package struct Ruleset: Sendable, Equatable {
   /// Whether the node needs no table at all.
   package var isEmpty: Bool { networks.isEmpty || masquerade == nil && !forwards && !tracks }
 
-  /// What `nft -f` takes: the table that is there goes and this one comes, in one transaction.
+  /// The input of `nft -f` that replaces the present table with this one, in one transaction.
   package var text: String {
     var parts = ["table inet causeway\ndelete table inet causeway\n"]
     if tracks { parts.append(trackText) }
@@ -48,12 +51,15 @@ package struct Ruleset: Sendable, Equatable {
     return parts.joined(separator: "\n")
   }
 
+  /// The bit by which kube-proxy marks packets to masquerade (its option `--iptables-masquerade-bit`, 14 by default).
+  private static let kubeProxyMark = "0x4000"
+
   private var trackText: String {
     """
     table inet causeway {
     	chain track {
     		type filter hook forward priority filter; policy accept;
-    		# This alone makes conntrack look at all packets: the fast path asks it about each.
+    		# This rule makes conntrack see all packets: the fast path asks conntrack.
     		ct state new
     	}
     }
@@ -64,7 +70,7 @@ package struct Ruleset: Sendable, Equatable {
   private func masqueradeText(_ network: IPPrefix, _ words: FamilyWords, _ ports: MasqueradePorts) -> String {
     """
     table inet causeway {
-    	# The nodes' own addresses: between pods and nodes nothing is changed.
+    	# The nodes' own addresses: pods reach nodes with their own address.
     	set \(words.nodes) {
     		type \(words.addressType)\(elements(network.family))
     	}
@@ -75,8 +81,8 @@ package struct Ruleset: Sendable, Equatable {
     	}
 
     	chain \(words.leaving) {
-    		# What bears kube-proxy's mark is masqueraded by kube-proxy's own chain.
-    		meta mark & 0x4000 == 0x4000 return
+    		# Packets with kube-proxy's mark are masqueraded by kube-proxy's own chain.
+    		meta mark & \(Ruleset.kubeProxyMark) == \(Ruleset.kubeProxyMark) return
     		\(words.ip) daddr \(network) return
     		\(words.ip) daddr @\(words.nodes) return
     		\(words.ip) daddr \(words.multicast) return
@@ -87,7 +93,7 @@ package struct Ruleset: Sendable, Equatable {
     """
   }
 
-  /// An accept here is none in other tables, see `ForwardPath`.
+  /// Rules that accept forwarded packets. Chains in other tables may still drop them, see `ForwardPath`.
   private func forwardText(_ network: IPPrefix, _ words: FamilyWords) -> String {
     """
     table inet causeway {
@@ -101,7 +107,7 @@ package struct Ruleset: Sendable, Equatable {
     """
   }
 
-  /// One more line, since `nft` knows no empty list.
+  /// The set's line `elements`, or nothing if it is empty: `nft` refuses an empty list.
   private func elements(_ family: IPFamily) -> String {
     let addresses = Set(nodes.filter { $0.family == family }).sorted()
     return addresses.isEmpty ? "" : "\n\t\telements = { \(addresses.map(\.description).joined(separator: ", ")) }"
@@ -109,15 +115,21 @@ package struct Ruleset: Sendable, Equatable {
 }
 
 extension MasqueradePorts {
+  /// The statement in the words of `nft`.
   fileprivate var statement: String { self == .none ? "masquerade" : "masquerade \(rawValue)" }
 }
 
-/// What `nft` calls things of a family, and what the table does.
+/// Words of a family: `nft`'s keywords, and the names of sets and chains in our table.
 struct FamilyWords {
+  /// `nft`'s keyword for the header.
   let ip: String
+  /// `nft`'s type of an address.
   let addressType: String
+  /// The prefix of all multicast groups.
   let multicast: String
+  /// Name of the set of the nodes' addresses.
   let nodes: String
+  /// Name of the chain for packets from pods.
   let leaving: String
 
   init(_ family: IPFamily) {

@@ -12,8 +12,8 @@ package struct Attachment: Sendable, Hashable {
     self.interfaceName = interfaceName
   }
 
-  /// The three names with colons between, which none of them can hold. It names the attachment's record and marks its
-  /// link (IFLA_IFALIAS, 255 bytes); where it would be too long, a hash stands for its end, but never for the network.
+  /// The three names with colons between, which no name can hold. It names the attachment's record and marks its link
+  /// (IFLA_IFALIAS, 255 bytes). Where it would be too long, a hash replaces its end, but never the network's name.
   package var key: String {
     let whole = "\(network):\(containerID):\(interfaceName)"
     guard whole.utf8.count > 220 else { return whole }
@@ -30,24 +30,24 @@ package struct Attachment: Sendable, Hashable {
   /// How the keys of a network's attachments begin.
   package static func keyPrefix(network: String) -> String { "\(network):" }
 
-  /// The name of the host's end of the cable; the same at every execution, so that DEL finds it without a record.
+  /// Name of the host's end of the veth pair. It is the same in every execution, so that DEL finds it without a record.
   ///
-  /// `attempt` counts from 0: where somebody else's link has the name, the next one is taken.
+  /// - Parameter attempt: counts from 0; ADD takes the next name if another link has this one.
   package func hostLinkName(attempt: Int) -> String {
     let hash = stableHash("\(network):\(containerID):\(interfaceName):\(attempt)".utf8)
     return "veth" + hexadecimal(hash >> 32 ^ hash & 0xFFFF_FFFF, digits: 8)
   }
 
-  /// The MAC of the host's end, always the same as its name is; unicast and locally administered.
+  /// MAC of the host's end, which follows from the attachment as the link's name does; unicast and locally administered.
   package var hostLinkMAC: MACAddress {
     MACAddress(localBits: stableHash("\(network):\(containerID):\(interfaceName)".utf8))
   }
 
-  /// How many names for the host's end are tried.
+  /// How many names ADD tries for the host's end.
   package static let hostLinkAttempts = 10
 }
 
-/// The value in hexadecimal digits, zeros before it.
+/// The value in hexadecimal, filled with zeros on the left.
 package func hexadecimal(_ value: UInt64, digits: Int) -> String {
   let text = String(value, radix: 16)
   return String(repeating: "0", count: max(0, digits - text.count)) + text

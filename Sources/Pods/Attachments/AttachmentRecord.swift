@@ -4,25 +4,27 @@ internal import JSON
 package import Linux
 internal import NodeState
 
-/// What DEL, GC and the boot check want to know of an attachment, kept under the state directory.
+/// Facts about an attachment for DEL, CHECK, GC and the helper, in a file under the state directory.
 ///
-/// All of them do without it: it lies on a tmpfs and is gone after a reboot, as the pod is.
+/// The file lies on a tmpfs and is gone after a reboot, as the pod is; DEL and GC work without it.
 package struct AttachmentRecord: Equatable, Sendable {
   package let attachment: Attachment
   package let namespace: NetworkNamespace.Identity
   let namespacePath: String
-  package let hostLink: String
-  /// The pod's own; `nil` in a record of an earlier version.
+  /// Name of the host's end of the veth pair.
+  package var hostLink: String
+  /// MAC of the pod's end; `nil` in a record of an earlier version.
   package let mac: MACAddress?
-  package let addresses: [IPAddress]
-  /// Empty where the pod has no address.
+  package var addresses: [IPAddress]
+  /// Data directory of the built-in IPAM; empty where it gave the pod no address.
   package let dataDirectory: String
-  /// Which rules ADD made.
-  package let masquerades: Bool
+  /// Whether ADD masquerades the pod's addresses.
+  package var masquerades: Bool
+  /// Whether ADD holds the pod to its MAC.
   package let checksMAC: Bool
-  /// There is no bridge; false in a record of an earlier version.
+  /// Whether the pod has mode `routed`, without a bridge; false in a record of an earlier version.
   package let isRouted: Bool
-  /// Its packets may pass the node's rules by, where the node has a fast path; false in a record of an earlier version.
+  /// Whether the pod's packets may bypass the node's rules on the fast path; false in a record of an earlier version.
   package let mayUseFastPath: Bool
 
   fileprivate var json: JSONValue {
@@ -78,7 +80,7 @@ package struct AttachmentRecord: Equatable, Sendable {
   }
 }
 
-/// The records of all attachments of this node.
+/// Records of all attachments of this node.
 package struct RecordDirectory: Sendable {
   package let path: String
 
@@ -86,34 +88,36 @@ package struct RecordDirectory: Sendable {
     path = "\(stateDirectory)/attachments"
   }
 
-  /// Room for the longest container ID that an environment variable holds, 128 KiB.
+  /// Largest record that is read, in bytes: it holds the longest container ID of an environment variable, 128 KiB.
   private static let limitBytes = 256 << 10
 
   private func path(_ key: String) -> String { "\(path)/\(key)" }
 
+  /// Writes a record or replaces it.
   package func store(_ record: AttachmentRecord) throws {
     let text = Array(try record.json.text().utf8)
     do throws(SystemError) {
       try Files.write(path(record.attachment.key), text)
     } catch {
-      // The first ADD after a boot makes the directory; all others are spared the look.
+      // Only the first ADD after a boot must make the directory; the others save the system call.
       try Files.makeDirectory(path, mode: 0o700)
       try Files.write(path(record.attachment.key), text)
     }
   }
 
-  /// `nil` where there is none, also where it cannot be read: nothing depends on it.
+  /// An attachment's record; `nil` also where it cannot be read, since no verb depends on it.
   package func find(_ attachment: Attachment) -> AttachmentRecord? { find(key: attachment.key) }
 
+  /// Record of the attachment with this key; `nil` also where it cannot be read.
   package func find(key: String) -> AttachmentRecord? {
-    // One that tells of another attachment than its name does is none: its names would lead anywhere.
+    // A record whose content names another attachment than its file is ignored: its names could be anything.
     guard let text = try? Files.read(path(key), limit: RecordDirectory.limitBytes),
       let record = AttachmentRecord(text), record.attachment.key == key
     else { return nil }
     return record
   }
 
-  /// When a record was written, since the epoch; `nil` where there is none.
+  /// Time since the epoch at which a record was written; `nil` without a record.
   package func written(_ key: String) -> Duration? {
     (try? Files.identity(path(key)))?.modified
   }
@@ -122,7 +126,7 @@ package struct RecordDirectory: Sendable {
     (try? Files.identity(path(attachment.key)))?.isRegularFile ?? false
   }
 
-  /// Absence is success, and a directory is no record.
+  /// Removes a record; absence is success, and a directory is no record.
   package func remove(_ key: String) throws(SystemError) {
     do throws(SystemError) {
       try Files.remove(path(key))
@@ -131,12 +135,12 @@ package struct RecordDirectory: Sendable {
     }
   }
 
-  /// All that can be read.
+  /// All records that can be read.
   package func all() throws(SystemError) -> [AttachmentRecord] {
     try Files.names(in: path).compactMap { find(key: $0) }
   }
 
-  /// The keys of a network's attachments.
+  /// Keys of the network's attachments that have a record.
   package func keys(network: String) throws(SystemError) -> [String] {
     try Files.names(in: path).filter { $0.hasPrefix(Attachment.keyPrefix(network: network)) }
   }

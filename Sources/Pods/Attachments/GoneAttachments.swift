@@ -3,30 +3,30 @@ internal import Glibc
 internal import Linux
 internal import Netlink
 
-/// Finds attachments whose pod is no more though nobody has deleted them, as after a runtime has lost what it knew.
+/// Finds attachments whose pod no longer exists though nobody deleted them, for example after a runtime lost its state.
 ///
-/// Each is then to be deleted by itself, by its own name: so whatever is added meanwhile is never touched, which a list
-/// of what is valid (SPEC, "GC") cannot promise without holding up every ADD.
+/// The caller deletes each by its own name, so that an attachment which is added meanwhile is never touched. A list of
+/// valid attachments (SPEC, "GC") cannot promise this without delaying every ADD.
 package struct GoneAttachments: Sendable {
   private let records: RecordDirectory
 
-  /// How old a record must be: an ADD makes the record first and the cable then.
+  /// Least age of a record: an ADD writes the record before it makes the veth pair.
   private static let leastAge = Duration.seconds(60)
 
   package init(stateDirectory: String) {
     records = RecordDirectory(stateDirectory: stateDirectory)
   }
 
-  /// Those of a network, in the calling thread's network namespace.
+  /// The network's attachments without a pod, in the calling thread's network namespace, in order of their keys.
   package func find(network: String) throws -> [Attachment] {
     var host = try RouteSocket()
-    // The end of a namespace takes its end of the cable along, and so ours: whoever has a cable has a namespace.
-    let cables = Set(try host.links().flatMap { [$0.name, $0.alias].compactMap { $0 } })
+    // When a namespace ends, both ends of the pod's veth pair go: a pod with a link still has its namespace.
+    let present = Set(try host.links().flatMap { link in [link.name, link.alias].compactMap { $0 } })
     let now = MonotonicTime.sinceEpoch
     return try records.keys(network: network).compactMap { key in
       guard let record = records.find(key: key), let written = records.written(key),
         now - written > GoneAttachments.leastAge,
-        !cables.contains(record.hostLink), !cables.contains(Attachment.aliasPrefix + key), record.isNamespaceGone
+        !present.contains(record.hostLink), !present.contains(Attachment.aliasPrefix + key), record.isNamespaceGone
       else { return nil }
       return record.attachment
     }.sorted { $0.key < $1.key }
@@ -34,8 +34,8 @@ package struct GoneAttachments: Sendable {
 }
 
 extension AttachmentRecord {
-  /// Whether another namespace, or nothing, is where the pod's was. What can't be told is no: where the directory of the
-  /// namespaces is missing, too, this process may be in a container that does not see it.
+  /// Whether the namespace's path leads nowhere or to another namespace. False where this cannot be known: if the
+  /// directory of the namespaces is missing too, this process may be in a container that does not see it.
   fileprivate var isNamespaceGone: Bool {
     do throws(SystemError) {
       return try NetworkNamespace(namespacePath).identity != namespace

@@ -3,7 +3,7 @@ internal import IPAM
 internal import Linux
 internal import NodeState
 
-/// The addresses that pods of this node hold, as the leases of the local IPAM and the plugin's records tell.
+/// Addresses that pods of this node hold, by the leases of the built-in IPAM and the plugin's records.
 package struct HeldAddresses: Sendable {
   private let state: StateDirectory
 
@@ -11,14 +11,14 @@ package struct HeldAddresses: Sendable {
     state = StateDirectory(stateDirectory)
   }
 
-  /// Each once, in order, of whatever network.
+  /// Addresses of all networks, in order, each once.
   package func all() throws -> [IPAddress] {
     let records = try state.records.all()
-    var held = records.flatMap(\.addresses)
+    var held = records.flatMap { $0.addresses }
     for directory in records.dataDirectories {
       for network in try Files.names(in: directory) {
         guard try Files.identity("\(directory)/\(network)")?.isDirectory == true else { continue }
-        held += try LeaseDirectory(network, dataDirectory: directory, state.path, isFromLease: false).addresses()
+        held += try state.leases(of: network, in: directory).addresses()
       }
     }
     held.sort()
@@ -29,14 +29,14 @@ package struct HeldAddresses: Sendable {
     }
   }
 
-  /// Whether a pod holds one of the subnet; also where that can't be told.
+  /// Whether a pod holds an address of the subnet; true also where this cannot be read.
   package func areIn(_ subnet: IPPrefix) -> Bool {
     (try? all().contains { subnet.contains($0) }) ?? true
   }
 }
 
 extension [AttachmentRecord] {
-  /// Where leases may lie: the usual place, and whatever else attachments of this boot were configured with.
+  /// Directories that may hold leases: the default, and those that attachments of this boot were configured with.
   package var dataDirectories: [String] {
     var directories = [DefaultPaths.dataDirectory]
     for record in self where !record.dataDirectory.isEmpty {

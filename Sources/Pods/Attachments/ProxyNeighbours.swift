@@ -4,10 +4,10 @@ internal import Linux
 package import Netlink
 
 extension RouteSocket {
-  /// Removes the proxy neighbour entries of addresses whose pod is gone, on every link. A failure is written to
-  /// standard error and harms nobody else.
+  /// Removes the proxy neighbour entries of addresses whose pod is gone, on every link. A failure is written to standard
+  /// error and stops nothing else.
   package mutating func stopAnswering(for addresses: [IPAddress]) {
-    // What a busy kernel refuses once it may do the next time; nobody else would.
+    // A busy kernel may refuse once and succeed the next time; no other verb would remove the entries.
     for isLast in [false, true] {
       do throws(NetlinkError) {
         let answers = try answers().filter { addresses.contains($0.address) }

@@ -1,17 +1,19 @@
 package import Linux
 
-/// How many packets the fast path has carried and how many it has passed on, in one direction and for one reason, since
-/// its maps were made.
+/// Packets and bytes that the fast path has counted in one direction and for one reason, since its maps were made
+/// (`counts`).
 package struct FastPathCount: Sendable, Equatable {
+  /// Direction of a packet, in the order of `enum direction` (Sources/Node/CFastPath/programs/layout.h).
   package enum Direction: Int, Sendable, CaseIterable {
     case fromPod
     case toPod
 
-    /// The word for it, the same in every output.
+    /// The name in JSON and in metrics.
     package var name: String { self == .fromPod ? "from-pod" : "to-pod" }
   }
 
-  /// In the order of `enum reason` (Sources/Node/CFastPath/programs/layout.h).
+  /// Why a packet was carried or took the ordinary path, in the order of `enum reason`
+  /// (Sources/Node/CFastPath/programs/layout.h).
   package enum Reason: Int, Sendable, CaseIterable {
     case carried
     case noPod
@@ -25,7 +27,7 @@ package struct FastPathCount: Sendable, Equatable {
     case translated
     case refresh
 
-    /// The word for it, the same in every output.
+    /// The name in JSON and in metrics.
     package var name: String {
       switch self {
       case .carried: "carried"
@@ -43,17 +45,23 @@ package struct FastPathCount: Sendable, Equatable {
     }
   }
 
+  /// The direction that was counted.
   package let direction: Direction
+  /// The reason that was counted.
   package let reason: Reason
+  /// Packets of all processors.
   package let packets: UInt64
+  /// Bytes of these packets, with Ethernet headers.
   package let bytes: UInt64
 
-  /// `struct count`.
+  /// Size of `struct count` in bytes: two 64-bit numbers.
   static let size = 16
+  private static let numberSize = 8
 
-  /// All of them, `nil` where this node has no fast path.
+  /// Reads the counts of every direction and reason; `nil` if this node has no fast path.
   ///
-  /// - Parameter processors: how many the kernel may ever have; it counts for each apart.
+  /// - Parameter processors: the number of possible processors. The kernel keeps a value for each
+  ///   (BPF_MAP_TYPE_PERCPU_ARRAY).
   package static func all(processors: Int) throws(SystemError) -> [FastPathCount]? {
     guard
       let map = try BPFMap(
@@ -62,12 +70,12 @@ package struct FastPathCount: Sendable, Equatable {
     var counts: [FastPathCount] = []
     for direction in Direction.allCases {
       for reason in Reason.allCases {
-        let place = Int32(direction.rawValue * Reason.allCases.count + reason.rawValue)
-        let value = try map.value(of: fourBytes(of: place)) ?? []
+        let index = Int32(direction.rawValue * Reason.allCases.count + reason.rawValue)
+        let value = try map.value(of: fourBytes(of: index)) ?? []
         var (packets, bytes) = (UInt64(0), UInt64(0))
-        for start in stride(from: 0, to: value.count - 15, by: 16) {
-          packets &+= number64(value[start..<start + 8])
-          bytes &+= number64(value[start + 8..<start + 16])
+        for start in stride(from: 0, through: value.count - size, by: size) {
+          packets &+= number64(value[start..<start + numberSize])
+          bytes &+= number64(value[start + numberSize..<start + size])
         }
         counts.append(FastPathCount(direction: direction, reason: reason, packets: packets, bytes: bytes))
       }
@@ -76,6 +84,7 @@ package struct FastPathCount: Sendable, Equatable {
   }
 }
 
+/// A 64-bit number in the machine's byte order.
 private func number64(_ bytes: ArraySlice<UInt8>) -> UInt64 {
   bytes.reversed().reduce(0) { $0 << 8 | UInt64($1) }
 }

@@ -4,18 +4,21 @@ internal import Linux
 package import Netlink
 internal import NodeState
 
-/// The pods of this node that may use the fast path, as the plugin's records and the kernel's links tell.
+/// Finds the pods of this node that may use the fast path, from the plugin's records and the kernel's links.
 package struct FastPathPods: Sendable {
   private let state: StateDirectory
 
-  /// So long an ADD may take, from its record to the last plugin of the chain.
+  /// How long a plugin chain may run after our ADD before the helper attaches the fast path itself.
   private static let longestADD = Duration.seconds(5)
 
+  /// Creates a finder that reads the records below this state directory.
   package init(stateDirectory: String) {
     state = StateDirectory(stateDirectory)
   }
 
-  /// - Parameter links: all of the namespace.
+  /// The interfaces of pods that may use the fast path.
+  ///
+  /// - Parameter links: all links of the node's network namespace.
   package func places(_ links: [Link]) throws -> [FastPathPlace] {
     var byName: [String: Link] = [:]
     var bridges: [Int32: MACAddress] = [:]
@@ -26,7 +29,7 @@ package struct FastPathPods: Sendable {
     let now = MonotonicTime.sinceEpoch
     return try state.records.all().compactMap { record -> FastPathPlace? in
       guard record.mayUseFastPath, let mac = record.mac, let link = byName[record.hostLink],
-        // One that is down is meant to reach nobody; the programs look at the pod's end only.
+        // A link that is down must not carry packets, but the programs redirect to the pod's end without checking it.
         link.alias == record.attachment.linkAlias, link.isUp,
         let gatewayMAC = record.isRouted ? link.mac : link.masterIndex.flatMap({ bridges[$0] })
       else { return nil }
@@ -34,7 +37,7 @@ package struct FastPathPods: Sendable {
       return FastPathPlace(
         owner: "\(record.attachment.containerID) \(record.attachment.interfaceName)",
         pod: FastPathPod(link: link.index, mac: mac, gatewayMAC: gatewayMAC), addresses: record.addresses,
-        // A clock that was set back makes nobody wait for longer.
+        // An age outside of the range means that the clock was set: no wait then.
         wait: (Duration.zero..<FastPathPods.longestADD).contains(age) ? FastPathPods.longestADD - age : .zero)
     }
   }

@@ -2,15 +2,16 @@ internal import Glibc
 package import Netlink
 
 extension Filter {
-  /// Whether it is one of the fast path's programs, in their place.
+  /// Whether the filter is one of the fast path's programs at our priority.
   package var isOurs: Bool {
     priority == Filter.ourPriority && FastPathProgram.allCases.contains { $0.rawValue == program?.name }
   }
 }
 
 extension RouteSocket {
-  /// Takes the fast path's programs from a link, with the hooks where nobody else has a filter there; says whether there was
-  /// one.
+  /// Removes the fast path's programs from a link, and its `clsact` qdisc if no filter of others is left there.
+  ///
+  /// - Returns: whether there was a program of ours.
   @discardableResult
   package mutating func removeOurFilters(from link: Int32) throws(NetlinkError) -> Bool {
     var (ours, others) = (false, false)

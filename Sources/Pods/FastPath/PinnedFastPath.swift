@@ -2,25 +2,27 @@ package import Addresses
 package import Linux
 package import Netlink
 
-/// What this node has of the fast path: programs and maps, pinned in the kernel's file system for them. The helper puts
-/// them there and fills in the peers; the plugin gives each pod its place.
+/// The fast path's programs and maps on this node, pinned in the BPF file system. The helper pins them and fills
+/// `peers`; plugin and helper attach programs to pods' links and fill `pods`.
 ///
-/// They outlive both; without the helper all that is there goes on.
+/// Pinned objects outlive both processes: the fast path continues while no helper runs.
 package struct PinnedFastPath: ~Copyable, Sendable {
   private let pods: BPFMap
   private let peers: BPFMap
   private let fromPod: BPFProgram
   private let toPod: BPFProgram
 
-  /// Where the kernel's file system for BPF objects is.
+  /// Mount point of the BPF file system.
   package static let fileSystem = "/sys/fs/bpf"
-  /// Where ours are pinned.
+  /// Directory of our pinned objects.
   package static let directory = "\(fileSystem)/causeway"
 
-  /// The place of a map or program.
+  /// Path of a pinned map or program.
   package static func path(_ name: String) -> String { "\(directory)/\(name)" }
 
-  /// `nil` where this node has none.
+  /// Opens the pinned objects; `nil` if this node has no fast path.
+  ///
+  /// - Throws: `SystemError` if a pinned object cannot be opened, or is not what its name says.
   package init?() throws(SystemError) {
     guard let fromPod = try BPFProgram(pinned: PinnedFastPath.path(FastPathProgram.fromPod.rawValue)),
       let toPod = try BPFProgram(pinned: PinnedFastPath.path(FastPathProgram.toPod.rawValue)),
@@ -32,13 +34,13 @@ package struct PinnedFastPath: ~Copyable, Sendable {
     self.peers = peers
   }
 
-  /// The maps that are pinned, with the sizes of their keys and values in bytes (Sources/Node/CFastPath/programs/layout.h).
+  /// The pinned maps, with the sizes of their keys and values in bytes (Sources/Node/CFastPath/programs/layout.h).
   private static let layouts: [(name: String, keySize: Int, valueSize: Int)] = [
-    ("pods", 16, FastPathPod.size), ("peers", 20, FastPathPeer.size),
+    ("pods", FastPathPod.keySize, FastPathPod.size), ("peers", FastPathPeer.keySize, FastPathPeer.size),
     ("counts", 4, FastPathCount.size), ("flows", 40, 16),
   ]
 
-  /// Whether nothing that belongs to it is missing, or is something else.
+  /// Whether every program and map is pinned, and each is what its name says.
   package static func isWhole() -> Bool {
     do throws(SystemError) {
       for program in FastPathProgram.allCases where try BPFProgram(pinned: path(program.rawValue)) == nil {
@@ -54,15 +56,15 @@ package struct PinnedFastPath: ~Copyable, Sendable {
     }
   }
 
-  /// Lets a pod's packets in and out by the fast path, those of addresses that other nodes know as this node's.
+  /// Attaches the programs to a pod's link and adds those of its addresses that lie in this node's subnets.
   ///
-  /// Where the hooks are taken by an `ingress` qdisc somebody limits the pod, and nothing is done; nor where the node has had
-  /// no fast path any more, or another one, since this one was opened.
+  /// Does nothing if the link has an `ingress` qdisc, because that limits the pod's bandwidth; nor if the fast path was
+  /// removed or replaced since it was opened here.
   package func add(_ pod: FastPathPod, _ addresses: [IPAddress], _ socket: inout RouteSocket) throws {
     var known: [IPAddress] = []
     for address in addresses where try isOwn(address) { known.append(address) }
     guard !known.isEmpty, try attach(to: pod.link, &socket) else { return }
-    // Whoever ends it unpins the programs before it looks for attached ones: either it finds these, or the pin is gone here.
+    // The helper unpins the programs before it lists the attached ones. So it finds these, or the pin is missing here.
     guard try isPinned() else {
       try socket.removeOurFilters(from: pod.link)
       return
@@ -70,7 +72,7 @@ package struct PinnedFastPath: ~Copyable, Sendable {
     for address in known { try pods.set(FastPathPod.key(address), to: pod.value) }
   }
 
-  /// Whether it is the node's still: of another one's maps nobody here knows.
+  /// Whether the programs opened here are still the pinned ones. The maps of others are no longer kept up to date.
   private func isPinned() throws(SystemError) -> Bool {
     guard let present = try BPFProgram(pinned: PinnedFastPath.path(FastPathProgram.fromPod.rawValue)) else {
       return false
@@ -78,26 +80,25 @@ package struct PinnedFastPath: ~Copyable, Sendable {
     return try present.id() == fromPod.id()
   }
 
-  /// Whether other nodes send to the address by this one.
+  /// Whether the address lies in a subnet of this node, so that other nodes send its packets here.
   package func isOwn(_ address: IPAddress) throws(SystemError) -> Bool {
-    // A lookup finds the longest subnet that the address is in.
+    // A lookup in this map finds the longest prefix that contains the address (BPF_MAP_TYPE_LPM_TRIE).
     try peers.value(of: FastPathPeer.key(IPPrefix(host: address))).map { FastPathPeer(value: $0) == .thisNode } ?? false
   }
 
-  /// Puts the programs at the host's end of a pod's cable; false where they have no place.
+  /// Attaches the programs to the host's end of a pod's veth pair.
+  ///
+  /// - Returns: false if the link has an `ingress` qdisc, which leaves no room for `clsact`.
   package func attach(to link: Int32, _ socket: inout RouteSocket) throws(NetlinkError) -> Bool {
     guard try socket.ensureFilterHooks(of: link) else { return false }
-    for (program, hook) in [(FastPathProgram.fromPod, FilterHook.ingress), (.toPod, .egress)] {
-      let request =
-        program == .fromPod
-        ? NetlinkRequest.setFilter(program.rawValue, fromPod, at: hook, of: link)
-        : NetlinkRequest.setFilter(program.rawValue, toPod, at: hook, of: link)
-      try socket.perform(request)
-    }
+    try socket.perform(.setFilter(FastPathProgram.fromPod.rawValue, fromPod, at: .ingress, of: link))
+    try socket.perform(.setFilter(FastPathProgram.toPod.rawValue, toPod, at: .egress, of: link))
     return true
   }
 
-  /// Ends a pod's place. An address that has come to another pod stays that one's.
+  /// Removes a pod's addresses from the map. An entry that another pod has by now is kept.
+  ///
+  /// - Parameter mac: the MAC address of the pod; `nil` removes the entries whatever their MAC address.
   package func remove(_ addresses: [IPAddress], of mac: MACAddress?) throws(SystemError) {
     for address in addresses {
       let key = FastPathPod.key(address)
@@ -110,14 +111,14 @@ package struct PinnedFastPath: ~Copyable, Sendable {
   }
 }
 
-/// The programs, by the names that they have in the kernel.
+/// The fast path's programs, by their names in the kernel.
 package enum FastPathProgram: String, Sendable, CaseIterable {
-  /// Where a pod's packets come in: ingress of the host's end of its cable.
+  /// Carries packets that a pod sends; attached at the ingress of the host's end of its veth pair.
   case fromPod = "from_pod"
-  /// Where packets leave the ordinary path for a pod: egress there.
+  /// Records which flows leave the ordinary path for a pod; attached at the egress of that link.
   case toPod = "to_pod"
-  /// Where other nodes' packets come in: ingress of the node's interface.
+  /// Carries packets that come from other nodes; attached at the ingress of the node's interface.
   case fromNode = "from_node"
-  /// Where packets leave the ordinary path for other nodes: egress there.
+  /// Records which flows leave the ordinary path for other nodes; attached at the egress of that interface.
   case toNode = "to_node"
 }

@@ -6,8 +6,8 @@ internal import Netfilter
 internal import Netlink
 internal import NodeState
 
-/// What the plugin keeps on a node: its tables, leases and records. All of it goes with the pods; what is left of pods
-/// that were never deleted is removed here, when the plugin leaves a node.
+/// Tables, leases and records that the plugin keeps on a node. DEL removes them with the pods; this removes what is left
+/// of pods that were never deleted, when the plugin leaves a node.
 package struct LeftByPods: Sendable {
   private let state: StateDirectory
 
@@ -15,7 +15,7 @@ package struct LeftByPods: Sendable {
     state = StateDirectory(stateDirectory)
   }
 
-  /// The pods whose cable is still here.
+  /// Keys of the attachments whose veth pair is still here, in order.
   package func runningPods() throws -> [String] {
     var host = try RouteSocket()
     return try host.links().compactMap { link in
@@ -24,22 +24,22 @@ package struct LeftByPods: Sendable {
     }.sorted()
   }
 
-  /// Removes all of it and says how many leases that were; only for a node without pods.
+  /// Removes everything; only for a node without pods.
+  ///
+  /// - Returns: how many leases there were.
   package func remove() throws -> Int {
     var netfilter = try NetfilterSocket()
-    try Masquerade.removeTable(&netfilter)
-    try SpoofGuard.removeTable(&netfilter)
-    try SourceGuard.removeTable(&netfilter)
+    for rule in PodRule.all { try rule.removeTable(&netfilter) }
     var count = 0
     for directory in try state.records.all().dataDirectories {
       for network in try Files.names(in: directory) where !network.hasPrefix(".") {
-        let leases = LeaseDirectory(network, dataDirectory: directory, state.path, isFromLease: false)
-        // What only host-local has worked on is not the plugin's.
+        let leases = state.leases(of: network, in: directory)
+        // A directory that only host-local has worked on is not the plugin's.
         if leases.isOurs { count += try leases.collect(keeping: []).count }
       }
     }
     var host = try RouteSocket()
-    host.stopAnswering(for: try state.records.all().filter(\.isRouted).flatMap(\.addresses))
+    host.stopAnswering(for: try state.records.all().filter { $0.isRouted }.flatMap { $0.addresses })
     for record in try Files.names(in: state.records.path) { try state.records.remove(record) }
     return count
   }

@@ -3,20 +3,20 @@ internal import Glibc
 internal import Linux
 
 /// Masquerade chains that the reference plugins made where the program `iptables` works on the kernel's older tables
-/// (xtables): they know no netlink, so that program is run. Chains that nothing leads to stay.
+/// (xtables). Netlink does not reach these tables, so the program is run. Chains that nothing leads to stay.
 package enum LegacyChains {
   /// Removes the rules that lead to the container's chain, and the chain; absence is success.
   ///
-  /// - Parameter isOthers: as for `ReferenceChains`.
+  /// - Parameter isOthers: whether the address is another interface's of the container; its rule then stays.
   package static func remove(_ names: ReferenceNames, isOthers: (IPAddress) -> Bool) throws {
     try remove { jumps in
       jumps.filter { $0.chain == names.chain && !($0.source.map(isOthers) ?? false) }
     }
   }
 
-  /// Removes the chains of the network's containers that are not among `valid`, and what leads to them.
+  /// Removes the chains of the network's containers that are not among `valid`, and the rules that lead to them.
   package static func collect(network: String, keeping valid: [ReferenceNames]) throws {
-    let kept = valid.map(\.chain)
+    let kept = valid.map { $0.chain }
     try remove { jumps in
       jumps.filter { jump in
         guard let id = ReferenceNames.containerID(inComment: jump.comment, of: network) else { return false }
@@ -37,7 +37,7 @@ package enum LegacyChains {
     if let failure { throw failure }
   }
 
-  /// What another process removes between look and transaction is looked for again.
+  /// Tries again if another process changed the rules between the listing and the transaction.
   private static func remove(_ program: LegacyProgram, _ choose: ([LegacyJump]) -> [LegacyJump]) throws {
     for isLast in [false, false, true] {
       let jumps = try program.jumps()
@@ -54,14 +54,14 @@ package enum LegacyChains {
 
 /// A rule of POSTROUTING that leads to a chain of the reference plugins, as `iptables -S` lists it.
 struct LegacyJump: Equatable {
-  /// Behind `-A `: what removes it behind `-D `.
+  /// Text of the rule without `-A `; with `-D ` before it, it removes the rule.
   let rule: String
-  /// `nil` where it is for a whole network.
+  /// `nil` for a rule of a whole network.
   let source: IPAddress?
   let comment: String
   let chain: String
 
-  /// `nil` for every other line.
+  /// Reads a line; `nil` for a line that is no such rule.
   init?(line: String) {
     guard line.hasPrefix("-A POSTROUTING ") else { return nil }
     rule = String(line.dropFirst(3))
@@ -75,7 +75,7 @@ struct LegacyJump: Equatable {
     source = value(of: "-s").flatMap { IPPrefix($0) }.flatMap { $0.length == $0.family.bitCount ? $0.address : nil }
   }
 
-  /// What stands between quotes is one word; there a backslash takes the next character as it is.
+  /// Words of a rule. Text between quotes is one word, in which a backslash quotes the next character.
   private static func words(_ text: String) -> [String] {
     var words: [String] = []
     var word: [UInt8] = []

@@ -1,18 +1,18 @@
 internal import Addresses
 internal import Linux
 
-/// The program that works on the kernel's older tables (xtables) of one family.
+/// The program for the kernel's older tables (xtables) of one family.
 struct LegacyProgram {
   private let path: String
 
-  /// `nil` where the kernel has no such table `nat`, or nothing here can have made one of its chains.
+  /// Finds the program; `nil` where the kernel has no such table `nat`, or no program here can have made its chains.
   static func find(_ family: IPFamily) throws -> LegacyProgram? {
     let (tables, name) =
       switch family {
       case .v4: ("ip_tables_names", "iptables")
       case .v6: ("ip6_tables_names", "ip6tables")
       }
-    // It lists the tables that are in use in this namespace.
+    // The file lists the tables that are in use in this namespace.
     let names = try Files.read("/proc/net/\(tables)", limit: 4096) ?? []
     guard names.split(separator: UInt8(ascii: "\n")).contains(where: { $0.elementsEqual("nat".utf8) }) else {
       return nil
@@ -20,9 +20,9 @@ struct LegacyProgram {
     if let path = path(of: "\(name)-legacy") { return LegacyProgram(path: path) }
     guard let path = path(of: name) else { return nil }
     let program = LegacyProgram(path: path)
-    // "iptables v1.8.9 (legacy)"; older ones know no other tables and say nothing. Word by word: to look for a text within
-    // a text would bring the library of regular expressions, a fifth of the plugin.
-    let words = try program.run(path, ["--version"]).split(whereSeparator: \.isWhitespace)
+    // "iptables v1.8.9 (legacy)"; older versions know no other tables and name none. The search goes word by word: a search
+    // for a text within a text would link the library of regular expressions, a fifth of the plugin.
+    let words = try program.run(path, ["--version"]).split(whereSeparator: { $0.isWhitespace })
     return words.contains { $0 == "(nf_tables)" } ? nil : program
   }
 
@@ -34,13 +34,13 @@ struct LegacyProgram {
     CurrentProcess.environment("PATH") ?? "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
   }
 
-  /// The rules that lead to chains of the reference plugins.
+  /// Rules that lead to chains of the reference plugins.
   func jumps() throws -> [LegacyJump] {
     let list = try run(path, LegacyProgram.lockOptions + ["-t", "nat", "-S", "POSTROUTING"])
     return list.split(separator: "\n").compactMap { LegacyJump(line: String($0)) }
   }
 
-  /// Removes rules, and the chains that no other of `all` leads to: all at once or, where one is not there, nothing.
+  /// Removes rules, and the chains that no other rule of `all` leads to. If one is missing, nothing is removed.
   func remove(_ unwanted: [LegacyJump], of all: [LegacyJump]) throws {
     var chains: [String] = []
     for jump in unwanted where !chains.contains(jump.chain) {
@@ -52,7 +52,7 @@ struct LegacyProgram {
       "\(path)-restore", LegacyProgram.lockOptions + ["--noflush"], input: lines.map { "\($0)\n" }.joined())
   }
 
-  /// Others may hold the lock for long; a pod must not wait for them as long.
+  /// Limit, in seconds, for the wait for xtables' lock, which other programs may hold for long.
   private static let lockOptions = ["-w", "5"]
 
   private func run(_ path: String, _ arguments: [String], input: String = "") throws -> String {
@@ -68,13 +68,13 @@ struct LegacyProgram {
   }
 }
 
-/// A command on the older tables failed: its own words say why.
+/// Failure of a command on the older tables, with the command's own message.
 struct LegacyTablesRefused: Error, CustomStringConvertible {
   let command: String
   let status: Int32
   let output: String
 
-  /// Another process held the lock all the time (RESOURCE_PROBLEM of libxtables).
+  /// Whether another process held the lock all the time (RESOURCE_PROBLEM of libxtables).
   var isLocked: Bool { status == 4 }
 
   var description: String {

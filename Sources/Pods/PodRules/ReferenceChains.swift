@@ -2,8 +2,8 @@ package import Addresses
 package import Netfilter
 package import Netlink
 
-/// Masquerade chains that the reference plugins made with the program `iptables` where it works on nf_tables: in
-/// `ip nat` and `ip6 nat` a chain for each container, and a rule that leads to it for each address.
+/// Masquerade chains that the reference plugins made with the program `iptables` where it works on nf_tables. In `ip nat`
+/// and `ip6 nat` each container has a chain, and each address a rule that leads to it.
 package enum ReferenceChains {
   private static func table(_ family: IPFamily) -> TableName {
     switch family {
@@ -12,15 +12,14 @@ package enum ReferenceChains {
     }
   }
 
-  /// Where there is no such chain there is nothing to remove.
+  /// The container's chain; without it there is nothing to remove.
   package static func chain(_ names: ReferenceNames, _ family: IPFamily) -> ChainName {
     ChainName(names.chain, in: table(family))
   }
 
   /// Removes the rules that lead to the container's chain, and the chain; absence is success.
   ///
-  /// - Parameter isOthers: whether the address is another interface's of the container: then its rule stays, and the
-  ///   chain with it.
+  /// - Parameter isOthers: whether the address is another interface's of the container; its rule and the chain then stay.
   package static func remove(
     _ names: ReferenceNames, _ family: IPFamily, _ netfilter: inout NetfilterSocket,
     isOthers: (IPAddress) -> Bool
@@ -37,11 +36,11 @@ package enum ReferenceChains {
     }
   }
 
-  /// Removes the chains of the network's containers that are not among `valid`, and what leads to them.
+  /// Removes the chains of the network's containers that are not among `valid`, and the rules that lead to them.
   package static func collect(
     network: String, keeping valid: [ReferenceNames], _ family: IPFamily, _ netfilter: inout NetfilterSocket
   ) throws(NetlinkError) {
-    let kept = valid.map(\.chain)
+    let kept = valid.map { $0.chain }
     try netfilter.removeAll { netfilter throws(NetlinkError) in
       let leading = try netfilter.rules(of: start(family)).filter { rule in
         guard let id = ReferenceNames.containerID(inComment: rule.comment, of: network) else { return false }
@@ -49,7 +48,7 @@ package enum ReferenceChains {
         return rule.target == chain && !kept.contains(chain)
       }
       var chains: [ChainName] = []
-      for name in leading.compactMap(\.target) {
+      for name in leading.compactMap({ $0.target }) {
         let chain = ChainName(name, in: table(family))
         if !chains.contains(chain) { chains.append(chain) }
       }

@@ -1,10 +1,10 @@
 package import Netfilter
 package import Netlink
 
-/// Masquerade rules that the reference plugins made in their own table, `inet cni_plugins_masquerade`: a rule for each
-/// address, told by its comment. The chains stay, as they do there.
+/// Masquerade rules that the reference plugins made in their own table, `inet cni_plugins_masquerade`: one for each
+/// address, marked by a comment. The chains stay, as the reference leaves them.
 package enum ReferenceMasquerade {
-  /// Where there is no such chain there is nothing to remove.
+  /// Chain with all these rules; without it there is nothing to remove.
   package static let chain = ChainName("masq_checks", in: TableName(.inet, "cni_plugins_masquerade"))
 
   /// Removes the attachment's rules; absence is success.
@@ -19,7 +19,7 @@ package enum ReferenceMasquerade {
     network: String, keeping valid: [ReferenceNames], _ netfilter: inout NetfilterSocket
   ) throws(NetlinkError) {
     let mark = ReferenceNames.mark(network: network)
-    let kept = valid.map(\.mark)
+    let kept = valid.map { $0.mark }
     try remove(&netfilter) { comment in
       comment.hasPrefix(mark) && !kept.contains { comment.hasPrefix($0) }
     }

@@ -1,6 +1,6 @@
 internal import Attachments
 
-/// An attachment, and what the reference plugins call its rules (plugins v1.9: pkg/utils, pkg/ip, pkg/link).
+/// Names that the reference plugins give to an attachment's rules (plugins v1.9: pkg/utils, pkg/ip, pkg/link).
 package struct ReferenceNames: Sendable {
   let network: String
   let containerID: String
@@ -12,15 +12,16 @@ package struct ReferenceNames: Sendable {
     self.interfaceName = interfaceName
   }
 
-  /// The chain in the tables `nat` that are the program `iptables`' or `ip6tables`'; one for all interfaces of the
-  /// container in the network.
+  /// Chain in the tables `nat` of the programs `iptables` and `ip6tables`, for all interfaces of the container in the
+  /// network.
   var chain: String { ReferenceNames.chain(network: network, containerID: containerID) }
 
   static func chain(network: String, containerID: String) -> String {
     "CNI-" + SHA512.hexadecimal(network + containerID).prefix(24)
   }
 
-  /// Whose rule it is that a comment of `iptables` tells: every rule of a container in a network has the same.
+  /// Container that a comment of `iptables` names; `nil` for another comment. All rules of a container in a network have
+  /// one comment.
   static func containerID(inComment comment: String, of network: String) -> String? {
     // Neither name can hold a quote (SPEC, "Section 2").
     let beginning = "name: \"\(network)\" id: \""
@@ -29,15 +30,15 @@ package struct ReferenceNames: Sendable {
     return id.isEmpty ? nil : String(id)
   }
 
-  /// How the comments in `inet cni_plugins_masquerade` begin, for all of a network; names follow that may be cut off.
+  /// Beginning of the comments of a network in `inet cni_plugins_masquerade`; names follow that may be cut off.
   static func mark(network: String) -> String { "\(SHA512.hexadecimal(network).prefix(16))-" }
 
-  /// The same for one attachment.
+  /// Beginning of the attachment's comments in `inet cni_plugins_masquerade`.
   var mark: String {
     ReferenceNames.mark(network: network) + SHA512.hexadecimal("\(interfaceName):\(containerID)").prefix(16)
   }
 
-  /// The chain of `macspoofchk` in the table `bridge nat`; the network is not in it.
+  /// Chain of `macspoofchk` in the table `bridge nat`; its name does not name the network.
   var guardChain: String { "\(ReferenceNames.guardPrefix)\(containerID)-\(interfaceName)" }
 
   static let guardPrefix = "cni-br-iface-"

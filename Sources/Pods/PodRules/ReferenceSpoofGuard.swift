@@ -1,13 +1,13 @@
 package import Netfilter
 package import Netlink
 
-/// What the reference `bridge` plugin made for `macspoofchk`, in the table `bridge nat`: a rule for the port, the chain
-/// that it leads to, and a chain behind that for the MAC.
+/// Rules and chains that the reference `bridge` plugin made for `macspoofchk` in the table `bridge nat`: a rule for the
+/// port, the chain that it leads to, and a chain behind this one for the MAC.
 package enum ReferenceSpoofGuard {
   private static let table = TableName(.bridge, "nat")
   private static let start = ChainName("PREROUTING", in: table)
 
-  /// Where there is no such chain there is nothing to remove.
+  /// The attachment's chain; without it there is nothing to remove.
   package static func chain(_ names: ReferenceNames) -> ChainName { ChainName(names.guardChain, in: table) }
 
   /// Removes the attachment's rules and chains; absence is success.
@@ -17,13 +17,13 @@ package enum ReferenceSpoofGuard {
     try remove(&netfilter) { _ in [names.guardChain] }
   }
 
-  /// Removes the rules and chains of these attachments, and those of ports that are no more: they name no network.
+  /// Removes the rules and chains of these attachments, and those of ports that no longer exist. They name no network.
   package static func collect(
     of strays: [ReferenceNames], _ netfilter: inout NetfilterSocket,
     isPort: (String) throws(NetlinkError) -> Bool
   ) throws(NetlinkError) {
     var unwanted: [String] = []
-    for chain in strays.map(\.guardChain) where !unwanted.contains(chain) { unwanted.append(chain) }
+    for chain in strays.map({ $0.guardChain }) where !unwanted.contains(chain) { unwanted.append(chain) }
     try remove(&netfilter) { rules throws(NetlinkError) in
       var chains = unwanted
       for rule in rules {
@@ -37,18 +37,18 @@ package enum ReferenceSpoofGuard {
     }
   }
 
-  /// Removes the chains that `choose` takes from among the rules of all ports, and what leads to them.
+  /// Removes the chains that `choose` selects by the rules of all ports, and the rules that lead to them.
   private static func remove(
     _ netfilter: inout NetfilterSocket, _ choose: ([NetfilterRule]) throws(NetlinkError) -> [String]
   ) throws(NetlinkError) {
     try netfilter.removeAll { netfilter throws(NetlinkError) in
       let rules = try netfilter.rules(of: start)
       let unwanted = try choose(rules)
-      // The first refers to the second, so that goes last.
+      // The first chain refers to the second, which is therefore removed last.
       let chains = unwanted.flatMap { [$0, "\($0)-mac"] }.map { ChainName($0, in: table) }
       let found = try netfilter.contains(chains)
       return rules.filter { $0.target.map(unwanted.contains) ?? false }.map { .removeRule($0) }
-        + zip(chains, found).filter(\.1).map { .removeChain($0.0) }
+        + zip(chains, found).filter { $0.1 }.map { .removeChain($0.0) }
     }
   }
 }

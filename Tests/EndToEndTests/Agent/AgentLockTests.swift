@@ -2,20 +2,20 @@ import Linux
 import Testing
 import TestSupport
 
-/// Several helpers on one node: one works, the others wait for so long or say who works.
+/// Several helpers on one node: one works, the others wait for a limited time and then name it.
 @Suite(.requiresRoot, .timeLimit(.minutes(5)))
 struct AgentLockTests {
   private static let lock = "/run/causeway/agent.lock"
 
-  /// What tells one file from another that took its place.
+  /// Inodes and modification times of the agent's files, which show whether a file was replaced.
   private func files(_ node: TestNode) throws -> String {
     try node.sh("stat -c '%n %i %y' /run/causeway/agent.sock /run/causeway/agent.lock /run/causeway/subnet.env")
   }
 
-  @Test func aSecondAgentSaysSoAndGoes() throws {
+  @Test func aSecondAgentNamesTheFirstAndExits() throws {
     let fixture = try AgentFixture()
     let node = fixture.node
-    // From its socket, so that the first pass is over.
+    // The agent's answer on its socket shows that the first pass is complete.
     #expect(
       try eventually {
         let status = try node.hostgw("status").output
@@ -33,14 +33,14 @@ struct AgentLockTests {
     #expect(fixture.agent.isRunning)
     #expect(try monitor.changes().isEmpty)
     #expect(try files(node) == before)
-    // It goes on with its work.
-    try fixture.waitForAPass()
+    // The first agent continues.
+    try fixture.waitForPass()
     let status = try node.hostgw("status").output
     #expect(status.contains("node-b") && !status.contains("does not run"), "\(status)")
   }
 
-  /// What a killed agent leaves, its socket too, is in nobody's way.
-  @Test func afterAKillTheNextOneStarts() throws {
+  /// Checks that files of a killed agent, its socket included, do not hinder the next one.
+  @Test func anAgentStartsAfterAKilledOne() throws {
     let fixture = try AgentFixture()
     let node = fixture.node
     #expect(try eventually { try node.run(["test", "-S", "/run/causeway/agent.sock"]).status == 0 })
@@ -57,8 +57,9 @@ struct AgentLockTests {
     #expect(try monitor.changes().isEmpty)
   }
 
-  /// A stopped process keeps its lock: nobody waits for it for ever, all name it, and it goes on as if nothing had been.
-  @Test func nobodyWaitsForEverForAStoppedAgent() throws {
+  /// Checks that waiting for a stopped agent, which keeps its lock, ends with an error that names it. The agent then
+  /// continues.
+  @Test func waitingForAStoppedAgentEnds() throws {
     let fixture = try AgentFixture()
     let node = fixture.node
     fixture.agent.signal(19)
@@ -69,11 +70,11 @@ struct AgentLockTests {
       #expect(other.output.contains("causeway-hostgw run (process \(fixture.agent.processID))"), "\(other.output)")
     }
     fixture.agent.signal(18)
-    try fixture.waitForAPass()
+    try fixture.waitForPass()
   }
 
-  /// The same where a pass by hand hangs.
-  @Test func nobodyWaitsForEverForAStoppedSync() throws {
+  /// Checks that waiting for a stopped `sync` ends with an error that names it.
+  @Test func waitingForAStoppedSyncEnds() throws {
     let cluster = try Cluster(2)
     let node = cluster.nodes[0]
     try node.hostgw("sync").succeeded()

@@ -3,7 +3,7 @@ import Linux
 import Testing
 import TestSupport
 
-/// `causeway-hostgw run`: the agent keeps what `sync` makes.
+/// `causeway-hostgw run`: the agent keeps the state that `sync` creates.
 @Suite(.requiresRoot, .timeLimit(.minutes(3)))
 struct AgentTests {
   private typealias Fixture = AgentFixture
@@ -16,7 +16,7 @@ struct AgentTests {
     try fixture.expectRoutes(AgentFixture.routes)
   }
 
-  /// A ConfigMap is a link to a link to a directory; an update swaps the one in the middle.
+  /// Uses a ConfigMap's volume: a link to a link to a directory. An update replaces the link in the middle.
   @Test func followsTheFileThroughAConfigMapsLinks() throws {
     let cluster = try Cluster(2)
     let node = cluster.nodes[0]
@@ -33,7 +33,7 @@ struct AgentTests {
     #expect(try eventually { try node.podRoutes().count == 4 }, "\(agent.output)")
   }
 
-  @Test func aBrokenFileChangesNothing() throws {
+  @Test func anInvalidFileChangesNothing() throws {
     let fixture = try Fixture()
     try Cluster.write("broken", to: fixture.node)
     #expect(eventually { fixture.agent.output.contains("nodes.json") }, "\(fixture.agent.output)")
@@ -43,7 +43,7 @@ struct AgentTests {
     try fixture.expectRoutes([AgentFixture.routes[0], AgentFixture.routes[2]])
   }
 
-  @Test func aFileThatCannotBeLookedAtEndsNoAgent() throws {
+  @Test func aLinkLoopInsteadOfTheFileEndsNoAgent() throws {
     let fixture = try Fixture()
     try fixture.node.sh("ln -sfn nodes.json /etc/causeway/nodes.json")
     #expect(eventually { fixture.agent.output.contains("symbolic links") }, "\(fixture.agent.output)")
@@ -55,23 +55,23 @@ struct AgentTests {
     "ip route del 10.244.2.0/24", "ip -6 route flush proto 202 || true", "ip nexthop flush proto 202",
     "ip route replace 10.244.2.0/24 via 192.0.2.250 proto 202",
   ])
-  func bringsBack(_ damage: String) throws {
+  func damagedRoutesAreRepaired(_ damage: String) throws {
     let fixture = try Fixture()
     try fixture.node.sh(damage)
     try fixture.expectRoutes(AgentFixture.routes)
   }
 
-  @Test func aLinkThatWentDownAndUpHasItsRoutesAgain() throws {
+  @Test func routesReturnAfterALinkWasDown() throws {
     let fixture = try Fixture()
     try fixture.node.sh("ip link set eth0 down")
     #expect(try eventually { try fixture.node.podRoutes().isEmpty })
-    // The kernel forgets IPv6 addresses on the way; who manages the link puts them back.
+    // The kernel removes IPv6 addresses with the link; network managers restore them.
     try fixture.node.sh("ip link set eth0 up && ip address add 2001:db8::11/64 dev eth0 nodad")
     try fixture.expectRoutes(AgentFixture.routes)
   }
 
-  /// So many notifications that the kernel drops some, among them that of the route.
-  @Test func whatIsLostWithoutNoticeComesBack() throws {
+  /// Causes so many notifications that the kernel drops some, the one about the removed route among them.
+  @Test func aLossWithoutNotificationIsRepaired() throws {
     let fixture = try Fixture()
     fixture.agent.signal(19)
     try fixture.node.sh(
@@ -84,28 +84,28 @@ struct AgentTests {
     try fixture.expectRoutes(AgentFixture.routes)
   }
 
-  @Test func pingsGoOnWhileRoutesAreRepaired() throws {
+  @Test func peersAreReachableAfterRoutesWereRepaired() throws {
     let fixture = try Fixture()
     let peer = fixture.cluster.nodes[1]
     try peer.hostgw("sync").succeeded()
     try peer.sh("ip link add pods type bridge && ip address add 10.244.2.1/24 dev pods && ip link set pods up")
-    // The agent may be so quick that `ip` gives up.
+    // The agent may repair during the flush, so that `ip` gives up.
     try fixture.node.sh("ip route flush proto 202 || true")
     try fixture.expectRoutes(AgentFixture.routes)
     #expect(try fixture.node.ping("10.244.2.1"))
   }
 
-  @Test func asksAndTerminatesWithoutTouchingRoutes() throws {
+  @Test func anAgentTerminatesAndLeavesTheRoutes() throws {
     let fixture = try Fixture("--log-level", "debug")
     fixture.agent.signal(15)
     #expect(try fixture.agent.exitStatus(within: .seconds(15)) == 0, "\(fixture.agent.output)")
-    // None of its services had to be cancelled.
+    // No service had to be cancelled.
     #expect(!fixture.agent.output.contains("took longer"), "\(fixture.agent.output)")
     #expect(try fixture.node.podRoutes() == AgentFixture.routes)
     #expect(try fixture.node.run(["test", "-e", "/run/causeway/subnet.env"]).status == 0)
   }
 
-  @Test func statusTellsEachPeersStateAndReason() throws {
+  @Test func statusShowsEachPeersStateAndReason() throws {
     let fixture = try Fixture()
     let far: JSONValue = ["name": "far", "publicIP": "198.51.100.1", "subnet": "10.244.9.0/24"]
     try Cluster.write(Cluster.nodesFile(0..<3, more: [far]), to: fixture.node)

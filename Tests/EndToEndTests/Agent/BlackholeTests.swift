@@ -2,17 +2,17 @@ import JSON
 import Testing
 import TestSupport
 
-/// The blackhole route for a node's own subnets: what no pod has goes nowhere.
+/// The blackhole route for a node's own subnets, which drops packets to addresses without a pod.
 @Suite(.requiresRoot, .timeLimit(.minutes(1)))
 struct BlackholeTests {
-  /// A node without pods sends what it does not know to its router, which sends pods' packets back: a loop.
-  @Test func anUnusedAddressGoesRoundInNoLoop() throws {
+  /// Sends packets to an unused address. Without the blackhole route they loop between node and router.
+  @Test func packetsToUnusedAddressesDoNotLoop() throws {
     let cluster = try Cluster(2)
     let (router, node) = (cluster.nodes[0], cluster.nodes[1])
     let outside = try TestNode()
     try cluster.segment.connect(outside, addresses: ["192.0.2.99/24", "2001:db8::99/64"])
     for host in cluster.nodes {
-      // A redirect would be the last that ping hears.
+      // ping would read a redirect instead of the error.
       try host.sh(
         """
         cd /proc/sys/net && echo 1 >ipv4/ip_forward && echo 1 >ipv6/conf/all/forwarding
@@ -35,7 +35,7 @@ struct BlackholeTests {
       let output = try ping(address, 1)
       #expect(!output.contains("exceeded"), "\(output)")
     }
-    // A pod's address works, whichever came first.
+    // A pod's address works before and after the blackhole route is created.
     try node.addPod("a")
     let runtime = Runtime(node: node)
     let hosts = try runtime.add("a", runtime.configuration(["ipam": .null])).hosts
@@ -47,7 +47,7 @@ struct BlackholeTests {
     }
   }
 
-  @Test func itIsKeptAndFollowsTheSubnet() throws {
+  @Test func theBlackholeRouteIsRepairedAndFollowsTheSubnet() throws {
     let cluster = try Cluster(2)
     let node = cluster.nodes[0]
     let own = ["10.244.1.0/24", "fd00:10:244:1::/64"]
@@ -68,7 +68,7 @@ struct BlackholeTests {
     #expect(try eventually { try node.blackholes() == ["10.244.7.0/24"] }, "\(agent.output)")
   }
 
-  @Test func somebodyElsesServesAsWell() throws {
+  @Test func aForeignBlackholeRouteIsUsed() throws {
     let cluster = try Cluster(2)
     let node = cluster.nodes[0]
     try node.sh("ip route add blackhole 10.244.1.0/24 metric 4294967295 proto static")

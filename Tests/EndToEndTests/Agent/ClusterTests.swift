@@ -2,10 +2,10 @@ import JSON
 import Testing
 import TestSupport
 
-/// The pair end to end: pods on several nodes reach each other with the files of `conf`, unchanged.
+/// Both programs together: pods on several nodes reach each other with the unchanged files of `conf`.
 @Suite(.requiresRoot, .timeLimit(.minutes(1)))
 struct ClusterTests {
-  /// The plugin's own part of conf/10-causeway.conflist, as a runtime hands it over.
+  /// The plugin's configuration in conf/10-causeway.conflist, as a runtime passes it.
   private func shippedConfiguration(_ node: TestNode) throws -> JSONObject {
     let text = try run(["cat", "\(Binaries.packageRoot)/conf/10-causeway.conflist"]).succeeded().output
     let list = try #require(JSONValue(parsing: Array(text.utf8)).object)
@@ -33,7 +33,7 @@ struct ClusterTests {
     }
   }
 
-  @Test func theShippedNetworkIsTheOneOfTheNodesFile() throws {
+  @Test func theShippedNetworkMatchesTheNodesFile() throws {
     let nodes = try run(["cat", "\(Binaries.packageRoot)/conf/nodes.json"]).output
     let network = try run(["cat", "\(Binaries.packageRoot)/conf/net-conf.json"]).output
     #expect(

@@ -2,7 +2,7 @@ import JSON
 import Testing
 import TestSupport
 
-/// What happens to the link and the addresses that other nodes reach a node by, while its agent runs.
+/// Changes of the node's link and addresses while its agent runs.
 @Suite(.requiresRoot, .timeLimit(.minutes(1)))
 struct InterfaceTests {
   private static let v4Routes = AgentFixture.routes.filter { $0.hasPrefix("10.") }
@@ -19,12 +19,12 @@ struct InterfaceTests {
     try fixture.expectRoutes(AgentFixture.routes)
   }
 
-  /// A new name is nothing to the kernel's routes.
-  @Test func aLinkMayBeRenamed() throws {
+  /// Renames the link, which does not affect the kernel's routes.
+  @Test func aRenamedLinkKeepsItsRoutes() throws {
     let fixture = try AgentFixture()
     let monitor = try RouteMonitor(fixture.node, "route", "nexthop")
     try fixture.node.ip("link", "set", "eth0", "name", "lan0")
-    try fixture.waitForAPass()
+    try fixture.waitForPass()
     let changes = try monitor.changes().filter { !$0.contains("10.244.3.0/24") && $0.contains("Deleted") }
     #expect(changes.isEmpty, "\(changes)")
     #expect(try fixture.devices() == ["lan0"])
@@ -32,22 +32,22 @@ struct InterfaceTests {
     #expect(status.contains("lan0") && !status.contains("eth0"), "\(status)")
   }
 
-  /// Unplugged and plugged in again: another index, the same addresses.
-  @Test func aLinkMayVanishAndComeBack() throws {
+  /// Deletes and restores the link: another index, the same addresses.
+  @Test func routesReturnWithTheLink() throws {
     let fixture = try AgentFixture()
     let node = fixture.node
     try node.ip("link", "delete", "eth0")
     #expect(try eventually { try node.podRoutes().isEmpty })
     #expect(eventually { fixture.agent.output.contains("none of the nodes") }, "\(fixture.agent.output)")
-    // Pods that start meanwhile get what they would have got.
+    // Pods that start meanwhile still get their configuration from the lease.
     #expect(try node.sh("cat /run/causeway/subnet.env").contains("FLANNEL_SUBNET=10.244.1.1/24"))
     try fixture.cluster.segment.connect(node, addresses: ["192.0.2.11/24", "2001:db8::11/64"])
     try fixture.expectRoutes(AgentFixture.routes)
     #expect(fixture.agent.isRunning)
   }
 
-  /// The new link is there before the old one goes, under another name.
-  @Test func aLinkMayBeReplaced() throws {
+  /// Adds a new link with the addresses before the old link is deleted.
+  @Test func routesMoveToAReplacementLink() throws {
     let fixture = try AgentFixture()
     try fixture.cluster.segment.connect(
       fixture.node, as: "eth1", addresses: ["192.0.2.11/24", "2001:db8::11/64"])
@@ -56,8 +56,8 @@ struct InterfaceTests {
     #expect(try eventually { try fixture.devices() == ["eth1"] })
   }
 
-  /// A kernel drops next-hop objects, and the routes that name them, with the carrier.
-  @Test func routesComeBackWithTheCarrier() throws {
+  /// Removes the carrier, with which the kernel drops next-hop objects and their routes.
+  @Test func routesReturnWithTheCarrier() throws {
     let fixture = try AgentFixture()
     let node = fixture.node
     try fixture.cluster.segment.setCarrier(false, of: node)
@@ -69,8 +69,8 @@ struct InterfaceTests {
 
   // MARK: Addresses
 
-  /// As a link that becomes a bridge's port gives up its addresses.
-  @Test func theAddressMayMoveToAnotherLink() throws {
+  /// Moves the addresses from a link to a bridge, as when the link becomes its port.
+  @Test func routesFollowTheAddressToAnotherLink() throws {
     let fixture = try AgentFixture()
     let monitor = try RouteMonitor(fixture.node, "route")
     try fixture.node.sh(
@@ -84,7 +84,7 @@ struct InterfaceTests {
       """)
     #expect(try eventually { try fixture.devices() == ["br0"] }, "\(fixture.agent.output)")
     try fixture.expectRoutes(AgentFixture.routes)
-    // The next hops were moved under their routes.
+    // The next hops were changed under their routes.
     let gone = try monitor.changes().filter { $0.hasPrefix("Deleted 10.244.") }
     #expect(gone.isEmpty, "\(gone)")
     #expect(try fixture.node.ping("192.0.2.12"))
@@ -101,7 +101,7 @@ struct InterfaceTests {
     }
   }
 
-  /// This node gets another IPv4 address; whatever comes first, no route is missing for a moment.
+  /// Gives this node another IPv4 address, in every order of steps. No route is missing at any time.
   @Test(arguments: [
     Renumbering("file, old removed, new added", .file, .remove, .add),
     Renumbering("old removed, file, new added", .remove, .file, .add),
@@ -110,10 +110,10 @@ struct InterfaceTests {
     Renumbering("new added, file, old removed", .add, .file, .remove),
     Renumbering("file, new added, old removed", .file, .add, .remove),
   ])
-  func theAddressMayChange(_ renumbering: Renumbering) throws {
+  func anotherAddressInterruptsNoRoute(_ renumbering: Renumbering) throws {
     let fixture = try AgentFixture()
     let node = fixture.node
-    // As systemd sets it, lest an address go with the one that it came after.
+    // As systemd sets it; otherwise the kernel removes the secondary address with the primary one.
     try node.sh("echo 1 >/proc/sys/net/ipv4/conf/eth0/promote_secondaries")
     let monitor = try RouteMonitor(node, "route")
     for step in renumbering.steps {
@@ -125,7 +125,7 @@ struct InterfaceTests {
         own["publicIP"] = "192.0.2.21"
         try Cluster.write(Cluster.nodesFile([1, 2], more: [.object(own)]), to: node)
       }
-      // Whatever the agent makes of it, it makes before the next step.
+      // Wait until the agent has handled this step.
       try node.sh("ip route del fd00:10:244:3::/64")
       try fixture.expectRoutes(AgentFixture.routes)
     }
@@ -135,8 +135,8 @@ struct InterfaceTests {
     #expect(!status.contains("Error"), "\(status)")
   }
 
-  /// A network manager that starts anew takes everything off its link.
-  @Test func addressesMayBeFlushedAndComeBack() throws {
+  /// Flushes all addresses, as a network manager does when it starts.
+  @Test func routesReturnAfterAFlush() throws {
     let fixture = try AgentFixture()
     try fixture.node.sh("ip address flush dev eth0 scope global && ip route flush proto 202 || true")
     #expect(eventually { fixture.agent.output.contains("none of the nodes") }, "\(fixture.agent.output)")
@@ -145,8 +145,8 @@ struct InterfaceTests {
     try fixture.expectRoutes(AgentFixture.routes)
   }
 
-  /// Another machine has this node's IPv6 address: IPv4 goes on, and IPv6 comes back when the trouble is over.
-  @Test func aDuplicateAddressHarmsItsFamilyOnly() throws {
+  /// Gives another machine this node's IPv6 address. IPv4 continues, and IPv6 returns when the duplicate is removed.
+  @Test func aDuplicateAddressAffectsItsFamilyOnly() throws {
     let fixture = try AgentFixture()
     let node = fixture.node
     let other = fixture.cluster.nodes[1]
@@ -165,8 +165,8 @@ struct InterfaceTests {
     try fixture.expectRoutes(AgentFixture.routes)
   }
 
-  /// DHCPv6 gives addresses without a network, and the router tells the network beside; some clouds do so for IPv4.
-  @Test func anAddressAloneIsInTheNetworkOfTheRouteBesideIt() throws {
+  /// Uses addresses without a network, as from DHCPv6 and in some clouds. A separate route has the network.
+  @Test func anAddressWithoutNetworkUsesTheRouteBesideIt() throws {
     let cluster = try Cluster(2)
     let node = cluster.nodes[0]
     try node.sh(
@@ -191,8 +191,8 @@ struct InterfaceTests {
     return .object(node)
   }
 
-  /// One node of both families, one of each.
-  @Test func aNodeOfOneFamilyKeepsThatOne() throws {
+  /// Runs one node of both families and one of each.
+  @Test func aNodeOfOneFamilyUsesThatFamily() throws {
     let cluster = try Cluster(3)
     let file = Cluster.nodesFile(
       [0],
@@ -217,12 +217,12 @@ struct InterfaceTests {
 
   // MARK: Selectors
 
-  /// A machine that has the addresses of two nodes, as after a test; it is the one of the link that is asked for.
+  /// Gives a node the addresses of two records. The selected interface decides which record is its own.
   @Test(arguments: [
     ["--iface", "none", "--iface", "eth1"], ["--iface=eth1"], ["--iface-regex", "^eth[1-9]$"],
     ["--iface-can-reach", "198.51.100.7"], ["--iface-can-reach", "2001:db8:9::7"], ["--public-ip", "192.0.2.12"],
   ])
-  func theInterfaceTellsWhoWeAre(_ arguments: [String]) throws {
+  func theSelectedInterfaceIdentifiesTheNode(_ arguments: [String]) throws {
     let cluster = try Cluster(3)
     let node = cluster.nodes[0]
     try cluster.segment.connect(node, as: "eth1", addresses: ["192.0.2.12/24"])

@@ -2,10 +2,10 @@ import JSON
 import Testing
 import TestSupport
 
-/// `--ip-masq`: who sees which address, looked at where the packets arrive.
+/// `--ip-masq`: the source addresses of packets, observed where they arrive.
 @Suite(.requiresRoot, .timeLimit(.minutes(1)))
 struct NodeMasqueradeTests {
-  /// Two nodes with a pod each, and a host outside that knows the way to the pods of the first.
+  /// Two nodes with a pod each, and a host outside that has a route to the pods of the first.
   private struct Fixture {
     let cluster: Cluster
     let outside: TestNode
@@ -35,18 +35,18 @@ struct NodeMasqueradeTests {
     func expect(arriving expected: Set<String>, _ body: () throws -> Void) throws {
       let dump = ["tcpdump", "-lnQ", "in", "-i", "eth0", "icmp[icmptype] == icmp-echo or icmp6[0] == 128"]
       let inPod = ["ip", "netns", "exec", "a"]
-      let ears = try [
+      let captures = try [
         nodes[0].start(inPod + dump), nodes[1].start(inPod + dump), nodes[1].start(dump), outside.start(dump),
       ]
-      #expect(eventually { ears.allSatisfy { $0.output.contains("listening on") } })
+      #expect(eventually { captures.allSatisfy { $0.output.contains("listening on") } })
       try body()
-      var heard: Set<String> = []
-      // What has arrived is written a moment later.
+      var seen: Set<String> = []
+      // Captures are written with a delay.
       _ = eventually {
-        heard = Set(ears.flatMap { $0.output.matches(of: #/IP6? (\S+ > \S+): ICMP/#).map { String($0.output.1) } })
-        return heard.isSuperset(of: expected)
+        seen = Set(captures.flatMap { $0.output.matches(of: #/IP6? (\S+ > \S+): ICMP/#).map { String($0.output.1) } })
+        return seen.isSuperset(of: expected)
       }
-      #expect(heard == expected)
+      #expect(seen == expected)
     }
 
     func ping(_ node: TestNode, _ addresses: String..., from source: String? = nil, pod: String? = nil) throws {
@@ -58,9 +58,9 @@ struct NodeMasqueradeTests {
     }
   }
 
-  @Test func whoSeesWhichAddress() throws {
+  @Test func packetsLeaveTheClusterWithTheNodesAddress() throws {
     let fixture = try Fixture()
-    // A pod on its way to another node's pod is seen there twice, at the node's link and in the pod.
+    // A packet to another node's pod is captured twice: at the node's link and in the pod.
     try fixture.expect(
       arriving: [
         "10.244.1.2 > 10.244.2.2", "fd00:10:244:1::2 > fd00:10:244:2::2",
@@ -79,7 +79,7 @@ struct NodeMasqueradeTests {
     }
   }
 
-  /// kube-proxy's mark is one bit among others: what bears it is left to kube-proxy.
+  /// Sets kube-proxy's mark, one bit among others. Marked packets are left to kube-proxy.
   @Test func markedPacketsAreLeftToKubeProxy() throws {
     let fixture = try Fixture()
     try fixture.nodes[0].sh(
@@ -105,8 +105,8 @@ struct NodeMasqueradeTests {
     }
   }
 
-  /// A pod whose own network masquerades too: neither table takes away what the other gives.
-  @Test func thePluginsTableAndTheHelpersGoTogether() throws {
+  /// Lets a pod's own network masquerade too. Neither table disturbs the other.
+  @Test func thePluginsAndTheHelpersTablesWorkTogether() throws {
     let fixture = try Fixture(plugin: ["ipMasq": true])
     #expect(try fixture.nodes[0].sh("nft list table inet causeway_pods").contains("10.244.1.2"))
     try fixture.expect(
@@ -119,7 +119,7 @@ struct NodeMasqueradeTests {
     }
   }
 
-  @Test func thePortsAreChosenAsTheOptionSays() throws {
+  @Test func portsAreChosenByTheOption() throws {
     let cluster = try Cluster(1)
     let node = cluster.nodes[0]
     for (ports, statement) in [

@@ -2,11 +2,11 @@ import JSON
 import Testing
 import TestSupport
 
-/// What keeps a node from being ready, on a kernel that is made to lack nf_tables.
+/// Conditions of a node's readiness, on a kernel that is made to lack nf_tables.
 @Suite(.requiresRoot, .timeLimit(.minutes(1)))
 struct NodeReadinessTests {
-  /// Starts a program to which socket(2) of NETLINK_NETFILTER says EPROTONOSUPPORT, as a kernel without netfilter does: a
-  /// seccomp filter of classic BPF (linux/seccomp.h), for the machine's own system call numbers.
+  /// Starts a program for which socket(2) of NETLINK_NETFILTER fails with EPROTONOSUPPORT, as on a kernel without
+  /// netfilter. A seccomp filter of classic BPF does it (linux/seccomp.h), with the machine's own system call numbers.
   private static let withoutNetfilter = """
     ctypes, os, struct, sys = map(__import__, ("ctypes", "os", "struct", "sys"))
     socket, = {"x86_64": (41,), "aarch64": (198,)}[os.uname().machine]
@@ -31,8 +31,8 @@ struct NodeReadinessTests {
     try node.run(["curl", "-s", "--max-time", "5", "http://127.0.0.1:8474/readyz"]).output
   }
 
-  /// Pods that could not get out are not started; what is there already stays as it is.
-  @Test func withoutItsRulesANodeServesNoPods() throws {
+  /// Checks that pods without masquerading are not started, and that existing state stays.
+  @Test func aNodeWithoutItsRulesIsNotReady() throws {
     let cluster = try Cluster(2)
     let node = cluster.nodes[0]
     try node.sh("echo '{}' >/etc/causeway/conf")
@@ -50,8 +50,9 @@ struct NodeReadinessTests {
     #expect(try node.sh("cat /etc/cni/net.d/10-c.conflist") == "{}\n")
   }
 
-  /// The only subnet is another node's: whoever took the file for the sign would start pods that get no address.
-  @Test func withoutLeaseANodeServesNoPods() throws {
+  /// Leaves no free subnet to a node. A runtime that took the network configuration as readiness would start pods
+  /// without addresses.
+  @Test func aNodeWithoutALeaseIsNotReady() throws {
     let cluster = try EtcdCluster(
       2, config: #"{"Network": "10.244.0.0/16", "SubnetMin": "10.244.1.0", "SubnetMax": "10.244.1.0"}"#)
     let first = try cluster.agentWithLease(0)
@@ -68,7 +69,7 @@ struct NodeReadinessTests {
     #expect(try cluster.nodes[1].sh("cat /etc/cni/net.d/10-c.conflist") == "{}\n")
   }
 
-  @Test func aKernelWithoutTablesServesANodeThatNeedsNone() throws {
+  @Test func aNodeThatNeedsNoRulesIsReadyWithoutNetfilter() throws {
     let cluster = try Cluster(2)
     let node = cluster.nodes[0]
     try node.sh("echo '{}' >/etc/causeway/conf")

@@ -2,14 +2,14 @@ import JSON
 import Testing
 import TestSupport
 
-/// The helper's rules, kept by the agent and by `sync`, beside those of the plugin and of others.
+/// The helper's rules, maintained by the agent and by `sync`, beside those of the plugin and of others.
 @Suite(.requiresRoot, .timeLimit(.minutes(1)))
 struct NodeRulesTests {
   private func table(_ node: TestNode, _ name: String = "inet causeway") throws -> String {
     try node.run(["nft", "-s", "list", "table"] + name.split(separator: " ").map { String($0) }).output
   }
 
-  /// A node of two with a pod that has rules of its own.
+  /// A node of a cluster of two, with a pod that has rules.
   private func nodeWithPod(_ options: String...) throws -> (cluster: Cluster, node: TestNode, runtime: Runtime) {
     let cluster = try Cluster(2)
     let node = cluster.nodes[0]
@@ -20,7 +20,7 @@ struct NodeRulesTests {
     return (cluster, node, runtime)
   }
 
-  @Test func theAgentPutsBackWhatIsDamaged() throws {
+  @Test func theAgentRepairsDamagedRules() throws {
     let (cluster, node, _) = try nodeWithPod()
     let agent = try node.start([Binaries.hostgw, "run", "--ip-masq", "--forward-insert"])
     defer { agent.stop() }
@@ -37,7 +37,7 @@ struct NodeRulesTests {
       #expect(try eventually { try table(node) == whole }, "\(damage)\n\(agent.output)")
     }
     #expect(agent.output.contains("table repaired") && agent.output.contains("inet causeway"), "\(agent.output)")
-    // What is made in others' chains, and what they do later.
+    // Rules in foreign chains are inserted and repaired too.
     try node.sh("iptables -P FORWARD DROP")
     let accepts = {
       try node.sh("iptables -S FORWARD").split(separator: "\n").filter { $0.contains("causeway-hostgw") }
@@ -45,17 +45,17 @@ struct NodeRulesTests {
     #expect(try eventually { try accepts().count == 2 }, "\(agent.output)")
     try node.sh("iptables -F FORWARD")
     #expect(try eventually { try accepts().count == 2 }, "\(agent.output)")
-    // A node that comes.
+    // A new node is added to the sets.
     try Cluster.write(Cluster.nodesFile(0..<3), to: node)
     #expect(try eventually { try table(node).contains("192.0.2.13") }, "\(agent.output)")
-    // The end of the agent, and another one.
+    // The rules outlive the agent, and the next agent takes them over.
     agent.signal(15)
     #expect(try agent.exitStatus() == 0)
     #expect(try table(node).contains("192.0.2.13") && accepts().count == 2)
     let next = try node.start([Binaries.hostgw, "run", "--ip-masq"])
     defer { next.stop() }
     #expect(try eventually { try accepts().isEmpty }, "\(next.output)")
-    #expect(!next.output.contains("table "), "nothing about the table: \(next.output)")
+    #expect(!next.output.contains("table "), "the table was changed: \(next.output)")
     #expect(try table(node, "inet causeway_pods") == pods.0)
     #expect(try table(node, "bridge causeway") == pods.1)
     try node.sh("iptables -P FORWARD ACCEPT")
@@ -63,7 +63,7 @@ struct NodeRulesTests {
     _ = cluster
   }
 
-  @Test func switchesTurnOffWhatTheyTurnedOn() throws {
+  @Test func disabledOptionsRemoveTheirRulesAndRoutes() throws {
     let cluster = try Cluster(2)
     let node = cluster.nodes[0]
     try node.hostgw("sync", "--ip-masq").succeeded()
@@ -81,7 +81,7 @@ struct NodeRulesTests {
     #expect(try node.podRoutes().count == 2)
   }
 
-  @Test func statusTellsOfTheRules() throws {
+  @Test func statusShowsTheRules() throws {
     let cluster = try Cluster(2)
     let node = cluster.nodes[0]
     let rules = { (options: [String]) in
@@ -91,25 +91,25 @@ struct NodeRulesTests {
     #expect(try rules(["--ip-masq"])?["rules"]?.object?["state"] == "missing")
     try node.hostgw("sync", "--ip-masq").succeeded()
     let whole = try table(node)
-    let told = try rules(["--ip-masq"])?["rules"]
+    let reported = try rules(["--ip-masq"])?["rules"]
     #expect(
-      told == ["table": "inet causeway", "state": "installed", "masquerade": "fully-random", "forward": true],
-      "\(String(describing: told))")
+      reported == ["table": "inet causeway", "state": "installed", "masquerade": "fully-random", "forward": true],
+      "\(String(describing: reported))")
     try node.sh("nft add rule inet causeway leaving4 drop; iptables -P FORWARD DROP")
     let text = try node.hostgw("status", "--ip-masq").output
     #expect(text.contains("table inet causeway changed") && text.contains("ip filter FORWARD"), "\(text)")
     #expect(try rules(["--ip-masq"])?["errors"]?.array?.count == 1)
-    // It has touched nothing.
+    // `status` has changed nothing.
     #expect(try table(node) != whole)
     let sync = try node.hostgw("sync", "--ip-masq")
     #expect(sync.status == 1 && sync.output.contains("--forward-insert"), "\(sync)")
     #expect(try table(node) == whole)
-    // Whoever may not look at rules sees the rest.
+    // A user without the right to read rules sees everything else.
     let user = try node.run(["setpriv", "--bounding-set", "-all", "--inh-caps", "-all", Binaries.hostgw, "status"])
     #expect(user.status == 0 && user.output.contains("try as root") && user.output.contains("node-b"), "\(user)")
   }
 
-  /// Docker's way to break pods, and the way out, with packets.
+  /// Sets a dropping policy, as Docker does, and checks with packets that `--forward-insert` lets pods pass.
   @Test func podsPassADroppingPolicy() throws {
     let cluster = try Cluster(2)
     for node in cluster.nodes {
@@ -121,8 +121,10 @@ struct NodeRulesTests {
     let node = cluster.nodes[0]
     try node.sh("iptables -P FORWARD DROP; ip6tables -P FORWARD DROP; iptables -A FORWARD -d 10.244.2.9 -j DROP")
     #expect(try !node.ping(from: "a", "10.244.2.2", within: 2))
-    let told = try node.hostgw("sync")
-    #expect(told.status == 1 && told.output.contains("ip filter FORWARD") && told.output.contains("ip6 filter FORWARD"))
+    let refused = try node.hostgw("sync")
+    #expect(
+      refused.status == 1 && refused.output.contains("ip filter FORWARD")
+        && refused.output.contains("ip6 filter FORWARD"))
     try node.hostgw("sync", "--forward-insert").succeeded()
     #expect(try node.ping(from: "a", "10.244.2.2") && node.ping(from: "a", "fd00:10:244:2::2"))
     let chain = try node.sh("iptables -S FORWARD").split(separator: "\n")
@@ -131,11 +133,11 @@ struct NodeRulesTests {
     #expect(try node.sh("iptables -S FORWARD").split(separator: "\n") == Array(chain.prefix(2)))
   }
 
-  /// Only the names of its tables can be read: that is told, and no failure.
-  @Test func theOldPacketFilterIsToldOf() throws {
+  /// Uses the legacy tables, of which only the names can be read. `sync` reports them and succeeds.
+  @Test func legacyTablesAreReported() throws {
     let cluster = try Cluster(2)
     let node = cluster.nodes[0]
-    // A kernel may have been built without it.
+    // The kernel may lack the legacy tables.
     guard try node.run(["iptables-legacy", "-P", "FORWARD", "DROP"]).status == 0 else { return }
     let sync = try node.hostgw("sync", "--take-over-flannel").succeeded()
     #expect(sync.output.contains("iptables-legacy -S FORWARD") && !sync.output.contains("ip6tables-legacy"), "\(sync)")
@@ -145,7 +147,7 @@ struct NodeRulesTests {
     #expect(try node.hostgw("sync", "--forward-rules=false").succeeded().output.contains("legacy") == false)
   }
 
-  @Test func cleanLeavesWhatIsNotOurs() throws {
+  @Test func cleanLeavesForeignState() throws {
     let (cluster, node, runtime) = try nodeWithPod("--ip-masq")
     try node.sh(
       """
@@ -160,8 +162,8 @@ struct NodeRulesTests {
     #expect(try table(node) == "" && node.blackholes() == [] && node.podRoutes() == [])
     #expect(try table(node, "inet causeway_pods").contains("10.244.1.2"))
     #expect(try node.lines("ip route show type blackhole").count == 2 && node.leases().count == 2)
-    // The pod is gone without DEL; what it had goes with --pods.
-    try node.sh("ip link delete \(node.cables()[0])")
+    // The pod is lost without DEL; `--pods` removes its state.
+    try node.sh("ip link delete \(node.hostVeths()[0])")
     try node.sh("mkdir -p /var/lib/cni/networks/other && printf 'x\\r\\neth0' >/var/lib/cni/networks/other/10.9.9.9")
     let clean = try node.hostgw("clean", "--pods").succeeded()
     #expect(clean.output.contains("addresses freed: 2"), "\(clean)")

@@ -3,7 +3,7 @@ import Linux
 import Testing
 import TestSupport
 
-/// What is left of pods that are no more, and that no runtime deletes, is deleted by the agent.
+/// The agent deletes the state of pods that no longer exist and that no runtime deletes.
 @Suite(.requiresRoot, .timeLimit(.minutes(2)))
 struct PodCollectorTests {
   private static let conflist: JSONValue = [
@@ -22,15 +22,15 @@ struct PodCollectorTests {
       ] + options)
   }
 
-  /// Makes the record of an attachment look as old as a pod that has lived for a while.
+  /// Makes the record of an attachment as old as that of a pod that has run for an hour.
   private func age(_ node: TestNode, _ pod: String) throws {
     try node.sh("touch -d '-1 hour' /run/causeway/attachments/podnet:\(pod):eth0")
   }
 
-  @Test func podsThatAreNoMoreAreDeletedAndNobodyElse() throws {
+  @Test func onlyVanishedPodsAreDeleted() throws {
     let cluster = try Cluster(1)
     let node = cluster.nodes[0]
-    try KubeCluster.write(try PodCollectorTests.conflist.text(), to: node, "/etc/causeway/podnet.conflist")
+    try KubeCluster.write(try PodCollectorTests.conflist.text(), to: node, path: "/etc/causeway/podnet.conflist")
     try node.sh("cp \(Binaries.causeway) /opt/cni/bin/causeway")
     let agent = try agent(node, "--gc-interval", "1s")
     let runtime = Runtime(node: node)
@@ -45,14 +45,14 @@ struct PodCollectorTests {
     let before = try node.leases()
     #expect(before.count == 8, "\(before)")
     for pod in ["dead", "alive", "uncabled"] { try age(node, pod) }
-    // The pod is there, though its cable is not.
+    // This pod still has its namespace, without its veth pair.
     try node.run(inPod: "uncabled", ["ip", "link", "delete", "eth0"]).succeeded()
     for pod in ["dead", "young"] { try node.removePod(pod) }
     #expect(
       try eventually(within: .seconds(30)) { try !node.records().contains { $0.contains(":dead:") } }, "\(agent.output)"
     )
     #expect(eventually { agent.output.contains("what was left of a pod is deleted") }, "\(agent.output)")
-    // However long it has taken so far.
+    // The record is new again, however long the test has taken.
     try node.sh("touch -c /run/causeway/attachments/podnet:young:eth0")
     MonotonicTime.sleep(.seconds(3))
     let records = try node.records()
@@ -60,7 +60,7 @@ struct PodCollectorTests {
     #expect(try node.leases().count == 6)
     let rules = try node.sh("nft list ruleset")
     #expect(!rules.contains("podnet:dead:") && rules.contains("podnet:alive:"), "\(rules)")
-    // Its time comes.
+    // An older record without a pod is deleted.
     try age(node, "young")
     #expect(
       try eventually(within: .seconds(30)) { try !node.records().contains { $0.contains(":young:") } },
@@ -69,10 +69,10 @@ struct PodCollectorTests {
     #expect(try node.ping(from: "alive", "10.9.0.1"))
   }
 
-  @Test func aPluginThatIsMissingOrSaysNoIsNamed() throws {
+  @Test func aMissingOrFailingPluginIsReported() throws {
     let cluster = try Cluster(1)
     let node = cluster.nodes[0]
-    try KubeCluster.write(try PodCollectorTests.conflist.text(), to: node, "/etc/causeway/podnet.conflist")
+    try KubeCluster.write(try PodCollectorTests.conflist.text(), to: node, path: "/etc/causeway/podnet.conflist")
     try node.sh(
       """
       mkdir -p /run/causeway/attachments /run/netns /opt/helper && cp \(Binaries.hostgw) /opt/helper/
@@ -90,7 +90,7 @@ struct PodCollectorTests {
     #expect(eventually(within: .seconds(30)) { agent.output.contains("correct --cni-bin-dir") }, "\(agent.output)")
     try node.install(plugin: "causeway", #"echo '{"code":100,"msg":"not today"}'; exit 1"#)
     #expect(eventually(within: .seconds(30)) { agent.output.contains("not today") }, "\(agent.output)")
-    // Beside the helper it is found, too.
+    // The plugin is also found beside the helper.
     try node.sh("rm /opt/cni/bin/causeway && cp \(Binaries.causeway) /opt/helper/")
     #expect(try eventually(within: .seconds(30)) { try node.records().isEmpty }, "\(agent.output)")
   }

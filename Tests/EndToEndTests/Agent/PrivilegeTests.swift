@@ -2,7 +2,7 @@ import JSON
 import Testing
 import TestSupport
 
-/// What the agent keeps of root's rights, and what it can do with no more than the manifest gives it.
+/// The capabilities that the agent keeps, and its work with no more than the manifest's.
 @Suite(.requiresRoot, .timeLimit(.minutes(2)))
 struct PrivilegeTests {
   /// CAP_DAC_OVERRIDE is 1, CAP_NET_BIND_SERVICE 10, CAP_NET_ADMIN 12, CAP_NET_RAW 13, CAP_PERFMON 38, CAP_BPF 39
@@ -19,7 +19,7 @@ struct PrivilegeTests {
         ], "1002"
       ),
     ] as [([String], String)])
-  func rootKeepsWhatItNeeds(_ options: [String], _ mask: String) throws {
+  func rootKeepsOnlyTheCapabilitiesItNeeds(_ options: [String], _ mask: String) throws {
     let cluster = try Cluster(3)
     let node = cluster.nodes[0]
     try node.sh("echo '{}' >/etc/causeway/conf; mount -t bpf bpf /sys/fs/bpf")
@@ -31,7 +31,7 @@ struct PrivilegeTests {
         "CapInh: 0000000000000000", "CapPrm: \(set)", "CapEff: \(set)", "CapBnd: \(set)", "CapAmb: 0000000000000000",
         "NoNewPrivs: 1",
       ])
-    // With no more than these it brings programs into the kernel anew.
+    // The remaining capabilities are enough to load programs again.
     if options.contains("on") {
       try node.removePins()
       try node.sh("ip link add more type bridge")
@@ -46,8 +46,8 @@ struct PrivilegeTests {
     }
   }
 
-  /// Whoever has less keeps what there is of it.
-  @Test func lessIsNotMadeMore() throws {
+  /// Starts an agent with fewer capabilities, which keeps those.
+  @Test func missingCapabilitiesAreNotAdded() throws {
     let cluster = try Cluster(3)
     let node = cluster.nodes[0]
     let agent = try node.start([
@@ -58,8 +58,8 @@ struct PrivilegeTests {
       try Set(agent.threadStatus("CapEff", "CapBnd")) == ["CapEff: 0000000000001000", "CapBnd: 0000000000001000"])
   }
 
-  /// As conf/kubernetes/causeway.yaml has it, on a node whose directories are another user's.
-  @Test func withTheManifestsCapabilitiesOthersDirectoriesWillDo() throws {
+  /// Uses the capabilities of conf/kubernetes/causeway.yaml on a node whose directories belong to another user.
+  @Test func theManifestsCapabilitiesAllowForeignDirectories() throws {
     let cluster = try Cluster(3)
     let node = cluster.nodes[0]
     let directories = "/etc/cni/net.d /run/causeway /var/lib/causeway /var/lib/cni/networks"

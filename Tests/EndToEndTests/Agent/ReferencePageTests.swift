@@ -5,8 +5,8 @@ import Testing
 
 /// Checks that `conf/docs/reference.md` names each option, metric, key and error code.
 ///
-/// The lists come from the shipped programs, and for what no program prints from the sources: a new option fails here
-/// until the page has it. Each list has a least size, so that a list that comes out empty fails as well.
+/// The lists come from the shipped programs or, where no program prints them, from the sources. A new option fails here
+/// until the page has it. Each list has a minimum size, so that an empty list fails too.
 @Suite(.requiresRoot, .timeLimit(.minutes(2)))
 struct ReferencePageTests {
   private let page: ReferencePage
@@ -21,20 +21,20 @@ struct ReferencePageTests {
     #expect(options.count >= 45)
     for option in options.sorted() {
       #expect(page.lines.contains { $0.names(option) }, "\(option)")
-      // The two that are no options of an agent.
+      // Help and version are not options of the agent.
       guard option != "--help", option != "--version" else { continue }
       let variable = "CAUSEWAY_" + option.dropFirst(2).uppercased().replacing("-", with: "_")
       #expect(page.lines.contains { $0.hasPrefix("| `\(option)` | `\(variable)` |") }, "\(option), \(variable)")
     }
   }
 
-  /// An agent with a fast path and one with a store that gives leases have all metrics, and all of `status`.
+  /// Uses an agent with a fast path and one with an etcd lease, which together have all metrics and keys.
   @Test func everyMetricAndEveryKeyOfStatus() throws {
     let port = "8475"
     let fastPath = try FastPathCluster(2, options: ["--healthz-port", port])
     let etcd = try EtcdCluster(1)
     let (agent, _) = try etcd.agentWithLease(0, "--healthz-port", port)
-    // One repair, which `status` then describes.
+    // One repair, so that `status` has one to show.
     try fastPath.nodes[0].sh("ip route del 10.244.2.0/24")
     let isRepaired = try eventually {
       try fastPath.status(0)["agent"]?.object?["lastRepairs"]?.array?.isEmpty == false
@@ -69,7 +69,7 @@ struct ReferencePageTests {
     #expect(keys.count >= 60, "\(keys.sorted())")
   }
 
-  /// The names of all members of a value, however deep.
+  /// The names of all members of a value at any depth.
   private static func keys(_ value: JSONValue) -> Set<String> {
     var names: Set<String> = []
     for member in value.object?.members ?? [] {
@@ -80,7 +80,7 @@ struct ReferencePageTests {
     return names
   }
 
-  /// The keys by which the plugin reads its configuration; a result of an earlier plugin has keys of its own.
+  /// Checks the keys that the plugin reads from its configuration. Results of earlier plugins have other keys.
   @Test func everyKeyOfThePlugin() throws {
     let sources = try run([
       "/bin/sh", "-ec",
@@ -121,7 +121,7 @@ private struct ReferencePage {
     lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n")
   }
 
-  /// The lines below a heading of the second level, to the next one.
+  /// The lines below a second-level heading, up to the next one.
   func section(_ title: String) throws -> [Substring] {
     let start = try #require(lines.firstIndex(of: "## \(title)"), "\(title)")
     return Array(lines[(start + 1)...].prefix { !$0.hasPrefix("## ") })
@@ -129,6 +129,6 @@ private struct ReferencePage {
 }
 
 extension Substring {
-  /// Whether a name stands in the line as code: by itself, or as the last part of a path of keys.
+  /// Whether the line has a name as code: alone, or as the last part of a path of keys.
   fileprivate func names(_ name: String) -> Bool { contains("`\(name)`") || contains(".\(name)`") }
 }

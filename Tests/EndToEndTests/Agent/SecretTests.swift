@@ -2,11 +2,11 @@ import JSON
 import Testing
 import TestSupport
 
-/// Passwords, tokens and keys are never told, not at the most talkative level and not when something is wrong.
+/// Passwords, tokens and keys appear in no output, at any log level and in any error.
 @Suite(.requiresRoot, .timeLimit(.minutes(2)))
 struct SecretTests {
-  /// Everything that a node's agent tells anybody.
-  private func told(_ node: TestNode, _ agent: RunningProgram, _ options: [String]) throws -> String {
+  /// All output of a node's agent.
+  private func allOutput(_ node: TestNode, _ agent: RunningProgram, _ options: [String]) throws -> String {
     let serves = try eventually {
       try node.sh("curl -s http://127.0.0.1:8474/metrics || true").contains("causeway_info")
     }
@@ -19,7 +19,7 @@ struct SecretTests {
     return answers.map { $0.output + $0.errors }.joined() + agent.output
   }
 
-  /// None of these texts, as they are or in Base64.
+  /// Expects none of these texts, plain or in Base64.
   private func expect(_ text: String, without secrets: [String], sourceLocation: SourceLocation = #_sourceLocation)
     throws
   {
@@ -32,7 +32,7 @@ struct SecretTests {
   }
 
   @Test(arguments: ["text", "json"])
-  func theUserOfEtcd(_ format: String) throws {
+  func etcdPasswordsAndTokensAreNotShown(_ format: String) throws {
     let cluster = try EtcdCluster(1)
     let (etcd, node) = (cluster.etcd, cluster.nodes[0])
     try etcd.ctl("user", "add", "root:top")
@@ -57,9 +57,9 @@ struct SecretTests {
       }
       etcd.stop(0)
       #expect(eventually { agent.output.contains("efused") || agent.output.contains("reach") }, "\(agent.output)")
-      let text = try told(node, agent, all)
+      let text = try allOutput(node, agent, all)
       try expect(text, without: [password])
-      // etcd's tokens: sixteen letters, a dot and a number.
+      // etcd's tokens are sixteen letters, a dot and a number.
       let tokens = text.matches(of: try Regex("[A-Za-z]{16}\\.[0-9]+"))
       #expect(tokens.isEmpty, "\(text)")
       agent.stop()
@@ -68,7 +68,7 @@ struct SecretTests {
     }
   }
 
-  @Test func theAccountOfKubernetes() throws {
+  @Test func kubernetesCredentialsAreNotShown() throws {
     let cluster = try KubeCluster(1)
     let (server, node) = (cluster.server, cluster.nodes[0])
     let config = try KubeCluster.kubeconfig(server)
@@ -83,20 +83,20 @@ struct SecretTests {
     let options = cluster.options(0) + ["--log-level", "trace"]
     for user in users {
       try KubeCluster.write(
-        config.replacing("{token: token-1}", with: user), to: node, "/etc/causeway/kubeconfig")
+        config.replacing("{token: token-1}", with: user), to: node, path: "/etc/causeway/kubeconfig")
       let agent = try node.start([Binaries.hostgw, "run", "--healthz-port", "8474"] + options)
       let isRight = user == users[0]
       let words = isRight ? "subnets of this node" : "no subnet: "
       #expect(eventually { agent.output.contains(words) }, "\(agent.output)")
-      if isRight { try server.order(["do": "drop"]) }
-      let text = try told(node, agent, options)
+      if isRight { try server.command(["do": "drop"]) }
+      let text = try allOutput(node, agent, options)
       try expect(text, without: ["token-1", "hush-wrong", "80475011", "hush-list", "hush-", line])
       agent.stop()
     }
   }
 
-  /// Whoever listens on the way would have it.
-  @Test func noTokenGoesOverAnUnencryptedConnection() throws {
+  /// Uses an API without TLS. A token there could be read on the network.
+  @Test func noTokenIsSentOverAnUnencryptedConnection() throws {
     let cluster = try KubeCluster(1)
     let node = cluster.nodes[0]
     let listener = try node.start([

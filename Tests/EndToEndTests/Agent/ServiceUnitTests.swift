@@ -2,14 +2,14 @@ import JSON
 import Testing
 import TestSupport
 
-/// The agent under the restrictions of `conf/causeway-hostgw.service` does all that it is for.
+/// The agent under the restrictions of `conf/causeway-hostgw.service`.
 @Suite(.requiresRoot, .timeLimit(.minutes(3)))
 struct ServiceUnitTests {
   private let unit: ServiceUnit
 
   init() throws { unit = try ServiceUnit() }
 
-  /// The unit's own command, and more options.
+  /// Starts the unit's own command with more options.
   ///
   /// - Parameter other: the unit with a drop-in.
   private func start(
@@ -22,7 +22,7 @@ struct ServiceUnitTests {
     return try node.start(try unit.enter + command + options)
   }
 
-  /// What is not allowed really is not, else the other tests prove nothing.
+  /// Checks that the restrictions have an effect, without which the other tests prove nothing.
   @Test(arguments: [
     ("open('/etc/causeway/x', 'w')", "Read-only file system"), ("open('/usr/x', 'w')", "Read-only file system"),
     ("open('/proc/sys/net/ipv4/ip_forward', 'w')", "Read-only file system"),
@@ -31,17 +31,17 @@ struct ServiceUnitTests {
     ("getattr(ctypes.CDLL(None), 'unshare')(0x20000000)", nil), ("ctypes.CDLL(None).mount(0, 0, 0, 0, 0)", nil),
     ("mmap.mmap(-1, 4096, prot=7)", nil),
   ])
-  func theRestrictionsAreThere(_ statement: String, _ words: String?) throws {
+  func theRestrictionsAreEffective(_ statement: String, _ words: String?) throws {
     let node = try TestNode()
     let script =
       "ctypes, mmap, os, socket = map(__import__, ('ctypes', 'mmap', 'os', 'socket')); open('/run/causeway/x', 'w').close(); print('began', flush=True); \(statement)"
     let result = try node.run(try unit.enter + ["/usr/bin/python3", "-c", script])
     #expect(result.output == "began\n" && result.status != 0, "\(result)")
-    // The filter ends it with SIGSYS.
+    // The filter kills the process by SIGSYS.
     #expect(words.map { result.errors.contains($0) } ?? (result.status == 128 + 31), "\(result)")
   }
 
-  @Test func routesRulesAndPodsOfANodesFile() throws {
+  @Test func routesRulesAndPodsWork() throws {
     let cluster = try Cluster(3)
     let node = cluster.nodes[0]
     try node.sh(
@@ -68,7 +68,7 @@ struct ServiceUnitTests {
           && node.run(["test", "-e", "/etc/cni/net.d/10-podnet.conflist"]).status == 0
       }, "\(agent.output)")
     #expect(try eventually { try node.leases().isEmpty && node.records().isEmpty }, "\(agent.output)")
-    // Everything is followed: the file, the kernel's routes, links and rules.
+    // The agent follows the nodes file and the kernel's routes, links and rules.
     try Cluster.write(Cluster.nodesFile([0, 2]), to: node)
     try node.expectRoutes([AgentFixture.routes[1], AgentFixture.routes[3]], agent)
     try node.sh("ip route flush proto 202 || true; nft delete table inet causeway; iptables -P FORWARD DROP")
@@ -86,8 +86,8 @@ struct ServiceUnitTests {
     #expect(try agent.exitStatus() == 0, "\(agent.output)")
   }
 
-  /// /proc/sys is read-only, also where a tunnel needs another setting than the node has.
-  @Test(.requires(.vxlan)) func tunnels() throws {
+  /// Runs VXLAN, which needs another `rp_filter` than the node's default. /proc/sys is read-only in the unit.
+  @Test(.requires(.vxlan)) func vxlanWorks() throws {
     let cluster = try RoutedCluster(["Type": "vxlan", "DirectRouting": true])
     let node = cluster.nodes[0]
     try node.sh("for i in all default; do echo 1 >/proc/sys/net/ipv4/conf/$i/rp_filter; done")
@@ -99,28 +99,28 @@ struct ServiceUnitTests {
     #expect(try agent.exitStatus() == 0, "\(agent.output)")
   }
 
-  /// Comes with its drop-in, and goes without it.
-  @Test func theFastPath() throws {
+  /// Starts the fast path with the drop-in, and removes it without.
+  @Test func theFastPathWorksWithItsDropIn() throws {
     let cluster = try Cluster(2)
     let node = cluster.nodes[0]
     try node.sh("mount -t bpf bpf /sys/fs/bpf")
     let agent = try start(node, under: ServiceUnit(dropIns: "causeway-hostgw-fast-path.conf"))
-    let came = try eventually(within: .seconds(30)) { try node.sh("tc qdisc show dev eth0").contains("clsact") }
-    #expect(came, "\(agent.output)")
+    let isAttached = try eventually(within: .seconds(30)) { try node.sh("tc qdisc show dev eth0").contains("clsact") }
+    #expect(isAttached, "\(agent.output)")
     #expect(try eventually { try node.hostgw("status").output.contains("Fast:   on, flows known by") })
     #expect(try node.sh("cat /proc/sys/net/netfilter/nf_conntrack_tcp_be_liberal") == "1\n")
     agent.signal(15)
     #expect(try agent.exitStatus() == 0, "\(agent.output)")
     let without = try start(node)
-    let went = try eventually(within: .seconds(30)) {
+    let isRemoved = try eventually(within: .seconds(30)) {
       try node.sh("find /sys/fs/bpf -name causeway; tc qdisc show").split(separator: "\n").allSatisfy {
         $0.contains("noqueue")
       }
     }
-    #expect(went, "\(without.output)")
+    #expect(isRemoved, "\(without.output)")
   }
 
-  @Test func aLeaseOfEtcd() throws {
+  @Test func anEtcdLeaseWorks() throws {
     let cluster = try EtcdCluster(1)
     try cluster.etcd.putRecord("10.244.2.0-24", of: "192.0.2.12")
     let node = cluster.nodes[0]
@@ -140,7 +140,7 @@ struct ServiceUnitTests {
     #expect(try agent.exitStatus() == 0, "\(agent.output)")
   }
 
-  @Test func aNodeOfKubernetes() throws {
+  @Test func aKubernetesNodeWorks() throws {
     let cluster = try KubeCluster(1)
     try cluster.server.put(KubeCluster.node("node-b", podCIDRs: ["10.244.2.0/24"], addresses: ["192.0.2.12"]))
     let agent = try start(cluster.nodes[0], cluster.options(0))

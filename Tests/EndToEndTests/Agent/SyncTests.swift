@@ -9,7 +9,7 @@ struct SyncTests {
     "10.244.2.0/24 via 192.0.2.12", "fd00:10:244:2::/64 via 2001:db8::12",
   ]
 
-  @Test func makesRoutesAndWritesTheLease() throws {
+  @Test func installsRoutesAndWritesTheLease() throws {
     let cluster = try Cluster(2)
     let node = cluster.nodes[0]
     let sync = try node.hostgw("sync").succeeded()
@@ -38,8 +38,8 @@ struct SyncTests {
     #expect(try monitor.changes().isEmpty)
   }
 
-  /// Nodes that come, go and move: no route is missing for a moment, and those of nodes that left are gone.
-  @Test func followsTheFile() throws {
+  /// Adds, removes and moves nodes. No route is missing at any time, and routes of removed nodes are deleted.
+  @Test func routesFollowTheFile() throws {
     let cluster = try Cluster(3)
     let node = cluster.nodes[0]
     try node.hostgw("sync").succeeded()
@@ -54,7 +54,7 @@ struct SyncTests {
     #expect(changes.contains { $0.hasPrefix("Deleted 10.244.3.0/24") }, "\(changes)")
   }
 
-  @Test func strayRoutesOfItsOwnGoAndForeignOnesStay() throws {
+  @Test func itsOwnStrayRoutesAreRemovedAndForeignOnesStay() throws {
     let cluster = try Cluster(2)
     let node = cluster.nodes[0]
     try node.sh(
@@ -79,7 +79,7 @@ struct SyncTests {
     #expect(sync.status == 1)
     #expect(sync.output.contains("192.0.2.200"), "\(sync)")
     #expect(try node.ip(json: "route", "show", "10.244.2.0/24").compactMap { $0["gateway"]?.string } == ["192.0.2.200"])
-    // It holds nobody else back, and the lease counts.
+    // Other routes and the lease are not affected.
     #expect(try node.podRoutes().contains("10.244.3.0/24 via 192.0.2.13"))
     #expect(try node.run(["test", "-e", "/run/causeway/subnet.env"]).status == 0)
   }
@@ -89,7 +89,7 @@ struct SyncTests {
     let node = cluster.nodes[0]
     let far: JSONValue = ["name": "far", "publicIP": "198.51.100.1", "subnet": "10.244.9.0/24"]
     try Cluster.write(Cluster.nodesFile(0..<2, more: [far]), to: node)
-    // The kernel would take this route through the default gateway's link; the node knows better.
+    // The kernel would accept this route through the default gateway's link, so the helper must refuse it.
     try node.sh("ip route add default via 192.0.2.1")
     let sync = try node.hostgw("sync")
     #expect(sync.status == 1)
@@ -105,12 +105,12 @@ struct SyncTests {
     #expect(wrong.status == 1 && wrong.errors.contains("node-x"), "\(wrong)")
   }
 
-  @Test func withoutNextHopObjectsOfOthersInTheWay() throws {
+  @Test func foreignNextHopObjectsAreNotUsed() throws {
     let cluster = try Cluster(2)
     let node = cluster.nodes[0]
     try node.hostgw("sync").succeeded()
     let mine = try node.ip(json: "nexthop", "show").compactMap { $0["id"] }
-    // Somebody else takes the numbers that would be chosen.
+    // Foreign objects take the IDs that the helper would choose.
     try node.sh("ip nexthop flush proto 202")
     for id in mine {
       guard case .integer(let id) = id else { continue }
@@ -120,7 +120,7 @@ struct SyncTests {
     #expect(try node.podRoutes() == SyncTests.routesToB)
   }
 
-  @Test func cleanTakesWhatIsOursAndNothingElse() throws {
+  @Test func cleanRemovesOnlyTheHelpersState() throws {
     let cluster = try Cluster(2)
     let node = cluster.nodes[0]
     try node.sh("ip route add 10.244.78.0/24 via 192.0.2.78 proto static")
@@ -166,7 +166,7 @@ struct SyncTests {
     BadFile("a name that is none", [["name": 7]], "nodes[0].name"),
     BadFile("no list", "none", "nodes"),
   ])
-  func aBadFileIsNamedAndChangesNothing(_ bad: BadFile) throws {
+  func anInvalidFileIsReportedAndChangesNothing(_ bad: BadFile) throws {
     let cluster = try Cluster(2)
     let node = cluster.nodes[0]
     try node.hostgw("sync").succeeded()
@@ -180,7 +180,7 @@ struct SyncTests {
     #expect(try node.sh("cat /run/causeway/subnet.env").contains("FLANNEL_SUBNET=10.244.1.1/24"))
   }
 
-  @Test func textThatIsNoJSONIsNamed() throws {
+  @Test func aFileThatIsNotJSONIsReported() throws {
     let cluster = try Cluster(1)
     try cluster.nodes[0].sh("printf '{\"nodes\": [' >/etc/causeway/nodes.json")
     let sync = try cluster.nodes[0].hostgw("sync")

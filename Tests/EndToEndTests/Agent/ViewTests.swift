@@ -3,13 +3,13 @@ import Linux
 import Testing
 import TestSupport
 
-/// What the agent tells of itself: to probes, to Prometheus, to people.
+/// The agent's output for probes, Prometheus and users.
 @Suite(.requiresRoot, .timeLimit(.minutes(1)))
 struct ViewTests {
   private static let port = "8474"
   private static let probes = ["--healthz-port", port]
 
-  /// Status and body of an answer; status 0 where nobody answers.
+  /// Status and body of an answer; status 0 if there is none.
   private func get(_ path: String, _ node: TestNode, host: String = "127.0.0.1") throws -> (status: Int, body: String) {
     let result = try node.run(
       ["curl", "-s", "--max-time", "5", "-w", "\n%{http_code}", "http://\(host):\(ViewTests.port)/\(path)"])
@@ -26,8 +26,9 @@ struct ViewTests {
     return numbers
   }
 
-  /// containerd before 2.0 takes the file for the sign that pods can be served.
-  @Test func routesThenLeaseThenConflistThenReady() throws {
+  /// Checks the order of a start. containerd before 2.0 takes the network configuration as the sign that pods can
+  /// start.
+  @Test func routesPrecedeLeaseConflistAndReadiness() throws {
     let cluster = try Cluster(2)
     let node = cluster.nodes[0]
     try node.sh("mv /etc/causeway/nodes.json /etc/causeway/later.json; echo '{}' >/etc/causeway/conf")
@@ -42,7 +43,7 @@ struct ViewTests {
     #expect(try eventually { try get("readyz", node).body.contains("nodes.json") }, "\(agent.output)")
     #expect(try get("readyz", node).status == 503)
     #expect(try node.run(["test", "-e", "/etc/cni/net.d"]).status != 0)
-    // Whoever sees the file sees lease and routes.
+    // Whenever the configuration exists, lease and routes exist.
     let watcher = try node.start([
       "/bin/sh", "-c",
       "until test -e /etc/cni/net.d/10-c.conflist; do :; done; cat /run/causeway/subnet.env; ip route show proto 202",
@@ -52,12 +53,12 @@ struct ViewTests {
     #expect(watcher.output.contains("FLANNEL_SUBNET=10.244.1.1/24") && watcher.output.contains("10.244.2.0/24"))
     #expect(try eventually { try get("readyz", node).status == 200 })
     #expect(try node.sh("cat /etc/cni/net.d/10-c.conflist") == "{}\n")
-    // It follows its source with the next pass.
+    // The next pass copies the changed source.
     try node.sh("echo '{\"a\": 1}' >/etc/causeway/conf; ip route del 10.244.2.0/24")
     #expect(try eventually { try node.sh("cat /etc/cni/net.d/10-c.conflist") == "{\"a\": 1}\n" })
   }
 
-  @Test func withoutItsSourceTheNodeIsNotReady() throws {
+  @Test func aNodeWithoutItsConfigurationSourceIsNotReady() throws {
     let cluster = try Cluster(2)
     let node = cluster.nodes[0]
     let agent = try node.start(
@@ -68,7 +69,7 @@ struct ViewTests {
     #expect(try node.podRoutes().count == 2)
   }
 
-  @Test func numbersForPrometheus() throws {
+  @Test func metricsCountNodesRoutesAndRepairs() throws {
     let cluster = try Cluster(3)
     let node = cluster.nodes[0]
     let far: JSONValue = ["name": "far", "publicIP": "198.51.100.1", "subnet": "10.244.9.0/24"]
@@ -88,7 +89,7 @@ struct ViewTests {
     #expect(numbers["causeway_repairs_total"] == 0)
     try node.sh("ip route del 10.244.2.0/24")
     #expect(try eventually { try metrics(node)["causeway_repairs_total"] == 1 })
-    // Somebody's route in the way of a new node's is a failure; a file that can't be read is the store's.
+    // A foreign route in the place of a new one counts as failed. An unreadable file counts as store failure.
     try node.sh("ip route add 10.244.4.0/24 via 192.0.2.250")
     try Cluster.write(Cluster.nodesFile(0..<4), to: node)
     #expect(try eventually { try metrics(node)["causeway_routes_failed"] == 1 })
@@ -98,8 +99,9 @@ struct ViewTests {
     #expect(numbers["causeway_routes_wanted"] == 6 && numbers["causeway_ready"] == 1, "\(numbers)")
   }
 
-  /// The rules of `promtool check metrics`: each family is described before its numbers, once; counters end in _total.
-  @Test func theFormatIsPrometheus() throws {
+  /// Checks the rules of `promtool check metrics`: each family is described once before its numbers, and counters end
+  /// in _total.
+  @Test func metricsHaveThePrometheusFormat() throws {
     let cluster = try Cluster(2)
     let node = cluster.nodes[0]
     let agent = try node.start([Binaries.hostgw, "run"] + ViewTests.probes)
@@ -126,7 +128,7 @@ struct ViewTests {
         #expect((kind == "counter") == family.hasSuffix("_total"), "\(line)")
         #expect(family.hasPrefix("causeway_") && Double(words.last ?? "") != nil, "\(line)")
         if families.last != family {
-          #expect(!families.contains(family), "\(family) stands in two places")
+          #expect(!families.contains(family), "\(family) appears in two places")
           families.append(family)
         }
       }
@@ -134,7 +136,7 @@ struct ViewTests {
     #expect(Set(families) == Set(kinds.keys))
   }
 
-  @Test func nobodyListensUnasked() throws {
+  @Test func nothingListensByDefault() throws {
     let cluster = try Cluster(1)
     let node = cluster.nodes[0]
     let agent = try node.start([Binaries.hostgw, "run"])
@@ -143,7 +145,7 @@ struct ViewTests {
     #expect(try node.sh("ss -Htlun") == "")
   }
 
-  @Test func aPortThatIsTakenIsSaid() throws {
+  @Test func aPortInUseIsReported() throws {
     let cluster = try Cluster(1)
     let node = cluster.nodes[0]
     let first = try node.start([Binaries.hostgw, "run", "--state-dir", "/run/first"] + ViewTests.probes)
@@ -156,7 +158,7 @@ struct ViewTests {
     }
   }
 
-  @Test func statusTellsWhatTheAgentDid() throws {
+  @Test func statusShowsTheAgentsRepairs() throws {
     let cluster = try Cluster(2)
     let node = cluster.nodes[0]
     let agent = try node.start([Binaries.hostgw, "run", "--node-name", "node-a"])
@@ -164,7 +166,7 @@ struct ViewTests {
     #expect(try eventually { try node.podRoutes().count == 2 }, "\(agent.output)")
     #expect(try eventually { try node.hostgw("status").output.contains("ready") })
     try node.sh("ip route del 10.244.2.0/24")
-    // The options of the agent count, not those of whoever asks.
+    // The agent's own options apply, not those of the caller.
     func status(_ more: String...) throws -> CommandResult {
       try node.run([Binaries.hostgw, "status", "--nodes-file", "/none"] + more)
     }
@@ -175,19 +177,19 @@ struct ViewTests {
     let view = try #require(try JSONValue(parsing: Array(status("--json").output.utf8)).object)
     #expect(view["agent"]?.object?["repairs"] == 1 && view["agent"]?.object?["ready"] == true, "\(view)")
     #expect(view["peers"]?.array?.count == 2 && view["node"]?.string == "node-a")
-    // Columns stand below each other.
+    // Columns are aligned.
     let table = text.split(separator: "\n").drop { !$0.hasPrefix("NODE") }.map { String($0) }
     let heading = try #require(table.first)
     let column = try #require(heading.firstRange(of: "STATE")).lowerBound.utf16Offset(in: heading)
     for line in table.dropFirst() { #expect(line.dropFirst(column).hasPrefix("installed"), "\(text)") }
     agent.signal(9)
     _ = try agent.exitStatus()
-    // Its socket is left; nobody answers there.
+    // The agent's socket remains without a listener.
     #expect(try status().status == 1)
     #expect(try node.hostgw("status").output.contains("Agent:  does not run"))
   }
 
-  @Test func rulesThatWerePutRightAreCounted() throws {
+  @Test func repairsOfRulesAreCounted() throws {
     let cluster = try Cluster(2)
     let node = cluster.nodes[0]
     let agent = try node.start([Binaries.hostgw, "run"] + ViewTests.probes)
@@ -204,39 +206,39 @@ struct ViewTests {
     #expect(text.contains("Rules:  no masquerade, forwarding accepted; table inet causeway installed"), "\(text)")
   }
 
-  /// How it stands with etcd and the lease in it: numbers, readiness and status.
-  @Test(.timeLimit(.minutes(2))) func storeAndLeaseAreInTheView() throws {
+  /// Checks metrics, readiness and status of the etcd store and the lease.
+  @Test(.timeLimit(.minutes(2))) func storeAndLeaseAreShown() throws {
     let cluster = try EtcdCluster(1)
     let node = cluster.nodes[0]
     let start = MonotonicTime.sinceEpoch
     let agent = try cluster.agent(0, "--healthz-port", ViewTests.port, "--subnet-lease-ttl", "15s")
     defer { agent.stop() }
     func status(_ more: String...) throws -> String { try node.run([Binaries.hostgw, "status"] + more).output }
-    func told() throws -> JSONObject { try JSONValue(parsing: Array(status("--json").utf8)).object ?? [:] }
+    func view() throws -> JSONObject { try JSONValue(parsing: Array(status("--json").utf8)).object ?? [:] }
     #expect(try eventually(within: .seconds(30)) { try get("readyz", node).status == 200 }, "\(agent.output)")
     let numbers = try metrics(node)
     #expect(numbers["causeway_store_up"] == 1 && numbers["causeway_lease_held"] == 1, "\(numbers)")
     #expect(numbers["causeway_store_revision"] ?? 0 > 1, "\(numbers)")
     let expiry = try #require(numbers["causeway_lease_expiry_timestamp_seconds"])
     #expect(expiry > Double(start.components.seconds), "\(numbers)")
-    let view = try told()
-    #expect(view["store"]?.object?["kind"] == "etcd" && view["store"]?.object?["connected"] == true, "\(view)")
-    #expect(view["lease"]?.object?["state"] == "held", "\(view)")
+    let held = try view()
+    #expect(held["store"]?.object?["kind"] == "etcd" && held["store"]?.object?["connected"] == true, "\(held)")
+    #expect(held["lease"]?.object?["state"] == "held", "\(held)")
     #expect(try status().contains("held until 20"))
-    // Without etcd the lease runs out.
+    // Without etcd the lease expires.
     cluster.etcd.stop(0)
     #expect(try eventually(within: .seconds(30)) { try metrics(node)["causeway_store_up"] == 0 }, "\(agent.output)")
     #expect(try eventually(within: .seconds(60)) { try get("readyz", node).status == 503 }, "\(agent.output)")
     #expect(try get("readyz", node).body.contains("has run out"))
     #expect(try metrics(node)["causeway_lease_held"] == 0)
-    let lost = try told()
+    let lost = try view()
     #expect(lost["lease"]?.object?["state"] == "lost" && lost["agent"]?.object?["ready"] == false, "\(lost)")
-    // Pods are served on it all the same.
+    // The node still serves pods on it.
     #expect(try node.subnetOfLease() != nil)
     #expect(try status().contains("not connected"))
   }
 
-  @Test func aTerminalHasColor() throws {
+  @Test func statusOnATerminalHasColor() throws {
     let cluster = try Cluster(2)
     let node = cluster.nodes[0]
     try node.hostgw("sync").succeeded()
@@ -247,7 +249,7 @@ struct ViewTests {
     #expect(try !status("NO_COLOR=1").contains("\u{1B}"))
   }
 
-  @Test func thePluginSaysThatTheAgentIsGone() throws {
+  @Test func thePluginWarnsOfAMissingAgent() throws {
     let cluster = try Cluster(1)
     let node = cluster.nodes[0]
     let runtime = Runtime(node: node)
@@ -258,6 +260,6 @@ struct ViewTests {
     #expect(try runtime.add("a", configuration).process.errors == "")
     agent.stop()
     #expect(try runtime.add("b", configuration).process.errors.contains("causeway-hostgw run is not at work"))
-    try runtime.call("STATUS", nil, configuration).process.succeeded()
+    try runtime.call("STATUS", nil, configuration: configuration).process.succeeded()
   }
 }

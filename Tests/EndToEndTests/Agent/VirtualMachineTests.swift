@@ -1,7 +1,7 @@
 import Testing
 import TestSupport
 
-/// Everything that needs a kernel other than this machine's. One command at a time runs in the virtual machine, so its
-/// suites wait for each other here, where waiting holds no thread.
+/// Tests that need another kernel than this machine's. The virtual machine runs one command at a time. `.serialized`
+/// makes its suites wait here, where waiting holds no thread.
 @Suite(.requiresVirtualMachine, .serialized, .timeLimit(.minutes(10)))
 struct VirtualMachineTests {}

@@ -1,7 +1,7 @@
 import Testing
 import TestSupport
 
-/// A node that flannel has left: its routes as it makes them, and its rules.
+/// A node with routes and rules that flannel has left.
 @Suite(.requiresRoot, .timeLimit(.minutes(1)))
 struct FlannelTakeOverTests {
   private static let ours = ["10.244.2.0/24 via 192.0.2.12", "fd00:10:244:2::/64 via 2001:db8::12"]
@@ -11,7 +11,7 @@ struct FlannelTakeOverTests {
 
   init() throws {
     cluster = try Cluster(2)
-    // To node-b as it must be; to a subnet that nobody has; the node's own, shut; and what is none of flannel's.
+    // The route to node-b, one to an unused subnet, the node's own blackhole, and routes that are not flannel's.
     try cluster.nodes[0].sh(
       """
       ip route add 10.244.2.0/24 via 192.0.2.12 dev eth0
@@ -25,7 +25,7 @@ struct FlannelTakeOverTests {
       """)
   }
 
-  @Test func withoutTheOptionItIsOnlyTold() throws {
+  @Test func withoutTheOptionFlannelsStateIsOnlyReported() throws {
     let before = try node.sh("ip route; ip -6 route; nft list table ip nat")
     let sync = try node.hostgw("sync", "--forward-rules=false", "--blackhole-route=false")
     #expect(sync.status == 1)
@@ -37,7 +37,7 @@ struct FlannelTakeOverTests {
     #expect(try node.hostgw("status").output.contains("FLANNEL-POSTRTG"))
   }
 
-  @Test func takenOverWithoutAGap() throws {
+  @Test func routesAreTakenOverWithoutAGap() throws {
     let monitor = try RouteMonitor(node, "route")
     try node.hostgw("sync", "--take-over-flannel", "--ip-masq").succeeded()
     #expect(try node.podRoutes() == Self.ours)

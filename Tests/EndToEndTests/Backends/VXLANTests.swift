@@ -3,7 +3,7 @@ import Linux
 import Testing
 import TestSupport
 
-/// Nodes that are not on one segment.
+/// Nodes on several segments.
 @Suite(.requiresRoot, .requires(.vxlan), .timeLimit(.minutes(5)))
 struct VXLANTests {
   private static let vxlan: JSONValue = ["Type": "vxlan"]
@@ -21,13 +21,13 @@ struct VXLANTests {
       ])
     let neighbour = try PacketCounter(
       cluster.nodes[0], hook: "output", [("tunnel", "ip daddr 192.0.2.12 udp dport 8472")])
-    #expect(try cluster.silentPairs(pods) == [], "\(agents.map(\.output))")
+    #expect(try cluster.unreachablePairs(pods) == [], "\(agents.map(\.output))")
     #expect(try router.packets("tunnel") >= 32)
     #expect(try ["plain", "plain6"].map(router.packets) == [0, 0])
     #expect(try neighbour.packets("tunnel") == 0)
     #expect(
       try cluster.links(0) == ["eth0", "eth0", "flannel.1", "flannel-v6.1", "flannel.1", "flannel-v6.1"])
-    // What a pod may send arrives as it is, whole, on every path.
+    // Packets up to the pods' MTU arrive unfragmented on every path.
     for (node, size) in [(1, 1430), (2, 1430)] {
       for (address, headers) in zip(pods[node], [28, 48]) {
         let ping = try cluster.nodes[0].run(
@@ -37,13 +37,13 @@ struct VXLANTests {
     }
     #expect(try ["fragments", "fragments6"].map(router.packets) == [0, 0])
     #expect(try cluster.nodes[0].sh("cat /run/causeway/subnet.env").contains("FLANNEL_MTU=1430"))
-    // The node itself, too, by the address of its device.
+    // The node itself reaches pods too, from the address of its device.
     for address in pods[2] { #expect(try cluster.nodes[0].ping(address)) }
     let status = try cluster.nodes[0].hostgw("status", "--node-name", "node-a").output
     #expect(status.contains("through the tunnel: no network of this node holds 198.51.100.13"), "\(status)")
   }
 
-  @Test func devicesAndRoutesAreFlannels() throws {
+  @Test func devicesAndRoutesMatchFlannels() throws {
     let cluster = try RoutedCluster(VXLANTests.vxlan)
     let agents = try cluster.agents()
     defer { for agent in agents { agent.stop() } }
@@ -60,30 +60,30 @@ struct VXLANTests {
       #expect(data["local"]?.string ?? data["local6"]?.string == local, "\(data)")
     }
     let pods = try cluster.addPods()
-    #expect(try cluster.silentPairs(pods) == [])
-    // Nothing is sent to whom nobody knows.
+    #expect(try cluster.unreachablePairs(pods) == [])
+    // There is no forwarding entry for unknown destinations.
     #expect(try node.sh("bridge fdb show dev flannel.1").split(separator: "\n").count == 3)
   }
 
-  @Test func aNodeThatMovesIsFollowed() throws {
+  @Test func aMovedNodeIsFollowed() throws {
     var cluster = try RoutedCluster(VXLANTests.direct)
     let agents = try cluster.agents()
     let pods = try cluster.addPods()
-    #expect(try cluster.silentPairs(pods) == [])
+    #expect(try cluster.unreachablePairs(pods) == [])
     try cluster.move(3)
     try cluster.write(VXLANTests.direct)
-    let moved = try eventually(within: .seconds(30)) {
+    let isFollowed = try eventually(within: .seconds(30)) {
       try cluster.links(0) == ["eth0", "eth0", "flannel.1", "flannel-v6.1", "eth0", "eth0"]
         && cluster.links(3) == ["eth0", "eth0", "eth0", "eth0", "flannel.1", "flannel-v6.1"]
     }
-    #expect(moved, "\(agents.map(\.output))")
-    #expect(try cluster.silentPairs(pods) == [])
-    // Only node-c is left behind the tunnel.
+    #expect(isFollowed, "\(agents.map(\.output))")
+    #expect(try cluster.unreachablePairs(pods) == [])
+    // Only node-c is still reached through the tunnel.
     #expect(try cluster.nodes[0].sh("bridge fdb show dev flannel.1").split(separator: "\n").count == 1)
     #expect(try cluster.nodes[0].sh("ip neigh show nud permanent dev flannel.1").split(separator: "\n").count == 1)
   }
 
-  /// A route through a router to a neighbour comes and goes.
+  /// Adds and deletes routes to a neighbour through the router, while pods ping.
   @Test func pathsChangeWithoutALostPacket() throws {
     let cluster = try RoutedCluster(VXLANTests.direct)
     let agents = try cluster.agents()
@@ -96,10 +96,10 @@ struct VXLANTests {
           ip route \(change) 192.0.2.12/32 via 192.0.2.254
           ip -6 route \(change) 2001:db8::12/128 via 2001:db8::254 dev eth0
           """)
-        let came = try eventually(within: .seconds(20)) {
+        let isChanged = try eventually(within: .seconds(20)) {
           try cluster.links(0).prefix(2).allSatisfy { $0.hasPrefix(device) }
         }
-        #expect(came, "\(agents[0].output)")
+        #expect(isChanged, "\(agents[0].output)")
       }
     }
     for ping in pings {
@@ -108,7 +108,7 @@ struct VXLANTests {
     }
   }
 
-  @Test func theRoutersLinkIsCutAndHealed() throws {
+  @Test func routesStayWhileTheRoutersLinkIsDown() throws {
     let cluster = try RoutedCluster(VXLANTests.direct)
     let agents = try cluster.agents()
     let pods = try cluster.addPods()
@@ -118,7 +118,7 @@ struct VXLANTests {
     #expect(try cluster.nodes[0].ping(from: "pod", pods[1][0]))
     #expect(try cluster.nodes[0].podRoutes() == routes)
     try cluster.segments[1].setCarrier(true, of: cluster.router, link: "eth1")
-    #expect(try cluster.silentPairs(pods) == [], "\(agents.map(\.output))")
+    #expect(try cluster.unreachablePairs(pods) == [], "\(agents.map(\.output))")
   }
 
   @Test(arguments: [
@@ -144,12 +144,12 @@ struct VXLANTests {
     ("ip route flush proto 202 || true", "route added"),
     ("ip route change 10.244.3.0/24 via 10.244.4.0 dev flannel.1 onlink proto 202", "route replaced"),
   ])
-  func whatIsDamagedIsRepaired(_ damage: String, _ told: String?) throws {
+  func damagedDevicesAndRoutesAreRepaired(_ damage: String, _ message: String?) throws {
     let cluster = try RoutedCluster(VXLANTests.vxlan)
     let node = cluster.nodes[0]
     let agent = try cluster.agent(0)
     func view() throws -> String {
-      // The number of a device that was made anew is another.
+      // A device that is created again has another index.
       try node.sh(
         """
         ip -br link show type vxlan | sed 's/@.*//' | sort; ip -d link show flannel.1 | grep -o 'mtu [0-9]*'
@@ -165,22 +165,22 @@ struct VXLANTests {
     #expect(eventually { agent.output.contains("lease written") }, "\(agent.output)")
     let before = try view()
     #expect(before.contains("causeway-hostgw\n2\n"), "\(before)")
-    let tellsBefore = agent.output.count
+    let outputBefore = agent.output.count
     try node.sh(damage)
-    let came = eventually(within: .seconds(20)) { (try? view()) == before }
+    let isRepaired = eventually(within: .seconds(20)) { (try? view()) == before }
     let now = try? view()
-    #expect(came, "\(before)\n\(now ?? "")\n\(agent.output)")
-    if let told {
-      #expect(eventually { agent.output.dropFirst(tellsBefore).contains(told) }, "\(agent.output)")
+    #expect(isRepaired, "\(before)\n\(now ?? "")\n\(agent.output)")
+    if let message {
+      #expect(eventually { agent.output.dropFirst(outputBefore).contains(message) }, "\(agent.output)")
     }
   }
 
-  /// Nothing of a backend is left when there is another.
-  @Test func backendsChange() throws {
+  /// Changes the backend. Nothing of the former backend remains.
+  @Test func aChangedBackendLeavesNothingOfTheFormer() throws {
     let cluster = try RoutedCluster(["Type": "host-gw"])
     let node = cluster.nodes[0]
     let agent = try cluster.agent(0)
-    func expect(_ devices: [String], _ routes: Int, _ hops: Int, _ mtu: Int) throws {
+    func expect(_ devices: [String], routes: Int, hops: Int, mtu: Int) throws {
       func view() throws -> [String] {
         let lease = try Files.read(node.path("/run/causeway/subnet.env"), limit: 65536) ?? []
         return [
@@ -190,30 +190,30 @@ struct VXLANTests {
         ]
       }
       let wanted = ["\(devices)", "\(routes)", "\(hops)", "true"]
-      let came = try eventually(within: .seconds(20)) { try view() == wanted }
+      let isChanged = try eventually(within: .seconds(20)) { try view() == wanted }
       let now = try view()
-      #expect(came, "\(now), not \(wanted)\n\(agent.output)")
+      #expect(isChanged, "\(now), not \(wanted)\n\(agent.output)")
       if devices.isEmpty { #expect(try node.sh("ip neigh show nud permanent") == "") }
     }
-    try expect([], 2, 2, 1500)
+    try expect([], routes: 2, hops: 2, mtu: 1500)
     let reason = try node.hostgw("status", "--node-name", "node-a").output
     #expect(reason.contains("off-link") && reason.contains("vxlan with DirectRouting"), "\(reason)")
     try cluster.write(VXLANTests.direct)
-    try expect(["flannel-v6.1", "flannel.1"], 6, 2, 1430)
+    try expect(["flannel-v6.1", "flannel.1"], routes: 6, hops: 2, mtu: 1430)
     try cluster.write(["Type": "vxlan", "VNI": 2, "MTU": 1400])
-    try expect(["flannel-v6.2", "flannel.2"], 6, 0, 1330)
+    try expect(["flannel-v6.2", "flannel.2"], routes: 6, hops: 0, mtu: 1330)
     try cluster.write(["Type": "alloc"])
-    try expect([], 0, 0, 1500)
+    try expect([], routes: 0, hops: 0, mtu: 1500)
     #expect(try node.blackholes() == [])
     try cluster.write(["Type": "host-gw"])
-    try expect([], 2, 2, 1500)
+    try expect([], routes: 2, hops: 2, mtu: 1500)
     try cluster.write(["Type": "pigeons"])
     #expect(
       eventually { agent.output.contains(#""host-gw", "vxlan" or "alloc""#) }, "\(agent.output)")
-    try expect([], 2, 2, 1500)
+    try expect([], routes: 2, hops: 2, mtu: 1500)
   }
 
-  @Test func aRestartIsNotNoticed() throws {
+  @Test func aRestartLosesNoPacket() throws {
     let cluster = try RoutedCluster(VXLANTests.direct)
     let agents = try cluster.agents()
     let pods = try cluster.addPods()
@@ -234,7 +234,7 @@ struct VXLANTests {
     }
   }
 
-  @Test func cleanTakesTheDevicesToo() throws {
+  @Test func cleanRemovesTheDevices() throws {
     let cluster = try RoutedCluster(VXLANTests.direct)
     let node = cluster.nodes[0]
     try node.sh("ip link add other type vxlan id 9 dstport 9999")
@@ -246,8 +246,8 @@ struct VXLANTests {
     #expect(try node.podRoutes() == [])
   }
 
-  /// Flannel's device is told of, and taken over where that is asked for.
-  @Test func flannelsDeviceIsTakenOverOnlyWhereThatIsAskedFor() throws {
+  /// Checks that flannel's device is reported, and taken over if the option asks for it.
+  @Test func flannelsDeviceIsTakenOverWithTheOptionOnly() throws {
     let cluster = try RoutedCluster(["Type": "vxlan"])
     let node = cluster.nodes[0]
     try node.sh(
@@ -268,7 +268,7 @@ struct VXLANTests {
     #expect(try !node.sh("bridge fdb show dev flannel.1; ip neigh show dev flannel.1").contains("4e:6b:09:df:32:a1"))
   }
 
-  @Test func podsMaySendWhatTheBestPathCarries() throws {
+  @Test func podsMayUseTheMTUOfTheBestPath() throws {
     let cluster = try RoutedCluster(VXLANTests.direct)
     let agents = try cluster.agents("--mtu-per-route")
     let pods = try cluster.addPods()
@@ -281,7 +281,7 @@ struct VXLANTests {
       try node.run(inPod: "pod", ["ping", "-nc", "2", "-W", "1", "-M", "do", "-s", "\(size)", address])
     }
     #expect(try ping(pods[1][0], 1472).status == 0)
-    // The pod is told what the tunnel carries, and sends that.
+    // The kernel reports the tunnel's MTU to the pod, which then uses it.
     let large = try ping(pods[2][0], 1472)
     #expect(
       (large.output + large.errors).contains("mtu=1450") || (large.output + large.errors).contains("mtu = 1450"),

@@ -4,7 +4,7 @@ import TestSupport
 /// Users, passwords and certificates of etcd.
 @Suite(.requiresRoot, .timeLimit(.minutes(2)))
 struct EtcdAccessTests {
-  @Test func wrongCredentialsAreNamedAndRightOnesOutliveTheirToken() throws {
+  @Test func wrongCredentialsAreReportedAndExpiredTokensRenewed() throws {
     let cluster = try EtcdCluster(1)
     let etcd = cluster.etcd
     let root = "--user=root:top"
@@ -29,7 +29,7 @@ struct EtcdAccessTests {
       [Binaries.hostgw, "run"] + cluster.storeOptions + ["--etcd-username", "flannel", "--log-level", "trace"],
       environment: ["CAUSEWAY_ETCD_PASSWORD": "canal"])
     try cluster.nodes[0].expectRoutes(["10.244.2.0/24 via 192.0.2.12"], agent)
-    // Tokens live in a member's memory.
+    // A restart of the member invalidates its tokens.
     etcd.stop(0)
     try etcd.start(0)
     try etcd.waitUntilHealthy()
@@ -38,7 +38,7 @@ struct EtcdAccessTests {
       ["10.244.2.0/24 via 192.0.2.12", "10.244.3.0/24 via 192.0.2.13"], agent, within: .seconds(30))
     #expect(!agent.output.contains("canal"), "\(agent.output)")
 
-    // Who may only read sees the nodes and says why it has no subnet.
+    // A user that may only read gets routes, and an error that explains the missing subnet.
     try etcd.ctl(root, "role", "revoke-permission", "net", "--prefix=true", EtcdServer.prefix)
     try etcd.ctl(root, "role", "grant-permission", "net", "--prefix=true", "read", EtcdServer.prefix)
     agent.stop()
@@ -46,13 +46,13 @@ struct EtcdAccessTests {
     let reader = try cluster.agent(0, "--etcd-username", "flannel", "--etcd-password", "canal")
     #expect(eventually { reader.output.contains("permission denied") }, "\(reader.output)")
     #expect(reader.isRunning)
-    // It goes on trying with the one lease that it has been granted.
+    // The agent retries with the one lease that it has been granted.
     let (grants, tries) = (try etcd.calls("LeaseGrant"), try etcd.calls("Txn"))
     #expect(try eventually(within: .seconds(60)) { try etcd.calls("Txn") >= tries + 3 }, "\(reader.output)")
     #expect(try etcd.calls("LeaseGrant") == grants)
   }
 
-  /// Authority, server and clients, one of them with a certificate that has run out.
+  /// Makes an authority and certificates of a server and clients, one of them expired.
   private static let certificates = """
     mkdir /run/tls && cd /run/tls
     openssl ecparam -name prime256v1 -genkey -noout -out ca.key
@@ -67,7 +67,7 @@ struct EtcdAccessTests {
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout other.key -subj /CN=other -days 2 -out other.crt
     """
 
-  @Test func clientCertificatesAreAskedForAndThoseThatHaveRunOutAreNamed() throws {
+  @Test func missingAndExpiredClientCertificatesAreReported() throws {
     let cluster = try EtcdCluster(
       1,
       .init(
@@ -98,13 +98,13 @@ struct EtcdAccessTests {
     let stranger = try agent("other", "client")
     #expect(eventually { stranger.output.contains("CERTIFICATE_VERIFY_FAILED") }, "\(stranger.output)")
     stranger.stop()
-    let nobody = try agent("ca", nil)
-    #expect(eventually { nobody.output.contains("can't be read") }, "\(nobody.output)")
-    nobody.stop()
+    let anonymous = try agent("ca", nil)
+    #expect(eventually { anonymous.output.contains("can't be read") }, "\(anonymous.output)")
+    anonymous.stop()
     let late = try agent("ca", "expired")
     #expect(eventually { late.output.contains("can't be read") }, "\(late.output)")
     #expect(try late.isRunning && node.podRoutes().isEmpty)
-    // A certificate that is renewed on disk counts at once.
+    // A certificate renewed on disk is used immediately.
     try node.sh("cp /run/tls/client.key /run/tls/expired.key && cp /run/tls/client.crt /run/tls/expired.crt")
     try node.expectRoutes(["10.244.2.0/24 via 192.0.2.12"], late, within: .seconds(30))
     late.stop()

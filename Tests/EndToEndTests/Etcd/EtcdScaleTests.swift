@@ -4,7 +4,7 @@ import TestSupport
 /// Many leases and many agents.
 @Suite(.requiresRoot, .timeLimit(.minutes(8)))
 struct EtcdScaleTests {
-  @Test func aThousandLeasesInTenTransactionsAreAThousandRoutes() throws {
+  @Test func aThousandLeasesBecomeAThousandRoutes() throws {
     let cluster = try EtcdCluster(
       1, config: #"{"Network": "10.0.0.0/8", "SubnetMin": "10.200.0.0", "SubnetMax": "10.200.9.0"}"#, hasIPv6: false)
     let node = cluster.nodes[0]
@@ -17,7 +17,7 @@ struct EtcdScaleTests {
       try cluster.etcd.putRecords((0..<100).map { ("10.\(round).\($0).0-24", "198.18.\(round + 1).\($0 + 1)") })
     }
     #expect(try eventually(within: .seconds(30)) { try routes(1000) }, "\(agent.output)")
-    // And an agent that finds them all there.
+    // An agent that starts beside all records.
     agent.stop()
     try node.sh("ip route flush proto 202 && ip nexthop flush proto 202 || true")
     let second = try cluster.agent(0)
@@ -28,7 +28,7 @@ struct EtcdScaleTests {
 
   @Test func twentyAgentsAtOnceGetDistinctLeasesAndAllRoutes() throws {
     let count = 20
-    // Little more room than there are nodes: many choose the same at first.
+    // There are few more subnets than nodes, so that agents collide at first.
     let cluster = try EtcdCluster(
       count, config: #"{"Network": "10.244.0.0/16", "SubnetMin": "10.244.1.0", "SubnetMax": "10.244.24.0"}"#)
     let agents = try (0..<count).map { try cluster.agent($0) }
@@ -44,11 +44,11 @@ struct EtcdScaleTests {
   }
 }
 
-/// So many agents that one machine is hardly enough.
+/// More agents than a machine usually runs.
 @Suite(
   .requiresRoot, .requiresTimeAndMemory, .timeLimit(.minutes(30)))
 struct EtcdLargeScaleTests {
-  @Test func twoHundredAgentsAtOnceBesideFiveThousandLeases() throws {
+  @Test func twoHundredAgentsStartBesideFiveThousandLeases() throws {
     let count = 200
     let cluster = try EtcdCluster(
       0, config: #"{"Network": "10.0.0.0/8", "SubnetMin": "10.200.0.0", "SubnetMax": "10.200.255.0"}"#, hasIPv6: false)

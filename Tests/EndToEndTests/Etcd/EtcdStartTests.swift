@@ -3,13 +3,13 @@ import Linux
 import Testing
 import TestSupport
 
-/// An agent that starts while etcd is down, and watches that go on after it was.
+/// Agents that start while etcd is down, and watches that resume after it was.
 @Suite(.requiresRoot, .timeLimit(.minutes(5)))
 struct EtcdStartTests {
   private static let routes = ["10.244.2.0/24 via 192.0.2.12", "10.244.3.0/24 via 192.0.2.13"]
   private static let placement = ["--cni-conf-source", "/etc/causeway/c", "--cni-conf-file", "/etc/cni/net.d/c"]
 
-  /// A node with routes and a lease, whose agent and etcd are both down.
+  /// A node with routes and a lease. Its agent and etcd are both down.
   private func cluster() throws -> (cluster: EtcdCluster, subnet: String) {
     let cluster = try EtcdCluster(1)
     try cluster.etcd.putRecord("10.244.2.0-24", of: "192.0.2.12")
@@ -38,17 +38,17 @@ struct EtcdStartTests {
     #expect(status.contains("not connected") && status.contains("goes on with its last lease"), "\(status)")
   }
 
-  @Test func theLastLeaseAndTheKernelsRoutesServeUntilEtcdComes() throws {
+  @Test func lastLeaseAndPresentRoutesServeUntilEtcdAnswers() throws {
     let (cluster, subnet) = try cluster()
     let node = cluster.nodes[0]
     try node.sh("nft delete table inet causeway")
     let agent = try start(cluster)
     try expectServed(cluster, subnet, agent)
     #expect(try node.podRoutes() == EtcdStartTests.routes)
-    // What is lost is repaired from what was found.
+    // Lost routes are repaired from those found at the start.
     try node.sh("ip route del 10.244.2.0/24")
     try node.expectRoutes(EtcdStartTests.routes, agent)
-    // What etcd says then is what counts.
+    // Then etcd's records replace them.
     try cluster.etcd.start(0)
     try cluster.etcd.waitUntilHealthy()
     try cluster.etcd.deleteRecord("10.244.2.0-24")
@@ -59,7 +59,7 @@ struct EtcdStartTests {
     #expect(try cluster.etcd.leases().count { $0.value == EtcdServer.value("192.0.2.11") } == 1)
   }
 
-  @Test func afterARebootTheCopyServesUntilEtcdComes() throws {
+  @Test func afterARebootTheCopyServesUntilEtcdAnswers() throws {
     let (cluster, subnet) = try cluster()
     let node = cluster.nodes[0]
     try node.sh(
@@ -74,7 +74,7 @@ struct EtcdStartTests {
     #expect(try eventually { try cluster.leaseState(0) == "held" } && node.subnetOfLease() == subnet)
   }
 
-  @Test func aWatchThatEndsGoesOnWithoutReadingEverything() throws {
+  @Test func anEndedWatchResumesWithoutAFullRead() throws {
     let cluster = try EtcdCluster(3, hasIPv6: false)
     let agents = try (0..<3).map { try cluster.agentWithLease($0) }
     try cluster.etcd.putRecord("10.244.2.0-24", of: "192.0.2.50")
@@ -89,7 +89,7 @@ struct EtcdStartTests {
     }
     try cluster.etcd.start(0)
     try cluster.etcd.waitUntilHealthy()
-    // One that comes while nobody may listen yet, one that goes, and one that comes later.
+    // One record is created and one deleted before the agents watch again, and one is created later.
     try cluster.etcd.putRecord("10.244.3.0-24", of: "192.0.2.51")
     try cluster.etcd.deleteRecord("10.244.2.0-24")
     for index in 0..<3 {
@@ -105,9 +105,9 @@ struct EtcdStartTests {
         try eventually { try cluster.nodes[index].podRoutes().contains("10.244.4.0/24 via 192.0.2.52") },
         "\(agents[index].agent.output)")
     }
-    // A reading of everything is a transaction, as is each change of a lease.
+    // Each full read is a transaction, as is each change of a lease.
     #expect(try cluster.etcd.calls("Txn") == 0)
-    // Where the past is gone, it is read anew.
+    // After a compaction of the missed events everything is read again.
     cluster.etcd.stop(0)
     for (agent, _) in agents { agent.signal(19) }
     try cluster.etcd.start(0)
@@ -124,7 +124,7 @@ struct EtcdStartTests {
     #expect(try cluster.etcd.calls("Txn") >= 3)
   }
 
-  /// Holds back each piece of an answer as long as `/run/delay` says.
+  /// Delays each piece of an answer by `/run/delay` seconds.
   private static let slowProxy = """
     cat >/run/slow <<'X'
     #!/bin/sh
@@ -138,7 +138,7 @@ struct EtcdStartTests {
     echo 0.8 >/run/delay
     """
 
-  @Test func slowAnswersAreWaitedForAndTooSlowOnesAreToldAndChangeNothing() throws {
+  @Test func slowAnswersAreAwaitedAndTooSlowOnesReported() throws {
     let cluster = try EtcdCluster(1)
     let node = cluster.nodes[0]
     let member = cluster.etcd.members[0]
@@ -154,7 +154,7 @@ struct EtcdStartTests {
     try cluster.etcd.putRecord("10.244.3.0-24", of: "192.0.2.13")
     try node.expectRoutes(EtcdStartTests.routes, agent, within: .seconds(30))
     #expect(try cluster.etcd.leases().count == 3, "\(agent.output)")
-    // Beyond what an answer may take, for an agent that knows all and for one that starts.
+    // Longer than the time limit of an answer, for a running and for a starting agent.
     try member.sh("echo 7 >/run/delay")
     agent.stop()
     let late = try node.start([
@@ -169,7 +169,7 @@ struct EtcdStartTests {
     #expect(try cluster.etcd.leases().count == 4 && node.subnetOfLease() == subnet && proxy.isRunning)
   }
 
-  /// Swallows the answer to the next writing, once it is told to.
+  /// Drops the answer to the next write while `/run/lose` exists.
   private static let losingProxy = """
     cat >/run/losing <<'X'
     #!/bin/sh
@@ -189,7 +189,7 @@ struct EtcdStartTests {
     touch /run/lose
     """
 
-  @Test func aClaimWhoseAnswerIsLostIsFoundAndNotMadeTwice() throws {
+  @Test func aClaimWhoseAnswerIsLostIsNotRepeated() throws {
     let cluster = try EtcdCluster(1, hasIPv6: false)
     let member = cluster.etcd.members[0]
     try member.sh(EtcdStartTests.losingProxy)

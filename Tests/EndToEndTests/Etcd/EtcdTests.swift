@@ -3,7 +3,7 @@ import Linux
 import Testing
 import TestSupport
 
-/// `causeway-hostgw run --store etcd`: leases and routes, where all is well.
+/// `causeway-hostgw run --store etcd`: leases and routes without failures.
 @Suite(.requiresRoot, .timeLimit(.minutes(2)))
 struct EtcdTests {
   @Test func twoAgentsHaveDistinctLeasesAndEachOthersRoutes() throws {
@@ -23,12 +23,12 @@ struct EtcdTests {
       ["\(subnet0) via 192.0.2.11", "\(ipv6[1 - other]) via 2001:db8::11"], second)
     let file = try cluster.nodes[0].sh("cat /run/causeway/subnet.env")
     #expect(file.contains("FLANNEL_NETWORK=10.244.0.0/16\n") && file.contains("FLANNEL_IPV6_SUBNET=fd00:10:244:"))
-    // By default a day.
+    // The default TTL is a day.
     let time = try cluster.etcd.ctl("lease", "timetolive", String(Int64(own.leaseID) ?? 0, radix: 16))
     #expect(time.contains("granted with TTL(86400s)"), "\(time)")
   }
 
-  @Test func recordsOfOthersAreReadAndThoseOfOtherKindsSkippedWithAReason() throws {
+  @Test func foreignRecordsAreReadAndUnsupportedOnesSkippedWithAReason() throws {
     let cluster = try EtcdCluster(1)
     let etcd = cluster.etcd
     try etcd.putRecord("10.244.2.0-24", of: "192.0.2.12")
@@ -50,13 +50,13 @@ struct EtcdTests {
     ] {
       #expect(status.split(separator: "\n").contains { line in words.allSatisfy { line.contains($0) } }, "\(status)")
     }
-    // A record that turns good later gets its route, and a good one that turns bad loses it.
+    // A corrected record gets its route, and a record that becomes invalid loses it.
     try etcd.putRecord("10.244.5.0-24", of: "192.0.2.16")
     try etcd.putRecord("10.244.2.0-24", "bad")
     try cluster.nodes[0].expectRoutes(["10.244.5.0/24 via 192.0.2.16"], agent)
   }
 
-  @Test func aReservationStaysForEverWithoutLease() throws {
+  @Test func aReservationStaysWithoutALease() throws {
     let cluster = try EtcdCluster(1)
     try cluster.etcd.putRecord("10.244.77.0-24", #"{"PublicIP":"192.0.2.11"}"#)
     let (agent, subnet) = try cluster.agentWithLease(0, "--subnet-lease-ttl", "2s")
@@ -68,27 +68,27 @@ struct EtcdTests {
     #expect(try cluster.etcd.leases() == [lease])
   }
 
-  @Test func theLeaseIsFoundAgainAfterARestartAndAReboot() throws {
+  @Test func theLeaseIsFoundAfterARestartAndAReboot() throws {
     let cluster = try EtcdCluster(1)
     let node = cluster.nodes[0]
     let (first, subnet) = try cluster.agentWithLease(0)
     let lease = try cluster.etcd.leases()
     first.signal(15)
     #expect(try first.exitStatus() == 0)
-    // Neither file is needed as long as etcd knows the address.
+    // Neither file is needed while etcd has a record with the address.
     try node.sh("rm -f /run/causeway/subnet.env /var/lib/causeway/lease.env")
     let (second, again) = try cluster.agentWithLease(0)
     #expect(again == subnet && second.output.contains("lease found"), "\(second.output)")
     #expect(try cluster.etcd.leases() == lease)
     second.stop()
-    // A reboot after the lease has run out: only the copy is left.
+    // A reboot after the lease has expired: only the copy remains.
     try cluster.etcd.deleteRecord(keyName(subnet))
     try node.sh("rm -f /run/causeway/subnet.env")
     let (third, same) = try cluster.agentWithLease(0)
     #expect(same == subnet, "\(third.output)")
   }
 
-  @Test func ofTwoAgentsOneGetsTheLastSubnetAndTheOtherWaits() throws {
+  @Test func oneOfTwoAgentsGetsTheLastSubnetAndTheOtherWaits() throws {
     let config = #"{"Network": "10.244.0.0/16", "SubnetMin": "10.244.5.0", "SubnetMax": "10.244.5.0"}"#
     let cluster = try EtcdCluster(2, config: config)
     let agents = [try cluster.agent(0), try cluster.agent(1)]
@@ -103,7 +103,7 @@ struct EtcdTests {
     #expect(try cluster.subnet(loser, agents[loser]) == "10.244.5.0/24")
   }
 
-  @Test func aLeaseThatIsDeletedIsGotBack() throws {
+  @Test func aDeletedLeaseIsRestored() throws {
     let cluster = try EtcdCluster(2)
     let (agent, subnet) = try cluster.agentWithLease(0)
     let (peer, other) = try cluster.agentWithLease(1)
@@ -116,7 +116,7 @@ struct EtcdTests {
     try cluster.nodes[1].expectRoutes(["\(subnet) via 192.0.2.11"], peer)
   }
 
-  @Test func aSubnetThatSomebodyElseHasTakenIsLeftToHim() throws {
+  @Test func aSubnetTakenByAnotherIsGivenUp() throws {
     let cluster = try EtcdCluster(1)
     let (agent, subnet) = try cluster.agentWithLease(0)
     try cluster.etcd.putRecord(keyName(subnet), of: "192.0.2.99")
@@ -127,14 +127,14 @@ struct EtcdTests {
     try cluster.nodes[0].expectRoutes(["\(subnet) via 192.0.2.99"], agent)
   }
 
-  @Test func aNewAddressIsToldToTheOthers() throws {
+  @Test func peersFollowANewAddress() throws {
     let cluster = try EtcdCluster(2)
     let (agent, subnet) = try cluster.agentWithLease(0)
     let (peer, other) = try cluster.agentWithLease(1)
     try cluster.nodes[1].expectRoutes(["\(subnet) via 192.0.2.11"], peer)
     let before = try cluster.etcd.leases()
     try cluster.nodes[0].sh("ip address add 192.0.2.50/24 dev eth0 && ip address del 192.0.2.11/24 dev eth0")
-    // The kernel takes the second address of a network along unless it is told otherwise.
+    // The kernel removes the secondary address with the primary one.
     try cluster.nodes[0].sh("ip address replace 192.0.2.50/24 dev eth0")
     try cluster.nodes[1].expectRoutes(["\(subnet) via 192.0.2.50"], peer)
     try cluster.nodes[0].expectRoutes(["\(other) via 192.0.2.12"], agent)
@@ -142,13 +142,13 @@ struct EtcdTests {
     #expect(after.map(\.key) == before.map(\.key) && after.map(\.leaseID) == before.map(\.leaseID))
   }
 
-  @Test func anEarlierSubnetStaysAsLongAsPodsLiveInIt() throws {
+  @Test func aFormerSubnetStaysWhilePodsUseIt() throws {
     let cluster = try EtcdCluster(2)
     let (agent, subnet) = try cluster.agentWithLease(0)
     let (peer, _) = try cluster.agentWithLease(1)
     let pod = subnet.replacing(".0/24", with: ".9")
     try cluster.nodes[0].sh("mkdir -p /var/lib/cni/networks/podnet && echo x >/var/lib/cni/networks/podnet/\(pod)")
-    // Smaller subnets from now on.
+    // Smaller subnets for new leases.
     try cluster.etcd.putConfig(#"{"Network": "10.244.0.0/16", "SubnetLen": 26}"#)
     #expect(try eventually { try cluster.nodes[0].subnetOfLease()?.hasSuffix("/26") ?? false }, "\(agent.output)")
     let new = try #require(try cluster.nodes[0].subnetOfLease())
@@ -160,7 +160,7 @@ struct EtcdTests {
     try cluster.nodes[1].expectRoutes(["\(new) via 192.0.2.11"], peer)
   }
 
-  @Test func aNodeWithOneFamilyKeepsThatOne() throws {
+  @Test func aNodeOfOneFamilyUsesThatFamily() throws {
     let cluster = try EtcdCluster(2, config: EtcdServer.dualConfig)
     try cluster.nodes[1].sh("ip -6 address flush dev eth0 scope global")
     let (dual, subnet0) = try cluster.agentWithLease(0)
@@ -168,7 +168,7 @@ struct EtcdTests {
     try cluster.nodes[1].expectRoutes(["\(subnet0) via 192.0.2.11"], single)
     try cluster.nodes[0].expectRoutes(["\(subnet1) via 192.0.2.12"], dual)
     #expect(try cluster.etcd.leases().contains { $0.key == keyName(subnet1) })
-    // As soon as it has the other one, it has both.
+    // With an address of the other family it uses both.
     try cluster.nodes[1].sh("ip address add 2001:db8::12/64 dev eth0 nodad")
     #expect(
       try eventually { try cluster.nodes[1].sh("cat /run/causeway/subnet.env").contains("IPV6") }, "\(single.output)")

@@ -3,7 +3,7 @@ import Testing
 import TestSupport
 
 extension VirtualMachineTests {
-  /// The programs on a kernel of 2022, which has conntrack as a module; the other node is one without the fast path.
+  /// The programs on Debian's kernel of 2022, which has conntrack as a module. The other node has no fast path.
   @Suite struct FastPathKernelTests {
     @Test(arguments: ["conntrack", "sight"]) func debiansKernelCarriesFlows(_ flows: String) throws {
       let node = try VirtualNode()
@@ -32,7 +32,7 @@ extension VirtualMachineTests {
         "pod",
         ["cniVersion": "1.0.0", "name": "podnet", "type": "causeway", "capabilities": ["bandwidth": true]])
 
-      // ICMP is known by sight, TCP in the way that was chosen; a megabyte there and back.
+      // ICMP is carried after both directions were seen, TCP as `flows` says. A megabyte is sent and echoed.
       #expect(try node.run(["ip", "netns", "exec", "pod", "ping", "-nc", "5", "-W", "5", "10.244.2.2"]).status == 0)
       #expect(try carried(node, options).fromPod >= 2)
       let before = try carried(node, options)

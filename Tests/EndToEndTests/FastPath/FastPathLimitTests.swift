@@ -3,8 +3,8 @@ import Linux
 import Testing
 import TestSupport
 
-/// A limit of bandwidth is for what passes the ordinary path: pods that have one are not carried, and the plugin that makes
-/// it finds the room that it needs.
+/// Pods with a bandwidth limit do not use the fast path, because it would bypass the limit. The plugin that makes the
+/// limit finds the hooks of the pod's link free.
 @Suite(.requiresRoot, .timeLimit(.minutes(3)))
 struct FastPathLimitTests {
   private static let limits: [JSONObject] = [
@@ -12,9 +12,10 @@ struct FastPathLimitTests {
     ["ingressRate": 8_000_000, "ingressBurst": 800_000, "egressRate": 8_000_000, "egressBurst": 800_000],
   ]
 
-  /// The chain of causeway and the reference's bandwidth plugin, as a runtime runs it.
+  /// Adds a pod by the chain of causeway and the reference's bandwidth plugin, as a runtime does.
   ///
-  /// - Parameter isDeclared: whether causeway's part says "capabilities", and so is told.
+  /// - Parameter isDeclared: whether causeway's entry declares the capability, so that the runtime reports limits to
+  ///   it.
   private func add(_ node: TestNode, _ limits: JSONObject, isDeclared: Bool) throws {
     try node.addPod("pod")
     let runtime = Runtime(node: node, version: "1.0.0")
@@ -28,10 +29,10 @@ struct FastPathLimitTests {
     limited["capabilities"] = ["bandwidth": true]
     limited["runtimeConfig"] = ["bandwidth": .object(limits)]
     let bandwidth = Runtime(node: node, plugin: "/usr/lib/cni/bandwidth", searchPath: "/usr/lib/cni")
-    try bandwidth.call("ADD", "pod", runtime.configuration(limited, after: answer)).process.succeeded()
+    try bandwidth.call("ADD", "pod", configuration: runtime.configuration(limited, after: answer)).process.succeeded()
   }
 
-  /// How often packets had to wait, at any of the node's links.
+  /// How often packets had to wait at the node's links.
   private func overlimits(_ node: TestNode) throws -> Int64 {
     let json = try node.run(["tc", "-json", "-statistics", "qdisc", "show"]).succeeded().output
     let disciplines = try JSONValue(parsing: Array(json.utf8)).array?.compactMap(\.object) ?? []
@@ -47,7 +48,7 @@ struct FastPathLimitTests {
     try add(node, limits, isDeclared: isDeclared)
     let server = try #require(try cluster.addPod(1).first)
     #expect(try node.entries("pods").isEmpty)
-    // As long as nobody knows what the chain makes of the pod, and longer.
+    // Longer than the agent waits for the chain to end.
     if !isDeclared {
       let isSeen = try eventually(within: .seconds(20)) {
         try cluster.status(0)["fastPath"]?.object?["limitedPods"] == 1
@@ -55,7 +56,7 @@ struct FastPathLimitTests {
       #expect(isSeen, "\(cluster.agents[0].output)")
       try node.sh("sleep 6; ip link add more type bridge")
     }
-    let disciplines = try node.sh("tc qdisc show dev \(node.cable())")
+    let disciplines = try node.sh("tc qdisc show dev \(node.hostVeth())")
     #expect(!disciplines.contains("clsact"), "\(disciplines)")
     #expect(disciplines.contains("qdisc tbf") == (limits["ingressRate"] != nil), "\(disciplines)")
     #expect(disciplines.contains("qdisc ingress") == (limits["egressRate"] != nil), "\(disciplines)")
@@ -80,7 +81,7 @@ struct FastPathLimitTests {
     #expect(try cluster.packets(0, "to-pod") == 0)
   }
 
-  /// Nobody but the plugins is there, and the chain has its room.
+  /// Without an agent, too, the chain finds the hooks of the pod's link free.
   @Test(arguments: limits) func aLimitedPodWithoutAgentIsNotCarried(_ limits: JSONObject) throws {
     let cluster = try FastPathCluster(1)
     cluster.stopAgent(0)
@@ -93,74 +94,74 @@ struct FastPathLimitTests {
     #expect(try node.entries("pods").isEmpty)
   }
 
-  /// The agent, which sees what plugins behind ours have made of the link, gives it its place a little later.
-  @Test func aPodThatNobodyLimitsIsCarriedSoon() throws {
+  /// The agent attaches the programs after the chain has ended, when it sees whether another plugin limits the pod.
+  @Test func anUnlimitedPodIsCarriedAfterTheChainHasEnded() throws {
     let cluster = try FastPathCluster()
     let node = cluster.nodes[0]
     try node.addPod("pod")
     let start = MonotonicTime.now
     try Runtime(node: node).add("pod", ["cniVersion": "1.1.0", "name": "podnet", "type": "causeway"])
-    let programs = try node.programs(node.cable())
-    // Five seconds are what a chain gets.
+    let programs = try node.programs(node.hostVeth())
+    // A chain may run for five seconds.
     if MonotonicTime.now - start < .seconds(5) { #expect(programs == []) }
     #expect(try eventually(within: .seconds(20)) { try node.entries("pods").count == 2 }, "\(cluster.agents[0].output)")
-    #expect(try node.programNames(node.cable()) == TestNode.podPrograms)
+    #expect(try node.programNames(node.hostVeth()) == TestNode.podPrograms)
     let other = try #require(try cluster.addPod(1).first)
     try node.expectCarriedPings(to: other) { try cluster.packets(0, "from-pod") }
-    // What is new is no repair.
+    // Attaching to a new pod is not counted as a repair.
     #expect(try cluster.status(0)["fastPath"]?.object?["repairs"] == 0)
   }
 
-  @Test func aLimitThatComesAndGoesLater() throws {
+  @Test func aLimitThatIsAddedAndRemovedLater() throws {
     let cluster = try FastPathCluster()
     let node = cluster.nodes[0]
     _ = try cluster.addPod(0)
     #expect(try node.entries("pods").count == 2)
-    try node.sh("tc qdisc add dev \(node.cable()) root tbf rate 8mbit burst 100k latency 50ms")
+    try node.sh("tc qdisc add dev \(node.hostVeth()) root tbf rate 8mbit burst 100k latency 50ms")
     #expect(
       try eventually(within: .seconds(20)) {
         try node.entries("pods").isEmpty && cluster.status(0)["fastPath"]?.object?["limitedPods"] == 1
       }, "\(cluster.agents[0].output)")
-    try node.sh("tc qdisc del dev \(node.cable()) root")
+    try node.sh("tc qdisc del dev \(node.hostVeth()) root")
     #expect(try eventually(within: .seconds(20)) { try node.entries("pods").count == 2 }, "\(cluster.agents[0].output)")
   }
 
   static let program = "protocol all bpf da object-pinned /sys/fs/bpf/causeway/to_pod"
 
-  /// What is carried comes by no filter at the pod's egress, and by none behind ours at its ingress: whoever put one there
-  /// wants to see all.
+  /// Carried packets bypass all filters at the egress of the pod's link, and those behind ours at its ingress. A pod
+  /// with such a filter counts as limited.
   @Test(arguments: [
     "egress pref 1 protocol ip u32 match u32 0 0 classid 1:1", "egress pref 1 \(program)",
     "egress pref 60000 \(program)", "ingress pref 60000 \(program)",
   ])
-  func aFilterThatWouldBePassedByIsALimit(_ filter: String) throws {
+  func aFilterThatWouldBeBypassedIsALimit(_ filter: String) throws {
     let cluster = try FastPathCluster()
     let node = cluster.nodes[0]
     _ = try cluster.addPod(0)
     #expect(try node.entries("pods").count == 2)
-    let cable = try node.cable()
-    try node.sh("tc filter add dev \(cable) \(filter)")
+    let veth = try node.hostVeth()
+    try node.sh("tc filter add dev \(veth) \(filter)")
     #expect(
       try eventually(within: .seconds(20)) {
         try node.entries("pods").isEmpty && cluster.status(0)["fastPath"]?.object?["limitedPods"] == 1
       }, "\(cluster.agents[0].output)")
     let place = filter.split(separator: " ").prefix(3).joined(separator: " ")
-    #expect(try node.sh("tc filter show dev \(cable) \(place)") != "")
-    try node.sh("tc filter del dev \(cable) \(place)")
+    #expect(try node.sh("tc filter show dev \(veth) \(place)") != "")
+    try node.sh("tc filter del dev \(veth) \(place)")
     #expect(
       try eventually(within: .seconds(20)) {
         try node.entries("pods").count == 2 && cluster.status(0)["fastPath"]?.object?["limitedPods"] == 0
       }, "\(cluster.agents[0].output)")
-    #expect(try node.programNames(cable) == TestNode.podPrograms)
+    #expect(try node.programNames(veth) == TestNode.podPrograms)
   }
 
-  /// It sees all that the pod sends.
+  /// A filter before ours sees all packets that the pod sends.
   @Test func aFilterBeforeOursIsNoLimit() throws {
     let cluster = try FastPathCluster()
     let node = cluster.nodes[0]
     _ = try cluster.addPod(0)
-    try node.sh("tc filter add dev \(node.cable()) ingress pref 1 \(FastPathLimitTests.program)")
-    // A pass that begins after this.
+    try node.sh("tc filter add dev \(node.hostVeth()) ingress pref 1 \(FastPathLimitTests.program)")
+    // Makes the agent start another pass after this.
     try node.sh("tc qdisc del dev eth0 clsact")
     #expect(try eventually(within: .seconds(20)) { try cluster.status(0)["fastPath"]?.object?["repairs"] == 1 })
     #expect(try cluster.status(0)["fastPath"]?.object?["limitedPods"] == 0)

@@ -2,17 +2,17 @@ import JSON
 import Testing
 import TestSupport
 
-/// Packets that are not like others go the ordinary way, and have the answers that they have there.
+/// Packets that cannot be carried use the ordinary path, and get the same answers as without the fast path.
 @Suite(.requiresRoot, .timeLimit(.minutes(5))) struct FastPathPacketTests {
   @Test(arguments: [("bridge", "conntrack"), ("bridge", "sight"), ("routed", "conntrack"), ("routed", "sight")])
-  func theyHaveTheAnswersThatTheyHaveWithout(_ mode: String, _ flows: String) throws {
+  func answersAreTheSameWithoutTheFastPath(_ mode: String, _ flows: String) throws {
     var stage = try FastPathStage(mode, flows)
     let before = try answers(stage, hasFastPath: true)
     for index in 0..<2 { try stage.setFastPath(index, "off") }
     #expect(try before == answers(stage, hasFastPath: false))
   }
 
-  /// What was written, in order.
+  /// Sends packets of every kind, and returns all output in order.
   private func answers(_ stage: FastPathStage, hasFastPath: Bool) throws -> [String] {
     let client = stage.client(0)
     var answers: [String] = []
@@ -28,15 +28,15 @@ import TestSupport
         answers.suffix(2).allSatisfy { $0.contains(host.contains(":") ? "type 3 code 0" : "type 11 code 0") },
         "\(answers)")
       try ask("carried", [0, 1, 2, 3], ["probe", host, "--hops", "3"], atLeast: 15)
-      // As large as a packet may be; then in fragments.
+      // Packets of the MTU's size, then fragments.
       let size = host.contains(":") ? 1452 : 1472
       try ask("carried", [0, 3], ["udp", host, "--size", "\(size - 16)", "--count", "30"], atLeast: 25)
       try ask("carried", [1, 2], ["udp", host, "--size", "\(size - 16)", "--count", "30"], atLeast: 25)
       try ask("options", [0, 1, 2, 3], ["udp", host, "--size", "8000", "--count", "30"], atLeast: 30)
-      // Only what the client sends has them.
+      // Only the client's packets have options.
       try ask("options", [0, 3], ["udp", host, "--options", "--count", "30"], atLeast: 30)
     }
-    // The way is written down by each hop, there and back.
+    // Each hop records the route in the packet, in both directions.
     let routes = try client.run(command: ["ping", "-nRc", "3", stage.servers[1][0]]).output.split(separator: "\n")
     answers += routes.filter { $0.hasPrefix("\t") || $0.contains("RR:") }.map { String($0) }
     if stage.more["mode"] == "bridge" {
@@ -61,7 +61,7 @@ import TestSupport
     }
   }
 
-  /// Some drivers put no more than the Ethernet header where a packet begins; so does a packet socket's ring.
+  /// Some drivers leave only the Ethernet header in a packet's linear part. A packet socket's ring does so too.
   @Test(arguments: ["conntrack", "sight"])
   func headersInPagesAreFound(_ flows: String) throws {
     let stage = try FastPathStage("bridge", flows)
@@ -73,9 +73,9 @@ import TestSupport
     }
   }
 
-  /// In the maps an address of IPv4 is an IPv4-mapped one: an IPv6 packet that has such is of no IPv4 flow.
+  /// The maps store IPv4 addresses as IPv4-mapped ones. An IPv6 packet with such addresses is not part of an IPv4 flow.
   @Test(arguments: ["conntrack", "sight"])
-  func mappedAddressesAreNobodys(_ flows: String) throws {
+  func packetsWithMappedAddressesAreNotCarried(_ flows: String) throws {
     let stage = try FastPathStage("bridge", flows)
     let (client, host) = (stage.clients[0][0], stage.servers[1][0])
     let plain = try carriedFrames(stage, from: client, to: host, "plain")
@@ -84,7 +84,7 @@ import TestSupport
     #expect(mapped[0] == 0, "\(mapped)")
   }
 
-  /// What is carried of 40 frames of a flow that is known, by the datagrams before them.
+  /// How many of 40 frames are carried, of a flow that ten datagrams have made known.
   private func carriedFrames(
     _ stage: FastPathStage, from client: String, to host: String, _ text: String, _ more: [String] = []
   ) throws -> [Int64] {
@@ -101,15 +101,15 @@ import TestSupport
 
   // MARK: Path MTU
 
-  /// The hop whose next link is too small says so: the first node, then the second.
+  /// The hop whose next link has a smaller MTU reports it: first the first node, then the second.
   @Test(arguments: [("bridge", "conntrack"), ("bridge", "sight"), ("routed", "conntrack"), ("routed", "sight")])
-  func smallerLinksAreToldOf(_ mode: String, _ flows: String) throws {
+  func smallerMTUsAreReported(_ mode: String, _ flows: String) throws {
     let stage = try FastPathStage(mode, flows)
     let nodes = stage.cluster.nodes
     let transfers = try stage.servers[1].map { try stage.client(0).startTransfer(to: $0) }
     for transfer in transfers { try transfer.waitForMore(than: 1_000_000) }
     for node in nodes { try node.sh("ip link set eth0 mtu 1400") }
-    // By a pod that has not learnt of it, in a flow that is carried: echoes of one identifier.
+    // Sent by a pod that does not know the MTU yet, in a carried flow: echo requests with one identifier.
     func expectRefusal(by hops: [String], _ mtu: Int, at place: Int) throws {
       for (family, host) in stage.servers[1].enumerated() {
         func ping(_ arguments: String...) throws -> String {
@@ -119,7 +119,7 @@ import TestSupport
         #expect(known[0] > 5, "\(known)")
         var answer = ""
         let passedOn = try stage.counted("size") { answer = try ping("-c", "1", "-M", "do", "-s", "\(mtu + 1 - 28)") }
-        // Without a bridge the node takes any address of its own.
+        // In routed mode the node answers from any of its addresses.
         let hop = mode == "bridge" ? "From \(hops[family]) " : "From "
         #expect(answer.contains(hop) && answer.contains("mtu") && answer.contains("\(mtu)"), "\(answer)")
         #expect(passedOn[place] > 0, "\(passedOn)")
@@ -129,53 +129,54 @@ import TestSupport
       }
     }
     try expectRefusal(by: ["10.244.1.1", "fd00:10:244:1::1"], 1400, at: 0)
-    let cable = try #require(
+    let vethIndex = try #require(
       try nodes[1].ip(json: "link", "show", "dev", "eth0", inPod: "server").first?["link_index"]?.number)
     let link = try #require(
-      try nodes[1].ip(json: "link", "show", "type", "veth").first { $0["ifindex"]?.number == cable }?["ifname"]?.string)
+      try nodes[1].ip(json: "link", "show", "type", "veth").first { $0["ifindex"]?.number == vethIndex }?["ifname"]?
+        .string)
     try nodes[1].sh("ip link set \(link) mtu 1300; ip -n server link set eth0 mtu 1300")
     try expectRefusal(by: ["192.0.2.12", "2001:db8::12"], 1300, at: 3)
     for transfer in transfers { try transfer.endTransfer() }
   }
 
-  // MARK: What is not the pod's own
+  // MARK: Foreign source addresses
 
-  /// From another pod's address and port, in the middle of that one's flow.
+  /// A pod sends from another pod's address and port, in the middle of that pod's flow.
   @Test(arguments: ["conntrack", "sight"])
   func anotherPodsAddressIsNotCarried(_ flows: String) throws {
     var stage = try FastPathStage("bridge", flows)
-    _ = try stage.cluster.addPod(0, "liar")
-    let liar = Traffic(node: stage.cluster.nodes[0], pod: "liar")
+    _ = try stage.cluster.addPod(0, "spoofer")
+    let spoofer = Traffic(node: stage.cluster.nodes[0], pod: "spoofer")
     for (address, length) in zip(stage.clients[0], [32, 128]) {
-      try stage.cluster.nodes[0].sh("ip -n liar address add \(address)/\(length) dev eth0 nodad")
+      try stage.cluster.nodes[0].sh("ip -n spoofer address add \(address)/\(length) dev eth0 nodad")
     }
     for family in 0..<2 {
       let (host, client) = (stage.servers[1][family], stage.clients[0][family])
       try stage.client(0).run("udp", host, "--port-here", "4000").succeeded()
-      func lie(_ text: String) throws {
-        try liar.run(
+      func spoof(_ text: String) throws {
+        try spoofer.run(
           "note", host, "--address-here", client, "--port-here", "4000", "--count", "20", "--text", text
         ).succeeded()
         let isNoted = eventually { stage.notes(1).contains("noted \(text) 19 from \(client)\n") }
         #expect(isNoted, "\(stage.notes(1))")
       }
-      // The helper waits a little with pods that are new.
+      // The helper waits until the pod's plugin chain has ended.
       let isIn = try eventually(within: .seconds(30)) {
-        try stage.carried { _ = try liar.run("udp", stage.servers[1][0], "--count", "20") }[0] > 0
+        try stage.carried { _ = try spoofer.run("udp", stage.servers[1][0], "--count", "20") }[0] > 0
       }
       #expect(isIn)
       var carried: [Int64] = []
-      let unknown = try stage.counted("no-pod") { carried = try stage.carried { try lie("with") } }
+      let unknown = try stage.counted("no-pod") { carried = try stage.carried { try spoof("with") } }
       #expect(unknown[0] >= 20 && carried[0] == 0, "\(unknown) \(carried)")
-      // And without the fast path it's no other.
+      // The packets arrive without the fast path, too.
       try stage.setFastPath(0, "off")
-      try lie("without")
+      try spoof("without")
       try stage.setFastPath(0, "on")
     }
   }
 
-  /// Another plugin may have given the pod another MAC: it is reached. With `macspoofchk` it sends from its own or not at
-  /// all.
+  /// A pod whose MAC address another plugin has changed is reached by the ordinary path. With `macspoofchk` it can send
+  /// only from the MAC address that causeway gave it.
   @Test(arguments: ["conntrack", "sight"])
   func anotherMACIsNotCarried(_ flows: String) throws {
     let stage = try FastPathStage("bridge", flows)
@@ -189,7 +190,7 @@ import TestSupport
       }
       #expect(refused[0] > 200 && carried[0] == 0, "\(refused) \(carried)")
     }
-    _ = try stage.cluster.addPod(0, "checked", ["macspoofchk": true])
+    _ = try stage.cluster.addPod(0, "checked", keys: ["macspoofchk": true])
     let checked = Traffic(node: stage.cluster.nodes[0], pod: "checked")
     try checked.run("udp", stage.servers[1][0], "--port-here", "4000").succeeded()
     try stage.cluster.nodes[0].sh("ip -n checked link set eth0 address 02:00:00:00:00:98")

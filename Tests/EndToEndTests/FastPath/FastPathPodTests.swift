@@ -2,7 +2,7 @@ import JSON
 import Testing
 import TestSupport
 
-/// Which pods get a place on the fast path, and when it ends.
+/// Which pods use the fast path, and when they stop using it.
 @Suite(.requiresRoot, .timeLimit(.minutes(2)))
 struct FastPathPodTests {
   private static let base: JSONObject = [
@@ -16,8 +16,8 @@ struct FastPathPodTests {
     return configuration
   }
 
-  /// Waits for a look of the agent that begins after all that has happened.
-  private func waitForALook(_ cluster: FastPathCluster) throws {
+  /// Waits until the agent has made a pass that began after this call.
+  private func waitForAPass(_ cluster: FastPathCluster) throws {
     let node = cluster.nodes[0]
     try node.sh("tc qdisc del dev eth0 clsact")
     #expect(
@@ -30,36 +30,36 @@ struct FastPathPodTests {
       ([:], true), (["macspoofchk": true], true), (["portIsolation": true], true), (["hairpinMode": false], true),
       (["ipMasq": true], true), (["mode": "routed"], true), (["isDefaultGateway": false], true),
       (["ipam": ["type": "none"]], false), (["disableContainerInterface": true], false),
-      // The pod sends to somebody else.
+      // The pod's gateway is not this node.
       (["isGateway": false, "isDefaultGateway": false], false),
-      // Other nodes don't know the way to it.
+      // Other nodes have no route to these addresses.
       (["ipam": ["ranges": [[["subnet": "10.9.0.0/24"]], [["subnet": "fd00:9::/64"]]]]], false),
       (["runtimeConfig": ["bandwidth": ["ingressRate": 8_000_000, "ingressBurst": 800_000]]], false),
     ] as [(JSONObject, Bool)])
-  func whoGetsAPlace(_ more: JSONObject, _ isCarried: Bool) throws {
+  func podsThatUseTheFastPath(_ more: JSONObject, _ isCarried: Bool) throws {
     let cluster = try FastPathCluster()
     let node = cluster.nodes[0]
     try node.addPod("pod")
     let runtime = Runtime(node: node)
     try runtime.add("pod", configuration(more))
-    let cables = try node.cables()
-    func expectPlace() throws {
+    let hostVeths = try node.hostVeths()
+    func expectEntries() throws {
       #expect(try node.entries("pods").count == (isCarried ? 2 : 0))
-      let programs = try cables.flatMap { try node.programNames($0) }
+      let programs = try hostVeths.flatMap { try node.programNames($0) }
       #expect(programs == (isCarried ? TestNode.podPrograms : []), "\(cluster.agents[0].output)")
     }
-    try expectPlace()
-    // The agent thinks the same, also when the ADD is long over.
+    try expectEntries()
+    // The agent decides the same, also when the plugin chain has ended.
     try node.sh("touch -d '-1 minute' /run/causeway/attachments/*")
-    try waitForALook(cluster)
-    try expectPlace()
+    try waitForAPass(cluster)
+    try expectEntries()
     try runtime.delete("pod", configuration(more))
     #expect(try node.entries("pods").isEmpty)
-    try waitForALook(cluster)
+    try waitForAPass(cluster)
     #expect(try node.entries("pods").isEmpty)
   }
 
-  /// Each address is that of its own interface.
+  /// Each address has the entry of its own interface.
   @Test func aPodInTwoNetworks() throws {
     let cluster = try FastPathCluster()
     let node = cluster.nodes[0]
@@ -67,29 +67,30 @@ struct FastPathPodTests {
     let runtime = Runtime(node: node)
     var links: [String: Set<String>] = [:]
     for (interface, network) in [("eth0", "podnet"), ("net1", "second")] {
-      let before = Set(try node.cables())
+      let before = Set(try node.hostVeths())
       let keys = Set(try node.entries("pods").keys)
       try runtime.add(
         "pod", interface: interface, configuration(["isDefaultGateway": .bool(interface == "eth0")], name: network))
-      let cable = try #require(Set(node.cables()).subtracting(before).first)
+      let veth = try #require(Set(node.hostVeths()).subtracting(before).first)
       let new = try node.entries("pods").filter { !keys.contains($0.key) }
       #expect(new.count == 2)
-      links[cable] = Set(new.values)
-      #expect(try node.programNames(cable) == TestNode.podPrograms)
+      links[veth] = Set(new.values)
+      #expect(try node.programNames(veth) == TestNode.podPrograms)
     }
     #expect(try node.entries("pods").count == 4)
     #expect(links.count == 2 && Set(links.values.flatMap { $0 }).count == 2)
-    try waitForALook(cluster)
+    try waitForAPass(cluster)
     #expect(try node.entries("pods").count == 4)
-    try runtime.call("DEL", "pod", interface: "net1", configuration([:], name: "second")).process.succeeded()
+    try runtime.call("DEL", "pod", interface: "net1", configuration: configuration([:], name: "second")).process
+      .succeeded()
     #expect(try node.entries("pods").count == 2)
     try runtime.delete("pod", configuration([:]))
     #expect(try node.entries("pods").isEmpty)
   }
 
-  /// The subnet is another node's by now; the pod that it has left here is still this node's to reach.
+  /// The subnet belongs to another node by now, but a pod with an address of it is still on this node.
   @Test(arguments: ["conntrack", "sight"])
-  func aPodOfAnEarlierSubnetIsReachedHere(_ flows: String) throws {
+  func aPodOfAnEarlierSubnetIsStillReached(_ flows: String) throws {
     let stage = try FastPathStage("routed", flows)
     let node = stage.cluster.nodes[0]
     var (own, other) = (try #require(Cluster.entry(0).object), try #require(Cluster.entry(1).object))
@@ -98,12 +99,12 @@ struct FastPathPodTests {
       Cluster.entry(0).object?["subnet"], Cluster.entry(0).object?["ipv6Subnet"]
     )
     try Cluster.write(Cluster.nodesFile([], more: [.object(own), .object(other)]), to: node)
-    // Its link in front: no longer this node's own.
+    // The entry begins with a link: the subnet is no longer this node's own.
     let isMoved = try eventually(within: .seconds(20)) {
       try node.entries("peers")["78000000" + "00000000000000000000ffff0af40100"]?.hasPrefix("00000000") == false
     }
     try #require(isMoved, "\(stage.cluster.agents[0].output)")
-    let addresses = try stage.cluster.addPod(0, "new", ["mode": "routed"])
+    let addresses = try stage.cluster.addPod(0, "new", keys: ["mode": "routed"])
     #expect(addresses.first?.hasPrefix("10.244.9.") == true, "\(addresses)")
     let new = Traffic(node: node, pod: "new")
     let carried = try stage.carried {
@@ -117,7 +118,7 @@ struct FastPathPodTests {
     #expect(carried[0] == 0, "\(carried)")
   }
 
-  /// The runtime is gone when the answer comes.
+  /// ADD cannot write its result, because the runtime has ended.
   @Test(arguments: ["bridge", "routed"]) func aFailedADDLeavesNothing(_ mode: String) throws {
     let cluster = try FastPathCluster()
     let node = cluster.nodes[0]
@@ -133,12 +134,12 @@ struct FastPathPodTests {
     #expect(try node.remains() == [])
     #expect(try eventually { try node.entries("pods").isEmpty })
     #expect(try node.lines("tc qdisc show | grep clsact").count == 1)
-    // And the next one has its place.
+    // The next ADD succeeds, and its pod uses the fast path.
     try Runtime(node: node).add("pod", configuration(["mode": .string(mode)]))
     #expect(try node.entries("pods").count == 2)
   }
 
-  @Test func collectionEndsThePlacesOfStrays() throws {
+  @Test func collectionRemovesEntriesOfMissingPods() throws {
     let cluster = try FastPathCluster()
     let node = cluster.nodes[0]
     let runtime = Runtime(node: node)
@@ -152,11 +153,11 @@ struct FastPathPodTests {
     try runtime.collect(keeping: ["b"], configuration([:]))
     let kept = try node.entries("pods")
     #expect(kept.count == 2 && kept.allSatisfy { entries[$0.key] == $0.value })
-    #expect(try Set(kept.values).count == 1 && node.programNames(node.cable("b")) == TestNode.podPrograms)
+    #expect(try Set(kept.values).count == 1 && node.programNames(node.hostVeth("b")) == TestNode.podPrograms)
   }
 
-  /// An address that another pod has by now is that pod's: a late DEL of the first one leaves its entry alone.
-  @Test func aLateDELTakesNobodysPlace() throws {
+  /// A late DEL of a pod keeps the entry of its address, because another pod has the address by now.
+  @Test func aLateDELKeepsTheEntryOfAnotherPod() throws {
     let cluster = try FastPathCluster()
     let node = cluster.nodes[0]
     cluster.stopAgent(0)

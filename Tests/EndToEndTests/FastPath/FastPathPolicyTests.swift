@@ -3,9 +3,9 @@ import JSON
 import Testing
 import TestSupport
 
-/// What firewalls forbid, and pods that go.
+/// Packets that firewalls drop are not carried, nor are packets to pods that were deleted.
 @Suite(.requiresRoot, .timeLimit(.minutes(5))) struct FastPathPolicyTests {
-  /// One direction of a pair of pods is dropped at one of the nodes.
+  /// One of the nodes drops one direction between two pods.
   @Test(arguments: ["conntrack", "sight"])
   func newFlowsAreDropped(_ flows: String) throws {
     let stage = try FastPathStage("bridge", flows)
@@ -25,14 +25,14 @@ import TestSupport
           try FastPathPolicyTests.setRule(false, node, from, to)
         }
       }
-      // And no trace of it remains.
+      // Afterwards the pods reach each other.
       try stage.talk(0, host, to: "server-1")
     }
   }
 
-  /// Conntrack knows a flow before the bridge's own rules have seen it.
+  /// Conntrack has an entry of a flow before the bridge's own rules have seen the flow.
   @Test(arguments: ["conntrack", "sight"])
-  func whatTheBridgeDropsIsNotCarried(_ flows: String) throws {
+  func packetsThatTheBridgeDropsAreNotCarried(_ flows: String) throws {
     let stage = try FastPathStage("bridge", flows)
     let (client, host) = (stage.clients[0][0], stage.servers[1][0])
     try stage.cluster.nodes[1].sh(
@@ -54,7 +54,7 @@ import TestSupport
     #expect(!stage.notes(1).contains("dropped"), "\(stage.notes(1))")
   }
 
-  /// The answers to one pod's echo requests are not the other pod's requests, though both have one identifier.
+  /// One pod's echo requests and the other pod's requests are two flows, even if both have the same identifier.
   @Test(arguments: ["conntrack", "sight"])
   func echoRequestsOfThePeerAreAnotherFlow(_ flows: String) throws {
     let stage = try FastPathStage("bridge", flows)
@@ -81,10 +81,10 @@ import TestSupport
     }
   }
 
-  /// A rule that is made later is heard with a flow's next packet that goes the ordinary way, and at once where the fast
-  /// path is switched off.
+  /// A new rule takes effect on an established flow with the next packet that uses the ordinary path, or at once if the
+  /// fast path is switched off.
   @Test(arguments: ["conntrack", "sight"], [false, true])
-  func establishedFlowsPassByADropForAWhile(_ flows: String, isSwitchedOff: Bool) throws {
+  func establishedFlowsBypassANewRuleForAWhile(_ flows: String, isSwitchedOff: Bool) throws {
     var stage = try FastPathStage("bridge", flows)
     let (client, host) = (stage.clients[0][0], stage.servers[1][0])
     let flood = try stage.client(0).start("flood", host)
@@ -92,25 +92,26 @@ import TestSupport
     let tcp = try stage.client(0).startTransfer(to: host)
     try tcp.waitForMore()
     let node = stage.cluster.nodes[1]
-    // Where their time is up just then they hear of it: they may go on, and it is made once more.
-    let isPassedBy = try (0..<5).contains { _ in
+    // If a flow's packet uses the ordinary path just then, the rule takes effect too early: it is removed and made
+    // again.
+    let isBypassed = try (0..<5).contains { _ in
       try FastPathPolicyTests.setRule(true, node, client, host)
       let before = (flood.soFar, tcp.soFar)
       try node.sh("sleep 1.5")
-      // More than was on its way.
+      // More than was in transit.
       if flood.soFar >= before.0 + 300 && tcp.soFar >= before.1 + 2_000_000 { return true }
       try FastPathPolicyTests.setRule(false, node, client, host)
       try flood.waitForMore(than: 100)
       try tcp.waitForMore(than: 1_000_000)
       return false
     }
-    try #require(isPassedBy, "\(flood.output)\(tcp.output)")
+    try #require(isBypassed, "\(flood.output)\(tcp.output)")
     if isSwitchedOff { try stage.setFastPath(1, "off") }
     func dropped() throws -> Int {
       let rule = try node.sh("iptables -nvxL FORWARD 1").split(separator: " ").first
       return try #require(rule.flatMap { Int($0) })
     }
-    /// From here on no more comes through, but what was on its way.
+    /// Expects that from now on only packets arrive that were in transit.
     func expectSilence() throws {
       let before = (try dropped(), flood.soFar, tcp.soFar)
       let isDropped = try eventually(within: .seconds(60)) { try dropped() > before.0 + 200 }
@@ -119,7 +120,7 @@ import TestSupport
       #expect(tcp.soFar <= before.2 + 2_000_000)
     }
     if !isSwitchedOff {
-      // By both: they have not begun together.
+      // The rule takes effect on each flow at its own time.
       let isHeard = try eventually(within: .seconds(90)) {
         let before = tcp.soFar
         try node.sh("sleep 3")
@@ -128,15 +129,15 @@ import TestSupport
       #expect(isHeard)
     }
     try expectSilence()
-    // Nor does it come back with the fast path.
+    // The flows are not carried again when the fast path is switched on.
     if isSwitchedOff {
       try stage.setFastPath(1, "on")
-      let areIn = try eventually { try stage.cluster.status(1)["fastPath"]?.object?["addresses"] == 4 }
-      #expect(areIn)
+      let haveEntries = try eventually { try stage.cluster.status(1)["fastPath"]?.object?["addresses"] == 4 }
+      #expect(haveEntries)
       try expectSilence()
     }
     flood.stop()
-    // Nothing was lost: it goes on when it may.
+    // The transfer continues without the rule, with all bytes.
     try FastPathPolicyTests.setRule(false, node, client, host)
     try tcp.waitForMore(than: 1_000_000)
     try tcp.endTransfer()
@@ -147,9 +148,9 @@ import TestSupport
     try node.sh("\(iptables) -\(isThere ? "I" : "D") FORWARD -s \(from) -d \(to) -j DROP")
   }
 
-  /// The address's next owner gets what is for it, and no other pod does.
+  /// After a pod was deleted, the next pod with its address gets the packets for it, and no other pod does.
   @Test(arguments: [("bridge", "conntrack"), ("bridge", "sight"), ("routed", "conntrack"), ("routed", "sight")])
-  func aPodGoesUnderTraffic(_ mode: String, _ flows: String) throws {
+  func aPodIsDeletedUnderTraffic(_ mode: String, _ flows: String) throws {
     let stage = try FastPathStage(mode, flows)
     let (node, addresses) = (stage.cluster.nodes[1], stage.servers[1])
     let floods = try addresses.map { try stage.client(0).start("flood", $0) }
@@ -163,30 +164,30 @@ import TestSupport
     #expect(
       try FastPathPolicyTests.pods(node) == Set(stage.clients[1].compactMap { IPAddress($0) }),
       "\(stage.cluster.agents[1].output)")
-    // A while without anybody behind the address.
+    // For a while no pod has the address.
     let before = try stage.cluster.packets(0, "from-pod")
     let goesOn = try eventually { try stage.cluster.packets(0, "from-pod") > before + 300 }
     #expect(goesOn)
     #expect(try FastPathPolicyTests.received(node, "client") - received < 50)
 
-    try node.addPod("heir")
+    try node.addPod("successor")
     network["runtimeConfig"] = ["ips": .array(addresses.map { .string($0) })]
     network["capabilities"] = ["ips": true]
-    #expect(try Runtime(node: node).add("heir", network).hosts == addresses)
-    let heir = try Traffic(node: node, pod: "heir").serve(name: "heir")
-    defer { heir.stop() }
+    #expect(try Runtime(node: node).add("successor", network).hosts == addresses)
+    let successor = try Traffic(node: node, pod: "successor").serve(name: "successor")
+    defer { successor.stop() }
     for flood in floods { try flood.waitForMore(than: 300) }
-    // Its kernel knows nothing of these.
+    // The next pod does not know these connections.
     for transfer in transfers {
       #expect(try transfer.exitStatus(within: .seconds(120)) == 1, "\(transfer.output)")
       #expect(transfer.output.contains("reset"), "\(transfer.output)")
     }
-    for address in addresses { try stage.talk(0, address, to: "heir") }
+    for address in addresses { try stage.talk(0, address, to: "successor") }
     #expect(try FastPathPolicyTests.received(node, "client") - received < 100)
     #expect(!bystander.output.contains("noted"))
   }
 
-  /// The packets that a pod's kernel has taken for its own: a bridge that has forgotten where a MAC is sends to all.
+  /// How many packets a pod has accepted. A bridge sends packets for an unknown MAC address to all of its ports.
   private static func received(_ node: TestNode, _ pod: String) throws -> Int {
     let text = try node.run(
       inPod: pod,
@@ -197,14 +198,14 @@ import TestSupport
     return try #require(Int(text.output.dropLast()), "\(text)")
   }
 
-  /// The addresses that the map of pods has.
+  /// The addresses in the map `pods`.
   private static func pods(_ node: TestNode) throws -> Set<IPAddress> {
     let dump = try node.sh("bpftool -j map dump pinned /sys/fs/bpf/causeway/pods")
     let entries = try #require(try JSONValue(parsing: Array(dump.utf8)).array)
     return Set(
       entries.compactMap { entry in
         let key = entry.object?["key"]?.array?.compactMap { UInt8($0.string?.dropFirst(2) ?? "", radix: 16) } ?? []
-        // Those of IPv4 are mapped into IPv6.
+        // IPv4 addresses are stored as IPv4-mapped ones.
         return IPAddress(bytes: key.starts(with: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF]) ? Array(key[12...]) : key)
       })
   }

@@ -2,7 +2,7 @@ import JSON
 import Testing
 import TestSupport
 
-/// The agent puts the fast path right as it does routes: whoever damaged it, and however.
+/// The agent repairs the fast path as it repairs routes, whatever was removed or changed.
 @Suite(.requiresRoot, .timeLimit(.minutes(4)))
 struct FastPathRepairTests {
   /// Two nodes with a pod each.
@@ -10,28 +10,28 @@ struct FastPathRepairTests {
     let cluster: FastPathCluster
     let node: TestNode
     let other: String
-    private let told: String
+    private let earlierLog: String
 
     init() throws {
       cluster = try FastPathCluster()
       node = cluster.nodes[0]
       _ = try cluster.addPod(0)
       other = try #require(try cluster.addPod(1).first)
-      // An ADD that is long over.
+      // Makes the record old, as if the plugin chain had ended long ago.
       try node.sh("touch -d '-1 minute' /run/causeway/attachments/*")
-      // The agent may have found the pod while ADD was at it, and done the same.
+      // The agent may have found the pod during ADD, and attached the programs too.
       let (cluster, node) = (cluster, node)
       #expect(try eventually { try Fixture.facts(of: cluster)["addresses"] == 2 }, "\(cluster.agents[0].output)")
       #expect(try node.entries("pods").count == 2)
-      told = cluster.agents[0].output
+      earlierLog = cluster.agents[0].output
     }
 
-    /// What the agent has logged since.
-    var news: Substring { cluster.agents[0].output.dropFirst(told.count) }
+    /// The agent's log since the fixture was made.
+    var log: Substring { cluster.agents[0].output.dropFirst(earlierLog.count) }
 
-    /// Everything but the kernel's numbers.
+    /// Programs and map entries, without the kernel's IDs.
     func state() throws -> [String] {
-      try node.programNames("eth0") + node.programNames(node.cable())
+      try node.programNames("eth0") + node.programNames(node.hostVeth())
         + ["pods", "peers"].flatMap { map in
           try node.entries(map).map { "\(map) \($0.key) \($0.value)" }.sorted()
         }
@@ -46,9 +46,9 @@ struct FastPathRepairTests {
       return number
     }
 
-    /// Waits until all is as it must be.
+    /// Waits until the fast path is in this state.
     ///
-    /// - Parameter limit: longer than the agent's 30 seconds where the kernel tells nobody of the damage.
+    /// - Parameter limit: must exceed the agent's interval of 30 seconds if the kernel does not notify of the damage.
     func expect(_ state: [String], within limit: Duration = .seconds(20)) throws {
       let came = eventually(within: limit) { (try? self.state()) == state }
       let now = try? self.state()
@@ -60,54 +60,55 @@ struct FastPathRepairTests {
     }
   }
 
-  /// `$cable` is the host's end of the pod's cable. The kernel tells of these at once.
+  /// Damage of which the kernel notifies the agent. `$veth` is the host's end of the pod's veth pair.
   @Test(arguments: [
     "tc filter del dev eth0 ingress", "tc filter del dev eth0 egress", "tc qdisc del dev eth0 clsact",
-    "tc filter del dev $cable ingress pref 50000", "tc qdisc del dev $cable clsact",
-    "for link in eth0 $cable; do tc qdisc del dev $link clsact; done",
+    "tc filter del dev $veth ingress pref 50000", "tc qdisc del dev $veth clsact",
+    "for link in eth0 $veth; do tc qdisc del dev $link clsact; done",
   ])
-  func programsThatWereTakenComeBack(_ damage: String) throws {
+  func removedProgramsAreAttachedAgain(_ damage: String) throws {
     let fixture = try Fixture()
     let state = try fixture.state()
     #expect(try fixture.fact("repairs") == 0)
-    try fixture.node.sh("cable=\(try fixture.node.cable()); \(damage)")
+    try fixture.node.sh("veth=\(try fixture.node.hostVeth()); \(damage)")
     try fixture.expect(state)
     let links = damage.contains("for") ? 2 : 1
     #expect(try eventually { try fixture.fact("repairs") == Int64(links) }, "\(fixture.cluster.agents[0].output)")
-    #expect(eventually { fixture.news.count(of: "program attached") == links }, "\(fixture.news)")
+    #expect(eventually { fixture.log.count(of: "program attached") == links }, "\(fixture.log)")
     try fixture.expectCarriedPings()
   }
 
-  /// Of files and maps the kernel tells nothing: the agent looks every 30 seconds.
-  @Test func whatTheKernelTellsNobodyOfComesBack() throws {
+  /// The kernel does not notify of pins and map entries. The agent checks them every 30 seconds.
+  @Test func entriesAndPinsAreRestored() throws {
     let fixture = try Fixture()
     let node = fixture.node
     let state = try fixture.state()
     for map in ["pods", "peers"] {
       for key in try node.entries(map).keys { try node.removeEntry(map, key) }
     }
-    try node.setEntry("pods", "00000000000000000000ffff0af40163", String(repeating: "02", count: 16))
-    try node.setEntry("peers", "78000000" + "00000000000000000000ffff0af46300", String(repeating: "03", count: 20))
+    try node.setEntry("pods", "00000000000000000000ffff0af40163", value: String(repeating: "02", count: 16))
+    try node.setEntry(
+      "peers", "78000000" + "00000000000000000000ffff0af46300", value: String(repeating: "03", count: 20))
     try fixture.expect(state, within: .seconds(60))
-    // Nothing was put back but entries.
+    // Restored entries are not counted as repairs.
     #expect(try fixture.fact("repairs") == 0)
-    for told in [["pod removed", "10.244.1.99"], ["peer removed", "10.244.99.0/24"]] {
-      #expect(eventually { told.allSatisfy(fixture.news.contains) }, "\(fixture.news)")
+    for words in [["pod removed", "10.244.1.99"], ["peer removed", "10.244.99.0/24"]] {
+      #expect(eventually { words.allSatisfy(fixture.log.contains) }, "\(fixture.log)")
     }
 
     try node.removePins()
     try fixture.expect(state, within: .seconds(60))
     #expect(try eventually { try fixture.fact("repairs") >= 3 })
-    #expect(eventually { fixture.news.count(of: "fast path loaded") == 1 }, "\(fixture.news)")
+    #expect(eventually { fixture.log.count(of: "fast path loaded") == 1 }, "\(fixture.log)")
     try fixture.expectCarriedPings()
   }
 
-  @Test func anotherNICOfTheSameName() throws {
+  @Test func aNewNICOfTheSameName() throws {
     let fixture = try Fixture()
     let node = fixture.node
     let index = try node.ip(json: "link", "show", "eth0").first?["ifindex"]
     try node.sh("ip link del eth0")
-    // Packets for the other node have no way; what would lead to a link that is no more goes.
+    // There is no route to the other node; entries with the removed link are removed.
     #expect(try eventually(within: .seconds(20)) { try node.entries("peers").count == 2 })
     try fixture.cluster.cluster.segment.connect(node, addresses: ["192.0.2.11/24", "2001:db8::11/64"])
     #expect(try node.ip(json: "link", "show", "eth0").first?["ifindex"] != index)
@@ -129,14 +130,14 @@ struct FastPathRepairTests {
     try fixture.expectCarriedPings()
   }
 
-  @Test func aPeerThatGoesAndComesAtAnotherAddress() throws {
+  @Test func aPeerThatReturnsWithAnotherAddress() throws {
     let fixture = try Fixture()
     let node = fixture.node
     let key = "78000000" + "00000000000000000000ffff0af40200"
     #expect(try node.entries("peers")[key]?.hasSuffix("ffffc000020c") == true)
     try Cluster.write(Cluster.nodesFile([0]), to: node)
     #expect(try eventually(within: .seconds(20)) { try node.entries("peers").count == 2 })
-    // No way leads out by it any more.
+    // No peer is reached by the link any more.
     #expect(
       try eventually {
         try node.programs("eth0") == [] && node.lines("tc qdisc show dev eth0 | grep clsact || true").isEmpty
@@ -150,11 +151,11 @@ struct FastPathRepairTests {
       try eventually(within: .seconds(20)) { try node.entries("peers")[key]?.hasSuffix("ffffc000024d") == true },
       "\(fixture.cluster.agents[0].output)")
     try fixture.expectCarriedPings()
-    // What is new is no repair.
+    // Attaching to a new link is not counted as a repair.
     #expect(try fixture.fact("repairs") == 0)
   }
 
-  @Test func aBridgesNewMACIsThePodsGateway() throws {
+  @Test func aNewMACAddressOfTheBridgeIsThePodsGateway() throws {
     let fixture = try Fixture()
     let node = fixture.node
     try node.sh("ip link set cni0 address 02:00:00:00:00:99")
@@ -166,8 +167,8 @@ struct FastPathRepairTests {
     try fixture.expectCarriedPings()
   }
 
-  /// Neither the runtime nor the plugin was asked: the cable is gone with the namespace.
-  @Test func aPodThatGoesWithoutDELLeavesNoEntry() throws {
+  /// Without a DEL, the veth pair is removed with the pod's namespace.
+  @Test func aPodThatIsRemovedWithoutDELLeavesNoEntry() throws {
     let fixture = try Fixture()
     #expect(try fixture.node.entries("pods").count == 2)
     try fixture.node.removePod("pod")
@@ -177,12 +178,12 @@ struct FastPathRepairTests {
     #expect(try eventually { try fixture.fact("addresses") == 0 })
   }
 
-  /// An agent without the fast path goes on until nothing is left of it.
-  @Test func anAgentThatIsOffTriesAgain() throws {
+  /// An agent without the fast path tries to remove its leftovers until nothing is left.
+  @Test func anAgentWithoutTheFastPathRemovesLeftovers() throws {
     let fixture = try Fixture()
     let (cluster, node) = (fixture.cluster, fixture.node)
     cluster.stopAgent(0)
-    let links = try ["eth0", node.cable()]
+    let links = try ["eth0", node.hostVeth()]
     try node.sh("mount -o remount,ro /sys/fs/bpf")
     let agent = try cluster.agent(0, ["--fast-path", "off"])
     let problem = "what is left of the fast path stays: remove /sys/fs/bpf/causeway/"
@@ -201,22 +202,22 @@ struct FastPathRepairTests {
     #expect(try agent.exitStatus() == 0, "\(agent.output)")
   }
 
-  @Test func whatIsAsItMustBeIsLeftAlone() throws {
+  @Test func attachedProgramsAreNotReplaced() throws {
     let fixture = try Fixture()
     let node = fixture.node
-    let programs = try node.programs(node.cable())
+    let programs = try node.programs(node.hostVeth())
     for number in 1...5 { try node.sh("ip link add more\(number) type bridge; ip link del more\(number)") }
-    // A look that begins after all this.
+    // Makes the agent start another pass after this.
     let state = try fixture.state()
     try node.sh("tc qdisc del dev eth0 clsact")
     try fixture.expect(state)
-    #expect(try node.programs(node.cable()) == programs)
-    #expect(eventually { fixture.news.count(of: "program attached") == 1 }, "\(fixture.news)")
-    #expect(fixture.news.count(of: "pod set") == 0, "\(fixture.news)")
+    #expect(try node.programs(node.hostVeth()) == programs)
+    #expect(eventually { fixture.log.count(of: "program attached") == 1 }, "\(fixture.log)")
+    #expect(fixture.log.count(of: "pod set") == 0, "\(fixture.log)")
   }
 }
 
 extension StringProtocol {
-  /// How often the text stands in it.
+  /// How often the text occurs.
   fileprivate func count(of text: String) -> Int { ranges(of: text).count }
 }

@@ -2,14 +2,15 @@ import JSON
 import Testing
 import TestSupport
 
-/// Packets are carried on whoever stops, restarts or is killed; and everything goes the ordinary way when it is told to.
+/// Flows continue to be carried while agents stop, restart or are missing, and use the ordinary path once it is
+/// switched off.
 @Suite(.requiresRoot, .timeLimit(.minutes(4)))
 struct FastPathRestartTests {
-  /// Both ways of knowing flows, and from the one to the other.
+  /// With each value of `--fast-path-flows`, and from the one to the other.
   @Test(
     arguments: [([], []), (["--fast-path-flows", "sight"], []), ([], ["--fast-path-flows", "sight"])]
       as [([String], [String])])
-  func anAgentTakesOverWithoutALostPacket(_ before: [String], _ after: [String]) throws {
+  func anAgentTakesOverWithoutPacketLoss(_ before: [String], _ after: [String]) throws {
     var cluster = try FastPathCluster(options: before)
     _ = try cluster.addPod(0)
     let addresses = try cluster.addPod(1)
@@ -19,13 +20,13 @@ struct FastPathRestartTests {
     for index in [0, 1, 0] {
       let carried = try cluster.packets(index, "from-pod")
       try cluster.restart(index, ["--fast-path", "on"] + after)
-      // They go on where they were.
+      // The counts continue.
       #expect(try cluster.packets(index, "from-pod") >= carried)
     }
     #expect(try cluster.nodes[0].mapNumbers() == maps)
     let flows = after.isEmpty ? "conntrack" : "sight"
     #expect(try cluster.status(0)["fastPath"]?.object?["flows"]?.string == flows)
-    // Programs that are the same stay.
+    // Programs that have not changed are not loaded again.
     let isSame = before == after
     #expect(cluster.agents[0].output.contains("fast path loaded") == false || !isSame, "\(cluster.agents[0].output)")
     let carried = try cluster.packets(0, "from-pod")
@@ -36,7 +37,7 @@ struct FastPathRestartTests {
     }
   }
 
-  @Test func aTransferGoesOnThroughRestartsAndWithoutAgents() throws {
+  @Test func aTransferContinuesThroughRestartsAndWithoutAgents() throws {
     var cluster = try FastPathCluster()
     let client = try #require(try cluster.addPod(0).first)
     let host = try #require(try cluster.addPod(1).first)
@@ -47,7 +48,7 @@ struct FastPathRestartTests {
     try transfer.waitForMore(than: 1_000_000)
     for index in 0..<2 { try cluster.restart(index, ["--fast-path", "on", "--fast-path-flows", "sight"]) }
     try transfer.waitForMore(than: 1_000_000)
-    // Known by sight a flow is carried when the ordinary path has seen it anew.
+    // With `sight`, the flow is carried again after both directions were seen on the ordinary path.
     for agent in cluster.agents {
       agent.signal(15)
       #expect(try agent.exitStatus() == 0, "\(agent.output)")
@@ -59,7 +60,7 @@ struct FastPathRestartTests {
     #expect(try eventually { try cluster.nodes[0].fastPathRemains() == [] })
     try transfer.waitForMore(than: 1_000_000)
     for index in 0..<2 { try cluster.restart(index, ["--fast-path", "on"]) }
-    // The agent gives a place to pods that are there.
+    // The agent attaches the programs to existing pods.
     #expect(
       try eventually(within: .seconds(30)) { try cluster.packets(0, "from-pod") > 100 }, "\(cluster.agents[0].output)")
     try transfer.waitForMore(than: 1_000_000)
@@ -67,7 +68,7 @@ struct FastPathRestartTests {
     #expect(server.isRunning)
   }
 
-  /// Nobody but the plugin is there.
+  /// The plugin attaches the programs by itself.
   @Test func podsAddedWithoutAgentAreCarried() throws {
     let cluster = try FastPathCluster()
     cluster.stopAgent(0)
@@ -80,7 +81,7 @@ struct FastPathRestartTests {
   }
 
   /// `sync` as the plugin runs it.
-  @Test func theHandOffBringsTheFastPath() throws {
+  @Test func theHandOffLoadsTheFastPath() throws {
     let cluster = try Cluster(2)
     let node = cluster.nodes[0]
     try node.sh("mount -t bpf bpf /sys/fs/bpf; cp \(Binaries.hostgw) /opt/cni/bin/; ip netns add pod")
@@ -93,12 +94,12 @@ struct FastPathRestartTests {
         "hostgw": ["node-name": "node-a", "fast-path": "auto"],
       ])
     #expect(try node.programNames("eth0") == TestNode.nodePrograms)
-    #expect(try node.programNames(node.cable()) == TestNode.podPrograms)
+    #expect(try node.programNames(node.hostVeth()) == TestNode.podPrograms)
     #expect(try node.entries("pods").count == 2)
   }
 
-  /// A second agent says that there is one, and replaces nothing.
-  @Test func aSecondAgentTouchesNothing() throws {
+  /// A second agent reports that one is running, and replaces nothing.
+  @Test func aSecondAgentChangesNothing() throws {
     let cluster = try FastPathCluster(1)
     let programs = try cluster.nodes[0].lines("bpftool prog show pinned /sys/fs/bpf/causeway/from_pod")
     let second = try cluster.agent(0, ["--fast-path", "on", "--fast-path-flows", "sight"])

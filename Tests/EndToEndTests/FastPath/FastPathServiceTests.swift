@@ -2,12 +2,12 @@ import JSON
 import Testing
 import TestSupport
 
-/// What somebody translates goes the ordinary way at the node that does it, and every byte of it is right.
+/// Translated flows use the ordinary path at the node that translates them, and all bytes arrive unchanged.
 @Suite(.requiresRoot, .timeLimit(.minutes(5))) struct FastPathServiceTests {
   @Test(arguments: [("bridge", "conntrack"), ("bridge", "sight"), ("routed", "conntrack"), ("routed", "sight")])
   func services(_ mode: String, _ flows: String) throws {
     let stage = try FastPathStage(mode, flows, "--ip-masq")
-    // One for the server of each node, one for both; in each family.
+    // In each family a Service for the server of each node, and one for both servers.
     let address = [["10.96.0.10", "10.96.0.11", "10.96.0.12"], ["fd00:96::10", "fd00:96::11", "fd00:96::12"]]
     var services: [ServiceRules.Service] = []
     for family in 0..<2 {
@@ -22,21 +22,21 @@ import TestSupport
     for family in 0..<2 {
       for client in 0..<2 {
         for server in 0..<2 {
-          let before = try stage.cluster.packets(client, "to-pod", passedOn)
+          let before = try stage.cluster.packets(client, "to-pod", reason: passedOn)
           let carried = try stage.carried {
             try stage.talk(client, address[family][server], to: "server-\(server)")
           }
-          // The client's node, which translates, carries nothing of it.
+          // The client's node translates the flow and does not carry it.
           #expect(carried[2 * client] == 0 && carried[2 * client + 1] == 0, "\(carried)")
           guard client != server else {
             #expect(carried == [0, 0, 0, 0])
             continue
           }
-          #expect(try stage.cluster.packets(client, "to-pod", passedOn) - before > 200)
-          // At the server's node it is a flow like others.
+          #expect(try stage.cluster.packets(client, "to-pod", reason: passedOn) - before > 200)
+          // The server's node carries it like any other flow.
           #expect(carried[2 * server] > 50 && carried[2 * server + 1] > 50, "\(carried)")
         }
-        // Whoever is chosen.
+        // Either server may answer.
         let udp = try stage.client(client).run("udp", address[family][2], "--sockets", "40", "--count", "80")
         #expect(udp.status == 0 && udp.output.contains("server-0") && udp.output.contains("server-1"), "\(udp)")
         for _ in 0..<3 {
@@ -44,7 +44,7 @@ import TestSupport
           #expect(tcp.output.contains("complete 1000000"), "\(tcp)")
         }
       }
-      // A server that comes to itself by its Service is masqueraded.
+      // A server that connects to its own Service is masqueraded.
       for index in 0..<2 {
         let traffic = Traffic(node: stage.cluster.nodes[index], pod: "server")
         let tcp = try traffic.run("tcp", address[family][index], "--bytes", "1000000")
@@ -53,7 +53,7 @@ import TestSupport
     }
   }
 
-  /// One socket of UDP, and two connections from one port, by the Service and directly.
+  /// One UDP socket, or two TCP connections from one port, reach the same pod directly and by its Service.
   @Test(arguments: ["conntrack", "sight"], ["direct first", "Service first"])
   func aSocketTalksToAPodDirectlyAndByItsService(_ flows: String, _ order: String) throws {
     let stage = try FastPathStage("bridge", flows)
@@ -66,7 +66,7 @@ import TestSupport
       let hosts = order == "direct first" ? [direct, service.address] : [service.address, direct]
       let udp = try stage.client(0).run("turns", hosts[0], hosts[1], "--count", "500", "--port-here", "4000")
       #expect(udp.output == "complete 500\n", "\(udp)")
-      // From one port: the second begins while the first one lasts.
+      // Two connections from one port: the second begins during the first one.
       let first = try stage.client(0).startTransfer(to: hosts[0], "--port-here", "4001")
       try first.waitForMore()
       let second = try stage.client(0).run("tcp", hosts[1], "--port-here", "4001", "--bytes", "3000000")
@@ -89,7 +89,7 @@ import TestSupport
       let portmap = Runtime(node: node, plugin: "/usr/lib/cni/portmap")
       try portmap.call(
         "ADD", "server",
-        [
+        configuration: [
           "cniVersion": "1.0.0", "name": "podnet", "type": "portmap",
           "runtimeConfig": ["portMappings": .array(mappings)],
           "prevResult": [
@@ -109,7 +109,7 @@ import TestSupport
         }
       }
       let passedOn = flows == "conntrack" ? "translated" : "new"
-      #expect(try stage.cluster.packets(server, "from-pod", passedOn) > 200)
+      #expect(try stage.cluster.packets(server, "from-pod", reason: passedOn) > 200)
     }
   }
 }

@@ -2,7 +2,7 @@ import JSON
 import Testing
 import TestSupport
 
-/// What `status` and `/metrics` tell of the fast path.
+/// What `status` and `/metrics` report about the fast path.
 @Suite(.requiresRoot, .timeLimit(.minutes(2)))
 struct FastPathStatusTests {
   private static let reasons = [
@@ -10,7 +10,7 @@ struct FastPathStatusTests {
     "refresh",
   ]
 
-  @Test(arguments: ["conntrack", "sight"]) func anAgentTellsOfItsFastPath(_ flows: String) throws {
+  @Test(arguments: ["conntrack", "sight"]) func anAgentReportsItsFastPath(_ flows: String) throws {
     let cluster = try FastPathCluster(options: ["--fast-path-flows", flows, "--healthz-port", "8474"])
     let node = cluster.nodes[0]
     _ = try cluster.addPod(0)
@@ -34,7 +34,7 @@ struct FastPathStatusTests {
         Issue.record("\(counts)")
         continue
       }
-      // 84 bytes in a frame of 98.
+      // A ping packet has 84 bytes, its frame 98.
       #expect(packets >= 15 && bytes == packets * 98, "\(packets) \(bytes)")
     }
 
@@ -64,8 +64,8 @@ struct FastPathStatusTests {
     }
   }
 
-  /// Without an agent the counts are told all the same; without a fast path nothing is.
-  @Test func theCountsAreTheKernels() throws {
+  /// `status` reads the counts from the kernel, so it shows them without an agent; without a fast path it shows none.
+  @Test func statusShowsTheCountsWithoutAnAgent() throws {
     let cluster = try FastPathCluster(1)
     let node = cluster.nodes[0]
     cluster.stopAgent(0)
@@ -79,8 +79,8 @@ struct FastPathStatusTests {
     #expect(try !node.hostgw("status", "--node-name", "node-a").output.contains("Fast:"))
   }
 
-  /// Who doesn't ask for it finds no word of it.
-  @Test func withoutFastPathNothingIsTold() throws {
+  /// Without `--fast-path` no output mentions the fast path.
+  @Test func withoutFastPathNothingIsReported() throws {
     let cluster = try Cluster(2)
     let node = cluster.nodes[0]
     let agent = try node.start([Binaries.hostgw, "run", "--node-name", "node-a", "--healthz-port", "8474"])

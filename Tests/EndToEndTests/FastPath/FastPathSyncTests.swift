@@ -3,17 +3,17 @@ import Linux
 import Testing
 import TestSupport
 
-/// One pass without an agent, by `sync`: what it makes, what it finds damaged and mends, and what it takes away.
+/// Passes by `sync` without an agent: what they load and attach, repair and remove.
 @Suite(.requiresRoot, .timeLimit(.minutes(2)))
 struct FastPathSyncTests {
-  /// The first of two nodes, with a pod; the other one has the fast path, too.
+  /// Two nodes with the fast path and a pod each.
   private struct Fixture {
     let cluster: Cluster
     let node: TestNode
-    /// An address of its pod.
+    /// An address of the other node's pod.
     private(set) var other = ""
 
-    /// - Parameter mode: the plugin's.
+    /// - Parameter mode: the `mode` of the plugin.
     init(mode: String = "bridge") throws {
       cluster = try Cluster(2)
       for node in cluster.nodes { try node.sh("mount -t bpf bpf /sys/fs/bpf") }
@@ -22,7 +22,7 @@ struct FastPathSyncTests {
       for node in cluster.nodes { try node.addPod("pod") }
       _ = try add(0, mode)
       other = try #require(try add(1, mode).hosts.first)
-      // Its ADD is long over.
+      // Makes the record old, as if the plugin chain had ended long ago.
       try node.sh("touch -d '-1 minute' /run/causeway/attachments/*")
     }
 
@@ -42,9 +42,9 @@ struct FastPathSyncTests {
         ])
     }
 
-    /// Everything that must be as it was after a repair.
+    /// Programs, map entries and pins, which a repair must restore.
     func state() throws -> [String] {
-      try node.programNames("eth0") + node.programNames(node.cable())
+      try node.programNames("eth0") + node.programNames(node.hostVeth())
         + ["pods", "peers"].flatMap { try node.entries($0).map { "\($0.key) \($0.value)" }.sorted() }
         + node.lines("ls /sys/fs/bpf/causeway")
     }
@@ -59,29 +59,29 @@ struct FastPathSyncTests {
     func expectCarriedPings() throws { try node.expectCarriedPings(to: other, carried: carried) }
   }
 
-  @Test(arguments: ["bridge", "routed"]) func aPassMakesAllAndPodsAddedAfterwardsAreCarried(_ mode: String) throws {
+  @Test(arguments: ["bridge", "routed"]) func aPassLoadsTheFastPathForPodsAddedAfterwards(_ mode: String) throws {
     let fixture = try Fixture(mode: mode)
     let node = fixture.node
     #expect(try node.programNames("eth0") == TestNode.nodePrograms)
-    #expect(try node.programNames(node.cable()) == TestNode.podPrograms)
-    // Two subnets of this node, two of the other; two addresses.
+    #expect(try node.programNames(node.hostVeth()) == TestNode.podPrograms)
+    // Two subnets of each node, and two addresses of the pod.
     #expect(try node.entries("peers").count == 4)
     #expect(try node.entries("pods").count == 2)
     try fixture.expectCarriedPings()
-    // A second pass finds nothing to do.
-    let (programs, state) = try (node.programs("eth0") + node.programs(node.cable()), fixture.state())
+    // A second pass changes nothing.
+    let (programs, state) = try (node.programs("eth0") + node.programs(node.hostVeth()), fixture.state())
     let again = try fixture.sync()
     #expect(again.status == 0 && !again.errors.contains("program attached"), "\(again)")
-    #expect(try node.programs("eth0") + node.programs(node.cable()) == programs)
+    #expect(try node.programs("eth0") + node.programs(node.hostVeth()) == programs)
     #expect(try fixture.state() == state)
   }
 
-  /// `$cable` is the host's end of the pod's cable; what stands behind is a word of the log.
+  /// Damage with the log text of its repair. `$veth` is the host's end of the pod's veth pair.
   @Test(arguments: [
     ("tc filter del dev eth0 ingress", "program attached what=eth0"),
     ("tc filter del dev eth0 egress", "program attached what=eth0"),
     ("tc qdisc del dev eth0 clsact", "program attached what=eth0"),
-    ("tc filter del dev $cable ingress", "program attached"), ("tc qdisc del dev $cable clsact", "program attached"),
+    ("tc filter del dev $veth ingress", "program attached"), ("tc qdisc del dev $veth clsact", "program attached"),
     (
       "tc filter replace dev eth0 ingress protocol all pref 50000 handle 1 bpf da object-pinned /sys/fs/bpf/causeway/to_node",
       "program attached what=eth0"
@@ -92,34 +92,35 @@ struct FastPathSyncTests {
     ("rm /run/causeway/fast-path.mark", "fast path loaded"),
     ("umount /sys/fs/bpf && mount -t bpf bpf /sys/fs/bpf", "fast path loaded"),
   ])
-  func programsComeBack(_ damage: String, _ word: String) throws {
+  func programsAreRestored(_ damage: String, _ word: String) throws {
     let fixture = try Fixture()
     let state = try fixture.state()
-    try fixture.node.sh("cable=\(try fixture.node.cable()); \(damage)")
+    try fixture.node.sh("veth=\(try fixture.node.hostVeth()); \(damage)")
     let pass = try fixture.sync()
     #expect(pass.status == 0 && pass.errors.contains(word), "\(pass)")
     #expect(try fixture.state() == state)
     try fixture.expectCarriedPings()
   }
 
-  @Test func entriesComeBackAndGarbageGoes() throws {
+  @Test func entriesAreRestoredAndForeignOnesRemoved() throws {
     let fixture = try Fixture()
     let node = fixture.node
     let state = try fixture.state()
     for map in ["pods", "peers"] {
       let entries = try node.entries(map)
       for key in entries.keys.sorted().dropFirst() { try node.removeEntry(map, key) }
-      // What is wrong is replaced.
+      // A wrong value.
       let (key, value) = try #require(entries.min { $0.key < $1.key })
-      try node.setEntry(map, key, String(repeating: "01", count: value.count / 2))
+      try node.setEntry(map, key, value: String(repeating: "01", count: value.count / 2))
     }
-    // Addresses of no pod, and what is no subnet.
+    // Addresses that no pod has, and keys that are not a node's subnet.
     for number in ["07", "08", "09"] {
-      try node.setEntry("pods", "00000000000000000000ffff0af401" + number, String(repeating: "02", count: 16))
+      try node.setEntry("pods", "00000000000000000000ffff0af401" + number, value: String(repeating: "02", count: 16))
       try node.setEntry(
-        "peers", "78000000" + "00000000000000000000ffff0af4" + number + "00", String(repeating: "02", count: 20))
+        "peers", "78000000" + "00000000000000000000ffff0af4" + number + "00", value: String(repeating: "02", count: 20))
     }
-    try node.setEntry("peers", "05000000" + String(repeating: "ee", count: 16), String(repeating: "00", count: 20))
+    try node.setEntry(
+      "peers", "05000000" + String(repeating: "ee", count: 16), value: String(repeating: "00", count: 20))
     let pass = try fixture.sync()
     for word in ["pod set", "pod removed what=10.244.1.7", "peer set", "peer removed what=10.244.9.0/24"] {
       #expect(pass.errors.contains(word), "\(pass)")
@@ -129,14 +130,14 @@ struct FastPathSyncTests {
     try fixture.expectCarriedPings()
   }
 
-  /// Somebody else's map, or one of another version, where ours belong: larger values than we have room for.
-  @Test(arguments: ["pods", "peers", "counts", "flows"]) func aMapOfAnotherLayoutGivesWay(_ name: String) throws {
+  /// A map of another program or version is pinned by the name of ours, with larger values.
+  @Test(arguments: ["pods", "peers", "counts", "flows"]) func aMapOfAnotherLayoutIsReplaced(_ name: String) throws {
     let fixture = try Fixture()
     let state = try fixture.state()
     let path = "/sys/fs/bpf/causeway/\(name)"
     try fixture.node.sh(
       "rm \(path) && bpftool map create \(path) type hash key 16 value 4096 entries 8 name \(name) flags 0")
-    // Neither the plugin nor anybody who looks trips over it.
+    // Neither the plugin nor `status` fails because of it.
     try fixture.node.addPod("next")
     let configuration: JSONObject = [
       "cniVersion": "1.1.0", "name": "podnet", "type": "causeway", "capabilities": ["bandwidth": true],
@@ -151,9 +152,9 @@ struct FastPathSyncTests {
     try fixture.expectCarriedPings()
   }
 
-  // MARK: Others
+  // MARK: Qdiscs and filters of others
 
-  @Test func anIngressQdiscIsNamedAndLeftAlone() throws {
+  @Test func anIngressQdiscIsReportedAndKept() throws {
     let cluster = try Cluster(2)
     let node = cluster.nodes[0]
     try node.sh(
@@ -168,31 +169,31 @@ struct FastPathSyncTests {
     }
   }
 
-  @Test func othersFiltersStayWhenOursGo() throws {
+  @Test func filtersOfOthersAreKeptWhenOursAreRemoved() throws {
     let fixture = try Fixture()
     let node = fixture.node
-    let cable = try node.cable()
-    // At a pod's egress it would be a limit.
-    let hooks = ["eth0 egress", "\(cable) ingress"]
+    let veth = try node.hostVeth()
+    // At the egress of the pod's link a filter would count as a limit.
+    let hooks = ["eth0 egress", "\(veth) ingress"]
     for hook in hooks {
       try node.sh(
         "tc filter add dev \(hook) protocol ip pref 7 bpf da object-pinned /sys/fs/bpf/causeway/to_pod")
     }
     let others = try hooks.map { try node.sh("tc filter show dev \($0) pref 7") }
     try fixture.sync(0, "--fast-path", "off").succeeded()
-    #expect(try node.programs("eth0") + node.programs(cable) == [])
+    #expect(try node.programs("eth0") + node.programs(veth) == [])
     #expect(try hooks.map { try node.sh("tc filter show dev \($0) pref 7") } == others)
     #expect(try node.lines("tc qdisc show | grep clsact").count == 2)
-    // And where they were first.
+    // The programs are attached again beside filters that were there first.
     try fixture.sync().succeeded()
     try fixture.expectCarriedPings()
   }
 
-  // MARK: Off, and on again
+  // MARK: Switched off, and on again
 
-  /// `$pins` is where they are; some are gone before.
+  /// Switching off and `clean` also work if pins are missing. `$pins` is their directory.
   @Test(arguments: ["true", "rm -r $pins", "rm $pins/pods $pins/from_pod", "umount /sys/fs/bpf"], ["off", "clean"])
-  func offAndCleanTakeEverythingAway(_ damage: String, _ way: String) throws {
+  func offAndCleanRemoveEverything(_ damage: String, _ way: String) throws {
     let fixture = try Fixture()
     let node = fixture.node
     let settings =
@@ -206,12 +207,12 @@ struct FastPathSyncTests {
       #expect(pass.errors.contains("fast path removed"), "\(pass)")
     }
     #expect(try node.fastPathRemains() == [])
-    // Flows that were carried go on: what conntrack must take stays until nobody needs it.
+    // Conntrack's settings stay for flows that were carried, until `clean`.
     #expect(try node.lines(settings) == (way == "clean" ? ["0", "0"] : ["1", "1"]))
     if way == "off" { #expect(try node.ping(from: "pod", fixture.other)) }
     try node.sh("[ $(stat -f -c %T /sys/fs/bpf) = bpf_fs ] || mount -t bpf bpf /sys/fs/bpf")
     try fixture.sync().succeeded()
-    // The pod was there before.
+    // The pod exists already.
     #expect(
       try eventually(within: .seconds(20)) {
         try fixture.sync()
@@ -220,12 +221,12 @@ struct FastPathSyncTests {
     try fixture.expectCarriedPings()
   }
 
-  /// No packet is carried for a pin that can't go, and whoever asked is told: where it was asked for, and where nothing may be
-  /// there because nobody could look after it.
-  @Test(arguments: ["off", "auto"]) func whatCannotBeUnpinnedIsDetached(_ mode: String) throws {
+  /// If pins cannot be removed, programs are detached nevertheless, and `sync` fails with the reason. With `auto` the
+  /// fast path is removed because it could not be kept up to date.
+  @Test(arguments: ["off", "auto"]) func programsThatCannotBeUnpinnedAreDetached(_ mode: String) throws {
     let fixture = try Fixture()
     let node = fixture.node
-    let links = try ["eth0", node.cable()]
+    let links = try ["eth0", node.hostVeth()]
     try node.sh("mount -o remount,ro /sys/fs/bpf")
     let pass = try fixture.sync(0, "--fast-path", mode)
     #expect(pass.status == 1, "\(pass)")
@@ -241,9 +242,9 @@ struct FastPathSyncTests {
     #expect(try node.fastPathRemains() == [])
   }
 
-  /// Its ADD has found the programs, and attaches them when they are no more the node's: nobody would look after the maps
-  /// by which it were carried.
-  @Test(arguments: [["off"], ["off", "on"]]) func aPodWhoseADDIsSlowHasNoPlaceWhenItIsOff(_ modes: [String]) throws {
+  /// A slow ADD opens the programs before the fast path is switched off, and attaches them afterwards. It must detach
+  /// them, because their maps are no longer kept up to date.
+  @Test(arguments: [["off"], ["off", "on"]]) func aSlowADDDoesNotAttachRemovedPrograms(_ modes: [String]) throws {
     let fixture = try Fixture()
     let node = fixture.node
     try node.addPod("slow")
@@ -251,7 +252,7 @@ struct FastPathSyncTests {
     var configuration = runtime.configuration(["capabilities": ["bandwidth": true]])
     configuration["ipam"] = nil
     try Files.write(node.path("/run/slow.json"), Array(JSONValue.object(configuration).text().utf8))
-    // It has opened all that is pinned, and asks whose the addresses are.
+    // ADD stops after it has opened the pinned objects, at its first lookup in `peers`.
     let slow = try node.start(
       [
         "/bin/sh", "-c",
@@ -261,22 +262,22 @@ struct FastPathSyncTests {
         "CNI_COMMAND": "ADD", "CNI_CONTAINERID": "slow", "CNI_NETNS": "/run/netns/slow", "CNI_IFNAME": "eth0",
         "CNI_PATH": runtime.searchPath,
       ])
-    let stands = try eventually(within: .seconds(30)) {
+    let isStopped = try eventually(within: .seconds(30)) {
       try node.sh("cat /run/trace 2>/dev/null || true").contains("stopped by SIGSTOP")
     }
-    try #require(stands, "\(slow.output)")
+    try #require(isStopped, "\(slow.output)")
     for mode in modes { try fixture.sync(0, "--fast-path", mode).succeeded() }
     try node.sh("kill -CONT $(awk '/stopped by SIGSTOP/ { print $1 }' /run/trace)")
     #expect(try slow.exitStatus(within: .seconds(30)) == 0, "\(slow.output)")
     #expect(slow.output.contains("10.244.1.3"), "\(slow.output)")
-    let programs = try node.programs(node.cable("slow"))
+    let programs = try node.programs(node.hostVeth("slow"))
     #expect(programs == [])
     if modes == ["off"] { #expect(try node.fastPathRemains() == []) }
     #expect(try node.ping(from: "slow", fixture.other))
   }
 
-  /// Programs are loaded by one at a time: they come to their places by names that all use.
-  @Test func anAgentLoadsNothingWhileAPassIsUnderWay() throws {
+  /// Only one process at a time loads programs, because all use the same names for their pins.
+  @Test func anAgentLoadsNothingDuringAnotherProcessesPass() throws {
     let cluster = try Cluster(2)
     let node = cluster.nodes[0]
     try node.sh("mount -t bpf bpf /sys/fs/bpf; mkdir -p /run/causeway")
@@ -286,7 +287,7 @@ struct FastPathSyncTests {
     ])
     #expect(try eventually { try FileLock.isHeldExclusively(node.path("/run/causeway/sync.lock")) })
     let agent = try node.start([Binaries.hostgw, "run", "--node-name", "node-a", "--fast-path", "on"])
-    // One that doesn't wait is done by then.
+    // An agent that did not wait would have loaded them by then.
     let loads = try eventually(within: .seconds(3)) { try node.fastPathRemains() != [] }
     #expect(!loads, "\(agent.output)")
     pass.stop()
@@ -294,8 +295,8 @@ struct FastPathSyncTests {
     #expect(works, "\(agent.output)")
   }
 
-  /// A setting that was 1 already is not ours to put back.
-  @Test func cleanRestoresWhatWasChangedAndNoMore() throws {
+  /// A setting that was 1 before is not changed.
+  @Test func cleanRestoresOnlyChangedSettings() throws {
     let cluster = try Cluster(2)
     let node = cluster.nodes[0]
     let name = "/proc/sys/net/netfilter/nf_conntrack_tcp"

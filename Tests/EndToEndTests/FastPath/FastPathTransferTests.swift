@@ -2,8 +2,8 @@ import JSON
 import Testing
 import TestSupport
 
-/// TCP whose packets get lost, and whose path changes under it, on nodes that drop what conntrack finds invalid: every byte
-/// arrives, and conntrack learns how it ends.
+/// TCP with packet loss and changing paths, on nodes that drop packets that conntrack calls invalid: every byte
+/// arrives, and conntrack sees the connection's end.
 @Suite(.requiresRoot, .timeLimit(.minutes(5))) struct FastPathTransferTests {
   private func stage(_ mode: String, _ flows: String, without: Set<Int> = []) throws -> FastPathStage {
     let stage = try FastPathStage(mode, flows, without: without)
@@ -14,7 +14,7 @@ import TestSupport
   @Test(arguments: ["conntrack", "sight"], [0, 1])
   func lossIsRepaired(_ flows: String, _ family: Int) throws {
     let stage = try stage(family == 0 ? "bridge" : "routed", flows)
-    // Many small packets, of which few make up for a lost one.
+    // Many small packets, so that a lost one costs little.
     for node in stage.cluster.nodes {
       for pod in ["client", "server"] { try node.sh("ip -n \(pod) link set eth0 gso_max_segs 1") }
     }
@@ -34,21 +34,21 @@ import TestSupport
     for family in 0..<2 {
       let tcp = try stage.client(0).run("tcp", stage.servers[1][family], "--bytes", "5000000", "--reset")
       #expect(tcp.output.contains("complete 5000000"), "\(tcp)")
-      // The server has it from nobody else.
+      // The server learns of the reset from no other packet.
       let isHeard = eventually { stage.notes(1).split(separator: "\n").filter { $0.contains("reset") }.count > family }
       #expect(isHeard, "\(stage.notes(1))")
       #expect(try isOver(stage, port(of: tcp.output), family), "RST")
     }
   }
 
-  /// With the flow on the way from the fast path to the ordinary one and back, at one node and at both.
+  /// A running transfer changes from the fast path to the ordinary path and back, at one node and at both.
   @Test(arguments: [
     ("bridge", "conntrack", 0), ("bridge", "sight", 1), ("routed", "conntrack", 1), ("routed", "sight", 0),
   ])
-  func aTransferOutlastsSwitches(_ mode: String, _ flows: String, _ family: Int) throws {
+  func aTransferContinuesWhileTheFastPathIsSwitched(_ mode: String, _ flows: String, _ family: Int) throws {
     var stage = try stage(mode, flows)
     let tcp = try stage.client(0).startTransfer(to: stage.servers[1][family])
-    func goesOn(_ carrying: Set<Int>) throws {
+    func expectProgress(_ carrying: Set<Int>) throws {
       for index in carrying {
         for direction in ["from-pod", "to-pod"] {
           let before = try stage.cluster.packets(index, direction)
@@ -61,23 +61,23 @@ import TestSupport
       try tcp.waitForMore(than: 3_000_000)
     }
     try tcp.waitForMore()
-    try goesOn([0, 1])
+    try expectProgress([0, 1])
     try stage.setFastPath(0, "off")
-    try goesOn([1])
+    try expectProgress([1])
     try stage.setFastPath(1, "off")
-    try goesOn([])
+    try expectProgress([])
     try stage.setFastPath(0, "on")
-    try goesOn([0])
+    try expectProgress([0])
     try stage.setFastPath(1, "on")
-    try goesOn([0, 1])
+    try expectProgress([0, 1])
     try tcp.endTransfer()
     #expect(try isOver(stage, port(of: tcp.output), family))
   }
 
-  /// Conntrack's entry lives no longer than two pauses, and who has none begins no connection in its middle: it is kept
-  /// alive however seldom the packets come.
+  /// Conntrack's entry expires after less than two pauses, and without an entry packets in mid-stream are invalid. The
+  /// fast path must renew the entry even if packets are rare.
   @Test(arguments: ["conntrack", "sight"])
-  func aConnectionThatTalksSeldomStaysKnown(_ flows: String) throws {
+  func rarePacketsRenewTheConntrackEntry(_ flows: String) throws {
     let stage = try stage("bridge", flows)
     for node in stage.cluster.nodes {
       try node.sh(
@@ -91,9 +91,9 @@ import TestSupport
     #expect(talk.output == "complete 4\n", "\(talk)")
   }
 
-  /// Whichever node has it, and whoever begins.
+  /// Only one of the nodes has the fast path; connections begin at either node.
   @Test(arguments: ["conntrack", "sight"], [0, 1])
-  func oneNodeMayBeWithout(_ flows: String, _ without: Int) throws {
+  func theOtherNodeMayHaveNoFastPath(_ flows: String, _ without: Int) throws {
     let stage = try stage("bridge", flows, without: [without])
     let carried = try stage.carried {
       for index in 0..<2 {
@@ -109,8 +109,8 @@ import TestSupport
     return try #require(line.flatMap { Int($0.dropFirst(5)) }, "\(output)")
   }
 
-  /// Whether no node takes the connection for an established one any more. One that was reset remains for ten seconds
-  /// where conntrack doesn't know the number of the last byte.
+  /// Whether no node's conntrack has the connection as established. After a reset the entry stays for ten seconds if
+  /// conntrack does not know the last sequence number.
   private func isOver(_ stage: FastPathStage, _ port: Int, _ family: Int) throws -> Bool {
     try eventually(within: .seconds(30)) {
       try stage.cluster.nodes.allSatisfy { node in

@@ -2,7 +2,7 @@ import JSON
 import Testing
 import TestSupport
 
-/// How the agent proves to the Kubernetes API who it is, and the other way round.
+/// Authentication of the agent to the Kubernetes API, and of the API to the agent.
 @Suite(.requiresRoot, .timeLimit(.minutes(2)))
 struct KubeAccessTests {
   private let cluster: KubeCluster
@@ -15,20 +15,20 @@ struct KubeAccessTests {
     try cluster.server.put(KubeCluster.node("node-b", podCIDRs: ["10.244.2.0/24"], addresses: ["192.0.2.12"]))
   }
 
-  private func write(_ text: String, _ path: String) throws { try KubeCluster.write(text, to: node, path) }
+  private func write(_ text: String, _ path: String) throws { try KubeCluster.write(text, to: node, path: path) }
 
-  /// Puts a service account where kubelet does.
+  /// Writes a service account where the kubelet mounts it.
   private func writeAccount(_ token: String) throws {
     let directory = "/run/secrets/kubernetes.io/serviceaccount"
     try write(token, "\(directory)/token")
     try write(try server.file("ca.crt"), "\(directory)/ca.crt")
   }
 
-  @Test func aPodsServiceAccountIsUsedAndItsTokenReadAnew() throws {
+  @Test func aServiceAccountIsUsedAndItsTokenReread() throws {
     let command = [Binaries.hostgw, "run", "--store", "kubernetes", "--log-level", "trace"]
-    let nobody = try node.start(command, environment: ["NODE_NAME": "node-a"])
-    #expect(eventually { nobody.output.contains("give --kubeconfig-file, or run as one") }, "\(nobody.output)")
-    nobody.stop()
+    let anonymous = try node.start(command, environment: ["NODE_NAME": "node-a"])
+    #expect(eventually { anonymous.output.contains("give --kubeconfig-file, or run as one") }, "\(anonymous.output)")
+    anonymous.stop()
     try writeAccount("token-1\n")
     let agent = try node.start(
       command,
@@ -36,24 +36,24 @@ struct KubeAccessTests {
         "NODE_NAME": "node-a", "KUBERNETES_SERVICE_HOST": KubeServer.address, "KUBERNETES_SERVICE_PORT": "6443",
       ])
     try node.expectRoutes(KubeAccessTests.routes, agent)
-    // A new one counts as soon as it is there.
-    try server.order(["do": "tokens", "tokens": ["token-2"]])
-    try server.order(["do": "drop"])
+    // A new token is used immediately.
+    try server.command(["do": "tokens", "tokens": ["token-2"]])
+    try server.command(["do": "drop"])
     #expect(eventually { agent.output.contains("Unauthorized") }, "\(agent.output)")
     try node.expectRoutes(KubeAccessTests.routes, agent)
     try writeAccount("token-2")
     try server.put(KubeCluster.node("node-c", podCIDRs: ["10.244.3.0/24"], addresses: ["192.0.2.13"]))
     try node.expectRoutes(KubeAccessTests.routes + ["10.244.3.0/24 via 192.0.2.13"], agent, within: .seconds(30))
     #expect(!agent.output.contains("token-"), "\(agent.output)")
-    // Whoever names the server needs nothing from the environment.
+    // With --kube-api-url no variable for the server is needed.
     agent.stop()
     let named = try node.start(command + ["--kube-api-url", KubeServer.url], environment: ["NODE_NAME": "node-a"])
     #expect(eventually { named.output.contains("subnets of this node") }, "\(named.output)")
   }
 
   @Test(arguments: [("list", "nodes"), ("watch", "nodes"), ("patch", "nodes/status")])
-  func whatTheRoleLacksIsNamed(_ verb: String, _ resource: String) throws {
-    try server.order(["do": "forbid", "verb": .string(verb), "resource": .string(resource)])
+  func missingPermissionsAreReported(_ verb: String, _ resource: String) throws {
+    try server.command(["do": "forbid", "verb": .string(verb), "resource": .string(resource)])
     let agent = try cluster.agent(0)
     #expect(
       eventually {
@@ -61,11 +61,11 @@ struct KubeAccessTests {
           && agent.output.contains("its role must allow the verb \(verb) on the resource \(resource)")
       }, "\(agent.output)")
     #expect(agent.isRunning)
-    try server.order(["do": "allow"])
+    try server.command(["do": "allow"])
     try node.expectRoutes(KubeAccessTests.routes, agent, within: .seconds(30))
   }
 
-  @Test func filesOfAKubeconfigAreFoundBesideItAndRenewedOnesCount() throws {
+  @Test func relativeFilesOfAKubeconfigAreFoundAndReread() throws {
     for name in ["ca.crt", "other.crt", "client.crt", "client.key"] {
       try write(try server.file(name), "/etc/causeway/pki/\(name)")
     }
@@ -85,7 +85,7 @@ struct KubeAccessTests {
     agent.stop()
   }
 
-  @Test func aCertificateForAnotherNameIsAcceptedOnlyWhereThatIsSaid() throws {
+  @Test func aCertificateForAnotherNameNeedsTheServerNameOption() throws {
     server.stop()
     try server.machine.sh(
       """

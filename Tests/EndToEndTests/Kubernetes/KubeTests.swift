@@ -3,16 +3,16 @@ import Linux
 import Testing
 import TestSupport
 
-/// `causeway-hostgw run --store kubernetes`, where all is well.
+/// `causeway-hostgw run --store kubernetes` without failures.
 @Suite(.requiresRoot, .timeLimit(.minutes(2)))
 struct KubeTests {
-  @Test func twoAgentsHaveEachOthersRoutesAndTellTheClusterWhoTheyAre() throws {
+  @Test func twoAgentsHaveEachOthersRoutesAndAnnotateTheirNodes() throws {
     let cluster = try KubeCluster(2, config: KubeCluster.dualConfig)
     let first = try cluster.agent(0)
     let second = try cluster.agent(1)
     try cluster.nodes[0].expectRoutes(["10.244.2.0/24 via 192.0.2.12", "fd00:10:244:2::/64 via 2001:db8::12"], first)
     try cluster.nodes[1].expectRoutes(["10.244.1.0/24 via 192.0.2.11", "fd00:10:244:1::/64 via 2001:db8::11"], second)
-    // Routes come first.
+    // Routes are installed before the lease is written.
     #expect(try eventually { try cluster.nodes[0].subnetOfLease() != nil }, "\(first.output)")
     let file = try cluster.nodes[0].sh("cat /run/causeway/subnet.env")
     #expect(
@@ -25,16 +25,16 @@ struct KubeTests {
         "kube-subnet-manager": "true", "backend-type": "host-gw", "backend-data": "null", "backend-v6-data": "null",
         "public-ip": "192.0.2.11", "public-ipv6": "2001:db8::11",
       ])
-    // Others' conditions and annotations are left alone.
+    // Conditions and annotations of others are not changed.
     let node = try #require(try server.node("node-a"))
     #expect(node["metadata"]?.object?["annotations"]?.object?["other.example/x"]?.string == "\"}{][,")
     #expect(node["status"]?.object?["conditions"]?.array?.count == 2, "\(node)")
-    // What the agent's role must allow, and nothing else.
+    // The agent's requests are exactly those that its role allows.
     let records = try server.records()
     #expect(Set(records.map { "\($0.verb) \($0.resource)" }) == KubeServer.role)
-    // Once each, since nothing has happened; a patch may go out again before the watch has told of the last.
+    // Few requests, since nothing changes. A patch may be repeated until the watch reports the last one.
     #expect(records.count { $0.verb == "list" } == 2 && records.count { $0.verb == "patch" } <= 8, "\(records)")
-    // A third node comes, changes and goes.
+    // A third node is added, changed and deleted.
     try server.put(KubeCluster.node("node-c", podCIDRs: ["10.244.3.0/24"], addresses: ["192.0.2.13"]))
     let routes = ["10.244.2.0/24 via 192.0.2.12", "fd00:10:244:2::/64 via 2001:db8::12"]
     try cluster.nodes[0].expectRoutes(routes + ["10.244.3.0/24 via 192.0.2.13"], first)
@@ -48,7 +48,7 @@ struct KubeTests {
   @Test func statusAndMetricsShowTheStore() throws {
     let cluster = try KubeCluster(1)
     try cluster.server.put(KubeCluster.node("node-b", podCIDRs: ["10.244.2.0/24"], addresses: ["192.0.2.12"]))
-    // Without an agent the API is asked.
+    // Without an agent `status` reads the API.
     let before = try cluster.status(0)
     #expect(
       before["agentRunning"] == false && before["store"]?.object?["source"]?.string == KubeServer.url, "\(before)")
@@ -67,7 +67,7 @@ struct KubeTests {
     #expect(metrics.hasSuffix("ok\n"), "\(metrics)")
   }
 
-  @Test func manyNodesComeInPages() throws {
+  @Test func manyNodesAreListedInPages() throws {
     let cluster = try KubeCluster(1, config: ["Network": "10.0.0.0/8"])
     let peers = (0..<1100).map { index in
       KubeCluster.node(
@@ -75,7 +75,7 @@ struct KubeTests {
         addresses: ["192.0.2.\(12 + index % 50)"])
     }
     for part in stride(from: 0, to: peers.count, by: 275) {
-      try cluster.server.order(["do": "put", "nodes": .array(Array(peers[part..<part + 275]))])
+      try cluster.server.command(["do": "put", "nodes": .array(Array(peers[part..<part + 275]))])
     }
     let agent = try cluster.agent(0)
     #expect(try eventually(within: .seconds(30)) { try cluster.nodes[0].podRoutes().count == 1100 }, "\(agent.output)")
@@ -84,21 +84,21 @@ struct KubeTests {
     #expect(lists.map { $0.query["continue"] != nil } == [false, true, true])
   }
 
-  @Test func nodesOfOtherKindsAreSkippedWithAReasonAndHarmNobodyElse() throws {
+  @Test func unusableNodesAreSkippedWithAReason() throws {
     let cluster = try KubeCluster(1, config: KubeCluster.dualConfig)
     let server = cluster.server
     try server.put(
       KubeCluster.node(
         "vxlan", podCIDRs: ["10.244.2.0/24"], addresses: ["192.0.2.12"],
         annotations: ["backend-type": "vxlan", "public-ip": "192.0.2.12", "kube-subnet-manager": "true"]),
-      // Flannel's own host-gw; the annotation counts, and what overwrites it counts more.
+      // Flannel's host-gw node: its annotation precedes its address, and the overwriting annotation precedes both.
       KubeCluster.node(
         "flannel", podCIDRs: ["10.244.3.0/24"], addresses: ["198.51.100.3"],
         annotations: ["backend-type": "host-gw", "public-ip": "192.0.2.13"]),
       KubeCluster.node(
         "over", podCIDRs: ["10.244.4.0/24"], addresses: ["198.51.100.4"],
         annotations: ["public-ip": "198.51.100.5", "public-ip-overwrite": "192.0.2.14"]),
-      // Each family for itself.
+      // Each family is judged alone.
       KubeCluster.node("six", podCIDRs: ["10.244.5.0/24", "fd00:10:244:5::/64"], addresses: ["2001:db8::15"]),
       KubeCluster.node(
         "half", podCIDRs: ["10.244.6.0/24", "fd00:10:244:6::/64"], addresses: ["192.0.2.16", "2001:db8::16"],
@@ -131,13 +131,13 @@ struct KubeTests {
     expect("none", "no-subnet", "")
     expect("thief", "skipped", "it overlaps 10.244.1.0/24 of node-a, which is this node")
     expect("twin-2", "skipped", "it overlaps 10.244.8.0/24 of twin-1")
-    // A node that is switched over gets its route.
+    // A node that changes its backend gets its route.
     try server.merge("vxlan", ["metadata": ["annotations": ["flannel.alpha.coreos.com/backend-type": "host-gw"]]])
     #expect(
       try eventually { try cluster.nodes[0].podRoutes().contains("10.244.2.0/24 via 192.0.2.12") }, "\(agent.output)")
   }
 
-  @Test func aPodCIDRThatIsAssignedLateIsWaitedFor() throws {
+  @Test func theAgentWaitsForItsPodCIDR() throws {
     let cluster = try KubeCluster(1, isKnown: false)
     try cluster.server.put(KubeCluster.node("node-b", podCIDRs: ["10.244.2.0/24"], addresses: ["192.0.2.12"]))
     let agent = try cluster.agent(0, "--healthz-port", "8081")
@@ -146,7 +146,7 @@ struct KubeTests {
     #expect(eventually { agent.output.contains("node node-a has no podCIDR yet") }, "\(agent.output)")
     let lease = try cluster.nodes[0].sh("curl -sS http://127.0.0.1:8081/readyz")
     #expect(lease.contains("no podCIDR yet"), "\(lease)")
-    // Others are told how to reach it, and the scheduler that it is not yet to be used.
+    // The node is annotated for its peers, and its condition keeps pods away.
     #expect(
       try eventually(within: .seconds(30)) { try cluster.server.condition("node-a")?.first == "True" },
       "\(agent.output)")
@@ -158,14 +158,14 @@ struct KubeTests {
     #expect(try eventually { try cluster.server.condition("node-a")?.first == "False" }, "\(agent.output)")
   }
 
-  @Test func aPodCIDRThatChangesIsFollowed() throws {
+  @Test func aChangedPodCIDRIsFollowed() throws {
     let cluster = try KubeCluster(2)
     let agent = try cluster.agent(0)
     let peer = try cluster.agent(1)
     try cluster.nodes[1].expectRoutes(["10.244.1.0/24 via 192.0.2.11"], peer)
     #expect(try eventually { try cluster.nodes[0].subnetOfLease() == "10.244.1.0/24" }, "\(agent.output)")
     try cluster.nodes[0].sh("mkdir -p /var/lib/cni/networks/podnet && echo x >/var/lib/cni/networks/podnet/10.244.1.9")
-    // Only by a new node of the same name, in a real cluster.
+    // In a real cluster this needs a new node with the old name.
     try cluster.server.delete("node-a")
     #expect(eventually { agent.output.contains("the cluster has no node node-a") }, "\(agent.output)")
     #expect(try cluster.nodes[0].subnetOfLease() == "10.244.1.0/24" && cluster.nodes[0].podRoutes().count == 1)
@@ -177,7 +177,7 @@ struct KubeTests {
     #expect(try eventually { try cluster.server.annotations("node-a")["public-ip"] == "192.0.2.11" }, "\(agent.output)")
   }
 
-  @Test func aNewAddressIsToldToTheOthersAndAnAnnotationChoosesIt() throws {
+  @Test func peersFollowANewAddressAndAnAnnotationSelectsIt() throws {
     let cluster = try KubeCluster(2)
     let agent = try cluster.agent(0)
     let peer = try cluster.agent(1)
@@ -187,7 +187,7 @@ struct KubeTests {
     try cluster.server.merge(
       "node-a", ["metadata": ["annotations": ["flannel.alpha.coreos.com/node-public-ip": "192.0.2.50"]]])
     try cluster.nodes[1].expectRoutes(["10.244.1.0/24 via 192.0.2.50"], peer)
-    // The node is what kubelet says it is where nobody has chosen; a new kubelet address is followed.
+    // Without a selection the kubelet's address is used, and its changes are followed.
     try cluster.server.merge(
       "node-a",
       [
@@ -196,7 +196,7 @@ struct KubeTests {
       ])
     try cluster.nodes[0].sh("ip address add 192.0.2.60/24 dev eth0")
     try cluster.nodes[1].expectRoutes(["10.244.1.0/24 via 192.0.2.60"], peer)
-    // What others shall use instead is told to them, while the node itself knows better.
+    // The overwriting address is published for peers; the node itself uses its own.
     try cluster.server.merge(
       "node-a", ["metadata": ["annotations": ["flannel.alpha.coreos.com/public-ip-overwrite": "192.0.2.11"]]])
     try cluster.nodes[1].expectRoutes(["10.244.1.0/24 via 192.0.2.11"], peer)
@@ -204,7 +204,7 @@ struct KubeTests {
     try cluster.nodes[0].expectRoutes(["10.244.2.0/24 via 192.0.2.12"], agent)
   }
 
-  @Test func theNetworksFileIsFollowed() throws {
+  @Test func theNetworkConfigurationFileIsFollowed() throws {
     let cluster = try KubeCluster(1, config: ["Network": "10.99.0.0/16", "SubnetLen": 5])
     try cluster.server.put(KubeCluster.node("node-b", podCIDRs: ["10.244.2.0/24"], addresses: ["192.0.2.12"]))
     let node = cluster.nodes[0]
@@ -215,7 +215,7 @@ struct KubeTests {
     #expect(eventually { agent.output.contains("not in the cluster's network 10.99.0.0/16") }, "\(agent.output)")
     try KubeCluster.write(KubeCluster.config, to: node)
     try node.expectRoutes(["10.244.2.0/24 via 192.0.2.12"], agent)
-    // What can't be read changes nothing.
+    // An invalid file changes nothing.
     try KubeCluster.write(["Network": "all of it"], to: node)
     #expect(eventually { agent.output.contains("must be an IPv4 network") }, "\(agent.output)")
     try node.expectRoutes(["10.244.2.0/24 via 192.0.2.12"], agent)
@@ -228,8 +228,8 @@ struct KubeTests {
     #expect(try eventually { try cluster.server.annotations("node-a")["backend-v6-data"] == "null" }, "\(agent.output)")
   }
 
-  /// Docker's policy: the scheduler is told that pods have no network there, and why.
-  @Test func whatDropsPodsPacketsIsTold() throws {
+  /// Sets a dropping policy, as Docker does. The node's condition then names it.
+  @Test func aDroppingPolicyIsReportedInTheCondition() throws {
     let cluster = try KubeCluster(1)
     try cluster.nodes[0].sh("iptables -P FORWARD DROP")
     let agent = try cluster.agent(0)
@@ -243,8 +243,8 @@ struct KubeTests {
       "\(agent.output)")
   }
 
-  /// Also where links change all the time, which is when the node's addresses are looked for.
-  @Test func aChosenAddressThatNoLinkHasIsSaidOnce() throws {
+  /// Changes links ten times, because each change makes the agent select the node's address again.
+  @Test func aSelectedAddressWithoutLinkIsReportedOnce() throws {
     let cluster = try KubeCluster(1)
     try cluster.server.merge(
       "node-a", ["metadata": ["annotations": ["flannel.alpha.coreos.com/node-public-ip": "192.0.2.99"]]])
@@ -256,7 +256,7 @@ struct KubeTests {
     #expect(agent.output.split(separator: "192.0.2.99 is chosen").count == 2, "\(agent.output)")
   }
 
-  @Test func theConditionIsLeftAloneWhereItIsNotAskedFor() throws {
+  @Test func theConditionIsNotChangedUnlessAskedFor() throws {
     let cluster = try KubeCluster(1)
     let agent = try cluster.agent(
       0, "--set-node-network-unavailable=false", "--kube-annotation-prefix", "example.com/net")

@@ -4,7 +4,7 @@ import Testing
 import TestSupport
 import YAML
 
-/// `conf/kubernetes` as far as it can be judged without a cluster; with one, `hack/e2e-kubernetes/run` does.
+/// Checks of `conf/kubernetes` without a cluster. `hack/e2e-kubernetes/run` checks it with one.
 @Suite(.requiresRoot, .timeLimit(.minutes(1)))
 struct ManifestTests {
   private let objects: [JSONObject]
@@ -39,7 +39,7 @@ struct ManifestTests {
     try #require(value.array).map { try #require($0.string) }
   }
 
-  @Test func theAgentKnowsItsOptions() throws {
+  @Test func theAgentKnowsTheManifestsOptions() throws {
     let agent = try value(object("DaemonSet"), "spec/template/spec/containers/0")
     let arguments = try texts(value(try #require(agent.object), "args"))
     let help = try run([Binaries.hostgw, "run", "--help"]).succeeded().output
@@ -47,7 +47,7 @@ struct ManifestTests {
       let name = argument.split(separator: "=")[0]
       #expect(help.contains("\(name) ") || help.contains("\(name)\n"), "\(argument)")
     }
-    // Their values, too: what it then misses is the account of a pod.
+    // The agent accepts their values too: it then only lacks a pod's service account.
     let node = try TestNode()
     let running = try node.start([Binaries.hostgw] + arguments)
     #expect(
@@ -72,15 +72,15 @@ struct ManifestTests {
     let clean = try #require(try value(uninstall, "spec/template/spec/initContainers/0").object)
     #expect(
       try value(clean, "securityContext/capabilities") == value(agent, "securityContext/capabilities"))
-    // Both find the fast path that another agent has left.
+    // Both containers can access the fast path that another agent has left.
     for container in [agent, clean] {
       let mounts = try #require(try value(container, "volumeMounts").array).compactMap(\.object)
       #expect(mounts.contains { $0["mountPath"] == "/sys/fs/bpf" && $0["name"] == "bpf" && $0["readOnly"] == nil })
     }
   }
 
-  /// It names what is there, and the agent's capabilities will do where settings of the kernel can't be written.
-  @Test func theFastPathsPatchFits() throws {
+  /// Checks that the patch fits the manifest, and that the agent's capabilities suffice with a read-only /proc/sys.
+  @Test func theFastPathsPatchFitsTheManifest() throws {
     let patch = try #require(try Self.objects(of: "fast-path.yaml").first)
     let daemonSet = try object("DaemonSet")
     let containers = ["initContainers", "containers"].map { "spec/template/spec/\($0)/0" }
@@ -113,7 +113,7 @@ struct ManifestTests {
       eventually(within: .seconds(30)) { refused.output.contains("set net.netfilter.nf_conntrack_tcp_be_liberal = 1") },
       "\(refused.output)")
     refused.stop()
-    // As prepare-node does.
+    // `prepare-node` makes these settings.
     try node.sh(
       "for name in be_liberal ignore_invalid_rst; do echo 1 >/proc/sys/net/netfilter/nf_conntrack_tcp_$name; done")
     let served = try agent()
@@ -121,8 +121,8 @@ struct ManifestTests {
       eventually(within: .seconds(30)) { served.output.contains("fast path: flows are known by") }, "\(served.output)")
   }
 
-  /// The patch names what the manifest has, and an option that the agent knows.
-  @Test func thePatchForNodesBesideFlannelFits() throws {
+  /// Checks that the patch fits the manifest and sets an option of the agent.
+  @Test func thePatchForNodesBesideFlannelFitsTheManifest() throws {
     let patch = try #require(try Self.objects(of: "beside-flannel.yaml").first)
     let daemonSet = try object("DaemonSet")
     let container = "spec/template/spec/containers/0"
@@ -138,12 +138,12 @@ struct ManifestTests {
     #expect(try run([Binaries.hostgw, "run", "--help"]).succeeded().output.contains("--take-over-flannel "))
   }
 
-  @Test func theConfigurationsAreSound() throws {
+  @Test func theConfigurationsAreValid() throws {
     let list = try #require(try value(object("ConfigMap"), "data/cni-conf.json").string)
     let conflist = try #require(try JSONValue(parsing: Array(list.utf8)).object)
-    // What every runtime and every portmap knows.
+    // All runtimes and all releases of portmap know this version.
     #expect(conflist["cniVersion"] == "0.3.1" && conflist["cniVersions"] == nil)
-    // The plugin answers to it as a runtime sends it: without a lease it says what is missing, code 50.
+    // The plugin accepts it as a runtime passes it, and reports the missing lease with code 50.
     var plugin = try #require(try value(conflist, "plugins/0").object)
     plugin["name"] = conflist["name"]
     plugin["cniVersion"] = "1.1.0"
@@ -156,8 +156,8 @@ struct ManifestTests {
     _ = try JSONValue(parsing: Array(network.utf8))
   }
 
-  /// The image is one for all, and hack/image makes it under this name.
-  @Test func theImageIsTheOneThatIsMade() throws {
+  /// Checks that both manifests use the image that hack/image builds.
+  @Test func theManifestsUseTheBuiltImage() throws {
     let named = try ["causeway.yaml", "uninstall.yaml"].flatMap { file in
       try Self.text("conf/kubernetes/\(file)").split(separator: "\n").filter { $0.contains("image: ") }
         .map { $0.split(separator: " ").last }

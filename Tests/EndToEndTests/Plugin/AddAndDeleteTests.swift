@@ -2,11 +2,11 @@ import JSON
 import Testing
 import TestSupport
 
-/// One pod's life in bridge mode, through the shipped plugin.
+/// ADD and DEL of pods in bridge mode, with the shipped plugin.
 @Suite(.requiresRoot, .timeLimit(.minutes(1)))
 struct AddAndDeleteTests {
   @Test(arguments: ["1.0.0", "1.1.0"], Runtime.Families.allCases)
-  func givesAPodThatReachesItsGatewayAndGoesWithoutTrace(_ version: String, _ families: Runtime.Families) throws {
+  func addConnectsAPodToItsGatewayAndDeleteLeavesNothing(_ version: String, _ families: Runtime.Families) throws {
     let node = try TestNode()
     let runtime = Runtime(node: node, version: version)
     let configuration = runtime.configuration(["ipam": ["ranges": runtime.ranges(families)]])
@@ -23,7 +23,7 @@ struct AddAndDeleteTests {
     #expect(try node.addresses("eth0", inPod: "a") == expected)
     #expect(answer.json?["cniVersion"]?.string == version)
 
-    // Bridge, host veth, pod interface: chained plugins rely on the order.
+    // Bridge, host's end, pod interface: chained plugins rely on this order.
     try #require(answer.interfaces.count == 3)
     #expect(answer.interfaces[0]["name"]?.string == "cni0")
     #expect(answer.interfaces[1]["name"]?.string?.hasPrefix("veth") == true)
@@ -31,7 +31,7 @@ struct AddAndDeleteTests {
     #expect(answer.interfaces.map { $0["sandbox"]?.string } == [nil, nil, "/run/netns/a"])
     #expect(answer.interfaces.map { $0["mtu"] } == Array(repeating: version == "1.1.0" ? 1500 : nil, count: 3))
 
-    // What the answer says is what the kernel has.
+    // The kernel's state is what the answer reports.
     let inside = try #require(node.ip(json: "link", "show", "dev", "eth0", inPod: "a").first)
     #expect(inside["address"] == answer.interfaces[2]["mac"])
     #expect(inside["operstate"]?.string == "UP")
@@ -59,7 +59,7 @@ struct AddAndDeleteTests {
     #expect(try node.ip(json: "link", "show", "type", "veth", inPod: "a").isEmpty)
   }
 
-  @Test func forwardsAndKeepsTheBridgesMAC() throws {
+  @Test func forwardsPacketsAndKeepsTheBridgesMAC() throws {
     let node = try TestNode()
     let runtime = Runtime(node: node)
     var macs: Set<String> = []
@@ -86,7 +86,8 @@ struct AddAndDeleteTests {
     #expect(states.filter { $0["scope"]?.string == "global" }.allSatisfy { $0["tentative"] == nil })
   }
 
-  /// The neighbour of a pod that went must find the pod that got its address, without waiting for its own cache.
+  /// Checks that the neighbour of a removed pod reaches the pod that has its address now, before the neighbour's cache
+  /// expires.
   @Test func announcesAReusedAddress() throws {
     let node = try TestNode()
     let runtime = Runtime(node: node)
@@ -109,24 +110,24 @@ struct AddAndDeleteTests {
     }
   }
 
-  @Test func twoInterfacesOfOneContainerLiveAndGoApart() throws {
+  @Test func twoInterfacesOfOneContainerAreIndependent() throws {
     let node = try TestNode()
     let runtime = Runtime(node: node)
     try node.addPod("a")
     try runtime.add("a")
     try runtime.add("a", interface: "net1")
     #expect(try node.addresses("net1", inPod: "a") == ["10.9.0.3/24", "fd00:9::3/64"])
-    // The first network keeps the default route, whole.
+    // The first network keeps its default route.
     for (family, gateway) in [("-4", "10.9.0.1"), ("-6", "fd00:9::1")] {
       let routes = try node.ip(json: family, "route", "show", "default", inPod: "a")
       #expect(routes.first?["dev"]?.string == "eth0" && routes.first?["gateway"]?.string == gateway, "\(routes)")
     }
-    try runtime.call("DEL", "a", interface: "net1", runtime.configuration()).process.succeeded()
+    try runtime.call("DEL", "a", interface: "net1", configuration: runtime.configuration()).process.succeeded()
     #expect(try node.addresses("eth0", inPod: "a") == ["10.9.0.2/24", "fd00:9::2/64"])
     #expect(try node.leases().count == 2)
   }
 
-  @Test func withoutIPAMThePodIsOnLayer2() throws {
+  @Test func aPodWithoutIPAMHasLayer2Only() throws {
     let node = try TestNode()
     let runtime = Runtime(node: node)
     try node.addPod("a")
@@ -138,20 +139,20 @@ struct AddAndDeleteTests {
     #expect(try node.remains() == [])
   }
 
-  /// Where the node does not forward IPv6 it would believe a pod that says it is a router.
+  /// Checks `accept_ra`: a node that does not forward IPv6 would accept a pod as its router.
   @Test(arguments: [true, false])
-  func noPodBecomesTheNodesRouter(_ bridgeIsThere: Bool) throws {
+  func bridgesOfPodsAcceptNoRouterAdvertisements(_ bridgeIsThere: Bool) throws {
     let node = try TestNode()
     let runtime = Runtime(node: node)
     if bridgeIsThere { try node.sh("ip link add cni0 type bridge && ip link set cni0 up") }
     try node.addPod("a")
     try runtime.add("a", runtime.configuration(["ipam": ["ranges": runtime.ranges(.v4)]]))
     #expect(try node.sh("cat /proc/sys/net/ipv6/conf/cni0/accept_ra") == "0\n")
-    // One that ADD makes is nobody's uplink, also where it is no gateway.
+    // ADD also switches it off on a bridge that it creates without a gateway, because that is no uplink.
     try node.addPod("c")
     try runtime.add("c", runtime.configuration(["bridge": "br1", "ipam": ["type": "none"]]))
     #expect(try node.sh("cat /proc/sys/net/ipv6/conf/br1/accept_ra") == "0\n")
-    // A bridge that is no gateway may be the node's own way out.
+    // An existing bridge without a gateway may be the node's uplink.
     try node.sh("ip link add br0 type bridge && ip link set br0 up && echo 2 >/proc/sys/net/ipv6/conf/br0/accept_ra")
     try node.addPod("b")
     try runtime.add("b", runtime.configuration(["bridge": "br0", "ipam": ["type": "none"]]))

@@ -2,7 +2,7 @@ import JSON
 import Testing
 import TestSupport
 
-/// What comes from outside and is wrong: the right code, a message that names it, no crash, nothing left.
+/// Invalid input: ADD reports the right code and a message that names the input, does not crash and leaves nothing.
 @Suite(.requiresRoot, .timeLimit(.minutes(1)))
 struct BadInputTests {
   struct Case: Sendable, CustomTestStringConvertible {
@@ -19,7 +19,7 @@ struct BadInputTests {
       self.message = message
     }
 
-    /// Keys on top of a good configuration.
+    /// A valid configuration with these keys replaced.
     init(_ name: String, keys: JSONObject, _ code: Int64, _ message: String) {
       var object: JSONObject = [
         "cniVersion": "1.1.0", "name": "podnet", "type": "causeway",
@@ -76,7 +76,7 @@ struct BadInputTests {
   ]
 
   @Test(arguments: cases)
-  func aConfigurationIsRefused(_ bad: Case) throws {
+  func anInvalidConfigurationIsRefused(_ bad: Case) throws {
     let node = try TestNode()
     try node.addPod("a")
     let answer = try Runtime(node: node).call("ADD", "a", input: bad.input)
@@ -86,7 +86,7 @@ struct BadInputTests {
     #expect(try node.run(["ip", "link", "show", "cni0"]).status != 0)
   }
 
-  @Test func tenMebibytesOnStandardInput() throws {
+  @Test func tenMebibytesOnStandardInputAreRefused() throws {
     let node = try TestNode()
     try node.addPod("a")
     let input = "{\"name\": \"\(String(repeating: "n", count: 10 << 20))\"}"
@@ -110,56 +110,58 @@ struct BadInputTests {
       (["CNI_ARGS": "COLOUR=red"], 4, "unknown args [\"COLOUR=red\"]"),
       (["CNI_ARGS": "IP=nowhere"], 7, "nowhere"),
     ] as [([String: String], Int64, String)])
-  func anEnvironmentIsRefused(_ environment: [String: String], _ code: Int64, _ message: String) throws {
+  func anInvalidEnvironmentIsRefused(_ environment: [String: String], _ code: Int64, _ message: String) throws {
     let node = try TestNode()
     try node.addPod("a")
     let runtime = Runtime(node: node)
-    let answer = try runtime.call("ADD", "a", runtime.configuration(), environment: environment)
+    let answer = try runtime.call("ADD", "a", configuration: runtime.configuration(), environment: environment)
     #expect(answer.process.status == 1)
     #expect(answer.code == code && answer.message.contains(message), "\(answer)")
     #expect(try node.remains() == [])
   }
 
-  /// Names become files' names, links' and rules': none may lead anywhere, whatever the verb.
+  /// Checks IDs and network names for every verb, since they become names of files, links and rules.
   @Test(
     arguments: [
       "", ".", "..", "../x", "a/b", "/etc/passwd", "a\nb", "a\tb", " ", "-a", "_a", ".a", "é", "a:b", "a\u{1B}b",
     ],
     ["ADD", "CHECK", "DEL"])
-  func aNameThatLeadsElsewhereIsRefused(_ name: String, _ verb: String) throws {
+  func anUnsafeNameIsRefused(_ name: String, _ verb: String) throws {
     let node = try TestNode()
     try node.addPod("a")
     let runtime = Runtime(node: node)
     let before = try node.lines("find /run /var/lib/cni -xdev | sort")
-    let container = try runtime.call(verb, "a", runtime.configuration(), environment: ["CNI_CONTAINERID": name])
+    let container = try runtime.call(
+      verb, "a", configuration: runtime.configuration(), environment: ["CNI_CONTAINERID": name])
     #expect(container.code == 4 && container.message.lowercased().contains("containerid"), "\(container)")
-    let network = try runtime.call(verb, "a", runtime.configuration(name: name))
+    let network = try runtime.call(verb, "a", configuration: runtime.configuration(name: name))
     #expect(network.code == 7 && network.message.contains("network name"), "\(network)")
     #expect(try node.lines("find /run /var/lib/cni -xdev | sort") == before)
   }
 
-  /// As long as the environment of a program can be.
-  @Test func aLongContainerIDIsOneLikeAnyOther() throws {
+  /// Uses an ID near the size limit of an environment variable.
+  @Test func aLongContainerIDWorks() throws {
     let node = try TestNode()
     try node.addPod("a")
     let runtime = Runtime(node: node)
     let id = String(repeating: "0123456789abcdef", count: 8000)
     let configuration = runtime.configuration(["ipMasq": true, "macspoofchk": true])
-    let answer = try runtime.call("ADD", "a", id: id, configuration)
+    let answer = try runtime.call("ADD", "a", id: id, configuration: configuration)
     try answer.process.succeeded()
-    try runtime.call("CHECK", "a", id: id, runtime.configuration(configuration, after: answer)).process.succeeded()
-    // Its neighbour in name is another one.
-    try runtime.call("DEL", nil, id: id + "0", configuration).process.succeeded()
+    try runtime.call("CHECK", "a", id: id, configuration: runtime.configuration(configuration, after: answer)).process
+      .succeeded()
+    // An ID that differs in its last character is another container.
+    try runtime.call("DEL", nil, id: id + "0", configuration: configuration).process.succeeded()
     #expect(try node.remains().count == 4)
-    try runtime.call("DEL", nil, id: id, configuration).process.succeeded()
+    try runtime.call("DEL", nil, id: id, configuration: configuration).process.succeeded()
     #expect(try node.remains() == [])
   }
 
-  @Test func aFIFOInTheNamespacesPlaceDoesNotHang() throws {
+  @Test func aFIFOAsTheNamespaceDoesNotHang() throws {
     let node = try TestNode()
     try node.sh("mkdir -p /run/netns && mkfifo /run/netns/fifo")
     let runtime = Runtime(node: node)
-    let answer = try runtime.call("ADD", "fifo", runtime.configuration())
+    let answer = try runtime.call("ADD", "fifo", configuration: runtime.configuration())
     #expect(answer.code == 8 && answer.message.contains("/run/netns/fifo"), "\(answer)")
   }
 }

@@ -2,7 +2,7 @@ import JSON
 import Testing
 import TestSupport
 
-/// The reference's own tests of the options of `bridge`, for every version.
+/// The reference's tests of the options of `bridge`, for every version.
 @Suite(.requiresRoot, .timeLimit(.minutes(1)))
 struct BridgeOptionTests {
   private func runtime(_ version: String, pods: String...) throws -> Runtime {
@@ -13,7 +13,7 @@ struct BridgeOptionTests {
 
   // MARK: The bridge's addresses
 
-  /// A second network wants another address on the same bridge: IPv4 always disagrees, IPv6 where the two overlap.
+  /// Two networks on one bridge. Their addresses conflict always in IPv4, and in IPv6 if the subnets overlap.
   struct Conflict: Sendable {
     let first: Subnet
     let second: Subnet
@@ -26,7 +26,7 @@ struct BridgeOptionTests {
     Conflict(first: Subnet("2001:db8:1::/64"), second: Subnet("fd00:1234::/64"), disagrees: false),
   ]
 
-  @Test(arguments: Runtime.versions) func anotherAddressIsAnErrorUnlessForced(_ version: String) throws {
+  @Test(arguments: Runtime.versions) func anotherAddressOnTheBridgeIsAnErrorUnlessForced(_ version: String) throws {
     let runtime = try runtime(version)
     let node = runtime.node
     for (index, conflict) in Self.conflicts.enumerated() {
@@ -38,7 +38,7 @@ struct BridgeOptionTests {
       var configuration = runtime.bridgeConfiguration([conflict.second], keys)
       let both = [conflict.first, conflict.second].map(\.gatewayAddress)
       if conflict.disagrees {
-        let refused = try runtime.call("ADD", second, configuration)
+        let refused = try runtime.call("ADD", second, configuration: configuration)
         let words = "\"\(bridge)\" already has an IP address different from \(conflict.second.gatewayAddress)"
         #expect(refused.code == 7 && refused.message.hasPrefix(words), "\(refused)")
         #expect(try node.addresses(bridge) == [conflict.first.gatewayAddress])
@@ -51,7 +51,7 @@ struct BridgeOptionTests {
       configuration["forceAddress"] = true
       try runtime.add(second, configuration)
       #expect(try node.addresses(bridge).sorted() == (conflict.disagrees ? [both[1]] : both.sorted()))
-      // The same once more: an address that is there is no conflict.
+      // A second ADD finds its address on the bridge, which is no conflict.
       try runtime.delete(second, configuration)
       try runtime.add(second, configuration)
     }
@@ -59,13 +59,13 @@ struct BridgeOptionTests {
 
   // MARK: Flags of the bridge and of ports
 
-  @Test(arguments: Runtime.versions) func promiscuousHairpinAndIsolated(_ version: String) throws {
+  @Test(arguments: Runtime.versions) func bridgeAndPortsHaveTheConfiguredFlags(_ version: String) throws {
     let runtime = try runtime(version, pods: "a", "b", "c", "d")
     let node = runtime.node
     func port(_ pod: String, _ keys: JSONObject) throws -> JSONObject {
-      let before = Set(try node.cables())
+      let before = Set(try node.hostVeths())
       try runtime.add(pod, runtime.bridgeConfiguration([.v4], keys))
-      let name = try #require(try node.cables().first { !before.contains($0) })
+      let name = try #require(try node.hostVeths().first { !before.contains($0) })
       return try #require(try node.view().port(name))
     }
     let plain = try port("a", [:])
@@ -79,26 +79,26 @@ struct BridgeOptionTests {
     let bridge = try #require(node.view()["bridge0"])
     #expect(bridge["promiscuity"] == 1 && bridge["flags"]?.array?.contains("PROMISC") == true)
     let both = try runtime.call(
-      "ADD", "e", runtime.bridgeConfiguration([.v4], ["promiscMode": true, "hairpinMode": true]))
+      "ADD", "e", configuration: runtime.bridgeConfiguration([.v4], ["promiscMode": true, "hairpinMode": true]))
     #expect(
       both.code == 7
         && both.message.hasPrefix("cannot set hairpin mode and promiscuous mode at the same time"), "\(both)")
   }
 
-  @Test(arguments: Runtime.versions) func theMTUIsBothEndsAndAnOldBridgesStays(_ version: String) throws {
+  @Test(arguments: Runtime.versions) func theMTUAppliesToBothEndsAndNotToAnExistingBridge(_ version: String) throws {
     let runtime = try runtime(version, pods: "a")
     let node = runtime.node
     try node.sh("ip link add bridge0 type bridge && ip link set bridge0 mtu 1420")
     try runtime.add("a", runtime.bridgeConfiguration([.v4], ["mtu": 1380]))
     #expect(try node.view(inPod: "a")["eth0"]?["mtu"] == 1380)
     let host = try node.view()
-    #expect(host[try #require(try node.cables().first)]?["mtu"] == 1380)
+    #expect(host[try #require(try node.hostVeths().first)]?["mtu"] == 1380)
     #expect(host["bridge0"]?["mtu"] == 1420)
   }
 
   // MARK: MACs
 
-  /// Ports come and go, one of them with a MAC lower than any: a bridge without a MAC of its own would take that.
+  /// Adds and removes ports, one with a lower MAC than all others. A bridge without a MAC of its own would take that.
   @Test(arguments: Runtime.versions) func theBridgesMACStays(_ version: String) throws {
     let runtime = try runtime(version)
     let node = runtime.node
@@ -121,7 +121,7 @@ struct BridgeOptionTests {
     }
   }
 
-  @Test(arguments: Runtime.versions) func macsHaveAPrecedence(_ version: String) throws {
+  @Test(arguments: Runtime.versions) func requestedMACsHaveAPrecedence(_ version: String) throws {
     let runtime = try runtime(version)
     let node = runtime.node
     let (one, two, three) = ("c2:b0:57:49:47:f1", "c2:b0:57:49:47:f2", "c2:b0:57:49:47:f3")
@@ -132,7 +132,7 @@ struct BridgeOptionTests {
         "IgnoreUnknown=true;MAC=\(one)",
         ["args": ["cni": ["mac": .string(two)]], "RuntimeConfig": ["mac": .string(three)]], three
       ),
-      // The reference's bridge takes it so, its host-local does not.
+      // The reference's `bridge` accepts this, its `host-local` does not.
       ("MAC=\(one)", [:], one), ("MAC=\(one);", [:], one),
     ]
     for (index, example) in cases.enumerated() {
@@ -143,18 +143,18 @@ struct BridgeOptionTests {
       #expect(try node.view(inPod: pod)["eth0"]?["address"]?.string == example.mac, "\(example)")
       if version >= "0.3.0" { #expect(answer.interfaces.last?["mac"]?.string == example.mac) }
     }
-    // It is the pod's alone.
+    // Only the pod has the MAC.
     let host = try node.view().links.compactMap { $0["address"]?.string }
     #expect(Set(host).isDisjoint(with: [one, two, three]))
   }
 
   // MARK: No addresses in the pod
 
-  @Test(arguments: Runtime.versions) func aLinkThatStaysDown(_ version: String) throws {
+  @Test(arguments: Runtime.versions) func disableContainerInterfaceLeavesTheLinkDown(_ version: String) throws {
     let runtime = try runtime(version, pods: "a", "b")
     let node = runtime.node
     let refused = try runtime.call(
-      "ADD", "a", runtime.bridgeConfiguration([.v4], ["disableContainerInterface": true]))
+      "ADD", "a", configuration: runtime.bridgeConfiguration([.v4], ["disableContainerInterface": true]))
     let words = "cannot use IPAM when DisableContainerInterface flag is set"
     #expect(refused.code == 7 && refused.message.hasPrefix(words), "\(refused)")
     #expect(try node.view().links.count == 1)
@@ -165,15 +165,15 @@ struct BridgeOptionTests {
     let link = try #require(node.view(inPod: "b")["eth0"])
     #expect(link["flags"]?.array?.contains("UP") == false && link["operstate"]?.string == "DOWN")
     #expect(try node.sh("ip -netns b -6 address show dev eth0").isEmpty)
-    if version >= "0.4.0" { try runtime.check("b", answer, configuration).process.succeeded() }
+    if version >= "0.4.0" { try runtime.check("b", answer, configuration: configuration).process.succeeded() }
     try runtime.delete("b", configuration)
     #expect(try node.remains() == [])
   }
 
   // MARK: Failures and rules
 
-  /// What fails when IPAM has given an address gives it back, and takes back the cable, too.
-  @Test(arguments: Runtime.versions) func anErrorBehindIPAMCostsNoAddress(_ version: String) throws {
+  /// Checks that a failure after IPAM frees the address and removes the veth pair.
+  @Test(arguments: Runtime.versions) func anErrorAfterIPAMFreesTheAddress(_ version: String) throws {
     let runtime = try runtime(version, pods: "a", "b")
     let node = runtime.node
     try runtime.add("a", runtime.bridgeConfiguration([.v4]))
@@ -183,17 +183,17 @@ struct BridgeOptionTests {
       "type": "host-local", "subnet": .string(Subnet.v4.network),
       "routes": [["dst": "10.50.0.0/16", "gw": "192.0.2.1"]],
     ]
-    #expect(try runtime.call("ADD", "b", other).process.status == 1)
+    #expect(try runtime.call("ADD", "b", configuration: other).process.status == 1)
     #expect(try node.remains() == before.0)
     #expect(try node.view().links.count == before.1)
     try runtime.delete("b", other)
-    // The next address after it, not the one after that.
+    // The pod gets the next address, so the failed ADD has used only one.
     other["ipam"] = ["type": "host-local", "subnet": .string(Subnet.v4.network)]
     #expect(try runtime.add("b", other).hosts.count == 1)
   }
 
-  /// In the node's own namespace, as the reference's tests do it: with the override that is for tests.
-  @Test(arguments: Runtime.versions) func rulesAreThereWithThePodAndGoWithIt(_ version: String) throws {
+  /// Runs in the node's own namespace, as the reference tests do, with the override that exists for tests.
+  @Test(arguments: Runtime.versions) func addCreatesThePodsRulesAndDeleteRemovesThem(_ version: String) throws {
     let runtime = try runtime(version)
     let node = runtime.node
     let override = ["CNI_NETNS_OVERRIDE": "1", "CNI_NETNS": "/proc/self/ns/net"]
@@ -208,17 +208,17 @@ struct BridgeOptionTests {
       configuration["ipam"] = [
         "type": "host-local", "subnet": .string(Subnet.v4.network), "dataDir": "/run/leases",
       ]
-      let added = try runtime.call("ADD", nil, id: "dummy", configuration, environment: override)
+      let added = try runtime.call("ADD", nil, id: "dummy", configuration: configuration, environment: override)
       try added.process.succeeded()
       #expect(try !node.lines(example.rules).isEmpty, "\(example)")
       #expect(try node.view().addresses("eth0") == [Subnet.v4.firstPod])
-      let deletion = try runtime.call("DEL", nil, id: "dummy", configuration, environment: override)
+      let deletion = try runtime.call("DEL", nil, id: "dummy", configuration: configuration, environment: override)
       try deletion.process.succeeded()
       #expect(try node.lines(example.rules).isEmpty, "\(example)")
-      #expect(try node.view()["eth0"] == nil && node.cables() == [])
+      #expect(try node.view()["eth0"] == nil && node.hostVeths() == [])
       try node.sh("rm -r /run/leases")
     }
-    let wrong = try runtime.call("ADD", "a", runtime.bridgeConfiguration([.v4], ["ipMasqBackend": "pf"]))
+    let wrong = try runtime.call("ADD", "a", configuration: runtime.bridgeConfiguration([.v4], ["ipMasqBackend": "pf"]))
     #expect(wrong.code == 7 && wrong.message.hasPrefix("unknown ipmasq backend \"pf\""), "\(wrong)")
   }
 }

@@ -2,10 +2,10 @@ import JSON
 import Testing
 import TestSupport
 
-/// The reference's own tests of `bridge`, for every version: pods with addresses and without.
+/// The reference's tests of `bridge` for every version: pods with addresses and without.
 @Suite(.requiresRoot, .timeLimit(.minutes(1)))
 struct BridgeTableTests {
-  /// Which subnets a pod has an address of.
+  /// The subnets that a pod has addresses in.
   struct Layout: Sendable, CustomTestStringConvertible {
     let testDescription: String
     let subnets: [Subnet]
@@ -17,9 +17,9 @@ struct BridgeTableTests {
     Layout(testDescription: "one IPv4, two IPv6", subnets: [.v4, .v6, .otherV6]),
   ]
 
-  /// ADD, CHECK, DEL, with everything that each of them must leave.
+  /// Runs ADD, CHECK and DEL, and checks the state after each of them.
   @Test(arguments: Runtime.versions, layouts)
-  func aPodsLifeBehindADefaultGateway(_ version: String, _ layout: Layout) throws {
+  func aPodBehindADefaultGatewayIsAddedCheckedAndDeleted(_ version: String, _ layout: Layout) throws {
     let runtime = try Runtime.reference("bridge", version)
     let node = runtime.node
     try node.addPod("a")
@@ -29,24 +29,24 @@ struct BridgeTableTests {
       return
     }
     let expectation = BridgeExpectation(version: version, bridge: "bridge0", subnets: layout.subnets)
-    let answer = try expectation.add("a", runtime, configuration)
-    let check = try runtime.check("a", answer, configuration)
+    let answer = try expectation.add("a", runtime, configuration: configuration)
+    let check = try runtime.check("a", answer, configuration: configuration)
     if version < "0.4.0" {
       #expect(check.code == 1 && check.message.hasPrefix("config version does not allow CHECK"), "\(check)")
     } else {
       try check.process.succeeded()
     }
     #expect(check.process.status == 1 || check.process.output.isEmpty)
-    // Runtimes send the result along from 0.4.0 on.
+    // Runtimes pass the result to DEL from 0.4.0 on.
     let deletion = version < "0.4.0" ? configuration : runtime.configuration(configuration, after: answer)
-    #expect(try runtime.call("DEL", "a", deletion).process.succeeded().output.isEmpty)
+    #expect(try runtime.call("DEL", "a", configuration: deletion).process.succeeded().output.isEmpty)
     try expectation.checkDeleted("a", node)
     try runtime.delete("a", deletion)
   }
 
-  /// Two addresses of a family cannot be told before 0.3.0; DEL does not mind.
+  /// Checks that ADD refuses two addresses of one family before 0.3.0, and that DEL succeeds anyway.
   private func checkRefused(_ runtime: Runtime, _ configuration: JSONObject) throws {
-    let refused = try runtime.call("ADD", "a", configuration)
+    let refused = try runtime.call("ADD", "a", configuration: configuration)
     #expect(
       refused.code == 7
         && refused.message.hasPrefix("CNI version \(runtime.version) does not support more than 1 address per family"),
@@ -57,7 +57,7 @@ struct BridgeTableTests {
   }
 
   @Test(arguments: Runtime.versions)
-  func nameServersComeFromIPAMOrAsAWholeFromTheConfiguration(_ version: String) throws {
+  func nameServersComeFromIPAMOrEntirelyFromTheConfiguration(_ version: String) throws {
     let runtime = try Runtime.reference("bridge", version)
     let node = runtime.node
     try node.sh("printf 'nameserver 192.0.3.1\\nsearch a b\\n' >/run/resolv.conf")
@@ -68,46 +68,46 @@ struct BridgeTableTests {
     var configuration = runtime.bridgeConfiguration([], ipam)
     let expectation = BridgeExpectation(
       version: version, bridge: "bridge0", subnets: [.v4], dns: ["nameservers": ["192.0.3.1"], "search": ["a", "b"]])
-    try expectation.add("a", runtime, configuration)
+    try expectation.add("a", runtime, configuration: configuration)
     configuration["dns"] = ["domain": "example.com"]
     #expect(try runtime.add("b", configuration).json?["dns"] == ["domain": "example.com"])
   }
 
-  /// Without IPAM; the oldest versions have no shape for that.
-  @Test(arguments: Runtime.versions) func layer2(_ version: String) throws {
+  /// Runs without IPAM; versions before 0.3.0 have no result for that.
+  @Test(arguments: Runtime.versions) func podsWithoutIPAMHaveLayer2Only(_ version: String) throws {
     let runtime = try Runtime.reference("bridge", version)
     let node = runtime.node
     try node.addPod("a")
     let configuration = runtime.layer2Configuration()
     if version < "0.3.0" {
-      let refused = try runtime.call("ADD", "a", configuration)
+      let refused = try runtime.call("ADD", "a", configuration: configuration)
       #expect(refused.code == 1 && refused.message.hasPrefix("cannot convert: no valid IP addresses"), "\(refused)")
-      // The reference notices when all is done; nothing must be.
+      // The reference detects this after its work is done; causeway must do nothing first.
       #expect(try node.view().links.count == 1)
       try runtime.delete("a", configuration)
       return
     }
     let expectation = BridgeExpectation(
       version: version, bridge: "bridge0", subnets: [], hasDefaultRoutes: false)
-    let answer = try expectation.add("a", runtime, configuration)
-    // The reference's CHECK asks an IPAM plugin that is not there.
-    if version >= "0.4.0" { try runtime.check("a", answer, configuration).process.succeeded() }
+    let answer = try expectation.add("a", runtime, configuration: configuration)
+    // The reference's CHECK calls an IPAM plugin that does not exist.
+    if version >= "0.4.0" { try runtime.check("a", answer, configuration: configuration).process.succeeded() }
     try runtime.delete("a", configuration)
     try expectation.checkDeleted("a", node)
   }
 
-  @Test(arguments: Runtime.versions) func deletingWhatNeverWas(_ version: String) throws {
+  @Test(arguments: Runtime.versions) func deletingAnUnknownPodSucceeds(_ version: String) throws {
     let runtime = try Runtime.reference("bridge", version)
     try runtime.node.addPod("a")
     for configuration in [runtime.bridgeConfiguration([.v4]), runtime.layer2Configuration()] {
-      #expect(try runtime.call("DEL", "a", configuration).process.succeeded().output.isEmpty)
-      try runtime.call("DEL", nil, id: "a", configuration).process.succeeded()
+      #expect(try runtime.call("DEL", "a", configuration: configuration).process.succeeded().output.isEmpty)
+      try runtime.call("DEL", nil, id: "a", configuration: configuration).process.succeeded()
     }
     #expect(try runtime.node.view().links.count == 1)
     #expect(try runtime.node.remains() == [])
   }
 
-  @Test(arguments: Runtime.versions) func aBridgeIsMadeOnceAndUsedByAll(_ version: String) throws {
+  @Test(arguments: Runtime.versions) func aBridgeIsCreatedOnceAndReused(_ version: String) throws {
     let runtime = try Runtime.reference("bridge", version)
     let node = runtime.node
     for pod in ["a", "b", "c"] { try node.addPod(pod) }
@@ -118,7 +118,7 @@ struct BridgeTableTests {
     try runtime.add("b", configuration)
     let kept = try #require(node.view()["bridge0"])
     #expect(made["ifindex"] == kept["ifindex"] && made["address"] == kept["address"])
-    // One that somebody else made, down and without address, is as good.
+    // A bridge of another origin, down and without address, is used as it is.
     try node.sh("ip link add bridge1 address 0a:00:00:00:00:01 mtu 1400 type bridge forward_delay 700")
     let foreign = try #require(node.view()["bridge1"])
     try runtime.add("c", runtime.bridgeConfiguration([.v6], ["bridge": "bridge1"]))

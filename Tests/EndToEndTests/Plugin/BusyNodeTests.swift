@@ -2,17 +2,17 @@ import JSON
 import Testing
 import TestSupport
 
-/// A node where much is going on, or much is there already.
+/// A node with many links and rules, or with many changes at the same time.
 @Suite(.requiresRoot, .timeLimit(.minutes(2)))
 struct BusyNodeTests {
-  /// The kernel gives a bridge 1,023 ports.
-  @Test func aFullBridgeIsSaidAndLeavesNothing() throws {
+  /// Fills a bridge: the kernel allows 1,023 ports.
+  @Test func addOnAFullBridgeReportsItAndLeavesNothing() throws {
     let runtime = try Runtime.reference("bridge", "1.0.0")
     let node = runtime.node
     for pod in ["a", "b"] { try node.addPod(pod) }
     let configuration = runtime.bridgeConfiguration([.v4], ["ipMasq": true, "macspoofchk": true])
     try runtime.add("a", configuration)
-    // Both ends of a pair are ports: the last pair finds room for one of its ends.
+    // Both ends of each pair are ports. The last pair gets only one of its ends in.
     try node.sh(
       """
       { for i in $(seq 511); do
@@ -20,11 +20,11 @@ struct BusyNodeTests {
         done } | ip -batch -
       """, limit: .seconds(60))
     #expect(try node.lines("ip -o link show master bridge0 | wc -l") == ["1023"])
-    let full = try runtime.call("ADD", "b", configuration)
+    let full = try runtime.call("ADD", "b", configuration: configuration)
     #expect(
       full.code == 11 && full.message.hasPrefix("the bridge bridge0 is full: the kernel gives a bridge 1,023 ports"))
     #expect(full.message.contains("remove pods from this node, use another bridge"), "\(full)")
-    #expect(try node.cables().count == 1 && node.leases().count == 1 && node.records().count == 1)
+    #expect(try node.hostVeths().count == 1 && node.leases().count == 1 && node.records().count == 1)
     #expect(try node.lines("nft list ruleset | grep -c testConfig:b: || true") == ["0"])
     #expect(try node.view(inPod: "b").links.count == 1)
     try runtime.delete("b", configuration)
@@ -33,15 +33,15 @@ struct BusyNodeTests {
     #expect(try node.ping(from: "b", "10.1.2.1"))
   }
 
-  /// Links, addresses and routes come and go while the plugin reads lists of them: the kernel marks such a list as
-  /// interrupted, and the reference gives up.
-  @Test func listsThatChangeWhileTheyAreReadFailNoVerb() throws {
+  /// Changes links, addresses and routes while the plugin reads dumps. The kernel marks such dumps as interrupted, and
+  /// the reference then fails.
+  @Test func interruptedDumpsFailNoVerb() throws {
     let runtime = try Runtime.reference("bridge", "1.1.0")
     let node = runtime.node
     let pods = try runtime.addPods(4)
     let configuration = runtime.bridgeConfiguration([.v4, .v6], ["ipMasq": true])
     let first = try runtime.add(pods[0], configuration)
-    // Enough of everything that no list fits the piece that the kernel writes at once.
+    // Enough objects that no dump fits in one message.
     try node.sh(
       """
       for i in $(seq 300); do echo "link add p$i type veth peer name q$i"; done | ip -batch -
@@ -68,13 +68,13 @@ struct BusyNodeTests {
     let isEffective = try eventually(within: .seconds(30)) {
       try node.run(["ip", "link"]).errors.contains("interrupted")
     }
-    #expect(isEffective, "no list was interrupted: this test shows nothing")
+    #expect(isEffective, "no dump was interrupted, so this test proves nothing")
     for _ in 1...4 {
-      try runtime.check(pods[0], first, configuration).process.succeeded()
+      try runtime.check(pods[0], first, configuration: configuration).process.succeeded()
       for pod in pods.dropFirst() { try runtime.add(pod, configuration) }
-      // A failed ADD looks through lists, too.
+      // A failed ADD also reads dumps.
       let another = runtime.bridgeConfiguration([], ["bridge": "bridge1", "ipam": ["type": "none-such"]])
-      #expect(try runtime.call("ADD", pods[1], another).process.status == 1)
+      #expect(try runtime.call("ADD", pods[1], configuration: another).process.status == 1)
       try runtime.collect(keeping: [pods[0], pods[1]], configuration)
       for pod in pods.dropFirst() { try runtime.delete(pod, configuration) }
     }

@@ -2,12 +2,12 @@ import JSON
 import Testing
 import TestSupport
 
-/// CHECK sees whether an attachment still is what ADD answered, and nothing else.
+/// CHECK detects that an attachment differs from the result of ADD, and ignores everything else.
 @Suite(.requiresRoot, .timeLimit(.minutes(1)))
 struct CheckTests {
   static let versions = Runtime.versions.filter { $0 >= "0.4.0" }
 
-  /// A fault, how it is mended, and what CHECK says in between. `$port` is the host's end.
+  /// A fault, the message of CHECK and the command that repairs it. `$port` is the host's end.
   struct Fault: Sendable, CustomTestStringConvertible {
     let message: String
     let fault: String
@@ -21,7 +21,7 @@ struct CheckTests {
     }
   }
 
-  /// A link or an address takes its routes along.
+  /// Restores the routes, which the kernel removes together with a link or an address.
   private static let routes = """
     for route in default 10.60.0.0/16; do ip -netns a route replace $route via 10.9.0.1; done
     ip -netns a route replace default via fd00:9::1
@@ -76,7 +76,7 @@ struct CheckTests {
       "mv /run/podnet /var/lib/cni/networks/podnet"),
   ]
 
-  @Test(arguments: versions) func findsEachFaultAndForgetsItWhenItIsMended(_ version: String) throws {
+  @Test(arguments: versions) func findsEachFaultUntilItIsRepaired(_ version: String) throws {
     let node = try TestNode()
     let runtime = Runtime(node: node, version: version)
     try node.addPod("a")
@@ -88,25 +88,25 @@ struct CheckTests {
     let port = try #require(answer.interfaces[1]["name"]?.string)
     let portMAC = try #require(answer.interfaces[1]["mac"]?.string)
     let mac = try #require(answer.interfaces[2]["mac"]?.string)
-    try runtime.check("a", answer, configuration).process.succeeded()
+    try runtime.check("a", answer, configuration: configuration).process.succeeded()
     for fault in Self.faults {
       let names = "port=\(port) portmac=\(portMAC) mac=\(mac);"
       try node.sh("\(names) \(fault.fault)")
-      let check = try runtime.check("a", answer, configuration)
+      let check = try runtime.check("a", answer, configuration: configuration)
       #expect(
         check.process.status == 1 && check.code == 100 && check.message.contains(fault.message),
         "\(fault.message): \(check)")
       try node.sh("\(names) \(fault.remedy)")
-      try runtime.check("a", answer, configuration).process.succeeded()
+      try runtime.check("a", answer, configuration: configuration).process.succeeded()
     }
     try node.sh("ip -netns a link delete eth0")
-    #expect(try runtime.check("a", answer, configuration).message.contains("has no interface \"eth0\""))
+    #expect(try runtime.check("a", answer, configuration: configuration).message.contains("has no interface \"eth0\""))
     try runtime.delete("a", configuration)
     #expect(try node.remains() == [])
   }
 
-  /// What others do to pod and bridge is not the plugin's to judge. A listener on the bridge fails the reference's CHECK.
-  @Test(arguments: versions) func isContentWithWhatOthersDo(_ version: String) throws {
+  /// Changes what is not the plugin's concern. The reference's CHECK fails with a packet capture on the bridge.
+  @Test(arguments: versions) func ignoresChangesByOthers(_ version: String) throws {
     let runtime = try Runtime.reference("bridge", version)
     let node = runtime.node
     try node.addPod("a")
@@ -123,14 +123,14 @@ struct CheckTests {
       ip -netns a link set eth0 mtu 1400 && ip address add 2001:db8:5::1/64 dev bridge0
       sysctl -q net.ipv4.ip_forward=0
       """)
-    try runtime.check("a", answer, configuration).process.succeeded()
+    try runtime.check("a", answer, configuration: configuration).process.succeeded()
     try node.sh("ip link set bridge0 promisc on")
-    try runtime.check("a", answer, configuration).process.succeeded()
+    try runtime.check("a", answer, configuration: configuration).process.succeeded()
     listener.stop()
   }
 
-  /// Later plugins of a chain change the result: what they say is what CHECK is given.
-  @Test(arguments: versions) func believesTheChainsResult(_ version: String) throws {
+  /// Checks against `prevResult`, which later plugins of the chain may have changed.
+  @Test(arguments: versions) func checksAgainstTheResultOfTheChain(_ version: String) throws {
     let runtime = try Runtime.reference("bridge", version)
     let node = runtime.node
     try node.addPod("a")
@@ -139,24 +139,24 @@ struct CheckTests {
     try node.sh("ip -netns a link set eth0 address 02:00:00:00:00:42")
     var check = configuration
     check["prevResult"] = .object(result)
-    #expect(try runtime.call("CHECK", "a", check).message.contains("the MAC of \"eth0\""))
+    #expect(try runtime.call("CHECK", "a", configuration: check).message.contains("the MAC of \"eth0\""))
     var interfaces = try #require(result["interfaces"]?.array)
     interfaces[2] = ["name": "eth0", "mac": "02:00:00:00:00:42", "sandbox": "/run/netns/a"]
     interfaces.append(["name": "ifb0", "mac": "02:00:00:00:00:43"])
     result["interfaces"] = .array(interfaces)
     check["prevResult"] = .object(result)
-    try runtime.call("CHECK", "a", check).process.succeeded()
+    try runtime.call("CHECK", "a", configuration: check).process.succeeded()
   }
 
-  @Test(arguments: versions) func needsAResultOfThisInterface(_ version: String) throws {
+  @Test(arguments: versions) func requiresAResultForThisInterface(_ version: String) throws {
     let runtime = try Runtime.reference("bridge", version)
     let node = runtime.node
     try node.addPod("a")
     let configuration = runtime.bridgeConfiguration([.v4])
     let answer = try runtime.add("a", configuration)
-    let missing = try runtime.call("CHECK", "a", configuration)
+    let missing = try runtime.call("CHECK", "a", configuration: configuration)
     #expect(missing.code == 7 && missing.message.hasPrefix("Required prevResult missing"), "\(missing)")
-    let another = try runtime.check("a", interface: "eth1", answer, configuration)
+    let another = try runtime.check("a", interface: "eth1", answer, configuration: configuration)
     #expect(another.process.status == 1 && another.message.contains("\"eth1\""), "\(another)")
   }
 }

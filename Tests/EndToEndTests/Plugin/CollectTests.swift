@@ -2,12 +2,12 @@ import JSON
 import Testing
 import TestSupport
 
-/// GC removes what is not in the runtime's list of valid attachments, of its own network alone.
+/// GC removes the attachments of its own network that are not in the runtime's list of valid attachments.
 @Suite(.requiresRoot, .timeLimit(.minutes(1)))
 struct CollectTests {
   private static let keys = ["cni.dev/valid-attachments", "cni.dev/attachments"]
 
-  /// The plugin under a name of its own or of the reference's, with a configuration that both understand.
+  /// The plugin under its own name or a reference plugin's, with a configuration that both understand.
   private func runtime(_ plugin: String) throws -> Runtime {
     plugin == "causeway" ? Runtime(node: try TestNode()) : try Runtime.reference(plugin, "1.1.0")
   }
@@ -24,14 +24,14 @@ struct CollectTests {
   }
 
   @Test(arguments: keys, ["causeway", "bridge"])
-  func freesExactlyWhatIsNotInTheList(_ key: String, _ plugin: String) throws {
+  func freesExactlyTheAttachmentsThatAreNotInTheList(_ key: String, _ plugin: String) throws {
     let runtime = try runtime(plugin)
     let node = runtime.node
     for pod in ["a", "b", "c", "d"] { try node.addPod(pod) }
     var podnet = configuration(runtime)
     for pod in ["a", "b"] { try runtime.add(pod, podnet) }
     try runtime.add("b", interface: "eth1", podnet)
-    // Networks whose names begin alike, with a container of the same ID.
+    // Networks whose names share a prefix.
     let longer = configuration(runtime, "podnet2", bridge: "cni2", [Subnet("10.2.0.0/24")])
     try runtime.add("c", longer)
     let shorter = configuration(runtime, "pod", bridge: "cni3", [Subnet("10.3.0.0/24")])
@@ -39,7 +39,7 @@ struct CollectTests {
 
     podnet[key] = [["containerID": "b", "ifname": "eth0"], ["containerID": "unknown", "ifname": "eth0"]]
     for _ in 1...2 {
-      #expect(try runtime.call("GC", nil, podnet).process.succeeded().output == "")
+      #expect(try runtime.call("GC", nil, configuration: podnet).process.succeeded().output == "")
       #expect(
         Set(try node.leases()) == [
           "/var/lib/cni/networks/podnet/10.1.2.3", "/var/lib/cni/networks/podnet/2001:db8:1::3",
@@ -50,7 +50,7 @@ struct CollectTests {
           "/run/causeway/attachments/podnet:b:eth0", "/run/causeway/attachments/podnet2:c:eth0",
           "/run/causeway/attachments/pod:d:eth0",
         ])
-      #expect(try node.cables().count == 3)
+      #expect(try node.hostVeths().count == 3)
       #expect(try rules(node) == ["pod:d:eth0", "podnet2:c:eth0", "podnet:b:eth0"])
     }
     #expect(try node.ping(from: "b", "10.1.2.1") && node.ping(from: "b", "2001:db8:1::1"))
@@ -58,9 +58,9 @@ struct CollectTests {
     #expect(try node.view(inPod: "b")["eth1"] == nil)
   }
 
-  /// `null` and an empty list say that none is valid; without the key nothing is said.
+  /// Checks that `null` and an empty list mean that none is valid, and that nothing is removed without the key.
   @Test(arguments: [([], true), (.null, true), (nil, false)] as [(JSONValue?, Bool)], keys)
-  func tellsNoneValidFromNotSaid(_ list: (JSONValue?, Bool), _ key: String) throws {
+  func distinguishesAnEmptyListFromNoList(_ list: (JSONValue?, Bool), _ key: String) throws {
     let runtime = try runtime("bridge")
     let node = runtime.node
     for pod in ["a", "b"] { try node.addPod(pod) }
@@ -68,24 +68,24 @@ struct CollectTests {
     for pod in ["a", "b"] { try runtime.add(pod, podnet) }
     let before = try node.remains()
     podnet[key] = list.0
-    try runtime.call("GC", nil, podnet).process.succeeded()
+    try runtime.call("GC", nil, configuration: podnet).process.succeeded()
     #expect(try node.remains() == (list.1 ? [] : before))
     #expect(try rules(node).count == (list.1 ? 0 : 2))
   }
 
-  @Test func aListThatCannotBeReadFreesNothing() throws {
+  @Test func anInvalidListFreesNothing() throws {
     let runtime = try runtime("bridge")
     try runtime.node.addPod("a")
     var podnet = configuration(runtime)
     try runtime.add("a", podnet)
     podnet["cni.dev/valid-attachments"] = [["containerID": "b", "ifname": "eth0"], ["containerID": "a"]]
-    let refused = try runtime.call("GC", nil, podnet)
+    let refused = try runtime.call("GC", nil, configuration: podnet)
     #expect(refused.code == 7 && refused.message.contains("valid-attachments[1].ifname is missing"), "\(refused)")
     #expect(try runtime.node.ping(from: "a", "10.1.2.1"))
     #expect(try runtime.node.leases().count == 2)
   }
 
-  @Test func freesWhatTheRecordsNameInOtherDataDirectories() throws {
+  @Test func freesLeasesInOtherDataDirectoriesByTheRecords() throws {
     let node = try TestNode()
     let runtime = Runtime(node: node)
     try node.addPod("a")
@@ -96,30 +96,30 @@ struct CollectTests {
     #expect(try node.remains() == [])
   }
 
-  /// What is left of an attachment: GC takes it, whatever is missing of it.
+  /// Removes one part of an attachment. GC removes the rest.
   @Test(arguments: [
-    // A killed ADD has not put its mark on the cable, or has made no cable; a reboot took the records, a DEL the lease.
+    // A killed ADD may leave a veth pair without its mark, or none. A reboot removes the records, a DEL the lease.
     "ip link set $port alias ''", "ip link delete $port", "rm -r /run/causeway", "rm -r /var/lib/cni/networks/podnet",
     "nft delete table inet causeway_pods", "ip link set $port down && ip link set $port name other0",
   ])
-  func takesWhatIsLeft(_ loss: String) throws {
+  func removesTheRemainsOfAnAttachment(_ loss: String) throws {
     let runtime = try runtime("bridge")
     let node = runtime.node
     for pod in ["a", "b"] { try node.addPod(pod) }
     let podnet = configuration(runtime)
     let port = try #require(try runtime.add("a", podnet).interfaces[1]["name"]?.string)
     try runtime.add("b", podnet)
-    // Links of others that look like ours.
+    // Veth pairs of others with similar names and marks.
     try node.sh(
       """
       ip link add veth11111111 type veth peer name foreign
       ip link add veth22222222 type veth peer name foreign2 && ip link set veth22222222 alias causeway:podnet2:x:eth0
       port=\(port); \(loss)
       """)
-    let left = try node.cables().filter { $0.hasPrefix("veth11") || $0.hasPrefix("veth22") }
+    let left = try node.hostVeths().filter { $0.hasPrefix("veth11") || $0.hasPrefix("veth22") }
     try runtime.collect(keeping: ["b"], podnet)
-    let cables = Set(try node.cables())
-    #expect(cables.isSuperset(of: left) && cables.count == 3, "\(cables)")
+    let hostVeths = Set(try node.hostVeths())
+    #expect(hostVeths.isSuperset(of: left) && hostVeths.count == 3, "\(hostVeths)")
     #expect(try node.view(inPod: "a").links.count == 1 && node.view()["other0"] == nil)
     #expect(try node.leases().allSatisfy { $0.hasSuffix("3") })
     #expect(try rules(node).allSatisfy { $0 == "podnet:b:eth0" })

@@ -2,11 +2,11 @@ import JSON
 import Testing
 import TestSupport
 
-/// Addresses from a DHCP server on the bridge, by the reference's own `dhcp` plugin and its daemon: they are asked for and
-/// given back through the pod's cable.
+/// Addresses from a DHCP server on the bridge, through the reference's `dhcp` plugin and its daemon. The packets pass
+/// the pod's veth pair.
 @Suite(.requiresRoot, .timeLimit(.minutes(1)))
 struct DHCPTests {
-  /// A node whose bridge leads to a server.
+  /// A node with a server on its bridge.
   private struct Fixture {
     let node: TestNode
     let runtime: Runtime
@@ -45,7 +45,7 @@ struct DHCPTests {
       #expect(isUp && server.isRunning, "\(daemon.output) \(server.output)")
     }
 
-    /// The addresses that the server holds for somebody: it writes its file when it is told to.
+    /// The addresses that the server has leased. On SIGUSR1 it writes its lease file.
     func held() throws -> [String] {
       // SIGUSR1
       server.signal(10)
@@ -53,7 +53,7 @@ struct DHCPTests {
     }
   }
 
-  @Test(arguments: ["0.3.1", "1.0.0"]) func addressesComeAndGoThroughTheCable(_ version: String) throws {
+  @Test(arguments: ["0.3.1", "1.0.0"]) func addressesAreLeasedAndReleasedThroughTheVethPair(_ version: String) throws {
     let fixture = try Fixture(version)
     let (node, runtime, configuration) = (fixture.node, fixture.runtime, fixture.configuration)
     for pod in ["a", "b"] { try node.addPod(pod) }
@@ -63,15 +63,15 @@ struct DHCPTests {
       #expect(try node.addresses("eth0", inPod: pod) == answer.addresses)
       #expect(try node.defaultRoutes(inPod: pod).map { $0["gateway"]?.string } == ["10.1.2.1"])
       #expect(try node.ping(from: pod, "10.1.2.1"))
-      if version >= "0.4.0" { try runtime.check(pod, answer, configuration).process.succeeded() }
+      if version >= "0.4.0" { try runtime.check(pod, answer, configuration: configuration).process.succeeded() }
     }
     let areHeld = try eventually { try Set(fixture.held()) == Set(answers.flatMap(\.hosts)) }
     #expect(areHeld)
     try runtime.delete("a", configuration)
     let isReleased = try eventually { try fixture.held() == answers[1].hosts }
-    #expect(isReleased, "the server was not told")
-    // Without namespace the daemon still knows the way.
-    try runtime.call("DEL", nil, id: "b", configuration).process.succeeded()
+    #expect(isReleased, "the server got no release")
+    // The daemon needs no namespace for the release.
+    try runtime.call("DEL", nil, id: "b", configuration: configuration).process.succeeded()
     let areReleased = try eventually { try fixture.held() == [] }
     #expect(areReleased)
     #expect(try node.remains() == [])

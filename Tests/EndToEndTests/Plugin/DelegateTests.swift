@@ -2,10 +2,10 @@ import JSON
 import Testing
 import TestSupport
 
-/// Another plugin gives the addresses: when it is called, with what, and what is made of its answers.
+/// IPAM by another plugin: when it is called, its input, and how its results are used.
 @Suite(.requiresRoot, .timeLimit(.minutes(1)))
 struct DelegateTests {
-  /// An IPAM plugin that notes each call and what it finds, and answers with what lies in `/run/result`.
+  /// An IPAM plugin that logs each call with its input and environment, and answers with `/run/result`.
   private struct Recorder {
     let runtime: Runtime
     var node: TestNode { runtime.node }
@@ -21,7 +21,7 @@ struct DelegateTests {
       .succeeded()
     }
 
-    /// The pod's end and the port of the bridge as they are at the call, then the environment.
+    /// Logs the input, the environment, the state of the bridge's port and the pod's end.
     private static let script = """
       #!/bin/sh
       cat >/run/input.$CNI_COMMAND
@@ -34,7 +34,7 @@ struct DelegateTests {
       [ ! -e /run/status ] || exit $(cat /run/status)
       """
 
-    /// What an IPAM plugin answers in a version's shape; with an interface that is none of its business.
+    /// A result of an IPAM plugin in a version's shape, with an interface that causeway must ignore.
     static func result(_ version: String) -> JSONObject {
       let dns: JSONValue = ["nameservers": ["192.0.2.53"], "domain": "example.com"]
       let routes: JSONValue = [["dst": "10.60.0.0/16", "gw": "10.1.2.9"]]
@@ -76,7 +76,7 @@ struct DelegateTests {
 
   // MARK: Order and input
 
-  @Test func eachVerbIsPassedOnAtItsTime() throws {
+  @Test func eachVerbIsPassedOnInOrder() throws {
     let recorder = try Recorder("1.1.0")
     let (node, runtime) = (recorder.node, recorder.runtime)
     try node.addPod("a")
@@ -86,7 +86,7 @@ struct DelegateTests {
     let arguments = "IgnoreUnknown=1;K8S_POD_NAME=web"
     let answer = try runtime.add("a", arguments: arguments, configuration)
     #expect(answer.process.errors.contains("words of the recorder"))
-    // The cable carries frames, so that the plugin may ask somebody; there is no address yet but the link's own.
+    // The veth pair carries frames for the plugin's requests, and has no addresses but link-local ones.
     let added = try recorder.calls()
     #expect(added.count == 1 && added[0].hasPrefix("ADD \"state\":\"forwarding\" UP"), "\(added)")
     #expect(!added[0].contains("10.1.2.7"))
@@ -98,33 +98,33 @@ struct DelegateTests {
       ])
 
     let later = runtime.configuration(configuration, after: answer)
-    try runtime.call("CHECK", "a", later).process.succeeded()
-    try runtime.call("STATUS", nil, configuration).process.succeeded()
+    try runtime.call("CHECK", "a", configuration: later).process.succeeded()
+    try runtime.call("STATUS", nil, configuration: configuration).process.succeeded()
     try runtime.collect(keeping: ["a"], configuration)
     #expect(try recorder.calls().map { $0.prefix { $0 != " " } } == ["CHECK", "STATUS", "GC"])
     #expect(try recorder.input("CHECK") == later)
     #expect(try recorder.input("GC")?["cni.dev/valid-attachments"] == [["containerID": "a", "ifname": "eth0"]])
     #expect(try recorder.environment("STATUS").contains("CNI_COMMAND=STATUS"))
 
-    // It gives the address back through the cable, which is there with all its addresses.
+    // DEL calls the plugin while the veth pair still has its addresses.
     try runtime.delete("a", later)
     let deleted = try recorder.calls()
     #expect(deleted.count == 1 && deleted[0].hasPrefix("DEL \"state\":\"forwarding\" UP"), "\(deleted)")
     #expect(deleted[0].contains("10.1.2.7/24 2001:db8:1::7/64"))
     #expect(try recorder.input("DEL") == later)
     #expect(try node.remains() == [])
-    // Nor is it spared where the namespace is gone.
-    try runtime.call("DEL", nil, id: "a", later).process.succeeded()
+    // DEL also calls it if the namespace is gone.
+    try runtime.call("DEL", nil, id: "a", configuration: later).process.succeeded()
     #expect(try recorder.calls() == ["DEL  no link"])
   }
 
-  /// What fails behind it gives its address back, while the cable is there.
-  @Test func aLaterFailureGivesTheAddressBack() throws {
+  /// Checks that a failure after IPAM calls its DEL before the veth pair is removed.
+  @Test func aLaterFailureReleasesTheAddress() throws {
     var result = Recorder.result("1.0.0")
     result["routes"] = [["dst": "10.50.0.0/16", "gw": "192.0.2.1"]]
     let recorder = try Recorder("1.0.0", result: result)
     try recorder.node.addPod("a")
-    let answer = try recorder.runtime.call("ADD", "a", recorder.configuration())
+    let answer = try recorder.runtime.call("ADD", "a", configuration: recorder.configuration())
     #expect(answer.process.status == 1 && answer.message.contains("10.50.0.0/16"), "\(answer)")
     #expect(try recorder.calls().map { $0.prefix { $0 != " " } } == ["ADD", "DEL"])
     #expect(try recorder.node.view().links.count == 1)
@@ -133,14 +133,14 @@ struct DelegateTests {
 
   // MARK: Answers
 
-  @Test(arguments: Runtime.versions) func itsAnswerIsReadInItsOwnVersion(_ version: String) throws {
+  @Test(arguments: Runtime.versions) func theResultIsReadInItsOwnVersion(_ version: String) throws {
     let recorder = try Recorder(version)
     let (node, runtime) = (recorder.node, recorder.runtime)
     let configuration = recorder.configuration(["isDefaultGateway": false, "isGateway": true])
-    // Of the configuration's version, said or not; older and newer ones, which say so.
-    var unsaid = Recorder.result(version)
-    unsaid["cniVersion"] = nil
-    let answers = [Recorder.result(version), unsaid, Recorder.result("0.2.0"), Recorder.result("1.0.0")]
+    // Results in the configuration's version, with and without `cniVersion`, and in older and newer versions.
+    var unversioned = Recorder.result(version)
+    unversioned["cniVersion"] = nil
+    let answers = [Recorder.result(version), unversioned, Recorder.result("0.2.0"), Recorder.result("1.0.0")]
     for (index, result) in answers.enumerated() {
       let pod = "p\(index)"
       try node.addPod(pod)
@@ -162,10 +162,10 @@ struct DelegateTests {
     #expect(try node.remains() == [])
   }
 
-  /// An answer that is none: ADD fails, the plugin is told to take back what it gave, nothing is left.
+  /// An invalid answer. ADD fails, calls the plugin's DEL and leaves nothing.
   struct Broken: Sendable, CustomTestStringConvertible {
     let testDescription: String
-    /// Done on the node before ADD.
+    /// The preparation on the node before ADD.
     let script: String
     let code: Int64
     let message: String
@@ -191,15 +191,15 @@ struct DelegateTests {
       testDescription: "an error", script: "echo '{\"code\": 11, \"msg\": \"full\"}' >/run/result; echo 1 >/run/status",
       code: 11, message: "full"),
     Broken(
-      testDescription: "an end without words", script: ": >/run/result; echo 3 >/run/status", code: 999,
+      testDescription: "a failure without output", script: ": >/run/result; echo 3 >/run/status", code: 999,
       message: "netplugin failed: recorder ended with 3"),
   ]
 
-  @Test(arguments: broken) func anAnswerThatIsNoneLeavesNothing(_ broken: Broken) throws {
+  @Test(arguments: broken) func anInvalidAnswerLeavesNothing(_ broken: Broken) throws {
     let recorder = try Recorder("1.0.0")
     try recorder.node.addPod("a")
     try recorder.node.sh(broken.script)
-    let answer = try recorder.runtime.call("ADD", "a", recorder.configuration())
+    let answer = try recorder.runtime.call("ADD", "a", configuration: recorder.configuration())
     #expect(
       answer.process.status == 1 && answer.code == broken.code && answer.message.contains(broken.message), "\(answer)")
     #expect(try recorder.calls().map { $0.prefix { $0 != " " } } == ["ADD", "DEL"])
@@ -208,11 +208,11 @@ struct DelegateTests {
 
   // MARK: The program
 
-  @Test func itIsTheFirstProgramOfItsNameInThePath() throws {
+  @Test func theFirstExecutableOfTheNameInThePathIsRun() throws {
     let recorder = try Recorder("1.0.0")
     let (node, configuration) = (recorder.node, recorder.configuration())
     for pod in ["a", "b", "c"] { try node.addPod(pod) }
-    // What cannot be run, and a directory, are passed over.
+    // Files that are not executable and directories are skipped.
     try node.sh(
       "mkdir -p /run/first /run/second/recorder && cp /opt/cni/bin/recorder /run/first/ && chmod -x /run/first/recorder"
     )
@@ -223,16 +223,16 @@ struct DelegateTests {
     try runtime.add("b", configuration)
     #expect(try node.lines("wc -l </run/others; ls /run/calls 2>/dev/null || true") == ["1"])
     runtime.searchPath = "/run/none:/run/second"
-    let missing = try runtime.call("ADD", "c", configuration)
+    let missing = try runtime.call("ADD", "c", configuration: configuration)
     let words = "failed to find plugin \"recorder\" in path [/run/none /run/second]"
     #expect(missing.code == 7 && missing.message.hasPrefix(words), "\(missing)")
-    // DEL has nothing to ask then, and frees the rest.
+    // DEL has no plugin to call then, and frees everything else.
     for pod in ["a", "b"] { try runtime.delete(pod, configuration) }
     #expect(try node.remains() == [])
   }
 
-  /// Nobody can run a program that somebody writes.
-  @Test func aProgramThatIsBeingInstalledIsWaitedFor() throws {
+  /// Holds the program open for writing, so that the kernel refuses to execute it (ETXTBSY).
+  @Test func addWaitsForAProgramThatIsBeingInstalled() throws {
     let recorder = try Recorder("1.0.0")
     try recorder.node.addPod("a")
     let writer = try recorder.node.start([

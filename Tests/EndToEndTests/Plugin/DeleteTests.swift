@@ -2,7 +2,7 @@ import JSON
 import Testing
 import TestSupport
 
-/// DEL frees the address in every case: a runtime that is told "error" holds its pod for ever.
+/// DEL frees the address in every case, because a runtime keeps a pod forever whose DEL fails.
 @Suite(.requiresRoot, .timeLimit(.minutes(1)))
 struct DeleteTests {
   private func nodeWithPod() throws -> (TestNode, Runtime) {
@@ -13,8 +13,8 @@ struct DeleteTests {
     return (node, runtime)
   }
 
-  /// The kernel's grace period is sat out by a copy of the plugin, which leaves nobody behind.
-  @Test func theAnswerWaitsForTheLinkAndNotForTheKernelsRest() throws {
+  /// Checks that a forked copy of the plugin waits out the kernel's grace period, and that no process remains.
+  @Test func theAnswerWaitsForTheLinkAndNotForTheGracePeriod() throws {
     var (node, runtime) = try nodeWithPod()
     try node.sh(
       """
@@ -27,35 +27,36 @@ struct DeleteTests {
     runtime.plugin = "/run/traced"
     try runtime.delete("a")
     #expect(try node.remains() == [])
-    // The parent would wait for the copy had it not heard that the link is gone.
+    // The parent would wait for its child if it had not been notified that the link is gone.
     let calls = try node.sh("cat /run/trace.*").split(separator: "\n")
     #expect(calls.count == 2 && calls.allSatisfy { $0.contains("exit_group(0)") }, "\(calls)")
   }
 
-  @Test func twice() throws {
+  @Test func aSecondDeleteSucceeds() throws {
     let (node, runtime) = try nodeWithPod()
     for _ in 1...2 { try runtime.delete("a") }
     #expect(try node.remains() == [])
   }
 
-  @Test func ofAContainerThatNeverWas() throws {
+  @Test func anUnknownContainerIsDeleted() throws {
     let node = try TestNode()
-    try Runtime(node: node).call("DEL", nil, id: "never", Runtime(node: node).configuration()).process.succeeded()
+    try Runtime(node: node).call("DEL", nil, id: "never", configuration: Runtime(node: node).configuration()).process
+      .succeeded()
     #expect(try node.remains() == [])
   }
 
-  @Test func withoutNamespace() throws {
+  @Test func deletesWithoutANamespace() throws {
     let (node, runtime) = try nodeWithPod()
-    try runtime.call("DEL", nil, id: "a", runtime.configuration()).process.succeeded()
+    try runtime.call("DEL", nil, id: "a", configuration: runtime.configuration()).process.succeeded()
     #expect(try node.remains() == [])
     #expect(try node.ip(json: "link", "show", "type", "veth", inPod: "a").isEmpty)
   }
 
-  /// Somebody renamed the host's end, as udev may.
+  /// Renames the host's end, as udev may.
   @Test(arguments: [true, false])
-  func ofACableWithAnotherName(_ withRecord: Bool) throws {
+  func deletesARenamedVethPair(_ withRecord: Bool) throws {
     let (node, runtime) = try nodeWithPod()
-    let port = try #require(try node.cables().first)
+    let port = try #require(try node.hostVeths().first)
     try node.sh("ip link set \(port) down && ip link set \(port) name other0 && ip link set other0 up")
     if !withRecord { try node.sh("rm -r /run/causeway") }
     try runtime.delete("a")
@@ -63,17 +64,19 @@ struct DeleteTests {
     #expect(try node.run(["ip", "link", "show", "other0"]).status != 0)
   }
 
-  @Test func withANamespaceThatIsGone() throws {
+  @Test func deletesWithARemovedNamespace() throws {
     let (node, runtime) = try nodeWithPod()
     try node.removePod("a")
     try runtime.delete("a")
     #expect(try node.remains() == [])
   }
 
-  @Test func withAPathThatIsNoNamespace() throws {
+  @Test func deletesWithAPathThatIsNoNamespace() throws {
     let (node, runtime) = try nodeWithPod()
-    try runtime.call("DEL", nil, id: "a", runtime.configuration(), environment: ["CNI_NETNS": "/etc/hostname"])
-      .process.succeeded()
+    try runtime.call(
+      "DEL", nil, id: "a", configuration: runtime.configuration(), environment: ["CNI_NETNS": "/etc/hostname"]
+    )
+    .process.succeeded()
     #expect(try node.remains() == [])
   }
 
@@ -84,27 +87,27 @@ struct DeleteTests {
       ["type": "unknown"],
       ["ranges": [[["subnet": "999.9.0.0/24"]]], "routes": 3],
     ] as [JSONValue])
-  func withABrokenIPAMSection(_ ipam: JSONValue) throws {
+  func deletesWithAnInvalidIPAMSection(_ ipam: JSONValue) throws {
     let (node, runtime) = try nodeWithPod()
     try runtime.delete("a", runtime.configuration(["ipam": ipam]))
     #expect(try node.remains() == [])
   }
 
-  @Test func withoutItsRecord() throws {
+  @Test func deletesWithoutARecord() throws {
     let (node, runtime) = try nodeWithPod()
     try node.sh("rm -r /run/causeway")
-    try runtime.call("DEL", nil, id: "a", runtime.configuration()).process.succeeded()
+    try runtime.call("DEL", nil, id: "a", configuration: runtime.configuration()).process.succeeded()
     #expect(try node.remains() == [])
   }
 
-  @Test func withBadArgumentsInTheEnvironment() throws {
+  @Test func deletesWithInvalidCNIArguments() throws {
     let (node, runtime) = try nodeWithPod()
-    try runtime.call("DEL", "a", arguments: "nonsense", runtime.configuration()).process.succeeded()
+    try runtime.call("DEL", "a", arguments: "nonsense", configuration: runtime.configuration()).process.succeeded()
     #expect(try node.remains() == [])
   }
 
-  /// The directory that ADD used is on record, also where the configuration has changed since.
-  @Test func afterTheDataDirectoryWasChanged() throws {
+  /// Checks that DEL uses the data directory that ADD recorded, even if the configuration has changed.
+  @Test func deletesAfterTheDataDirectoryWasChanged() throws {
     let node = try TestNode()
     let runtime = Runtime(node: node)
     try node.addPod("a")
@@ -124,18 +127,18 @@ struct DeleteTests {
     #expect(try node.records().count == 1)
   }
 
-  /// An ADD that was refused because the name was taken is followed by a DEL: what has the name is another's.
+  /// Deletes a refused ADD whose interface name was in use. The existing interface stays.
   @Test func leavesTheInterfaceOfAnotherNetwork() throws {
     let (node, runtime) = try nodeWithPod()
     let other = runtime.configuration(
       ["ipam": ["ranges": [[["subnet": "10.8.0.0/24"]]]], "bridge": "cni1"], name: "other")
-    #expect(try runtime.call("ADD", "a", other).process.status == 1)
+    #expect(try runtime.call("ADD", "a", configuration: other).process.status == 1)
     try runtime.delete("a", other)
     #expect(try node.ping(from: "a", "10.9.0.1"))
     #expect(try node.leases().count == 2)
   }
 
-  @Test func findsACableWhoseFirstNameWasTaken() throws {
+  @Test func findsAVethPairWhosePreferredNameWasInUse() throws {
     let node = try TestNode()
     let runtime = Runtime(node: node)
     try node.addPod("probe")
@@ -146,11 +149,11 @@ struct DeleteTests {
     let name = try #require(try runtime.add("a").interfaces[1]["name"]?.string)
     #expect(name != taken)
     try node.sh("ip link delete \(taken)")
-    try runtime.call("DEL", nil, id: "a", runtime.configuration()).process.succeeded()
+    try runtime.call("DEL", nil, id: "a", configuration: runtime.configuration()).process.succeeded()
     #expect(try node.remains() == [])
   }
 
-  @Test func leavesALinkOfItsNameThatIsSomebodyElses() throws {
+  @Test func leavesAForeignLinkWithItsPreferredName() throws {
     let node = try TestNode()
     let runtime = Runtime(node: node)
     try node.addPod("a")
@@ -159,10 +162,10 @@ struct DeleteTests {
     try node.sh("ip link add \(taken) type veth peer name other")
     try runtime.add("a")
     try runtime.delete("a")
-    #expect(try node.cables() == [taken])
+    #expect(try node.hostVeths() == [taken])
   }
 
-  @Test func removesACableThatTheReferencePluginMade() throws {
+  @Test func removesAVethPairOfTheReferencePlugin() throws {
     let node = try TestNode()
     let runtime = Runtime(node: node)
     try node.addPod("a")

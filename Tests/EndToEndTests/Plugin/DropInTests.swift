@@ -2,10 +2,10 @@ import JSON
 import Testing
 import TestSupport
 
-/// One executable under the names of the reference plugins: their configurations, defaults, files and errors.
+/// The plugin under the names of the reference plugins: their configurations, defaults, files and errors.
 @Suite(.requiresRoot, .timeLimit(.minutes(1)))
 struct DropInTests {
-  /// A node whose /opt/cni/bin holds the reference plugins and, under three of their names, causeway.
+  /// A node whose /opt/cni/bin holds the reference plugins, with causeway under three of their names.
   private func node() throws -> TestNode {
     let node = try TestNode()
     try node.sh("cp -a /usr/lib/cni/. /opt/cni/bin/ && \(Binaries.packageRoot)/hack/install --drop-in")
@@ -28,7 +28,7 @@ struct DropInTests {
     try node.sh("! test -e /opt/cni/bin/flannel && ! test -e /opt/cni/bin/bridge.before-causeway")
   }
 
-  @Test func bridgeHasTheReferencesDefaults() throws {
+  @Test func bridgeHasTheDefaultsOfTheReference() throws {
     let node = try node()
     let bridge = runtime(node, "bridge")
     try node.addPod("a")
@@ -47,13 +47,13 @@ struct DropInTests {
     try node.addPod("a")
     let bridge = runtime(node, "bridge", version: "1.1.0")
     let configuration = bridge.configuration(["type": "bridge", "ipam": ["type": "host-local"]])
-    #expect(try bridge.call("ADD", "a", configuration).message.contains("no IP ranges specified"))
-    #expect(try bridge.call("STATUS", nil, configuration).message.contains("no IP ranges specified"))
+    #expect(try bridge.call("ADD", "a", configuration: configuration).message.contains("no IP ranges specified"))
+    #expect(try bridge.call("STATUS", nil, configuration: configuration).message.contains("no IP ranges specified"))
     #expect(try node.remains() == [])
   }
 
   /// Runs the drop-in commands of conf/docs/install.md on a node with running pods.
-  @Test func aNodeIsSwitchedOverAndBackUnderItsPods() throws {
+  @Test func aNodeWithRunningPodsIsSwitchedOverAndBack() throws {
     let node = try TestNode()
     try node.sh("cp -a /usr/lib/cni/. /opt/cni/bin/")
     let bridge = runtime(node, "bridge")
@@ -66,7 +66,7 @@ struct DropInTests {
     try node.sh("\(Binaries.packageRoot)/hack/install --drop-in")
     #expect(try bridge.add("b", configuration).hosts == ["10.9.0.3"])
     #expect(try node.ping(from: "a", "10.9.0.3") && node.ping(from: "b", "10.9.0.1"))
-    // The reference's pod goes with its rules.
+    // The reference's rules are removed with its pod.
     #expect(try node.sh("iptables-save -t nat").contains("10.9.0.2/32"))
     try bridge.delete("a", configuration)
     #expect(try !node.sh("iptables-save -t nat").contains("CNI-"))
@@ -74,10 +74,10 @@ struct DropInTests {
     #expect(back.status == 0 && back.errors.contains("1 pods of causeway run on this node"), "\(back)")
     #expect(try node.ping(from: "b", "10.9.0.1"))
     #expect(try bridge.add("c", configuration).hosts == ["10.9.0.4"])
-    // The reference looks for an iptables chain that our pod never had, and fails over it, when all else is done.
-    _ = try bridge.call("DEL", "b", configuration)
+    // The reference's DEL fails last, over an iptables chain that a pod of causeway never had.
+    _ = try bridge.call("DEL", "b", configuration: configuration)
     for pod in ["b", "c"] { try bridge.delete(pod, configuration) }
-    #expect(try node.leases() == [] && node.cables() == [])
+    #expect(try node.leases() == [] && node.hostVeths() == [])
   }
 
   // MARK: host-local
@@ -110,7 +110,7 @@ struct DropInTests {
     #expect(try node.leases() == [])
   }
 
-  @Test func theReferencesBridgeKeysLiveOnTheLeaseWithOurIPAM() throws {
+  @Test func theReferencesBridgeKeysWorkWithOurIPAM() throws {
     let cluster = try Cluster(1)
     let node = cluster.nodes[0]
     try node.sh("cp -a /usr/lib/cni/. /opt/cni/bin/ && \(Binaries.packageRoot)/hack/install --drop-in")
@@ -124,7 +124,7 @@ struct DropInTests {
     #expect(try node.remains() == [])
   }
 
-  // MARK: Delegates that we run
+  // MARK: Reference IPAM plugins
 
   @Test func theReferenceStaticGivesAddresses() throws {
     let node = try node()
@@ -143,12 +143,12 @@ struct DropInTests {
     #expect(try node.ping(from: "a", "10.9.0.1"))
     var check = configuration
     check["prevResult"] = .object(try #require(answer.json))
-    try bridge.call("CHECK", "a", check).process.succeeded()
+    try bridge.call("CHECK", "a", configuration: check).process.succeeded()
     try bridge.delete("a", configuration)
     #expect(try node.remains() == [])
   }
 
-  @Test func aBridgeThatIsNoGatewayMakesNoneUpForADelegate() throws {
+  @Test func aBridgeWithoutGatewayAddsNoGatewayToADelegatesResult() throws {
     let node = try node()
     let bridge = runtime(node, "bridge")
     try node.addPod("a")
@@ -181,18 +181,19 @@ struct DropInTests {
       chmod +x /opt/cni/bin/broken
       """)
     let configuration = bridge.configuration(["type": "bridge", "ipam": ["type": "broken"]])
-    let answer = try bridge.call("ADD", "a", configuration)
+    let answer = try bridge.call("ADD", "a", configuration: configuration)
     #expect(answer.code == 123 && answer.message == "out of luck; today", "\(answer)")
     #expect(try node.remains() == [])
     #expect(try node.lines("cat /run/calls") == ["ADD", "DEL"])
-    #expect(try bridge.call("STATUS", nil, configuration).code == 123)
-    let missing = try bridge.call("ADD", "a", bridge.configuration(["type": "bridge", "ipam": ["type": "none-such"]]))
+    #expect(try bridge.call("STATUS", nil, configuration: configuration).code == 123)
+    let missing = try bridge.call(
+      "ADD", "a", configuration: bridge.configuration(["type": "bridge", "ipam": ["type": "none-such"]]))
     #expect(missing.message.contains("failed to find plugin \"none-such\" in path [/opt/cni/bin]"), "\(missing)")
   }
 
   // MARK: flannel
 
-  @Test func flannelsConfigurationUnchanged() throws {
+  @Test func flannelsConfigurationWorksUnchanged() throws {
     let cluster = try Cluster(2)
     var hosts: [String] = []
     for (index, node) in cluster.nodes.enumerated() {
@@ -208,13 +209,13 @@ struct DropInTests {
       #expect(answer.addresses == ["10.244.\(index + 1).2/24", "fd00:10:244:\(index + 1)::2/64"])
       #expect(answer.json?["routes"]?.array?.compactMap { $0.object?["dst"]?.string }.contains("10.244.0.0/16") == true)
       #expect(try node.leases().contains("/var/lib/cni/networks/cbr0/10.244.\(index + 1).2"))
-      // The lease says that the node masquerades.
+      // The lease says that the node masquerades, so the pod has no rule.
       #expect(try node.run(["nft", "list", "table", "inet", "causeway_pods"]).status != 0)
       hosts = answer.hosts
     }
     for host in hosts { #expect(try cluster.nodes[0].ping(from: "a", host)) }
     let node = cluster.nodes[0]
-    // Where flannel's own plugin made the pod, this is left.
+    // A file of flannel's plugin, as it leaves one for each pod.
     try node.sh("mkdir -p /var/lib/cni/flannel && touch /var/lib/cni/flannel/a /var/lib/cni/flannel/b")
     try runtime(node, "flannel", version: "0.3.1").delete(
       "a", ["name": "cbr0", "cniVersion": "0.3.1", "type": "flannel"])
@@ -222,8 +223,8 @@ struct DropInTests {
     #expect(try node.lines("ls /var/lib/cni/flannel") == ["b"])
   }
 
-  /// What was flannel's own goes with its pods, but keeps none of them.
-  @Test func flannelsFilesHoldUpNothing() throws {
+  /// Checks that DEL and GC remove flannel's files of their pods, and ignore those that cannot be removed.
+  @Test func flannelsFilesDelayNoDelete() throws {
     let node = try node()
     let flannel = runtime(node, "flannel", version: "1.1.0")
     var configuration: JSONObject = ["name": "cbr0", "cniVersion": "1.1.0", "type": "flannel"]
@@ -235,25 +236,26 @@ struct DropInTests {
       touch /var/lib/cni/flannel/b /var/lib/cni/flannel/c
       """)
     // A directory cannot be removed as a file.
-    let answer = try flannel.call("DEL", nil, id: "a", configuration)
+    let answer = try flannel.call("DEL", nil, id: "a", configuration: configuration)
     #expect(answer.process.status == 0 && answer.process.errors.contains("/var/lib/cni/flannel/a"), "\(answer)")
     configuration["cni.dev/valid-attachments"] = [["containerID": "c", "ifname": "eth0"]]
-    try flannel.call("GC", nil, configuration).process.succeeded()
+    try flannel.call("GC", nil, configuration: configuration).process.succeeded()
     #expect(try node.lines("ls /var/lib/cni/flannel") == ["a", "c"])
   }
 
-  @Test func flannelRefusesWhatItSetsItself() throws {
+  @Test func flannelRefusesKeysThatItSetsItself() throws {
     let node = try node()
     try node.addPod("a")
     let flannel = runtime(node, "flannel")
     let answer = try flannel.call(
-      "ADD", "a", ["name": "cbr0", "cniVersion": "1.0.0", "type": "flannel", "delegate": ["ipam": [:]]])
+      "ADD", "a", configuration: ["name": "cbr0", "cniVersion": "1.0.0", "type": "flannel", "delegate": ["ipam": [:]]])
     #expect(answer.message.contains("'delegate' dictionary must not have 'ipam' field"), "\(answer)")
     #expect(
-      try flannel.call("ADD", "a", ["name": "cbr0", "cniVersion": "1.0.0", "type": "flannel"]).code == 11)
+      try flannel.call("ADD", "a", configuration: ["name": "cbr0", "cniVersion": "1.0.0", "type": "flannel"]).code == 11
+    )
   }
 
-  // MARK: Beside the reference
+  // MARK: Together with the reference
 
   @Test func leasesAreSharedWithTheReferenceInBothDirections() throws {
     let node = try node()
@@ -272,7 +274,7 @@ struct DropInTests {
     try reference.delete("b", configuration)
     for pod in ["a", "c"] { try ours.delete(pod, configuration) }
     #expect(try node.leases() == [])
-    #expect(try node.cables() == [])
+    #expect(try node.hostVeths() == [])
   }
 
   // MARK: Chains
@@ -287,7 +289,7 @@ struct DropInTests {
       ["type": "firewall", "backend": "iptables"],
       ["type": "bandwidth", "ingressRate": 8_000_000, "ingressBurst": 8_000_000],
     ] as [JSONValue])
-  func chainsWith(_ next: JSONValue) throws {
+  func worksInAChainWith(_ next: JSONValue) throws {
     let node = try node()
     let bridge = runtime(node, "bridge")
     try node.addPod("a")
@@ -305,16 +307,18 @@ struct DropInTests {
     var check = configuration
     check["prevResult"] = .object(try #require(second.json))
     chained["prevResult"] = .object(try #require(second.json))
-    try bridge.call("CHECK", "a", check).process.succeeded()
-    // portmap 1.1.1 looks for the rules of each family among the other's, too.
-    if plugin.plugin != "/opt/cni/bin/portmap" { try plugin.call("CHECK", "a", chained).process.succeeded() }
+    try bridge.call("CHECK", "a", configuration: check).process.succeeded()
+    // portmap 1.1.1 searches the rules of one family for those of the other.
+    if plugin.plugin != "/opt/cni/bin/portmap" {
+      try plugin.call("CHECK", "a", configuration: chained).process.succeeded()
+    }
     try plugin.delete("a", chained)
     try bridge.delete("a", check)
     #expect(try node.remains() == [])
   }
 
-  /// Of two pods, the one whose chain has a limit is slowed down, on the port that the result names.
-  @Test func aBandwidthLimitIsOnePodsAlone() throws {
+  /// Limits one of two pods, on the port that the result names.
+  @Test func aBandwidthLimitAppliesToOnePod() throws {
     let node = try node()
     let bridge = runtime(node, "bridge")
     let configuration = bridge.configuration([

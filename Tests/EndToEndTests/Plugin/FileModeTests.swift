@@ -2,11 +2,11 @@ import JSON
 import Testing
 import TestSupport
 
-/// Whose the files are that both programs write, and who may read and write them, whatever mask their caller had.
+/// Owners and modes of the files that both programs write, for any umask of their caller.
 @Suite(.requiresRoot, .timeLimit(.minutes(1)))
 struct FileModeTests {
   @Test(arguments: ["000", "022", "077"])
-  func modesAreOurs(_ mask: String) throws {
+  func filesHaveTheirModesUnderAnyUmask(_ mask: String) throws {
     let cluster = try Cluster(2)
     let node = cluster.nodes[0]
     try node.sh("echo '{}' >/etc/causeway/conf; rm -rf /run/causeway /var/lib/causeway/* /var/lib/cni/*")
@@ -35,7 +35,7 @@ struct FileModeTests {
       "/var/lib/causeway/lease.env",
       "/var/lib/cni/networks/podnet/10.244.1.2", "/var/lib/cni/networks/podnet/last_reserved_ip.0", "10-c.conflist",
     ] { #expect(listed.contains(path), "\(listed)") }
-    // Nobody but root can ask the agent.
+    // Only root can query the agent.
     let other = try node.run([
       "setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", Binaries.hostgw, "status",
     ])
@@ -45,7 +45,7 @@ struct FileModeTests {
     #expect(try node.sh("ss -Hlntu").isEmpty)
   }
 
-  /// The table of conf/docs/security.md. The caller's mask may remove bits from the modes of the plugin's files.
+  /// The table of conf/docs/security.md. The caller's umask may remove bits from the modes of the plugin's files.
   private func isExpected(_ line: String, _ mask: String) -> Bool {
     let parts = line.split(separator: " ").map { String($0) }
     guard parts.count == 4, parts[2] == "root:root", let mode = UInt32(parts[1], radix: 8) else { return false }

@@ -2,10 +2,10 @@ import JSON
 import Testing
 import TestSupport
 
-/// ADD runs `causeway-hostgw sync` where no agent runs and the nodes file says something new.
+/// ADD runs `causeway-hostgw sync` if no agent runs and the nodes file has changed.
 @Suite(.requiresRoot, .timeLimit(.minutes(1)))
 struct HandOffTests {
-  /// A node of a cluster of two whose helper counts how often it is run.
+  /// A node of a cluster of two. Its helper logs each run.
   private struct Fixture {
     let cluster: Cluster
     let node: TestNode
@@ -38,7 +38,7 @@ struct HandOffTests {
   @Test func theFirstADDGetsLeaseAndRoutes() throws {
     let fixture = try Fixture()
     let node = fixture.node
-    try fixture.runtime.call("STATUS", nil, fixture.configuration).process.succeeded()
+    try fixture.runtime.call("STATUS", nil, configuration: fixture.configuration).process.succeeded()
     for pod in ["a", "b"] { try node.addPod(pod) }
     #expect(try fixture.runtime.add("a", fixture.configuration).hosts == ["10.244.1.2", "fd00:10:244:1::2"])
     #expect(
@@ -77,7 +77,7 @@ struct HandOffTests {
     #expect(try fixture.node.leases().count == 16)
   }
 
-  @Test func anAgentIsLeftToItsWork() throws {
+  @Test func addRunsNoSyncBesideAnAgent() throws {
     let fixture = try Fixture()
     try fixture.node.addPod("a")
     let agent = try fixture.node.start([Binaries.hostgw, "run"])
@@ -88,7 +88,7 @@ struct HandOffTests {
     #expect(try fixture.runs() == 0)
   }
 
-  @Test func anOffLinkPeerFailsNoPod() throws {
+  @Test func anOffLinkPeerFailsNoADD() throws {
     let fixture = try Fixture()
     try fixture.node.addPod("a")
     let far: JSONValue = ["name": "far", "publicIP": "198.51.100.1", "subnet": "10.244.9.0/24"]
@@ -97,28 +97,28 @@ struct HandOffTests {
     #expect(try fixture.node.podRoutes().count == 2)
   }
 
-  /// Twenty seconds, so that a runtime gets its answer before it loses patience.
-  @Test func anEndlessSyncOfAnotherADDIsWaitedForWithinBounds() throws {
+  /// Holds the lock of another ADD's sync. After 20 seconds ADD fails, before runtimes time out.
+  @Test func addWaitsTwentySecondsForTheSyncOfAnother() throws {
     let fixture = try Fixture()
     try fixture.node.sh("mkdir -p /run/causeway")
     try fixture.node.addPod("a")
     let other = try fixture.node.start(["flock", "/run/causeway/hand-off.lock", "sleep", "60"])
     #expect(
       try eventually { try fixture.node.run(["flock", "-n", "/run/causeway/hand-off.lock", "true"]).status != 0 })
-    let answer = try fixture.runtime.call("ADD", "a", fixture.configuration)
+    let answer = try fixture.runtime.call("ADD", "a", configuration: fixture.configuration)
     #expect(answer.code == 11 && answer.message.contains("/run/causeway/hand-off.lock is held"), "\(answer)")
     #expect(try fixture.node.remains() == [])
     other.stop()
   }
 
-  @Test func aBrokenFileFailsNoPodThatHasALease() throws {
+  @Test func anInvalidFileFailsNoADDWhileThereIsALease() throws {
     let fixture = try Fixture()
     for pod in ["a", "b"] { try fixture.node.addPod(pod) }
     try fixture.runtime.add("a", fixture.configuration)
     try Cluster.write("not a nodes file", to: fixture.node)
     let answer = try fixture.runtime.add("b", fixture.configuration)
     #expect(answer.process.errors.contains("causeway-hostgw sync"))
-    // Nor is the helper run again for every pod.
+    // The helper does not run again for each pod either.
     let runs = try fixture.runs()
     try fixture.node.addPod("c")
     try fixture.runtime.add("c", fixture.configuration)
@@ -126,14 +126,14 @@ struct HandOffTests {
     #expect(try fixture.node.podRoutes().count == 2)
   }
 
-  @Test func withoutFileAndLeaseTheErrorSaysWhatToDo() throws {
+  @Test func withoutFileAndLeaseTheErrorNamesTheFile() throws {
     let fixture = try Fixture()
     try fixture.node.sh("rm /etc/causeway/nodes.json")
     try fixture.node.addPod("a")
-    let add = try fixture.runtime.call("ADD", "a", fixture.configuration)
+    let add = try fixture.runtime.call("ADD", "a", configuration: fixture.configuration)
     #expect(add.code == 11 && add.message.contains("/etc/causeway/nodes.json"), "\(add)")
     #expect(add.message.contains("does not exist") || add.message.contains("No such file"), "\(add)")
-    let status = try fixture.runtime.call("STATUS", nil, fixture.configuration)
+    let status = try fixture.runtime.call("STATUS", nil, configuration: fixture.configuration)
     #expect(status.code == 50 && status.message.contains("/etc/causeway/nodes.json"), "\(status)")
     #expect(try fixture.node.remains() == [])
   }

@@ -2,15 +2,15 @@ import JSON
 import Testing
 import TestSupport
 
-/// A pod does in its namespace what it likes, and its path may come to lead anywhere: what is ours goes with it, and
-/// nothing else.
+/// Pods that change their namespaces, and namespace paths that change their targets. DEL and GC remove what is the
+/// pod's and nothing else.
 @Suite(.requiresRoot, .timeLimit(.minutes(2)))
 struct HostilePodTests {
   private let node: TestNode
   private let runtime: Runtime
   private let configuration: JSONObject
 
-  /// A node with an uplink that is called as pods' links are, and a pod that behaves.
+  /// A node with an uplink that has the name of pods' links, and a pod that changes nothing.
   init() throws {
     node = try TestNode()
     runtime = Runtime(node: node)
@@ -20,9 +20,9 @@ struct HostilePodTests {
     try runtime.add("good", configuration)
   }
 
-  /// Nothing is left but what the good pod has, and that works.
+  /// Checks that only the good pod has state on the node, and that it works.
   private func expectOnlyTheGoodPod() throws {
-    #expect(try node.cables().count == 1 && node.leases().count == 2 && node.records().count == 1)
+    #expect(try node.hostVeths().count == 1 && node.leases().count == 2 && node.records().count == 1)
     #expect(try node.lines("nft list ruleset | grep -c podnet:a: || true") == ["0"])
     #expect(try node.view()["eth0"] != nil && node.view(inPod: "good")["eth0"] != nil)
     #expect(try node.ping(from: "good", "10.9.0.1"))
@@ -38,11 +38,11 @@ struct HostilePodTests {
       "ip -n a route flush table main; ip -n a -6 route flush table main",
       "ip -n a link set eth0 alias causeway:podnet:good:eth0",
     ], ["DEL", "GC"])
-  func anInterfaceThatIsNotAsItWas(_ script: String, _ verb: String) throws {
+  func aChangedInterfaceIsDetectedAndRemoved(_ script: String, _ verb: String) throws {
     let answer = try runtime.add("a", configuration)
     try node.sh(script)
-    let check = try runtime.check("a", answer, configuration)
-    // Its own alias is nobody's business.
+    let check = try runtime.check("a", answer, configuration: configuration)
+    // The alias inside of the pod does not matter.
     if script.contains("alias") {
       try check.process.succeeded()
     } else {
@@ -57,8 +57,8 @@ struct HostilePodTests {
     try expectOnlyTheGoodPod()
   }
 
-  /// Thousands of links, addresses and routes, and rules that drop everything: no verb of ours minds.
-  @Test func aNamespaceThatIsFull() throws {
+  /// Fills the pod's namespace with links, addresses, routes and rules that drop everything. All verbs work.
+  @Test func aFullNamespaceIsServed() throws {
     let answer = try runtime.add("a", configuration)
     try node.sh(
       """
@@ -70,47 +70,47 @@ struct HostilePodTests {
       ip netns exec a nft 'table inet causeway_pods { chain c { type filter hook input priority 0; policy drop; }; }
         table inet x { chain c { type filter hook output priority 0; policy drop; }; }'
       """, limit: .seconds(60))
-    try runtime.check("a", answer, configuration).process.succeeded()
+    try runtime.check("a", answer, configuration: configuration).process.succeeded()
     let second = try runtime.add("a", interface: "net1", configuration)
-    try runtime.check("a", interface: "net1", second, configuration).process.succeeded()
+    try runtime.check("a", interface: "net1", second, configuration: configuration).process.succeeded()
     for interface in ["net1", "eth0"] {
-      try runtime.call("DEL", "a", interface: interface, configuration).process.succeeded()
+      try runtime.call("DEL", "a", interface: interface, configuration: configuration).process.succeeded()
     }
     try expectOnlyTheGoodPod()
     #expect(try node.lines("ip netns exec a nft list tables | wc -l") == ["2"])
   }
 
-  /// What a path may come to lead to, and the code of a second ADD.
+  /// Targets of the namespace path, and the error code of a second ADD.
   static let places: [(target: String, code: Int64)] = [
     ("/proc/self/ns/net", 8), ("/proc/1/ns/net", 8), ("/run/fifo", 8), ("/run/file", 8), ("/run", 8), ("/dev/zero", 8),
     ("/dev/ptmx", 8), ("/run/nowhere", 8), ("/run/pods/a", 8), ("/proc/self/ns/mnt", 8), ("/run/netns/good", 999),
     ("/run/netns/b", 999),
   ]
 
-  @Test(arguments: places, ["DEL", "GC"]) func aPathThatLeadsElsewhere(
+  @Test(arguments: places, ["DEL", "GC"]) func aNamespacePathWithAnotherTargetHarmsNothing(
     _ place: (target: String, code: Int64), _ verb: String
   ) throws {
     try node.sh(
       "mkfifo /run/fifo; echo x >/run/file; mkdir -p /run/pods; ln -s /run/netns/a /run/pods/a; ip -n b link add eth0 type veth peer name y"
     )
     let path = ["CNI_NETNS": "/run/pods/a"]
-    let answer = try runtime.call("ADD", "a", configuration, environment: path)
+    let answer = try runtime.call("ADD", "a", configuration: configuration, environment: path)
     try answer.process.succeeded()
     try node.sh("ln -sfn \(place.target) /run/pods/a")
 
     let check = try runtime.call(
-      "CHECK", "a", runtime.configuration(configuration, after: answer), environment: path)
+      "CHECK", "a", configuration: runtime.configuration(configuration, after: answer), environment: path)
     #expect(check.process.status == 1 && [8, 100].contains(check.code), "\(check)")
-    let second = try runtime.call("ADD", "a", configuration, environment: path)
-    // The first process of the test's namespaces is in none of the node's: another pod's namespace, so to speak.
+    let second = try runtime.call("ADD", "a", configuration: configuration, environment: path)
+    // The first process of the test's namespaces is outside of the node, so this is like another pod's namespace.
     if place.target != "/proc/1/ns/net" { #expect(second.code == place.code, "\(second)") }
     #expect(second.process.status == 1, "\(second)")
     #expect(try node.leases().count == 4 && node.records().count == 2)
 
     if verb == "DEL" {
       for _ in 1...2 {
-        let delete = try runtime.call("DEL", "a", configuration, environment: path)
-        // The second one knows nothing of the first, and must not work in the node's own namespace.
+        let delete = try runtime.call("DEL", "a", configuration: configuration, environment: path)
+        // The second DEL has no record of the first, and must not work in the node's own namespace.
         if try node.records().count == 2 || place.target != "/proc/self/ns/net" { try delete.process.succeeded() }
         if place.target.hasPrefix("/run/netns") { break }
       }

@@ -2,10 +2,10 @@ import JSON
 import Testing
 import TestSupport
 
-/// What lies where our state should: links that lead away, FIFOs, directories, files beyond measure. Nothing hangs, and
-/// nothing outside is read as ours, written or removed.
+/// State files replaced by symbolic links, FIFOs, directories and huge files. Nothing hangs, and nothing outside is
+/// read, written or removed as our own.
 ///
-/// The directories themselves are believed (Files): only root writes there.
+/// The directories themselves are trusted (Files), because only root writes there.
 @Suite(.requiresRoot, .timeLimit(.minutes(1)))
 struct HostileStateTests {
   private let node: TestNode
@@ -19,7 +19,7 @@ struct HostileStateTests {
     try node.sh("mkdir -p /mnt/outside && echo precious >/mnt/outside/precious")
   }
 
-  private func expectThePrecious() throws {
+  private func expectThePreciousFile() throws {
     #expect(try node.sh("cat /mnt/outside/precious") == "precious\n")
   }
 
@@ -28,83 +28,85 @@ struct HostileStateTests {
     "truncate -s 1T $1", "head -c 2000000 /dev/urandom >$1", "printf '\\0\\377\\n' >$1", ": >$1",
   ]
 
-  /// Puts an object in a file's place.
+  /// Replaces a file by an object.
   private func put(_ object: String, _ path: String) throws {
     try node.sh("set -- \(path); mkdir -p $(dirname $1); rm -rf $1; \(object)")
   }
 
-  // MARK: The plugin's
+  // MARK: State of the plugin
 
-  /// Administrators put state on other disks by such links. What is there and is no lease of ours stays.
-  @Test func aNetworksDirectoryThatLiesElsewhere() throws {
+  /// Makes the network's directory a symbolic link, as administrators do. Files there that are no leases stay.
+  @Test func aLinkedNetworkDirectoryWorks() throws {
     try node.sh("mkdir -p /var/lib/cni/networks && ln -s /mnt/outside /var/lib/cni/networks/podnet")
     try node.sh("echo precious >/mnt/outside/10.9.0.200; printf 'b\\r\\neth0' >/mnt/outside/10.9.0.201")
     let answer = try runtime.add("a")
-    try runtime.check("a", answer, configuration).process.succeeded()
+    try runtime.check("a", answer, configuration: configuration).process.succeeded()
     try runtime.delete("a")
-    try expectThePrecious()
+    try expectThePreciousFile()
     #expect(
       try node.lines("cd /mnt/outside && ls | grep -v -e last_res -e lock") == ["10.9.0.200", "10.9.0.201", "precious"])
   }
 
-  @Test(arguments: objects) func inALeasesPlace(_ object: String) throws {
+  @Test(arguments: objects) func anObjectInsteadOfALeaseIsSkipped(_ object: String) throws {
     try put(object, "/var/lib/cni/networks/podnet/10.9.0.2")
     let answer = try runtime.add("a")
-    // An empty file is what host-local leaves when it dies: nobody's.
+    // An empty file is what host-local leaves when it is killed, so it is no lease.
     #expect(answer.hosts.first == (object == ": >$1" ? "10.9.0.2" : "10.9.0.3"), "\(answer)")
     try runtime.delete("a")
     try runtime.collect(keeping: [], configuration)
-    try expectThePrecious()
-    #expect(try node.cables() == [] && node.records() == [])
+    try expectThePreciousFile()
+    #expect(try node.hostVeths() == [] && node.records() == [])
   }
 
-  @Test(arguments: objects, ["DEL", "GC"]) func inARecordsPlace(_ object: String, _ verb: String) throws {
+  @Test(arguments: objects, ["DEL", "GC"]) func anObjectInsteadOfARecordIsRemoved(_ object: String, _ verb: String)
+    throws
+  {
     try runtime.add("a")
     let record = try #require(try node.records().first)
     try put(object, record)
     if verb == "DEL" { try runtime.delete("a") } else { try runtime.collect(keeping: [], configuration) }
     #expect(try node.remains() == [])
-    try expectThePrecious()
-    // No later attachment minds.
+    try expectThePreciousFile()
+    // Later attachments work.
     try runtime.add("b")
     try runtime.delete("b")
   }
 
-  /// In every other file that the plugin keeps: it is done, or refused with the file's name, and undone.
+  /// Replaces each other file of the plugin. ADD succeeds, or fails with the file's name and leaves nothing.
   @Test(
     arguments: objects,
     [
       "/var/lib/cni/networks/podnet/lock", "/var/lib/cni/networks/podnet/last_reserved_ip.0",
       "/run/causeway/bridge.lock",
     ])
-  func inALocksPlace(_ object: String, _ path: String) throws {
+  func anObjectInsteadOfALockIsReportedOrIgnored(_ object: String, _ path: String) throws {
     try put(object, path)
-    let answer = try runtime.call("ADD", "a", configuration)
+    let answer = try runtime.call("ADD", "a", configuration: configuration)
     if answer.process.status == 0 {
       try runtime.delete("a")
     } else {
       #expect(answer.message.contains(path), "\(answer)")
       #expect(
-        try node.cables() == []
+        try node.hostVeths() == []
           && node.lines("cd /var/lib/cni/networks/podnet 2>/dev/null && ls | grep ^10 || true") == [])
     }
-    try expectThePrecious()
+    try expectThePreciousFile()
   }
 
-  @Test(arguments: objects) func inALeaseFilesPlace(_ object: String) throws {
+  @Test(arguments: objects) func anObjectInsteadOfTheLeaseFileIsReported(_ object: String) throws {
     try put(object, "/run/causeway/subnet.env")
     let configuration: JSONObject = ["cniVersion": "1.1.0", "name": "podnet", "type": "causeway"]
-    let answer = try runtime.call("ADD", "a", configuration)
+    let answer = try runtime.call("ADD", "a", configuration: configuration)
     #expect(answer.code == 11 && answer.message.contains("subnet.env"), "\(answer)")
-    let status = try runtime.call("STATUS", nil, configuration)
+    let status = try runtime.call("STATUS", nil, configuration: configuration)
     #expect(status.process.status == 1 && status.message.contains("subnet.env"), "\(status)")
     try runtime.delete("a", configuration)
     #expect(try node.remains() == [])
-    try expectThePrecious()
+    try expectThePreciousFile()
   }
 
-  /// GC knows containers by what stands in lease files. flannel's plugin keeps a file for each, called as the container.
-  @Test func aLeaseThatNamesAPath() throws {
+  /// Names a path in a lease, which GC takes as a container's ID. flannel's plugin keeps a file named by each ID.
+  @Test func aLeaseThatNamesAPathRemovesNoFileThere() throws {
     try node.sh(
       """
       mkdir -p /var/lib/cni/networks/podnet /var/lib/cni/flannel /run/flannel; ln -s \(Binaries.causeway) /opt/cni/bin/flannel
@@ -113,13 +115,13 @@ struct HostileStateTests {
     var flannel = runtime
     flannel.plugin = "/opt/cni/bin/flannel"
     try flannel.collect(keeping: [], ["cniVersion": "1.1.0", "name": "podnet", "type": "flannel"])
-    try expectThePrecious()
+    try expectThePreciousFile()
     #expect(try node.leases() == [])
   }
 
-  // MARK: The helper's
+  // MARK: State of the helper
 
-  @Test(arguments: objects) func inTheNodesFilesPlace(_ object: String) throws {
+  @Test(arguments: objects) func anObjectInsteadOfTheNodesFileIsReported(_ object: String) throws {
     let cluster = try Cluster(2)
     let node = cluster.nodes[0]
     try node.hostgw("sync").succeeded()
@@ -132,9 +134,9 @@ struct HostileStateTests {
     #expect(try node.sh("cat /mnt/outside/precious") == "precious\n")
   }
 
-  /// Files are put in place by rename, through a name of their own.
+  /// Replaces files that the helper writes by rename, and their temporary files.
   @Test(arguments: objects, ["subnet.env", "subnet.env.new", "nodes-file.mark", "nodes-file.mark.new"])
-  func inTheHelpersFilesPlace(_ object: String, _ name: String) throws {
+  func anObjectInsteadOfAFileOfTheHelperIsReplacedOrReported(_ object: String, _ name: String) throws {
     let cluster = try Cluster(2)
     let node = cluster.nodes[0]
     try node.sh("mkdir -p /mnt/outside && echo precious >/mnt/outside/precious")
@@ -143,7 +145,7 @@ struct HostileStateTests {
     if object == "mkdir $1" {
       #expect(sync.status != 0 && (sync.output + sync.errors).contains(name), "\(sync)")
     } else if sync.status != 0 {
-      // What stood in the way is told, and gone.
+      // The object was reported and is removed.
       #expect((sync.output + sync.errors).contains(name), "\(sync)")
       try node.hostgw("sync").succeeded()
     }
@@ -151,10 +153,10 @@ struct HostileStateTests {
     #expect(try node.sh("cat /mnt/outside/precious") == "precious\n")
   }
 
-  /// An agent whose file becomes something else says so and keeps its routes.
-  @Test func anAgentsNodesFile() throws {
+  /// Checks that an agent whose nodes file is replaced reports it and keeps its routes.
+  @Test func anObjectInsteadOfAnAgentsNodesFileIsReported() throws {
     let fixture = try AgentFixture()
-    // One that is told in the same words as the last is told no second time.
+    // An error with the text of the last one is not reported again.
     for object in ["ln -s /dev/zero $1", "mkfifo $1", "truncate -s 1T $1"] {
       let before = fixture.agent.output.count
       try fixture.node.sh("set -- /etc/causeway/nodes.json; rm -f $1; \(object)")
@@ -167,8 +169,8 @@ struct HostileStateTests {
     try fixture.expectRoutes([AgentFixture.routes[1], AgentFixture.routes[3]])
   }
 
-  /// More changes than the agent's socket holds while it cannot look: it looks at everything again.
-  @Test func changesThatAnAgentWasNeverToldOf() throws {
+  /// Makes more changes than the agent's socket holds while the agent is stopped. The agent then reads the whole state.
+  @Test func changesWithoutNotificationsAreRepaired() throws {
     let fixture = try AgentFixture()
     let id = fixture.agent.processID
     try fixture.node.sh(

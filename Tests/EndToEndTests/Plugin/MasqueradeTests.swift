@@ -2,10 +2,10 @@ import JSON
 import Testing
 import TestSupport
 
-/// `ipMasq`: what pods send leaves the node under the node's address, by one element of the plugin's own table.
+/// `ipMasq`: pods' packets leave the node with the node's address, by one element of the plugin's own table.
 @Suite(.requiresRoot, .timeLimit(.minutes(1)))
 struct MasqueradeTests {
-  /// A node with a host outside of it that knows no way to pods.
+  /// A node, and a host outside of it that has no route to pods.
   private struct Fixture {
     let segment: TestSegment
     let node: TestNode
@@ -29,13 +29,13 @@ struct MasqueradeTests {
     }
   }
 
-  @Test func podsReachWhoKnowsNoWayBack() throws {
+  @Test func podsReachAHostWithoutARouteBack() throws {
     let fixture = try Fixture()
     for pod in ["a", "b"] { try fixture.node.addPod(pod) }
     try fixture.runtime.add("a", fixture.configuration)
     #expect(try fixture.node.ping(from: "a", "192.0.2.99") && fixture.node.ping(from: "a", "2001:db8::99"))
     #expect(try fixture.owners() == Array(repeating: "comment \"podnet:a:eth0\"", count: 2))
-    // One pod's rule is no other's.
+    // A pod without `ipMasq` has no rule.
     try fixture.runtime.add("b", fixture.runtime.configuration())
     #expect(try !fixture.node.ping(from: "b", "192.0.2.99", within: 2))
     try fixture.runtime.delete("a", fixture.configuration)
@@ -57,16 +57,16 @@ struct MasqueradeTests {
     #expect(try fixture.node.lines("grep -c execve \(trace)") == ["1"])
   }
 
-  @Test func withoutNamespaceTheRuleGoesToo() throws {
+  @Test func withoutANamespaceTheRuleIsRemovedToo() throws {
     let fixture = try Fixture()
     try fixture.node.addPod("a")
     try fixture.runtime.add("a", fixture.configuration)
     try fixture.node.removePod("a")
-    try fixture.runtime.call("DEL", nil, id: "a", fixture.configuration).process.succeeded()
+    try fixture.runtime.call("DEL", nil, id: "a", configuration: fixture.configuration).process.succeeded()
     #expect(try fixture.owners() == [])
   }
 
-  @Test func withoutRecordTheRuleGoesToo() throws {
+  @Test func withoutARecordTheRuleIsRemovedToo() throws {
     let fixture = try Fixture()
     try fixture.node.addPod("a")
     try fixture.runtime.add("a", fixture.configuration)
@@ -75,7 +75,8 @@ struct MasqueradeTests {
     #expect(try fixture.owners() == [])
   }
 
-  /// A's lease went without its rule; B got the address; A's late DEL must not take B's rule.
+  /// Lets pod b get the address of pod a, whose lease was lost without its rule. A late DEL of a must leave the rule of
+  /// b.
   @Test func aLateDELLeavesTheNextOwnersRule() throws {
     let fixture = try Fixture()
     for pod in ["a", "b"] { try fixture.node.addPod(pod) }
@@ -100,12 +101,12 @@ struct MasqueradeTests {
     configuration["ipam"] = [
       "ranges": fixture.runtime.ranges(.dual), "routes": [["dst": "10.50.0.0/16", "gw": "192.0.2.77"]],
     ]
-    #expect(try fixture.runtime.call("ADD", "a", configuration).process.status == 1)
+    #expect(try fixture.runtime.call("ADD", "a", configuration: configuration).process.status == 1)
     #expect(try fixture.owners() == [])
     #expect(try fixture.node.remains() == [])
   }
 
-  @Test func gcTakesStrayRulesOfItsNetworkOnly() throws {
+  @Test func gcRemovesStrayRulesOfItsNetworkOnly() throws {
     let fixture = try Fixture()
     for pod in ["a", "b"] { try fixture.node.addPod(pod) }
     try fixture.runtime.add("a", fixture.configuration)
@@ -114,23 +115,23 @@ struct MasqueradeTests {
     try fixture.runtime.add("b", other)
     var configuration = fixture.configuration
     configuration["cni.dev/valid-attachments"] = []
-    try fixture.runtime.call("GC", nil, configuration).process.succeeded()
+    try fixture.runtime.call("GC", nil, configuration: configuration).process.succeeded()
     #expect(try fixture.owners() == ["comment \"podnet2:b:eth0\""])
-    // The chain that nothing leads to any more goes too.
+    // An unreferenced chain is removed too.
     let chains = try fixture.node.lines("nft list table inet causeway_pods | grep -o 'chain [a-z0-9]*-'")
     #expect(chains == ["chain podnet2-"])
     other["cni.dev/valid-attachments"] = [["containerID": "b", "ifname": "eth0"]]
-    try fixture.runtime.call("GC", nil, other).process.succeeded()
+    try fixture.runtime.call("GC", nil, configuration: other).process.succeeded()
     #expect(try fixture.owners() == ["comment \"podnet2:b:eth0\""])
   }
 
-  /// What cannot be removed of the rules is GC's error, when all the rest is done.
-  @Test func gcGoesOnBehindARuleThatStays() throws {
+  /// Checks that GC finishes all other work before it reports a rule that it cannot remove.
+  @Test func gcContinuesAfterARuleThatCannotBeRemoved() throws {
     let fixture = try Fixture()
     let runtime = fixture.runtime
     for pod in ["a", "b"] { try fixture.node.addPod(pod) }
     for pod in ["a", "b"] { try runtime.add(pod, runtime.configuration(["macspoofchk": true])) }
-    // A set that is constant and in use lets nothing be removed.
+    // The kernel removes no elements of a constant set that is in use.
     let commands = """
       table inet causeway_pods {
         map masquerade4 {
@@ -145,19 +146,20 @@ struct MasqueradeTests {
       """
     try fixture.node.run(["nft", "-f", "-"], input: commands).succeeded()
     let valid: JSONValue = [["containerID": "b", "ifname": "eth0"]]
-    let answer = try runtime.call("GC", nil, runtime.configuration(["cni.dev/valid-attachments": valid]))
+    let answer = try runtime.call("GC", nil, configuration: runtime.configuration(["cni.dev/valid-attachments": valid]))
     #expect(
       answer.process.status == 1 && answer.message.contains("remove an element of the set masquerade4"), "\(answer)")
     #expect(try fixture.owners() == ["comment \"podnet:a:eth0\""])
     #expect(try fixture.node.leases().count == 2)
-    #expect(try fixture.node.cables().count == 1)
+    #expect(try fixture.node.hostVeths().count == 1)
     #expect(try fixture.node.records().count == 1)
     let guarded = try fixture.node.lines("nft list table bridge causeway | grep -o 'comment \"[^\"]*\"'")
     #expect(guarded == Array(repeating: "comment \"podnet:b:eth0\"", count: 2))
   }
 
-  /// Three pods of two networks: each address leads to its network's chain, which says where it is not hidden.
-  @Test func theRulesetOfTwoNetworks() throws {
+  /// Adds pods of two networks. Each address jumps to its network's chain, which excepts destinations from
+  /// masquerading.
+  @Test func theRulesetOfTwoNetworksIsComplete() throws {
     let fixture = try Fixture()
     let (node, runtime) = (fixture.node, fixture.runtime)
     for pod in ["a", "b", "c"] { try node.addPod(pod) }
@@ -197,7 +199,7 @@ struct MasqueradeTests {
         ])
     #expect(try chain("two-") == multicast + ["ip daddr 10.8.0.0/24 return", "masquerade fully-random"])
 
-    // GC of a part, of nothing, of all: what is left is the table with its base chain.
+    // GC of some pods, of none and of all; the table and its base chain remain.
     try runtime.collect(keeping: ["b"], one)
     #expect(try elements() == all.filter { !$0.contains("one:a") })
     try runtime.collect(keeping: ["b"], one)
@@ -211,18 +213,18 @@ struct MasqueradeTests {
       ])
   }
 
-  /// What the configuration and the lease say now is no matter for pods that are there.
-  @Test func checkJudgesByWhatADDDid() throws {
+  /// Changes the configuration of an existing pod, which does not matter to CHECK.
+  @Test func checkComparesWithWhatADDDid() throws {
     let fixture = try Fixture()
     try fixture.node.addPod("a")
     var configuration = fixture.runtime.configuration()
     configuration["prevResult"] = .object(try #require(fixture.runtime.add("a", configuration).json))
     configuration["ipMasq"] = true
     configuration["macspoofchk"] = true
-    try fixture.runtime.call("CHECK", "a", configuration).process.succeeded()
+    try fixture.runtime.call("CHECK", "a", configuration: configuration).process.succeeded()
   }
 
-  /// On a lease that says that nobody else masquerades, pods of the cluster still see each other's own addresses.
+  /// Checks that pods of the cluster see each other's own addresses if the lease leaves masquerading to the plugin.
   @Test func podsOfTheClusterKeepTheirAddresses() throws {
     let cluster = try Cluster(2)
     let outside = try TestNode()

@@ -2,11 +2,11 @@ import JSON
 import Testing
 import TestSupport
 
-/// What a pod's interface gets besides its address.
+/// Properties of a pod's interface besides its addresses.
 @Suite(.requiresRoot, .timeLimit(.minutes(1)))
 struct PodInterfaceTests {
-  /// Everything that a route of the specification may say is in the kernel; the reference leaves out MTU and MSS.
-  @Test func routesHaveAllThatTheirConfigurationSays() throws {
+  /// Checks that the kernel has every field of the configured routes. The reference omits MTU and MSS.
+  @Test func routesHaveAllConfiguredFields() throws {
     let runtime = try Runtime.reference("bridge", "1.1.0")
     let node = runtime.node
     try node.addPod("a")
@@ -40,10 +40,10 @@ struct PodInterfaceTests {
     let sixth = try route("2001:db8:60::/64")
     #expect(sixth["metric"] == 78 && sixth["metrics"] == [["mtu": 1390]] && sixth["gateway"] == "2001:db8:1::1")
     #expect(try route("2001:db8:61::/64", table: "101")["gateway"] == "2001:db8:1::9")
-    try runtime.check("a", answer, configuration).process.succeeded()
+    try runtime.check("a", answer, configuration: configuration).process.succeeded()
   }
 
-  @Test func ipv6AddressesOutliveALinkThatWasDown() throws {
+  @Test func ipv6AddressesSurviveALinkThatWasDown() throws {
     let runtime = try Runtime.reference("bridge", "1.0.0")
     let node = runtime.node
     try node.addPod("a")
@@ -52,8 +52,8 @@ struct PodInterfaceTests {
     #expect(try node.addresses("eth0", inPod: "a") == [Subnet.v4.firstPod, Subnet.v6.firstPod])
   }
 
-  /// Runtimes switch it off for pods that shall not have it, and distributions everywhere.
-  @Test(arguments: Runtime.versions) func ipv6IsSwitchedOnWhereAnAddressAsksForIt(_ version: String) throws {
+  /// Switches IPv6 off, as runtimes do for single pods and distributions for all links.
+  @Test(arguments: Runtime.versions) func ipv6IsSwitchedOnForIPv6Addresses(_ version: String) throws {
     let runtime = try Runtime.reference("bridge", version)
     let node = runtime.node
     for pod in ["a", "b"] { try node.addPod(pod) }
@@ -64,7 +64,7 @@ struct PodInterfaceTests {
     #expect(answer.addresses == [Subnet.v4.firstPod, Subnet.v6.firstPod])
     #expect(try node.addresses("eth0", inPod: "a") == answer.addresses)
     #expect(try node.ping(from: "a", Subnet.v6.gateway) && node.ping(from: "a", "::1"))
-    // Who asks for none keeps it off.
+    // A pod without an IPv6 address keeps IPv6 off.
     try runtime.add("b", runtime.bridgeConfiguration([.v4]))
     #expect(try node.view(inPod: "b").addresses("eth0", family: "inet6", scope: "link") == [])
   }
@@ -77,21 +77,21 @@ struct PodInterfaceTests {
     try node.addPod("a")
     let configuration = runtime.bridgeConfiguration([.v4, .v6], ["enabledad": true])
     let expectation = BridgeExpectation(version: "1.0.0", bridge: "bridge0", subnets: [.v4, .v6])
-    try expectation.add("a", runtime, configuration)
+    try expectation.add("a", runtime, configuration: configuration)
     #expect(try node.sh("ip netns exec a cat /proc/sys/net/ipv6/conf/eth0/accept_dad") == "1\n")
     #expect(try node.ping(from: "a", Subnet.v6.gateway))
   }
 
-  @Test func enabledadFindsAnAddressThatSomebodyHas() throws {
+  @Test func enabledadFindsADuplicateAddress() throws {
     let runtime = try Runtime.reference("bridge", "1.0.0")
     let node = runtime.node
     for pod in ["a", "b"] { try node.addPod(pod) }
     try runtime.add("a", runtime.bridgeConfiguration([.v6]))
     try node.sh("ip -netns a address add 2001:db8:1::3/64 dev eth0 nodad")
     let configuration = runtime.bridgeConfiguration([.v6], ["enabledad": true])
-    let refused = try runtime.call("ADD", "b", configuration)
+    let refused = try runtime.call("ADD", "b", configuration: configuration)
     #expect(refused.message.hasPrefix("somebody else on the bridge has the address 2001:db8:1::3/64"), "\(refused)")
-    #expect(try node.cables().count == 1 && node.leases().count == 1 && node.records().count == 1)
+    #expect(try node.hostVeths().count == 1 && node.leases().count == 1 && node.records().count == 1)
     #expect(try node.view(inPod: "b").links.count == 1)
   }
 }

@@ -2,11 +2,10 @@ import JSON
 import Testing
 import TestSupport
 
-/// How a plugin is spoken to, whatever it does: the reference library's own tests, through the shipped program under
-/// each of its names.
+/// The CNI protocol for every verb: the reference library's tests, with the shipped program under each of its names.
 @Suite(.requiresRoot, .timeLimit(.minutes(1)))
 struct ProtocolTests {
-  /// A node where causeway lies under all its names.
+  /// A node with causeway under all its names.
   private func node() throws -> TestNode {
     let node = try TestNode()
     try node.sh(
@@ -16,15 +15,15 @@ struct ProtocolTests {
 
   private static let names = ["causeway", "bridge", "host-local", "flannel"]
 
-  // MARK: VERSION and nothing at all
+  // MARK: VERSION and no command
 
-  @Test func versionNeedsNothingAndReadsNothing() throws {
+  @Test func versionNeedsNoVariablesAndReadsNoInput() throws {
     let node = try node()
     let expected = """
       {"cniVersion":"1.1.0","supportedVersions":["0.1.0","0.2.0","0.3.0","0.3.1","0.4.0","1.0.0","1.1.0"]}
 
       """
-    // Who reads this standard input waits for ever.
+    // Reading this standard input would block forever.
     try node.sh("mkfifo /run/silence")
     for name in Self.names {
       let script = "env -i CNI_COMMAND=VERSION /opt/cni/bin/\(name)"
@@ -32,7 +31,7 @@ struct ProtocolTests {
         let answer = try node.run(["/bin/bash", "-c", "\(script) \(input)"], limit: .seconds(10))
         #expect(answer.status == 0 && answer.output == expected && answer.errors == "", "\(input): \(answer)")
       }
-      // It is the plugin's own, not the caller's.
+      // The version in the answer is the plugin's, not the caller's.
       let asked = try node.run(
         ["/opt/cni/bin/\(name)"], environment: ["CNI_COMMAND": "VERSION", "CNI_CONTAINERID": "../x"],
         input: "{\"cniVersion\": \"0.2.0\"}")
@@ -40,7 +39,7 @@ struct ProtocolTests {
     }
   }
 
-  @Test func withoutCommandItSaysWhatItIs() throws {
+  @Test func withoutACommandItPrintsItsVersion() throws {
     let node = try node()
     for name in Self.names {
       for environment in [[:], ["CNI_COMMAND": ""], ["CNI_CONTAINERID": "a", "CNI_PATH": "/x"]] {
@@ -56,14 +55,14 @@ struct ProtocolTests {
 
   // MARK: The environment
 
-  /// What each verb demands, in the order in which what is missing is named.
-  static let demands: [(verb: String, variables: [String])] = [
+  /// The required variables of each verb, in the order of the error message.
+  static let requirements: [(verb: String, variables: [String])] = [
     ("ADD", ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME", "CNI_PATH"]),
     ("CHECK", ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME", "CNI_PATH"]),
     ("DEL", ["CNI_CONTAINERID", "CNI_IFNAME", "CNI_PATH"]), ("GC", ["CNI_PATH"]), ("STATUS", ["CNI_PATH"]),
   ]
 
-  @Test(arguments: ["bridge", "host-local"]) func whatIsMissingIsNamedAtOnce(_ name: String) throws {
+  @Test(arguments: ["bridge", "host-local"]) func missingVariablesAreNamedTogether(_ name: String) throws {
     let node = try node()
     let full = ["CNI_CONTAINERID": "a", "CNI_NETNS": "/x", "CNI_IFNAME": "eth0", "CNI_PATH": "/opt/cni/bin"]
     func refusal(_ environment: [String: String]) throws -> String {
@@ -73,11 +72,11 @@ struct ProtocolTests {
       #expect(json?["code"] == 4 && json?["details"] == nil, "\(process)")
       return json?["msg"]?.string ?? ""
     }
-    for demand in Self.demands {
-      let all = try refusal(["CNI_COMMAND": demand.verb])
-      #expect(all == "required env variables [\(demand.variables.joined(separator: ","))] missing")
-      for variable in demand.variables {
-        var environment = full.merging(["CNI_COMMAND": demand.verb]) { $1 }
+    for requirement in Self.requirements {
+      let all = try refusal(["CNI_COMMAND": requirement.verb])
+      #expect(all == "required env variables [\(requirement.variables.joined(separator: ","))] missing")
+      for variable in requirement.variables {
+        var environment = full.merging(["CNI_COMMAND": requirement.verb]) { $1 }
         environment[variable] = nil
         #expect(try refusal(environment) == "required env variables [\(variable)] missing")
       }
@@ -85,10 +84,10 @@ struct ProtocolTests {
     #expect(try refusal(full.merging(["CNI_COMMAND": "UPDATE"]) { $1 }) == "unknown CNI_COMMAND: UPDATE")
   }
 
-  /// Faults of every kind at once: mended one after the other, they show up in the reference's order, and nothing is
-  /// touched before the last is gone.
+  /// Corrects faults of every kind one after the other. They are reported in the reference's order, and nothing is
+  /// changed before the last is corrected.
   @Test(arguments: ["ADD", "CHECK", "DEL"], Runtime.versions)
-  func faultsShowUpInTheReferencesOrder(_ verb: String, _ version: String) throws {
+  func faultsAreReportedInTheReferencesOrder(_ verb: String, _ version: String) throws {
     let node = try node()
     var runtime = Runtime(node: node, plugin: "/opt/cni/bin/bridge", version: version)
     runtime.searchPath = ""
@@ -99,7 +98,7 @@ struct ProtocolTests {
       let answer = try runtime.call(
         verb, nil, id: id, interface: interface, input: input, environment: environment)
       #expect(answer.process.status == 1 && answer.process.errors == "")
-      // The text of a version is the reader's whom it concerns; the error has none.
+      // Errors carry no `cniVersion`.
       #expect(answer.json?["cniVersion"] == nil)
       return "\(answer.code ?? 0) \(answer.json?["msg"]?.string ?? "")"
     }
@@ -126,7 +125,7 @@ struct ProtocolTests {
     if verb == "CHECK", version < "0.4.0" {
       #expect(try fault() == "1 config version does not allow CHECK")
     } else if verb == "DEL" {
-      // The rest is no fault for who cleans up.
+      // The other faults do not matter to DEL.
       let answer = try runtime.call(
         verb, nil, id: id, interface: interface, input: input, environment: environment)
       try answer.process.succeeded()
@@ -146,7 +145,7 @@ struct ProtocolTests {
     #expect(try node.remains() == [])
   }
 
-  @Test func standardInputThatCannotBeRead() throws {
+  @Test func anUnreadableStandardInputIsReported() throws {
     let node = try node()
     let variables = "CNI_CONTAINERID=a CNI_NETNS=/x CNI_IFNAME=eth0 CNI_PATH=/x"
     for verb in ["ADD", "CHECK", "DEL", "GC", "STATUS"] {
@@ -160,8 +159,9 @@ struct ProtocolTests {
     }
   }
 
-  /// Errors go to standard output, indented by four and without an end of line, as a reader of the reference finds them.
-  @Test func anErrorsLayout() throws {
+  /// Checks that an error is written to standard output, indented by four and without a final newline, like the
+  /// reference's.
+  @Test func errorsHaveTheReferencesLayout() throws {
     let node = try node()
     let process = try node.run(
       ["/opt/cni/bin/bridge"],
@@ -180,8 +180,8 @@ struct ProtocolTests {
 
   // MARK: The configuration
 
-  /// Case, `null`, unknown keys and doubles are as Go's JSON has them; without version it is the first.
-  @Test(arguments: Runtime.versions) func aConfigurationAsGoReadsIt(_ version: String) throws {
+  /// Reads case, `null`, unknown keys and repeated keys as Go's JSON package does.
+  @Test(arguments: Runtime.versions) func aConfigurationIsReadLikeGoDoes(_ version: String) throws {
     let runtime = try Runtime.reference("bridge", version)
     let node = runtime.node
     for pod in ["a", "b", "c", "d"] { try node.addPod(pod) }
@@ -206,7 +206,7 @@ struct ProtocolTests {
   }
 
   @Test(arguments: ["", "\"cniVersion\": null,", "\"cniVersion\": \"\","])
-  func noVersionIsTheFirst(_ key: String) throws {
+  func aMissingVersionIsTheFirst(_ key: String) throws {
     let runtime = try Runtime.reference("bridge", "0.1.0")
     try runtime.node.addPod("a")
     let input = """
@@ -222,15 +222,15 @@ struct ProtocolTests {
     #expect(check.code == 1 && check.message.hasPrefix("config version does not allow CHECK"), "\(check)")
   }
 
-  /// CHECK came with 0.4.0, GC and STATUS with 1.1.0.
+  /// Checks that CHECK needs 0.4.0, and GC and STATUS 1.1.0.
   @Test(arguments: ["CHECK", "GC", "STATUS"], ["bridge", "host-local"])
-  func verbsHaveTheirFirstVersion(_ verb: String, _ name: String) throws {
+  func verbsRequireTheirFirstVersion(_ verb: String, _ name: String) throws {
     let node = try node()
     try node.addPod("a")
     for version in Runtime.versions + ["1.1.1", "1.0.1", "1.0", "x", "1.0.0.0"] {
       let runtime = Runtime(
         node: node, plugin: "/opt/cni/bin/\(name)", version: version, searchPath: "/opt/cni/bin")
-      let answer = try runtime.call(verb, "a", runtime.bridgeConfiguration([.v4]))
+      let answer = try runtime.call(verb, "a", configuration: runtime.bridgeConfiguration([.v4]))
       let first = verb == "CHECK" ? "0.4.0" : "1.1.0"
       let expected: (code: Int64?, message: String) =
         switch version {

@@ -2,17 +2,17 @@ import JSON
 import Testing
 import TestSupport
 
-/// Many processes at the same time on one new bridge: the reference's ADDs fail each other with "file exists", leave the
-/// bridge without its MAC, or leave rules behind.
+/// Many processes at the same time on one new bridge. The reference's ADDs then fail with "file exists", spoil the
+/// bridge's MAC or leave rules behind.
 @Suite(.requiresRoot, .timeLimit(.minutes(2)))
 struct RaceTests {
   struct Scene: Sendable, CustomTestStringConvertible {
     let testDescription: String
     let subnets: [Subnet]
     var keys: JSONObject = [:]
-    /// Done on the node before.
+    /// The preparation on the node.
     var script = ""
-    /// Each process is held up at each of its steps, so that the others' come in between.
+    /// Whether each process is delayed at each of its steps, so that they interleave.
     var isSlow = false
   }
 
@@ -33,7 +33,7 @@ struct RaceTests {
   private func runtime(isSlow: Bool) throws -> Runtime {
     var runtime = try Runtime.reference("bridge", "1.1.0")
     guard isSlow else { return runtime }
-    // Two milliseconds before each message to the kernel.
+    // Delays each message to the kernel by two milliseconds.
     try runtime.node.sh(
       """
       printf '#!/bin/sh\\nexec strace -qqf -o /dev/null -e inject=sendto:delay_enter=2000 %s\\n' \(runtime.plugin) >/run/slow
@@ -53,7 +53,7 @@ struct RaceTests {
     for answer in answers { try #require(answer.process.status == 0, "\(answer)") }
     #expect(Set(answers.flatMap(\.addresses)).count == 24 * scene.subnets.count)
 
-    // One bridge, whose MAC every answer tells as it is.
+    // There is one bridge, and every answer has its MAC.
     let host = try node.view()
     #expect(host.links.count == 2 + 24)
     let mac = try #require(host["bridge0"]?["address"])
@@ -65,13 +65,13 @@ struct RaceTests {
     }
     if scene.keys["ipMasq"] != nil {
       let owners = try node.lines("nft list ruleset | grep -o 'comment \"testConfig:[^\"]*\"' | sort | uniq -c")
-      // Two addresses, a port and a sender.
+      // Two addresses, one port and one MAC.
       #expect(owners.count == 24 && owners.allSatisfy { $0.contains(" 4 comment") }, "\(owners)")
       #expect(try node.lines("nft list chain inet causeway_pods postrouting | grep vmap").count == 2)
     }
     for (pod, gateway) in zip(pods, scene.subnets.map(\.gateway)) { #expect(try node.ping(from: pod, gateway)) }
 
-    // All CHECKs and then all DELs at once, too.
+    // All CHECKs at once, then all DELs at once.
     let checks = zip(pods, answers).map { pod, answer in
       Call(verb: "CHECK", pod: pod, configuration: runtime.configuration(configuration, after: answer))
     }
@@ -82,7 +82,7 @@ struct RaceTests {
     #expect(try node.lines("nft list ruleset | grep comment || true") == [])
   }
 
-  /// Failing ADDs take back the bridge that they made, but not from under those that succeed.
+  /// Checks that failing ADDs remove a bridge that they created, unless others use it.
   @Test(arguments: [false, true]) func failingFirstADDsHarmNoOther(_ isSlow: Bool) throws {
     let runtime = try runtime(isSlow: isSlow)
     let node = runtime.node
@@ -116,7 +116,7 @@ struct RaceTests {
     }
   }
 
-  /// Pods come and go while others do.
+  /// Adds pods while others are deleted.
   @Test(arguments: [false, true]) func addsAndDeletesAtOnce(_ isSlow: Bool) throws {
     let runtime = try runtime(isSlow: isSlow)
     let node = runtime.node
@@ -126,10 +126,10 @@ struct RaceTests {
       pods.map { Call(verb: verb, pod: $0, configuration: configuration) }
     }
     for answer in try runtime.callAtOnce(calls("ADD", even)) { #expect(answer.process.status == 0, "\(answer)") }
-    for (coming, going) in [(odd, even), (even, odd)] {
-      let mixed = zip(calls("ADD", coming), calls("DEL", going)).flatMap { [$0, $1] }
+    for (added, deleted) in [(odd, even), (even, odd)] {
+      let mixed = zip(calls("ADD", added), calls("DEL", deleted)).flatMap { [$0, $1] }
       for answer in try runtime.callAtOnce(mixed) { #expect(answer.process.status == 0, "\(answer)") }
-      #expect(try node.cables().count == 12 && node.leases().count == 12)
+      #expect(try node.hostVeths().count == 12 && node.leases().count == 12)
       #expect(
         try node.lines("nft list map inet causeway_pods masquerade4 | grep -o '10.1.2.[0-9]* comment'").count == 12)
     }

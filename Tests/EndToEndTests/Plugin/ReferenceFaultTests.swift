@@ -2,13 +2,14 @@ import JSON
 import Testing
 import TestSupport
 
-/// What the reference's plugins are known to get wrong.
+/// Known faults of the reference plugins, which causeway must not have.
 @Suite(.requiresRoot, .timeLimit(.minutes(3)))
 struct ReferenceFaultTests {
   // MARK: The bridge
 
-  /// A first ADD that fails leaves the reference's bridge without port, whose MAC is then zero: no later ADD can fix it.
-  @Test func aFailedFirstADDSpoilsNoLaterOne() throws {
+  /// Fails a first ADD. The reference leaves a bridge without ports, whose MAC is zero and cannot be repaired by a
+  /// later ADD.
+  @Test func aFailedFirstADDAffectsNoLaterOne() throws {
     let runtime = try Runtime.reference("bridge", "1.0.0")
     let node = runtime.node
     for pod in ["a", "b", "c"] { try node.addPod(pod) }
@@ -17,7 +18,7 @@ struct ReferenceFaultTests {
     failing["ipam"] = [
       "type": "host-local", "subnet": "10.1.2.0/24", "routes": [["dst": "10.50.0.0/16", "gw": "192.0.2.1"]],
     ]
-    #expect(try runtime.call("ADD", "a", failing).process.status == 1)
+    #expect(try runtime.call("ADD", "a", configuration: failing).process.status == 1)
     try runtime.delete("a", failing)
     let mac = try runtime.add("b", configuration).interfaces.first?["mac"]?.string
     #expect(try mac == node.view()["bridge0"]?["address"]?.string && mac != "00:00:00:00:00:00")
@@ -26,7 +27,7 @@ struct ReferenceFaultTests {
     #expect(try node.view()["bridge0"]?["address"]?.string == mac)
   }
 
-  /// A bridge as somebody else, or a boot, leaves it.
+  /// A bridge as other programs or a boot leave it.
   struct Leftover: Sendable, CustomTestStringConvertible {
     let testDescription: String
     let script: String
@@ -35,7 +36,7 @@ struct ReferenceFaultTests {
   static let leftovers = [
     Leftover(testDescription: "without address", script: "ip link add bridge0 type bridge && ip link set bridge0 up"),
     Leftover(testDescription: "down", script: "ip link add bridge0 type bridge"),
-    // The last port of a bridge whose MAC nobody set takes the MAC with it.
+    // The last port takes the MAC with it if the bridge has no configured MAC.
     Leftover(
       testDescription: "with a MAC of zeros",
       script: """
@@ -51,16 +52,16 @@ struct ReferenceFaultTests {
       script: "ip link add bridge0 type bridge && ip link set bridge0 up && ip address add 10.1.2.1/24 dev bridge0"),
   ]
 
-  @Test(arguments: leftovers) func aBridgeIsMadeWhole(_ leftover: Leftover) throws {
+  @Test(arguments: leftovers) func anIncompleteBridgeIsCompleted(_ leftover: Leftover) throws {
     let runtime = try Runtime.reference("bridge", "1.0.0")
     let node = runtime.node
     for pod in ["a", "b", "c"] { try node.addPod(pod) }
     try node.sh(leftover.script)
     let configuration = runtime.bridgeConfiguration([.v4, .v6])
     let expectation = BridgeExpectation(version: "1.0.0", bridge: "bridge0", subnets: [.v4, .v6])
-    let answer = try expectation.add("a", runtime, configuration)
+    let answer = try expectation.add("a", runtime, configuration: configuration)
     #expect(try node.ping(from: "a", "10.1.2.1") && node.ping(from: "a", "2001:db8:1::1"))
-    // Its MAC is what pods know their gateway by: it stays when ports come, the lowest ones too, and go.
+    // Pods know their gateway by its MAC, which stays when ports come, even with lower MACs, and when they are removed.
     let mac = answer.interfaces.first?["mac"]
     #expect(try runtime.add("b", configuration).interfaces.first?["mac"] == mac)
     try node.sh("ip link add low address 00:00:00:00:00:01 master bridge0 type veth peer name x")
@@ -73,8 +74,8 @@ struct ReferenceFaultTests {
 
   // MARK: Names
 
-  /// The reference looks for a free name of the host's end in the pod's namespace.
-  @Test func tenNamesOfTheHostsEndAreTriedAndThenItIsSaid() throws {
+  /// Takes names of the host's end. The reference searches a free name in the pod's namespace instead of the node's.
+  @Test func tenNamesOfTheHostsEndAreTried() throws {
     let runtime = try Runtime.reference("bridge", "1.0.0")
     let node = runtime.node
     try node.addPod("a")
@@ -84,26 +85,26 @@ struct ReferenceFaultTests {
       let answer = try runtime.add("a", configuration)
       let port = try #require(answer.interfaces[1]["name"]?.string)
       #expect(!taken.contains(port))
-      try runtime.check("a", answer, configuration).process.succeeded()
+      try runtime.check("a", answer, configuration: configuration).process.succeeded()
       try runtime.delete("a", configuration)
-      // A veth as ours are, but for the mark and the MAC.
+      // A veth pair like ours, without the mark and the MAC.
       try node.ip("link", "add", port, "type", "veth", "peer", "name", "x\(taken.count)")
       taken.append(port)
     }
-    let answer = try runtime.call("ADD", "a", configuration)
+    let answer = try runtime.call("ADD", "a", configuration: configuration)
     #expect(answer.process.status == 1 && answer.message.hasPrefix("no free name for the host's end"), "\(answer)")
-    #expect(try node.cables().sorted() == taken.sorted())
+    #expect(try node.hostVeths().sorted() == taken.sorted())
     #expect(try node.leases() == [] && node.records() == [])
-    // DEL takes none of them, with and without namespace.
+    // DEL removes none of them, with or without a namespace.
     try runtime.delete("a", configuration)
-    try runtime.call("DEL", nil, id: "a", configuration).process.succeeded()
-    #expect(try node.cables().count == 10)
+    try runtime.call("DEL", nil, id: "a", configuration: configuration).process.succeeded()
+    #expect(try node.hostVeths().count == 10)
     try node.ip("link", "delete", taken[7])
     #expect(try runtime.add("a", configuration).interfaces[1]["name"]?.string == taken[7])
   }
 
-  /// As udev's MACAddressPolicy does: whatever link appears on the host with a MAC that nobody set gets another one.
-  @Test func noMACIsLeftForUdevToChange() throws {
+  /// Acts as udev's MACAddressPolicy: each new link of the host whose MAC is not set by a program gets another MAC.
+  @Test func udevChangesNoMAC() throws {
     let runtime = try Runtime.reference("bridge", "1.1.0")
     let node = runtime.node
     let udev = try node.start([
@@ -116,7 +117,7 @@ struct ReferenceFaultTests {
       done
       """,
     ])
-    // It works: a pair that somebody makes without MACs has others after a moment. What came before it was seen, too.
+    // Proof that it works: a veth pair without configured MACs gets others soon, after all earlier links were seen.
     func waitForUdev(_ name: String) throws {
       let isChanged = try eventually(within: .seconds(40)) {
         try node.sh("ip link delete \(name) 2>/dev/null || true; ip link add \(name) type veth peer name \(name)-peer")
@@ -137,14 +138,14 @@ struct ReferenceFaultTests {
         #expect(host[interface["name"]?.string ?? ""]?["address"] == interface["mac"])
       }
       #expect(try node.view(inPod: pod)["eth0"]?["address"] == answer.interfaces[2]["mac"])
-      try runtime.check(pod, answer, configuration).process.succeeded()
+      try runtime.check(pod, answer, configuration: configuration).process.succeeded()
     }
   }
 
   // MARK: Routes
 
-  /// The reference adds a second default route beside one that IPAM gave without gateway, and fails over it.
-  @Test(arguments: ["host-local", "static"]) func aDefaultRouteWithoutGatewayIsTheDefaultRoute(_ ipam: String) throws {
+  /// Gets a default route without gateway from IPAM. The reference adds a second one beside it and fails.
+  @Test(arguments: ["host-local", "static"]) func aDefaultRouteWithoutGatewayStaysTheOnlyOne(_ ipam: String) throws {
     var runtime = try Runtime.reference("bridge", "1.0.0")
     runtime.searchPath = "/opt/cni/bin:/usr/lib/cni"
     let node = runtime.node
@@ -156,7 +157,7 @@ struct ReferenceFaultTests {
     ]
     let configuration = runtime.bridgeConfiguration([], ["ipam": .object(section)])
     let answer = try BridgeExpectation(version: "1.0.0", bridge: "bridge0", subnets: [.v4, .v6]).add(
-      "a", runtime, configuration)
-    try runtime.check("a", answer, configuration).process.succeeded()
+      "a", runtime, configuration: configuration)
+    try runtime.check("a", answer, configuration: configuration).process.succeeded()
   }
 }

@@ -2,17 +2,17 @@ import JSON
 import Testing
 import TestSupport
 
-/// A node switched from the reference plugins to causeway while their pods ran: what they made for a pod on the node goes
-/// with the pod, and nothing else does.
+/// A node that is switched from the reference plugins to causeway while their pods run. Rules of the reference plugins
+/// are removed with their pods, and nothing else is.
 @Suite(.requiresRoot, .timeLimit(.minutes(2)))
 struct ReferenceRulesTests {
-  /// On what the program `iptables` works, with which the reference plugin masquerades.
+  /// The kernel interface behind `iptables`, with which the reference plugin masquerades.
   enum Tables: String, CaseIterable {
     case nft
     case legacy
   }
 
-  /// A node with a pod `b` of the reference plugin that stays, rules of nobody's pods, and a host outside.
+  /// A node with a pod `b` of the reference plugin that stays, foreign rules, and a host outside.
   private struct Fixture {
     let segment: TestSegment
     let node: TestNode
@@ -71,13 +71,14 @@ struct ReferenceRulesTests {
         ], name: name)
     }
 
-    /// ADD by the reference plugin, in a new namespace where the pod is none yet.
+    /// ADD by the reference plugin; creates the pod's namespace if there is none.
     private static func add(
       _ pod: String, _ configuration: JSONObject, _ reference: Runtime, _ tables: Tables, interface: String = "eth0"
     ) throws -> TestNode {
       try reference.node.sh("ip netns list | grep -qw \(pod) || ip netns add \(pod)")
       try reference.call(
-        "ADD", pod, interface: interface, configuration, environment: ["PATH": "/run/\(tables):/usr/sbin:/usr/bin"]
+        "ADD", pod, interface: interface, configuration: configuration,
+        environment: ["PATH": "/run/\(tables):/usr/sbin:/usr/bin"]
       ).process.succeeded()
       return reference.node
     }
@@ -88,8 +89,8 @@ struct ReferenceRulesTests {
 
     func rules() throws -> [String] { try node.rules() }
 
-    /// Whether `b` still is masqueraded, and held to its MAC.
-    func expectThatTheOtherPodIsWell() throws {
+    /// Checks that pod `b` still is masqueraded, and that packets from another MAC are still dropped.
+    func expectTheOtherPodWorks() throws {
       #expect(try node.ping(from: "b", "192.0.2.99") && node.ping(from: "b", "2001:db8::99"))
       let mac = try node.sh("ip -json -netns b link show eth0 | jq -r '.[0].address'").filter { !$0.isNewline }
       try node.sh("ip -netns b link set eth0 address 02:00:00:00:00:66")
@@ -104,51 +105,52 @@ struct ReferenceRulesTests {
       configuration["cni.dev/valid-attachments"] = .array(
         pods.map { ["containerID": .string($0), "ifname": "eth0"] })
       for member in keys.members { configuration[member.name] = member.value }
-      return try ours.call("GC", nil, configuration)
+      return try ours.call("GC", nil, configuration: configuration)
     }
   }
 
   enum Namespace: CaseIterable {
     case there
-    case notTold
+    case unset
     case gone
   }
 
   @Test(arguments: Tables.allCases, Namespace.allCases)
-  func deleteTakesThePodsRules(_ tables: Tables, _ namespace: Namespace) throws {
+  func deleteRemovesThePodsRules(_ tables: Tables, _ namespace: Namespace) throws {
     let fixture = try Fixture(tables)
     try fixture.add("a")
     let added = try fixture.rules().filter { !fixture.baseline.contains($0) }
-    // For each family a chain with two rules and one that leads there; for the MAC four rules in two chains.
+    // For each family a chain with two rules and a jump to it; for the MAC four rules in two chains.
     #expect(added.count == 2 * 4 + 4 + 2, "\(added)")
     if namespace == .gone { try fixture.node.removePod("a") }
     for _ in 1...2 {
       let pod = namespace == .there ? "a" : nil
-      let answer = try fixture.ours.call("DEL", pod, id: "a", fixture.configuration)
+      let answer = try fixture.ours.call("DEL", pod, id: "a", configuration: fixture.configuration)
       try answer.process.succeeded()
       #expect(answer.process.errors == "")
       #expect(try fixture.rules() == fixture.baseline)
     }
-    try fixture.expectThatTheOtherPodIsWell()
+    try fixture.expectTheOtherPodWorks()
     #expect(try fixture.node.leases().count == 2)
   }
 
-  /// The reference frees the lease of a pod without namespace and leaves all else: a second DEL, ours, finds it.
+  /// Runs the reference's DEL without a namespace, which frees the lease and leaves the rules. A DEL of causeway
+  /// removes them.
   @Test(arguments: Tables.allCases)
-  func deleteTakesWhatTheReferencesDELLeft(_ tables: Tables) throws {
+  func deleteRemovesWhatTheReferencesDELLeft(_ tables: Tables) throws {
     let fixture = try Fixture(tables)
     try fixture.add("a")
     let before = try fixture.rules()
     try fixture.node.removePod("a")
-    try fixture.reference.call("DEL", nil, id: "a", fixture.configuration).process.succeeded()
+    try fixture.reference.call("DEL", nil, id: "a", configuration: fixture.configuration).process.succeeded()
     #expect(try fixture.rules() == before)
-    try fixture.ours.call("DEL", nil, id: "a", fixture.configuration).process.succeeded()
+    try fixture.ours.call("DEL", nil, id: "a", configuration: fixture.configuration).process.succeeded()
     #expect(try fixture.rules() == fixture.baseline)
   }
 
-  /// Interfaces of one container share a chain where they are in one network.
+  /// Checks a container with two interfaces in one network, which share a chain.
   @Test(arguments: Tables.allCases)
-  func deleteLeavesTheContainersOtherInterface(_ tables: Tables) throws {
+  func deleteKeepsTheContainersOtherInterface(_ tables: Tables) throws {
     let fixture = try Fixture(tables)
     try fixture.add("a", interface: "eth1")
     let second = try fixture.rules()
@@ -157,35 +159,35 @@ struct ReferenceRulesTests {
       try fixture.ours.delete("a", fixture.configuration)
       #expect(try fixture.rules() == second)
     }
-    try fixture.ours.call("DEL", "a", interface: "eth1", fixture.configuration).process.succeeded()
+    try fixture.ours.call("DEL", "a", interface: "eth1", configuration: fixture.configuration).process.succeeded()
     #expect(try fixture.rules() == fixture.baseline)
   }
 
   @Test(arguments: Tables.allCases)
-  func gcTakesStrayRulesOfItsNetworkOnly(_ tables: Tables) throws {
+  func gcRemovesStrayRulesOfItsNetworkOnly(_ tables: Tables) throws {
     let fixture = try Fixture(tables)
     try fixture.add("c", Fixture.configuration(fixture.ours, name: "podnet2", bridge: "cni1"))
     let wanted = try fixture.rules()
     for pod in ["a", "d"] { try fixture.add(pod) }
-    // d's lease is gone and its link too: only the rules are left of it.
+    // Pod d has lost its lease and its link; only the rules remain.
     try fixture.node.removePod("d")
-    try fixture.reference.call("DEL", nil, id: "d", fixture.configuration).process.succeeded()
-    #expect(try eventually { try fixture.node.cables().count == 3 })
+    try fixture.reference.call("DEL", nil, id: "d", configuration: fixture.configuration).process.succeeded()
+    #expect(try eventually { try fixture.node.hostVeths().count == 3 })
     for _ in 1...2 {
       let answer = try fixture.collect(keeping: ["b"])
       try answer.process.succeeded()
       #expect(answer.process.errors == "")
       #expect(try fixture.rules() == wanted)
     }
-    try fixture.expectThatTheOtherPodIsWell()
+    try fixture.expectTheOtherPodWorks()
     try fixture.collect(keeping: ["b", "c"], ["name": "podnet2"]).process.succeeded()
     #expect(try fixture.rules() == wanted)
   }
 
   // MARK: The table of newer plugins
 
-  /// The rules of plugins 1.9 for `id` in a network, as commands for `nft`.
-  private func masquerade(_ node: TestNode, _ network: String, _ interface: String, _ id: String, _ host: Int) throws {
+  /// Writes the rules that plugins 1.9 create for a pod in a network.
+  private func masquerade(_ node: TestNode, _ network: String, interface: String, id: String, host: Int) throws {
     func hash(_ text: String) throws -> String {
       String(try node.sh("printf %s '\(text)' | sha512sum").prefix(16))
     }
@@ -206,46 +208,48 @@ struct ReferenceRulesTests {
     try node.run(["nft", "-f", "-"], input: commands).succeeded()
   }
 
-  @Test func rulesInTheReferencesOwnTable() throws {
+  @Test func rulesInTheReferencesOwnTableAreRemoved() throws {
     let node = try TestNode()
     let ours = Runtime(node: node)
-    // Longer than what a comment holds, as the IDs of containers are in a network with a long name.
+    // The comment is cut, as with long container IDs in a network with a long name.
     let id = String(repeating: "0123456789abcdef", count: 4)
     let network = "a-network-with-a-name-that-is-long"
-    try masquerade(node, "podnet", "eth0", "b", 3)
-    try masquerade(node, "podnet", "eth1", id, 4)
-    try masquerade(node, "podnet", "eth0", "\(id)0", 5)
-    try masquerade(node, network, "eth0", id, 6)
+    try masquerade(node, "podnet", interface: "eth0", id: "b", host: 3)
+    try masquerade(node, "podnet", interface: "eth1", id: id, host: 4)
+    try masquerade(node, "podnet", interface: "eth0", id: "\(id)0", host: 5)
+    try masquerade(node, network, interface: "eth0", id: id, host: 6)
     let baseline = try node.rules()
-    try masquerade(node, "podnet", "eth0", id, 2)
+    try masquerade(node, "podnet", interface: "eth0", id: id, host: 2)
     #expect(try node.rules().count == baseline.count + 2)
     for _ in 1...2 {
-      try ours.call("DEL", nil, id: id, ours.configuration()).process.succeeded()
+      try ours.call("DEL", nil, id: id, configuration: ours.configuration()).process.succeeded()
       #expect(try node.rules() == baseline)
     }
-    try ours.call("DEL", nil, id: id, ours.configuration(name: network)).process.succeeded()
+    try ours.call("DEL", nil, id: id, configuration: ours.configuration(name: network)).process.succeeded()
     #expect(try node.rules().count == baseline.count - 2)
 
-    try masquerade(node, network, "eth0", id, 6)
+    try masquerade(node, network, interface: "eth0", id: id, host: 6)
     let valid: JSONValue = [["containerID": "b", "ifname": "eth0"], ["containerID": .string(id), "ifname": "eth1"]]
-    try ours.call("GC", nil, ours.configuration(["cni.dev/valid-attachments": valid])).process.succeeded()
-    // Only what was for the container with another ID is gone.
+    try ours.call("GC", nil, configuration: ours.configuration(["cni.dev/valid-attachments": valid])).process
+      .succeeded()
+    // Only the rules of the container with the other ID are removed.
     #expect(try node.rules().filter { $0.contains("10.9.0.5") || $0.contains("fd00:9::5") } == [])
     #expect(try node.rules().count == baseline.count - 2)
     for name in ["podnet", network] {
-      try ours.call("GC", nil, ours.configuration(["cni.dev/valid-attachments": []], name: name)).process.succeeded()
+      try ours.call("GC", nil, configuration: ours.configuration(["cni.dev/valid-attachments": []], name: name)).process
+        .succeeded()
     }
-    // The chains stay.
+    // The chains remain.
     let left = try node.lines("nft list table inet cni_plugins_masquerade | grep -c -e chain -e return -e goto")
     #expect(left == ["5"])
     #expect(try node.run(["nft", "list", "chain", "inet", "cni_plugins_masquerade", "masq_checks"]).status == 0)
     #expect(try node.rules().filter { $0.contains("saddr") } == [])
   }
 
-  // MARK: When something is in the way
+  // MARK: Rules that cannot be removed
 
-  /// Another's rule leads to the pod's chain, so that must stay: DEL and GC do all the rest.
-  @Test func whatIsInUseHoldsNothingElseBack() throws {
+  /// Adds foreign jumps to the pods' chains, which must then stay. DEL and GC do everything else.
+  @Test func chainsInUseDelayNothingElse() throws {
     let fixture = try Fixture(.nft)
     for pod in ["a", "d"] { try fixture.add(pod) }
     try fixture.node.sh(
@@ -259,11 +263,11 @@ struct ReferenceRulesTests {
     func leftovers() throws -> [String] {
       try fixture.rules().filter { !fixture.baseline.contains($0) && !$0.contains("mine-") }
     }
-    let deleted = try fixture.ours.call("DEL", "a", fixture.configuration)
+    let deleted = try fixture.ours.call("DEL", "a", configuration: fixture.configuration)
     try deleted.process.succeeded()
     #expect(
       deleted.process.errors.contains("a rule of podnet:a:eth0 stays: remove the chain"))
-    // IPv4's chain with two rules, and the one that leads there; the other pod has all of its own.
+    // The IPv4 chain with two rules and the jump to it, and all rules of the other pod.
     #expect(try leftovers().count == 4 + 14)
     #expect(try fixture.node.leases().count == 4)
 
@@ -271,18 +275,18 @@ struct ReferenceRulesTests {
     #expect(collected.process.status == 1 && collected.message.contains("remove the chain"), "\(collected)")
     #expect(try leftovers().count == 4 + 4)
     #expect(try fixture.node.leases().count == 2)
-    try fixture.expectThatTheOtherPodIsWell()
+    try fixture.expectTheOtherPodWorks()
   }
 
-  /// Who holds the lock of the older tables for long keeps their rules, not the pod's address.
-  @Test func aLockThatIsHeldFailsNoDelete() throws {
+  /// Holds the lock of the legacy tables. DEL leaves the rules there and frees the address.
+  @Test func aHeldXtablesLockFailsNoDelete() throws {
     let fixture = try Fixture(.legacy)
     try fixture.add("a")
     let holder = try fixture.node.start([
       "flock", "--no-fork", "/run/xtables.lock", "sh", "-c", "echo held; exec sleep infinity",
     ])
     #expect(eventually { holder.output.contains("held") })
-    let deleted = try fixture.ours.call("DEL", "a", fixture.configuration)
+    let deleted = try fixture.ours.call("DEL", "a", configuration: fixture.configuration)
     try deleted.process.succeeded()
     #expect(deleted.process.errors.contains("podnet:a:eth0 stays: "), "\(deleted)")
     #expect(try fixture.node.leases().count == 2)
@@ -291,19 +295,20 @@ struct ReferenceRulesTests {
     #expect(try fixture.rules() == fixture.baseline)
   }
 
-  /// `iptables` itself may be the program for the older tables; where there is none, none of its rules are there.
+  /// Checks which `iptables` program is used for the legacy tables. Without one there can be no such rules.
   @Test(arguments: [("/run/legacy", true), ("/run/nft", false), ("/nowhere", false)])
-  func theProgramForTheOlderTables(_ path: String, _ isFound: Bool) throws {
+  func theProgramForTheLegacyTablesIsFound(_ path: String, _ isFound: Bool) throws {
     let fixture = try Fixture(.legacy)
     try fixture.add("a")
-    let answer = try fixture.ours.call("DEL", "a", fixture.configuration, environment: ["PATH": path + ":/usr/bin"])
+    let answer = try fixture.ours.call(
+      "DEL", "a", configuration: fixture.configuration, environment: ["PATH": path + ":/usr/bin"])
     try answer.process.succeeded()
     #expect(answer.process.errors == "")
     let left = try fixture.rules().filter { !fixture.baseline.contains($0) }
     #expect(left.count == (isFound ? 0 : 8), "\(left)")
   }
 
-  /// A pod that causeway made costs no look into the older tables, though they are in use; nor does an ADD.
+  /// Checks that ADD and DEL of causeway's own pods run no program, though the legacy tables are in use.
   @Test func noProgramIsRunForOurOwnPods() throws {
     let fixture = try Fixture(.legacy)
     try fixture.node.addPod("a")
@@ -319,13 +324,13 @@ struct ReferenceRulesTests {
     try traced.delete("a", fixture.configuration)
     #expect(try fixture.node.lines("grep -c execve /run/trace") == ["2"])
     #expect(try fixture.node.lines("nft list ruleset | grep -c 'comment \"podnet:a:eth0\"' || true") == ["0"])
-    // The second DEL has no record to go by.
+    // The second DEL has no record, so it searches the legacy tables.
     try traced.delete("a", fixture.configuration)
     #expect(try fixture.node.lines("grep -c execve.*tables-legacy /run/trace") == ["2"])
   }
 
   @Test(arguments: Tables.allCases)
-  func manyPodsAtOnce(_ tables: Tables) throws {
+  func manyPodsAreDeletedAtOnce(_ tables: Tables) throws {
     let fixture = try Fixture(tables)
     for number in 1...8 { try fixture.add("p\(number)") }
     let configuration = try JSONValue.object(fixture.configuration).text()
@@ -343,14 +348,14 @@ struct ReferenceRulesTests {
     #expect(try fixture.rules() == fixture.baseline)
   }
 
-  /// What is wrong with one of our own tables keeps nothing of the other.
-  @Test func aTableThatIsNotOursInOurTablesPlace() throws {
+  /// Puts a foreign set into one of causeway's tables. Rules in the other table are removed anyway.
+  @Test func aForeignSetInOneOfOurTablesKeepsNoRuleOfTheOther() throws {
     let node = try TestNode()
     let runtime = Runtime(node: node)
     try node.addPod("a")
     try runtime.add("a", runtime.configuration(["ipMasq": true]))
     try node.sh("nft add table bridge causeway && nft add set bridge causeway ports '{ type ipv4_addr; }'")
-    let deleted = try runtime.call("DEL", "a", runtime.configuration(["ipMasq": true]))
+    let deleted = try runtime.call("DEL", "a", configuration: runtime.configuration(["ipMasq": true]))
     try deleted.process.succeeded()
     #expect(deleted.process.errors.contains("a rule of podnet:a:eth0 stays: "), "\(deleted)")
     #expect(try node.lines("nft list table inet causeway_pods | grep -c comment || true") == ["0"])
@@ -358,7 +363,7 @@ struct ReferenceRulesTests {
 }
 
 extension TestNode {
-  /// Every rule and chain in the tables where the reference plugins make theirs, without counters, in any order.
+  /// All rules and chains in the tables of the reference plugins, without counters, sorted.
   fileprivate func rules() throws -> [String] {
     try lines(
       """

@@ -2,7 +2,7 @@ import JSON
 import Testing
 import TestSupport
 
-/// `"mode": "routed"`: pods without a bridge, through the shipped plugin.
+/// `"mode": "routed"`: pods without a bridge, with the shipped plugin.
 @Suite(.requiresRoot, .timeLimit(.minutes(2)))
 struct RoutedModeTests {
   private func configuration(_ runtime: Runtime, _ keys: JSONObject = [:]) -> JSONObject {
@@ -11,7 +11,7 @@ struct RoutedModeTests {
     return configuration
   }
 
-  /// A node with an address of its own: a host without one has nothing to speak to its pods from.
+  /// A node with addresses of its own, because it needs a source address to reach its pods.
   private func node() throws -> TestNode {
     let node = try TestNode()
     try node.sh(
@@ -24,7 +24,7 @@ struct RoutedModeTests {
   }
 
   @Test(arguments: Runtime.versions.filter { $0 >= "0.3.0" }, Runtime.Families.allCases)
-  func podsReachEachOtherAndTheNodeAndGoWithoutTrace(_ version: String, _ families: Runtime.Families) throws {
+  func podsReachEachOtherAndTheNodeAndLeaveNothing(_ version: String, _ families: Runtime.Families) throws {
     let node = try node()
     let runtime = Runtime(node: node, version: version)
     let configuration = configuration(runtime, ["ipMasq": true, "ipam": ["ranges": runtime.ranges(families)]])
@@ -34,7 +34,7 @@ struct RoutedModeTests {
       try node.addPod(pod)
       answers.append(try runtime.add(pod, configuration))
     }
-    // The host's end, then the pod's: chained plugins read it in this order.
+    // Host's end, then pod's end: chained plugins rely on this order.
     #expect(answers[0].interfaces.map { $0["sandbox"]?.string } == [nil, "/run/netns/a"])
     #expect(answers[0].addresses.allSatisfy { $0.hasSuffix("/32") || $0.hasSuffix("/128") })
     #expect(try node.ip(json: "link", "show", "type", "bridge").isEmpty)
@@ -48,22 +48,22 @@ struct RoutedModeTests {
       let routes = try node.ip(json: host.contains(":") ? "-6" : "-4", "route", "show", host)
       #expect(routes.map { $0["protocol"]?.string } == ["203"])
     }
-    // Nobody is asked for the gateway's MAC, and nobody can lie about it.
+    // The gateway's MAC is a permanent entry, so no answer from the network can change it.
     let neighbours = try node.ip(json: "neighbour", "show", "nud", "permanent", inPod: "a").map {
       $0["dst"]?.string ?? ""
     }
     let gateways = [families == .v6 ? nil : "169.254.1.1", families == .v4 ? nil : "fe80::1"].compactMap { $0 }
     #expect(gateways.allSatisfy(neighbours.contains))
     for (pod, answer) in zip(["a", "b"], answers) {
-      if version >= "0.4.0" { try runtime.check(pod, answer, configuration).process.succeeded() }
+      if version >= "0.4.0" { try runtime.check(pod, answer, configuration: configuration).process.succeeded() }
       try runtime.delete(pod, configuration)
     }
-    #expect(try node.cables().isEmpty && node.leases().isEmpty && node.records().isEmpty)
+    #expect(try node.hostVeths().isEmpty && node.leases().isEmpty && node.records().isEmpty)
     #expect(try node.sh("ip route; ip -6 route") == before)
     #expect(try node.lines("nft list ruleset | grep -c podnet: || true") == ["0"])
   }
 
-  /// A pod sends from its own addresses, and from nobody else's.
+  /// Checks that packets of a pod with another source address are dropped.
   @Test func aPodIsHeldToItsAddresses() throws {
     let node = try node()
     let runtime = Runtime(node: node)
@@ -72,7 +72,7 @@ struct RoutedModeTests {
     try runtime.add("a", configuration)
     let other = try runtime.add("b", configuration)
     try node.sh("ip -n a address add 10.9.0.200/32 dev eth0 && ip -n a address add fd00:9::200/128 dev eth0 nodad")
-    /// How many packets from a false source come in: an answer could be lost for another reason.
+    /// Whether packets from a false source arrive, counted at the receiver: an answer could be lost for another reason.
     func arrive(at host: String, from source: String) throws -> Bool {
       let family = host.contains(":") ? "ip6" : "ip"
       try node.sh(
@@ -91,11 +91,11 @@ struct RoutedModeTests {
     }
     try node.sh("nft flush set inet causeway_routed links")
     for (host, source) in sources {
-      #expect(try arrive(at: host, from: source), "the check was not what held \(source) up")
+      #expect(try arrive(at: host, from: source), "packets from \(source) were not dropped by the check")
     }
   }
 
-  /// While a node is moved from one mode to the other, pods of both live in one subnet.
+  /// Runs pods of both modes in one subnet, as while a node is moved to the other mode.
   @Test(arguments: [true, false])
   func bridgeAndRoutedPodsReachEachOther(_ routedFirst: Bool) throws {
     let node = try node()
@@ -112,19 +112,19 @@ struct RoutedModeTests {
         #expect(try node.ping(from: pod, host), "\(pod) to \(host)")
       }
     }
-    // For its pods' addresses the node answers on the bridge, and for no other.
+    // The node answers on the bridge for its routed pods' addresses only.
     #expect(try node.lines("ip neigh show proxy | grep -v 169.254.1.1 || true").count == 4)
     try runtime.delete(routedFirst ? "a" : "b", configuration(runtime))
     #expect(try node.lines("ip neigh show proxy | grep -v 169.254.1.1 || true").count == 2)
-    // GC knows both.
+    // GC removes both kinds.
     try runtime.collect(keeping: [], runtime.configuration())
-    #expect(try node.cables().isEmpty && node.leases().isEmpty && node.records().isEmpty)
+    #expect(try node.hostVeths().isEmpty && node.leases().isEmpty && node.records().isEmpty)
     #expect(try node.lines("ip neigh show proxy | grep -v 169.254.1.1 || true").isEmpty)
     #expect(try node.sh("ip route show proto 203; ip -6 route show proto 203").isEmpty)
     #expect(try node.lines("nft list table inet causeway_routed | grep -c comment || true") == ["0"])
   }
 
-  /// On the node's lease, beside an agent's routes; a pod of each mode on each node.
+  /// Runs pods of both modes on the lease of each node, beside the helper's routes.
   @Test func podsOfTwoNodesReachEachOther() throws {
     let cluster = try Cluster(2)
     var hosts: [String: [String]] = [:]
@@ -153,27 +153,27 @@ struct RoutedModeTests {
       ("promiscMode", true), ("macspoofchk", true), ("portIsolation", true), ("forceAddress", true), ("vlan", 5),
       ("enabledad", true), ("mode", "mesh"), ("ipam", ["type": "none"]),
     ] as [(String, JSONValue)])
-  func whatHasNoMeaningIsRefused(_ key: String, _ value: JSONValue) throws {
+  func optionsWithoutMeaningAreRefused(_ key: String, _ value: JSONValue) throws {
     let node = try TestNode()
     let runtime = Runtime(node: node)
     try node.addPod("a")
-    let answer = try runtime.call("ADD", "a", configuration(runtime, [key: value]))
+    let answer = try runtime.call("ADD", "a", configuration: configuration(runtime, [key: value]))
     #expect(answer.code == 2 || answer.code == 7, "\(answer)")
     #expect(answer.message.contains(key), "\(answer)")
-    #expect(try node.cables().isEmpty && node.leases().isEmpty && node.records().isEmpty)
+    #expect(try node.hostVeths().isEmpty && node.leases().isEmpty && node.records().isEmpty)
   }
 
-  @Test func aRouteOfSomebodyElseIsNotTouched() throws {
+  @Test func aForeignRouteIsNotReplaced() throws {
     let node = try node()
     let runtime = Runtime(node: node)
     try node.addPod("a")
     try node.sh("ip route add 10.9.0.2 via 192.0.2.9")
-    let answer = try runtime.call("ADD", "a", configuration(runtime))
+    let answer = try runtime.call("ADD", "a", configuration: configuration(runtime))
     #expect(answer.message.contains("somebody else's route to 10.9.0.2/32 is in the way"), "\(answer)")
     #expect(try node.sh("ip route show 10.9.0.2").hasPrefix("10.9.0.2 via 192.0.2.9"))
-    #expect(try node.cables().isEmpty && node.leases().isEmpty && node.records().isEmpty)
+    #expect(try node.hostVeths().isEmpty && node.leases().isEmpty && node.records().isEmpty)
     try node.sh("ip route delete 10.9.0.2")
-    // A route that a lost pod left is another matter.
+    // A route that a lost pod left is replaced.
     try node.sh("ip route add 10.9.0.3 dev uplink proto 203")
     try runtime.add("a", configuration(runtime))
     #expect(try node.ping(from: "a", "192.0.2.1"))
@@ -184,19 +184,19 @@ struct RoutedModeTests {
     ("nft flush set inet causeway_routed sources4", "to 10.9.0.2 is gone"),
     ("ip -n a route delete default", "the container has lost its route to 0.0.0.0/0"),
   ])
-  func checkFindsWhatIsGone(_ harm: String, _ words: String) throws {
+  func checkFindsWhatIsMissing(_ harm: String, _ words: String) throws {
     let node = try node()
     let runtime = Runtime(node: node)
     try node.addPod("a")
     let configuration = configuration(runtime)
     let answer = try runtime.add("a", configuration)
     try node.sh(harm)
-    let check = try runtime.check("a", answer, configuration)
+    let check = try runtime.check("a", answer, configuration: configuration)
     #expect(check.code == 100 && check.message.contains(words), "\(check)")
   }
 
-  /// A Service or hostPort may lead a pod to itself: the packet goes back by the link that it came from.
-  @Test func aHostPortLeadsToThePodAlsoFromItself() throws {
+  /// Connects pods to themselves through a hostPort: the packet leaves by the link by which it came.
+  @Test func aHostPortWorksFromThePodItself() throws {
     let node = try node()
     let runtime = Runtime(node: node, version: "1.0.0", searchPath: "\(Binaries.directory):/usr/lib/cni")
     let configuration = configuration(runtime)
@@ -207,7 +207,7 @@ struct RoutedModeTests {
     portmap["type"] = "portmap"
     portmap["runtimeConfig"] = ["portMappings": [["hostPort": 8080, "containerPort": 80, "protocol": "tcp"]]]
     let mapped = Runtime(node: node, plugin: "/usr/lib/cni/portmap", searchPath: runtime.searchPath)
-    try mapped.call("ADD", "a", portmap).process.succeeded()
+    try mapped.call("ADD", "a", configuration: portmap).process.succeeded()
     let server = try node.start(["ip", "netns", "exec", "a", "busybox", "httpd", "-f", "-p", "80", "-h", "/etc"])
     defer { server.stop() }
     for command in [
@@ -219,13 +219,13 @@ struct RoutedModeTests {
       }
       #expect(isServed, "by \(command)")
     }
-    try mapped.call("DEL", "a", portmap).process.succeeded()
+    try mapped.call("DEL", "a", configuration: portmap).process.succeeded()
     try runtime.delete("a", configuration)
   }
 
-  /// Of gateways whose MACs are set by hand the kernel would take another one each time, were their routes of one metric.
+  /// Adds networks to a pod. If their default routes had one metric, the kernel would alternate between the gateways.
   @Test(arguments: [["routed", "routed", "routed"], ["routed", "bridge", "routed"], ["bridge", "routed", "bridge"]])
-  func aSecondNetworkLeavesTheFirstItsDefaultRoute(_ modes: [String]) throws {
+  func theFirstNetworkKeepsItsDefaultRoute(_ modes: [String]) throws {
     let node = try node()
     let runtime = Runtime(node: node)
     try node.addPod("a")
@@ -240,7 +240,7 @@ struct RoutedModeTests {
     }
   }
 
-  /// As the reference `tuning` does behind us: the pod's neighbours go with the old MAC.
+  /// Changes the pod's MAC, as the reference's `tuning` does. The kernel then removes the pod's neighbour entries.
   @Test func aPodWhoseMACChangesIsStillReached() throws {
     let node = try node()
     try node.sh("ip route add default via 192.0.2.254")
@@ -263,13 +263,13 @@ struct RoutedModeTests {
     try runtime.add("a", configuration(runtime))
     var another = configuration(runtime)
     another["name"] = "another"
-    let answer = try runtime.call("ADD", "b", another)
+    let answer = try runtime.call("ADD", "b", configuration: another)
     #expect(answer.message.contains("podnet:a:eth0 has the address 10.9.0.2 already"), "\(answer)")
-    #expect(try node.ping(from: "a", "192.0.2.1") && node.cables().count == 1 && node.leases().count == 2)
+    #expect(try node.ping(from: "a", "192.0.2.1") && node.hostVeths().count == 1 && node.leases().count == 2)
   }
 
-  /// Where IPv6 is off on new links.
-  @Test func ipv6IsSwitchedOnForItsLink() throws {
+  /// Runs with IPv6 switched off on new links.
+  @Test func ipv6IsSwitchedOnForThePodsLink() throws {
     let node = try node()
     let runtime = Runtime(node: node)
     try node.addPod("a")
@@ -278,20 +278,20 @@ struct RoutedModeTests {
     #expect(try node.ping(from: "a", "2001:db8::1"))
   }
 
-  /// What a running pod is does not hang on the configuration of now.
+  /// Changes the mode in the configuration of a running pod.
   @Test(arguments: [("routed", "bridge"), ("bridge", "routed")])
-  func checkGoesByWhatAddMade(_ made: String, _ now: String) throws {
+  func checkAndDeleteUseTheModeOfADD(_ made: String, _ now: String) throws {
     let node = try node()
     let runtime = Runtime(node: node)
     try node.addPod("a")
     let answer = try runtime.add("a", configuration(runtime, ["mode": .string(made)]))
-    try runtime.check("a", answer, configuration(runtime, ["mode": .string(now)])).process.succeeded()
+    try runtime.check("a", answer, configuration: configuration(runtime, ["mode": .string(now)])).process.succeeded()
     try runtime.delete("a", configuration(runtime, ["mode": .string(now), "bridge": "other0"]))
-    #expect(try node.cables().isEmpty && node.leases().isEmpty && node.records().isEmpty)
+    #expect(try node.hostVeths().isEmpty && node.leases().isEmpty && node.records().isEmpty)
     #expect(try node.lines("ip neigh show proxy | grep -v 169.254.1.1 || true").isEmpty)
   }
 
-  @Test func bandwidthIsLimitedBehindUs() throws {
+  @Test func bandwidthPluginWorksInRoutedMode() throws {
     let node = try node()
     let runtime = Runtime(node: node, version: "1.0.0")
     try node.addPod("a")
@@ -301,35 +301,35 @@ struct RoutedModeTests {
     limited["type"] = "bandwidth"
     limited["runtimeConfig"] = ["bandwidth": ["ingressRate": 8_000_000, "ingressBurst": 800_000]]
     let bandwidth = Runtime(node: node, plugin: "/usr/lib/cni/bandwidth", searchPath: "/usr/lib/cni")
-    let after = try bandwidth.call("ADD", "a", limited)
+    let after = try bandwidth.call("ADD", "a", configuration: limited)
     try after.process.succeeded()
-    let link = try #require(node.cables().first)
+    let link = try #require(node.hostVeths().first)
     #expect(try node.sh("tc qdisc show dev \(link)").contains("tbf"))
     #expect(try node.ping(from: "a", "192.0.2.1"))
-    try runtime.check("a", after, configuration).process.succeeded()
-    try bandwidth.call("DEL", "a", limited).process.succeeded()
+    try runtime.check("a", after, configuration: configuration).process.succeeded()
+    try bandwidth.call("DEL", "a", configuration: limited).process.succeeded()
     try runtime.delete("a", configuration)
-    #expect(try node.cables().isEmpty && node.leases().isEmpty)
+    #expect(try node.hostVeths().isEmpty && node.leases().isEmpty)
   }
 
-  @Test func capabilitiesAndStatus() throws {
+  @Test func capabilitiesAndStatusWork() throws {
     let node = try node()
     let runtime = Runtime(node: node)
     try node.addPod("a")
     var configuration = configuration(runtime)
-    try runtime.call("STATUS", nil, configuration).process.succeeded()
+    try runtime.call("STATUS", nil, configuration: configuration).process.succeeded()
     configuration["runtimeConfig"] = ["ips": ["10.9.0.77", "fd00:9::77"], "mac": "02:00:00:00:00:77"]
     let answer = try runtime.add("a", configuration)
     #expect(answer.hosts == ["10.9.0.77", "fd00:9::77"])
     #expect(answer.interfaces.last?["mac"]?.string == "02:00:00:00:00:77")
     #expect(try node.ping(from: "a", "192.0.2.1") && node.ping(from: "a", "2001:db8::1"))
     configuration["ipam"] = ["ranges": [[["subnet": "10.9.0.0/24"]]], "dataDir": "/proc/nowhere"]
-    #expect(try runtime.call("STATUS", nil, configuration).code == 50)
+    #expect(try runtime.call("STATUS", nil, configuration: configuration).code == 50)
   }
 
-  /// More than a bridge has ports, and ADD takes no longer for it. Each namespace has many interfaces: what is counted
-  /// is the node's side.
-  @Test(.timeLimit(.minutes(5))) func thousandAndFiveHundredPods() throws {
+  /// Adds more pods than a bridge has ports; ADD does not take longer for it. Each namespace has many interfaces,
+  /// because only the node's side matters.
+  @Test(.timeLimit(.minutes(5))) func fifteenHundredPodsAreAdded() throws {
     let (node, peer, segment) = try (TestNode(), TestNode(), TestSegment())
     try segment.connect(node, addresses: ["192.0.2.1/24"])
     try segment.connect(peer, addresses: ["192.0.2.2/24"])
@@ -363,7 +363,7 @@ struct RoutedModeTests {
     try node.run(
       ["/bin/bash", "-c", script, "bash", "DEL"], environment: ["CONF": text], limit: .seconds(200)
     ).succeeded()
-    #expect(try node.leases().isEmpty && node.cables().isEmpty)
+    #expect(try node.leases().isEmpty && node.hostVeths().isEmpty)
     #expect(try node.lines("nft list table inet causeway_routed | grep -c comment || true") == ["0"])
   }
 }

@@ -2,14 +2,14 @@ import JSON
 import Testing
 import TestSupport
 
-/// `macspoofchk`: a pod sends from its own MAC or not at all.
+/// `macspoofchk`: packets of a pod that do not have its own MAC are dropped.
 @Suite(.requiresRoot, .timeLimit(.minutes(1)))
 struct SpoofTests {
   private func elements(_ node: TestNode) throws -> [String] {
     try node.lines("nft list table bridge causeway | grep -o 'comment \"[^\"]*\"' || true")
   }
 
-  @Test func aPodWithAnotherMACIsNotHeard() throws {
+  @Test func packetsFromAnotherMACAreDropped() throws {
     let node = try TestNode()
     let runtime = Runtime(node: node)
     let configuration = runtime.configuration(["macspoofchk": true])
@@ -20,19 +20,19 @@ struct SpoofTests {
     #expect(try node.ping(from: "a", "10.9.0.1") && node.ping(from: "a", "fd00:9::1"))
     var check = configuration
     check["prevResult"] = .object(try #require(answer.json))
-    try runtime.call("CHECK", "a", check).process.succeeded()
-    // Another's MAC: nothing gets through. Its own again: all is well. An unwatched pod may do as it likes.
+    try runtime.call("CHECK", "a", configuration: check).process.succeeded()
+    // With another MAC nothing passes, with its own everything. A pod without `macspoofchk` may use any MAC.
     try node.sh("ip -netns a link set eth0 address 02:00:00:00:00:66")
     #expect(try !node.ping(from: "a", "10.9.0.1", within: 2))
     let mac = try #require(answer.interfaces.last?["mac"]?.string)
     try node.sh("ip -netns a link set eth0 address \(mac); ip -netns b link set eth0 address 02:00:00:00:00:77")
     #expect(try node.ping(from: "a", "10.9.0.1") && node.ping(from: "b", "10.9.0.1"))
     try node.sh("nft flush set bridge causeway senders")
-    #expect(try runtime.call("CHECK", "a", check).message.contains("holds"))
+    #expect(try runtime.call("CHECK", "a", configuration: check).message.contains("holds"))
   }
 
   @Test(arguments: [true, false])
-  func theRuleGoesWithThePod(_ withRecord: Bool) throws {
+  func theRuleIsRemovedWithThePod(_ withRecord: Bool) throws {
     let node = try TestNode()
     let runtime = Runtime(node: node)
     let configuration = runtime.configuration(["macspoofchk": true])
@@ -40,26 +40,27 @@ struct SpoofTests {
     try runtime.add("a", configuration)
     if !withRecord { try node.sh("rm -r /run/causeway") }
     try node.removePod("a")
-    try runtime.call("DEL", nil, id: "a", configuration).process.succeeded()
+    try runtime.call("DEL", nil, id: "a", configuration: configuration).process.succeeded()
     #expect(try elements(node) == [])
     #expect(try node.remains() == [])
   }
 
-  @Test func gcAndFailedADDsLeaveNone() throws {
+  @Test func gcAndFailedADDsLeaveNoRules() throws {
     let node = try TestNode()
     let runtime = Runtime(node: node)
     for pod in ["a", "b"] { try node.addPod(pod) }
     try runtime.add("a", runtime.configuration(["macspoofchk": true]))
     var bad = runtime.configuration(["macspoofchk": true])
     bad["ipam"] = ["ranges": runtime.ranges(.v4), "routes": [["dst": "10.50.0.0/16", "gw": "192.0.2.77"]]]
-    #expect(try runtime.call("ADD", "b", bad).process.status == 1)
+    #expect(try runtime.call("ADD", "b", configuration: bad).process.status == 1)
     #expect(try elements(node) == Array(repeating: "comment \"podnet:a:eth0\"", count: 2))
-    try runtime.call("GC", nil, runtime.configuration(["cni.dev/valid-attachments": []])).process.succeeded()
+    try runtime.call("GC", nil, configuration: runtime.configuration(["cni.dev/valid-attachments": []])).process
+      .succeeded()
     #expect(try elements(node) == [])
   }
 
-  /// What `nft` lists of the tables, it loads again: people save their rulesets.
-  @Test func aSavedRulesetIsTheSameWhenItIsLoaded() throws {
+  /// Saves and reloads the ruleset with `nft`, as administrators do.
+  @Test func aSavedRulesetCanBeLoaded() throws {
     let node = try TestNode()
     let runtime = Runtime(node: node)
     let configuration = runtime.configuration(["macspoofchk": true, "ipMasq": true])
@@ -68,7 +69,7 @@ struct SpoofTests {
     let before = try node.sh("nft list ruleset | tee /run/rules")
     try node.sh("nft flush ruleset && nft -f /run/rules")
     #expect(try node.sh("nft list ruleset") == before)
-    try runtime.check("a", answer, configuration).process.succeeded()
+    try runtime.check("a", answer, configuration: configuration).process.succeeded()
     try runtime.add("b", configuration)
     for pod in ["a", "b"] { try runtime.delete(pod, configuration) }
     #expect(try elements(node) == [])

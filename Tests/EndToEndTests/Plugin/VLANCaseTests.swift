@@ -3,11 +3,11 @@ import Testing
 import TestSupport
 
 extension VirtualMachineTests {
-  /// The reference's cases with VLANs, each with every version of the protocol, on a kernel whose bridges filter VLANs.
+  /// The reference's cases with VLANs, each with every version of the protocol, on a kernel with VLAN filtering.
   @Suite struct VLANCaseTests {
-    @Test(arguments: VLANCase.all) func aPodComesAndGoes(_ one: VLANCase) throws {
+    @Test(arguments: VLANCase.all) func aPodIsAddedAndDeleted(_ one: VLANCase) throws {
       let configurations = one.versions.map { version in
-        // Networks have their own leases: each pod gets the first addresses.
+        // Each network has its own leases, so that each pod gets the first addresses.
         var configuration: JSONObject = [
           "cniVersion": .string(version), "name": .string("podnet-\(version)"), "type": "causeway",
           "ipam": ["type": "none"],
@@ -19,7 +19,7 @@ extension VirtualMachineTests {
     }
 
     private func expect(_ one: VLANCase, _ version: String, _ life: VLANLife) throws {
-      // lo alone was there before.
+      // Only lo existed before.
       guard version >= "0.3.0" || one.fitsFirstVersions else {
         let words = one.isLayer2 ? "cannot convert: no valid IP addresses" : "more than 1 address per family"
         #expect(life.answer["msg"]?.string?.contains(words) == true, "\(life.answer)")
@@ -31,8 +31,8 @@ extension VirtualMachineTests {
       try expectAddresses(one, life)
       if version >= "0.3.0" { try expectAnswer(one, version, life) }
 
-      // The pod is gone with both ends of its cable; the bridge and the gateway's link stay, as others may use them.
-      #expect(life.farewell == "")
+      // Both ends of the pod's veth pair are removed. The bridge and the gateway's link stay, as others may use them.
+      #expect(life.deleteOutput == "")
       #expect(names(life.linksAfter) == names(life.links).filter { !$0.hasPrefix("veth") })
     }
 
@@ -47,7 +47,7 @@ extension VirtualMachineTests {
       #expect(vlans(of: "cni0", life) == ["1 native untagged"])
       #expect(life.podLinks.first { $0["ifname"] == "eth0" }?["operstate"]?.string == "UP")
       guard !one.isLayer2 else { return }
-      // The gateway's port is made just before the end that carries its addresses.
+      // The gateway's port is created just before the end that has its addresses.
       let gateway = try link("cni0.100", life)
       let gatewayPort = try link(#require(gateway["link"]?.string), life)
       guard case .integer(let index) = gateway["ifindex"] else { throw Missing(what: "ifindex of \(gateway)") }
@@ -69,7 +69,7 @@ extension VirtualMachineTests {
       }
     }
 
-    /// What the answer says is what the kernel has.
+    /// Checks that the result reports the kernel's state.
     private func expectAnswer(_ one: VLANCase, _ version: String, _ life: VLANLife) throws {
       let interfaces = life.answer["interfaces"]?.array?.compactMap(\.object) ?? []
       let port = try #require(names(life.links).first { $0.hasPrefix("veth") })
@@ -96,7 +96,7 @@ extension VirtualMachineTests {
       objects.compactMap { $0[key]?.string }
     }
 
-    /// In alphabetical order: the kernel tells IPv6 addresses the newest first.
+    /// The global addresses of a link, sorted, because the kernel lists the newest IPv6 address first.
     private func globalAddresses(_ name: String, _ links: [JSONObject]) -> [String] {
       let infos = links.filter { $0["ifname"]?.string == name }.flatMap { $0["addr_info"]?.array ?? [] }
       return infos.compactMap(\.object).filter { $0["scope"]?.string == "global" }.compactMap { info in

@@ -2,16 +2,16 @@ import JSON
 import Testing
 import TestSupport
 
-/// VLANs that cannot be had are refused, and nothing is left of the ADD.
+/// Unsupported VLANs are refused, and nothing is left of the ADD.
 @Suite(.requiresRoot, .timeLimit(.minutes(1)))
 struct VLANRefusalTests {
   @Test(arguments: [["vlan": 100], ["vlanTrunk": [["id": 7]], "vlan": 0]] as [JSONObject])
-  func aKernelWithoutVLANFilteringIsNamed(_ keys: JSONObject) throws {
+  func aKernelWithoutVLANFilteringIsReported(_ keys: JSONObject) throws {
     let node = try TestNode()
     let runtime = Runtime(node: node)
     try node.addPod("a")
     let kernelFilters = try node.run(["ip", "link", "add", "name", "probe", "type", "bridge", "vlan_filtering", "1"])
-    let answer = try runtime.call("ADD", "a", runtime.configuration(keys))
+    let answer = try runtime.call("ADD", "a", configuration: runtime.configuration(keys))
     guard kernelFilters.status != 0 else {
       try answer.process.succeeded()
       return
@@ -21,17 +21,18 @@ struct VLANRefusalTests {
     #expect(answer.message.hasPrefix("\(key) is not supported"), "\(answer)")
     #expect(answer.message.contains("CONFIG_BRIDGE_VLAN_FILTERING"), "\(answer)")
     #expect(try node.remains() == [])
-    #expect(try node.run(["ip", "link", "show", "cni0"]).status != 0, "the bridge of the failed ADD stayed")
-    // An empty trunk asks for filtering too; without VLANs the kernel will do.
-    #expect(try runtime.call("ADD", "a", runtime.configuration(["vlanTrunk": []])).code == 2)
+    #expect(try node.run(["ip", "link", "show", "cni0"]).status != 0, "the bridge of the failed ADD is still there")
+    // An empty trunk needs filtering too; a configuration without VLANs does not.
+    #expect(try runtime.call("ADD", "a", configuration: runtime.configuration(["vlanTrunk": []])).code == 2)
     try runtime.add("a", runtime.configuration(["vlan": 0, "vlanTrunk": .null]))
   }
 
-  @Test func aGatewayWhoseNameWouldBeTooLongIsRefusedBeforeAnythingIsTouched() throws {
+  @Test func aTooLongGatewayNameIsRefusedBeforeAnyChange() throws {
     let node = try TestNode()
     let runtime = Runtime(node: node)
     try node.addPod("a")
-    let answer = try runtime.call("ADD", "a", runtime.configuration(["bridge": "bridge-of-many", "vlan": 10]))
+    let answer = try runtime.call(
+      "ADD", "a", configuration: runtime.configuration(["bridge": "bridge-of-many", "vlan": 10]))
     #expect(answer.code == 7, "\(answer)")
     #expect(answer.message.contains("vlan 10 on bridge \"bridge-of-many\""), "\(answer)")
     #expect(try node.remains() == [] && node.lines("ls /run/causeway 2>/dev/null || true") == [])

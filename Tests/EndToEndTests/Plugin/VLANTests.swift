@@ -3,9 +3,9 @@ import Testing
 import TestSupport
 
 extension VirtualMachineTests {
-  /// What VLANs do for pods, and what an ADD does to a bridge and takes back, on a kernel whose bridges filter VLANs.
+  /// VLANs of pods, and what ADD changes on a bridge and restores, on a kernel with VLAN filtering.
   @Suite struct VLANTests {
-    /// A network on the bridge and the subnet that all have here; its pods' addresses begin at `first`.
+    /// A network on the common bridge and subnet. Its pods' addresses begin at `first`.
     private func network(_ runtime: HostRuntime<VirtualNode>, _ keys: JSONObject, from first: Int = 2) -> JSONObject {
       var configuration = runtime.configuration(keys, name: "net\(first)")
       configuration["ipam"] = [
@@ -14,13 +14,13 @@ extension VirtualMachineTests {
       return configuration
     }
 
-    // MARK: What pods have of it
+    // MARK: Traffic
 
-    @Test func podsReachThoseOfTheirVLANAndNobodyElse() throws {
+    @Test func podsReachOnlyPodsOfTheirVLAN() throws {
       let node = try VirtualNode()
       let runtime = HostRuntime(node: node)
       for pod in ["a", "b", "other", "none"] { try node.addPod(pod) }
-      // One subnet for all: only VLANs keep them apart. The node is in VLAN 100 alone.
+      // All pods share a subnet, so only VLANs separate them. The node is in VLAN 100 only.
       let hundred = network(runtime, ["vlan": 100])
       try runtime.add("a", hundred)
       try runtime.add("b", hundred)
@@ -28,10 +28,10 @@ extension VirtualMachineTests {
       try runtime.add("none", network(runtime, ["isGateway": false], from: 30))
       #expect(try node.ping(from: "a", "10.9.0.3") && node.ping(from: "b", "10.9.0.2"))
       #expect(try node.ping(from: "a", "10.9.0.1") && node.ping("10.9.0.2"))
-      // Packets for others do not pass even where the MAC is known.
+      // Packets to another VLAN do not pass even if the MAC is known.
       let mac = try #require(node.ip(json: "link", "show", "dev", "eth0", inPod: "other").first?["address"]?.string)
       try node.sh("ip -netns a neighbour add 10.9.0.20 lladdr \(mac) dev eth0 nud permanent")
-      // All at once: each waits two seconds for nothing.
+      // All at once, because each one waits two seconds.
       let heard = try node.sh(
         """
         for way in a:10.9.0.20 a:10.9.0.30 other:10.9.0.1 none:10.9.0.1; do
@@ -42,7 +42,7 @@ extension VirtualMachineTests {
       #expect(heard == "")
     }
 
-    @Test func aTrunkPassesTaggedFramesOfItsVLANsAndItsOwnWithout() throws {
+    @Test func aTrunkPassesTaggedFramesOfItsVLANsAndUntaggedOfItsOwn() throws {
       let node = try VirtualNode()
       let runtime = HostRuntime(node: node)
       for pod in ["trunk", "native", "tagged", "foreign"] { try node.addPod(pod) }
@@ -67,7 +67,7 @@ extension VirtualMachineTests {
 
     // MARK: CHECK
 
-    @Test func checkIsContentWithWhatADDMade() throws {
+    @Test func checkAcceptsWhatADDMade() throws {
       let node = try VirtualNode()
       let runtime = HostRuntime(node: node)
       try node.addPod("a")
@@ -77,13 +77,13 @@ extension VirtualMachineTests {
       ] as [JSONObject] {
         var configuration = runtime.configuration(keys)
         configuration["prevResult"] = try runtime.add("a", configuration).json.map { .object($0) }
-        try runtime.call("CHECK", "a", configuration).process.succeeded()
+        try runtime.call("CHECK", "a", configuration: configuration).process.succeeded()
         try runtime.delete("a", configuration)
         try node.sh("ip link delete cni0; ip link delete cni0.100 || true")
       }
     }
 
-    @Test func checkFindsWhatIsDifferent() throws {
+    @Test func checkFindsDifferences() throws {
       let node = try VirtualNode()
       let runtime = HostRuntime(node: node)
       try node.addPod("a")
@@ -122,20 +122,20 @@ extension VirtualMachineTests {
         ("ip link delete cni0.100", "true", "the gateway's link \"cni0.100\" is gone"),
       ] {
         try node.sh("\(repaired); \(fault)")
-        let check = try runtime.call("CHECK", "a", configuration)
+        let check = try runtime.call("CHECK", "a", configuration: configuration)
         #expect(check.code == 100 && check.message.contains(message), "\(fault): \(check)")
         repaired = repair
       }
     }
 
-    // MARK: Bridges that are there
+    // MARK: Existing bridges
 
     private func filters(_ node: any TestHost, _ bridge: String = "cni0") throws -> Bool {
       let link = try #require(node.ip(json: "link", "show", "dev", bridge).first)
       return link["linkinfo"]?.object?["info_data"]?.object?["vlan_filtering"] == 1
     }
 
-    @Test func aBridgeThatPodsShareBeginsToFilterAndTheyStayInTouch() throws {
+    @Test func podsStayConnectedWhenTheirBridgeBeginsToFilter() throws {
       let node = try VirtualNode()
       let runtime = HostRuntime(node: node)
       for pod in ["a", "b", "c"] { try node.addPod(pod) }
@@ -157,22 +157,22 @@ extension VirtualMachineTests {
         "its ports are not all in one VLAN"
       ),
     ])
-    func aBridgeWhosePortsCouldBeCutOffIsLeftAsItIs(_ preparation: String, _ reason: String) throws {
+    func aBridgeIsNotChangedIfFilteringCouldDisconnectAPort(_ preparation: String, _ reason: String) throws {
       let node = try VirtualNode()
       let runtime = HostRuntime(node: node)
       try node.addPod("a")
       try node.sh("ip link add name cni0 type bridge && ip link set cni0 up && \(preparation)")
-      let answer = try runtime.call("ADD", "a", runtime.configuration(["vlan": 100]))
+      let answer = try runtime.call("ADD", "a", configuration: runtime.configuration(["vlan": 100]))
       #expect(answer.code == 7, "\(answer)")
       #expect(answer.message.contains("\"cni0\" does not filter VLANs, as vlan = 100 needs it to"), "\(answer)")
       #expect(answer.message.contains(reason) && answer.message.contains("vlan_filtering 1"), "\(answer)")
       #expect(try !filters(node) && node.remains() == [])
-      // Who knows better does it, and all is well.
+      // An administrator may switch filtering on, and ADD succeeds.
       try node.sh("ip link set cni0 type bridge vlan_filtering 1")
       try runtime.add("a", runtime.configuration(["vlan": 100]))
     }
 
-    @Test func anotherDefaultVLANIsLeftToo() throws {
+    @Test func anotherDefaultVLANIsRemovedToo() throws {
       let node = try VirtualNode()
       let runtime = HostRuntime(node: node)
       try node.addPod("a")
@@ -204,8 +204,8 @@ extension VirtualMachineTests {
       try node.sh("for i in 1 2 3 4 5 6 7 8; do ip netns exec p$i ping -nc 1 -W 2 10.9.0.1; done")
     }
 
-    /// An ADD that is killed may leave any part of it.
-    @Test func whatAKilledADDBeganIsCompleted() throws {
+    /// Completes the parts of a gateway that a killed ADD has left.
+    @Test func aPartialGatewayIsCompleted() throws {
       let node = try VirtualNode()
       let runtime = HostRuntime(node: node)
       try node.addPod("a")
@@ -216,8 +216,8 @@ extension VirtualMachineTests {
       #expect(try node.ping(from: "a", "10.9.0.1"))
     }
 
-    /// Older releases of the reference leave it in the bridge's default VLAN, where it hears everybody.
-    @Test func aGatewaysPortInAnotherVLANLeavesIt() throws {
+    /// Removes the gateway's port from the default VLAN, in which older releases of the reference leave it.
+    @Test func aGatewaysPortLeavesOtherVLANs() throws {
       let node = try VirtualNode()
       let runtime = HostRuntime(node: node)
       try node.addPod("a")
@@ -231,15 +231,15 @@ extension VirtualMachineTests {
       let answer = try runtime.add("a", configuration)
       #expect(try node.vlans(of: "theirs") == ["100 native untagged"])
       configuration["prevResult"] = .object(try #require(answer.json))
-      try runtime.call("CHECK", "a", configuration).process.succeeded()
+      try runtime.call("CHECK", "a", configuration: configuration).process.succeeded()
     }
 
-    @Test func somebodyElsesLinkOfThatNameIsNotTaken() throws {
+    @Test func aForeignLinkWithTheGatewaysNameIsNotUsed() throws {
       let node = try VirtualNode()
       let runtime = HostRuntime(node: node)
       try node.addPod("a")
       try node.sh("ip link add cni0.100 type dummy")
-      let answer = try runtime.call("ADD", "a", runtime.configuration(["vlan": 100]))
+      let answer = try runtime.call("ADD", "a", configuration: runtime.configuration(["vlan": 100]))
       #expect(answer.code == 7, "\(answer)")
       #expect(answer.message.contains("\"cni0.100\" already exists but is not the gateway of vlan = 100"), "\(answer)")
       #expect(try node.remains() == [])
@@ -255,10 +255,10 @@ extension VirtualMachineTests {
       #expect(answer.interfaces.map { $0["mtu"] } == [1400, 1400, 1400, 1400])
     }
 
-    // MARK: Failed ADDs, and what leases leave
+    // MARK: Failed ADDs and former leases
 
     private func failing(_ runtime: HostRuntime<VirtualNode>, _ keys: JSONObject) -> JSONObject {
-      // No address of the pod reaches this gateway, so the kernel refuses the last step.
+      // The pod cannot reach this gateway from any of its addresses, so the kernel refuses the last step.
       var configuration = runtime.configuration(keys)
       configuration["ipam"] = [
         "ranges": runtime.ranges(.dual), "routes": [["dst": "10.50.0.0/16", "gw": "192.0.2.1"]],
@@ -266,39 +266,39 @@ extension VirtualMachineTests {
       return configuration
     }
 
-    @Test func aFailedADDTakesEverythingBack() throws {
+    @Test func aFailedADDIsRolledBack() throws {
       let node = try VirtualNode()
       let runtime = HostRuntime(node: node)
       try node.addPod("a")
-      let answer = try runtime.call("ADD", "a", failing(runtime, ["vlan": 100]))
+      let answer = try runtime.call("ADD", "a", configuration: failing(runtime, ["vlan": 100]))
       #expect(answer.message.contains("10.50.0.0/16"), "\(answer)")
       #expect(try node.ip(json: "link", "show").map { $0["ifname"]?.string } == ["lo"])
       #expect(try node.remains() == [])
     }
 
-    @Test func aFailedADDLeavesABridgeAsItWas() throws {
+    @Test func aFailedADDRestoresABridge() throws {
       let node = try VirtualNode()
       let runtime = HostRuntime(node: node)
       for pod in ["a", "b"] { try node.addPod(pod) }
       try runtime.add("a", runtime.configuration(["ipam": ["ranges": [[["subnet": "10.8.0.0/24"]]]]], name: "other"))
       let before = try node.ip(json: "link", "show").count
-      #expect(try runtime.call("ADD", "b", failing(runtime, ["vlan": 100])).process.status == 1)
+      #expect(try runtime.call("ADD", "b", configuration: failing(runtime, ["vlan": 100])).process.status == 1)
       #expect(try !filters(node))
       #expect(try node.ip(json: "link", "show").count == before)
       #expect(try node.ping(from: "a", "10.8.0.1"))
     }
 
-    @Test func aFailedADDKeepsWhatAnotherUses() throws {
+    @Test func aFailedADDKeepsABridgeThatAnotherPodUses() throws {
       let node = try VirtualNode()
       let runtime = HostRuntime(node: node)
       for pod in ["a", "b"] { try node.addPod(pod) }
       try runtime.add("a", runtime.configuration(["vlan": 100]))
-      #expect(try runtime.call("ADD", "b", failing(runtime, ["vlan": 100])).process.status == 1)
+      #expect(try runtime.call("ADD", "b", configuration: failing(runtime, ["vlan": 100])).process.status == 1)
       #expect(try filters(node))
       #expect(try node.ping(from: "a", "10.9.0.1") && node.ping(from: "a", "fd00:9::1"))
     }
 
-    @Test func theGatewayOfAFormerLeaseGoesWithItsLastPod() throws {
+    @Test func theGatewayOfAFormerLeaseIsRemovedWithItsLastPod() throws {
       let node = try VirtualNode()
       let runtime = HostRuntime(node: node)
       for pod in ["a", "b"] { try node.addPod(pod) }
@@ -324,7 +324,7 @@ extension VirtualMachineTests {
 }
 
 extension TestHost {
-  /// The VLANs of a bridge's port, as "200-210" or "100 native untagged".
+  /// The VLANs of a bridge's port, such as "200-210" or "100 native untagged".
   fileprivate func vlans(of port: String) throws -> [String] {
     let text = try sh("bridge -json -compressvlans vlan show dev \(port)")
     let entries = try JSONValue(parsing: Array(text.utf8)).array?.first?.object?["vlans"]?.array ?? []

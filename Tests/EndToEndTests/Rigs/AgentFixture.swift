@@ -2,7 +2,7 @@ import JSON
 import Testing
 import TestSupport
 
-/// A cluster of three with an agent on the first node that has made its routes.
+/// Three nodes, with an agent on the first one that has installed its routes.
 final class AgentFixture {
   static let routes = [
     "10.244.2.0/24 via 192.0.2.12", "10.244.3.0/24 via 192.0.2.13",
@@ -20,30 +20,30 @@ final class AgentFixture {
   }
 
   func expectRoutes(_ routes: [String]) throws {
-    let came = try eventually { try node.podRoutes() == routes }
+    let isReached = try eventually { try node.podRoutes() == routes }
     let now = try node.podRoutes()
-    #expect(came, "\(now)\n\(agent.output)")
+    #expect(isReached, "\(now)\n\(agent.output)")
   }
 
-  /// The links that the routes to pods go out by.
+  /// The outgoing links of the routes to pods.
   func devices() throws -> Set<String> {
     let routes = try ["-4", "-6"].flatMap { try node.ip(json: $0, "route", "show", "proto", "202", "type", "unicast") }
     return Set(routes.map { $0["dev"]?.string ?? "none" })
   }
 
-  /// Waits for a pass that comes after all that has happened: a route that was taken is back.
-  func waitForAPass() throws {
+  /// Waits for a pass that begins after this call: it restores the route that is removed here.
+  func waitForPass() throws {
     try node.sh("ip route del 10.244.3.0/24")
     try expectRoutes(AgentFixture.routes)
   }
 
-  /// Waits until `subnet.env` and its copy both have the line.
+  /// Waits until both `subnet.env` and its copy contain the line.
   func expectLease(_ line: String) throws {
     let files = ["/run/causeway/subnet.env", "/var/lib/causeway/lease.env"]
-    let came = try eventually {
+    let isReached = try eventually {
       try files.allSatisfy { try node.run(["grep", "-qx", line, $0]).status == 0 }
     }
     let now = try node.sh("cat \(files.joined(separator: " "))")
-    #expect(came, "\(now)\n\(agent.output)")
+    #expect(isReached, "\(now)\n\(agent.output)")
   }
 }

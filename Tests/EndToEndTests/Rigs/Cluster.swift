@@ -2,8 +2,8 @@ import JSON
 import Testing
 import TestSupport
 
-/// Nodes on one segment that know each other from `nodes.json`, as `conf/nodes.json` has it: node-a is 192.0.2.11
-/// and 2001:db8::11 with 10.244.1.0/24 and fd00:10:244:1::/64, and so on.
+/// Nodes on one segment that know each other from `nodes.json`, as in `conf/nodes.json`. node-a has 192.0.2.11,
+/// 2001:db8::11, 10.244.1.0/24 and fd00:10:244:1::/64; the others count up.
 struct Cluster {
   let segment: TestSegment
   let nodes: [TestNode]
@@ -19,7 +19,7 @@ struct Cluster {
     for node in nodes { try Cluster.write(Cluster.nodesFile(0..<count), to: node) }
   }
 
-  /// A nodes file with these nodes; `more` come behind them.
+  /// A nodes file with these nodes, followed by `more`.
   static func nodesFile(_ indexes: some Sequence<Int>, more: [JSONValue] = []) -> JSONValue {
     [
       "network": [
@@ -42,7 +42,7 @@ struct Cluster {
     ["node-a", "node-b", "node-c", "node-d", "node-e", "node-f"][index]
   }
 
-  /// Writes it as an editor does, by rename.
+  /// Writes the nodes file by rename, as an editor does.
   static func write(_ file: JSONValue, to node: TestNode) throws {
     let text = try file.text(.indented(2))
     try node.run(
@@ -56,18 +56,18 @@ struct Cluster {
 }
 
 extension TestNode {
-  /// Runs the helper to its end.
+  /// Runs the helper until it exits.
   func hostgw(_ arguments: String..., input: String = "") throws -> CommandResult {
     try run([Binaries.hostgw] + arguments, input: input)
   }
 
-  /// The helper's routes to other nodes' pods: destination and gateway, in the order of the text.
+  /// The helper's routes to other nodes' pods as "destination via gateway", sorted as text.
   func podRoutes() throws -> [String] {
     var routes: [String] = []
     for family in ["-4", "-6"] {
       for route in try ip(json: family, "route", "show", "proto", "202") where route["type"]?.string != "blackhole" {
         guard let destination = route["dst"]?.string else { continue }
-        // Through a next-hop object the gateway may stand on its own or in a list.
+        // The gateway of a route through a next-hop object stands alone or in a list.
         let via = route["via"]?.object?["host"]?.string
         routes.append("\(destination) via \(route["gateway"]?.string ?? via ?? "?")")
       }
@@ -75,7 +75,7 @@ extension TestNode {
     return routes.sorted()
   }
 
-  /// The subnets that are shut by the helper for addresses that no pod has.
+  /// The subnets whose unused addresses the helper drops.
   func blackholes() throws -> [String] {
     try ["-4", "-6"].flatMap { family in
       try ip(json: family, "route", "show", "proto", "202", "type", "blackhole").compactMap { $0["dst"]?.string }
@@ -83,7 +83,8 @@ extension TestNode {
   }
 }
 
-/// What `ip monitor` tells of a node, from when it listens. Routes of the monitor's own come and go to tell that time.
+/// The output of `ip monitor` on a node. Probe routes that it adds and deletes show up to where the output has been
+/// read.
 final class RouteMonitor {
   private let node: TestNode
   private let program: RunningProgram
@@ -92,18 +93,18 @@ final class RouteMonitor {
   init(_ node: TestNode, _ objects: String...) throws {
     self.node = node
     program = try node.start(["ip", "monitor"] + objects)
-    let listens = try eventually { tells(of: try probe()) }
-    try #require(listens, "\(program.output)")
+    let isListening = try eventually { hasReported(try probe()) }
+    try #require(isListening, "\(program.output)")
   }
 
-  /// The lines about everything else up to now.
+  /// The lines so far, without those about probe routes.
   func changes() throws -> [String] {
     let last = try probe()
-    try #require(eventually { tells(of: last) }, "\(program.output)")
+    try #require(eventually { hasReported(last) }, "\(program.output)")
     return program.output.split(separator: "\n").map { String($0) }.filter { !$0.contains("198.18.0.") }
   }
 
-  /// A route that comes and goes: its address.
+  /// Adds and deletes a probe route, and returns its address.
   private func probe() throws -> String {
     probes += 1
     let address = "198.18.0.\(probes % 256)"
@@ -111,7 +112,7 @@ final class RouteMonitor {
     return address
   }
 
-  private func tells(of address: String) -> Bool {
+  private func hasReported(_ address: String) -> Bool {
     program.output.split(separator: "\n").contains { $0.hasPrefix("Deleted \(address) ") }
   }
 }

@@ -3,38 +3,38 @@ import JSON
 import Linux
 import TestSupport
 
-/// What a kubelet asks of containerd: pod sandboxes, over CRI (`runtime.v1.RuntimeService`). gRPC is HTTP/2 with five
-/// bytes before each message and the outcome in a trailer: curl speaks it.
+/// Pod sandboxes over CRI (`runtime.v1.RuntimeService`), as a kubelet asks for them. curl sends the gRPC calls: HTTP/2
+/// with five bytes before each message and the status in a trailer.
 extension Containerd {
-  /// A pod that is wanted.
+  /// A pod to run.
   struct Pod {
     let name: String
-    /// A port of the node that leads to the pod's port 80.
+    /// A port of the node that is mapped to the pod's port 80.
     var hostPort: Int?
     var annotations: [String: String] = [:]
   }
 
   /// A call that failed.
-  struct Refusal: Error, CustomStringConvertible {
+  struct CallFailed: Error, CustomStringConvertible {
     let method: String
     let message: String
     var description: String { "\(method): \(message)" }
   }
 
-  /// A sandbox as containerd knows it.
+  /// A sandbox as containerd reports it.
   struct Sandbox {
     let id: String
     let name: String
     let isReady: Bool
-    /// The pod's addresses, the first one first.
+    /// The pod's addresses, beginning with the primary one.
     var addresses: [String] = []
-    /// The name of its namespace for `ip netns`.
+    /// The name of its network namespace for `ip netns`.
     var namespace = ""
-    /// The number of its process in the process namespace of the test.
+    /// The ID of its process in the test's process namespace.
     var processID = 0
   }
 
-  /// Makes pods, all at the same time.
+  /// Runs pods, all at the same time.
   func run(_ pods: [Pod]) throws -> [Sandbox] {
     let replies = try call("RunPodSandbox", pods.map(request))
     return try replies.map { try sandbox(id: $0.text(1)) }
@@ -42,9 +42,9 @@ extension Containerd {
 
   func run(_ pod: Pod) throws -> Sandbox { try run([pod])[0] }
 
-  /// Begins to make a pod; nobody waits for its end.
+  /// Starts a call that runs a pod, and does not wait for its end.
   func begin(_ pod: Pod) throws -> RunningProgram {
-    let calls = try place([request(pod)])
+    let calls = try write([request(pod)])
     return try node.start(["/bin/bash", "-c", Containerd.script, "RunPodSandbox", calls])
   }
 
@@ -60,7 +60,7 @@ extension Containerd {
   func sandbox(id: String) throws -> Sandbox {
     var request = ProtocolBuffer()
     request.put(1, id)
-    // Verbose, for the namespace.
+    // Verbose, because only then the answer has the namespace.
     request.put(2, 1)
     let reply = try call("PodSandboxStatus", [request])[0]
     let status = reply.messages(1).first ?? ProtocolBuffer()
@@ -78,7 +78,7 @@ extension Containerd {
     return sandbox
   }
 
-  /// Whether containerd calls the network ready: its node takes pods.
+  /// Whether containerd reports the condition NetworkReady.
   func isNetworkReady() throws -> Bool {
     let conditions = try call("Status", [ProtocolBuffer()])[0].messages(1).first?.messages(1) ?? []
     return conditions.contains { $0.text(1) == "NetworkReady" && $0.number(2) == 1 }
@@ -133,8 +133,8 @@ extension Containerd {
     wait
     """
 
-  /// Writes requests into a directory of their own.
-  private func place(_ requests: [ProtocolBuffer]) throws -> String {
+  /// Writes requests into a directory of their own, and returns its path.
+  private func write(_ requests: [ProtocolBuffer]) throws -> String {
     let directory = "/run/cri/\(UUID().uuidString)"
     try Files.makeDirectory(node.path("/run/cri"))
     try Files.makeDirectory(node.path(directory))
@@ -145,9 +145,9 @@ extension Containerd {
     return directory
   }
 
-  /// Makes calls of one method at the same time; the first one that fails is the error.
+  /// Makes calls of one method at the same time. Throws the error of the first call that failed.
   private func call(_ method: String, _ requests: [ProtocolBuffer]) throws -> [ProtocolBuffer] {
-    let directory = try place(requests)
+    let directory = try write(requests)
     let process = try node.run(["/bin/bash", "-c", Containerd.script, method, directory])
     return try requests.indices.map { index in
       let headers = try read("\(directory)/\(index).headers").split(separator: 0x0A).map {
@@ -158,7 +158,7 @@ extension Containerd {
       }
       guard header("grpc-status") == "0" else {
         let message = header("grpc-message")
-        throw Refusal(method: method, message: (message.removingPercentEncoding ?? message) + process.errors)
+        throw CallFailed(method: method, message: (message.removingPercentEncoding ?? message) + process.errors)
       }
       return ProtocolBuffer(Array(try read("\(directory)/\(index).reply").dropFirst(5)))
     }

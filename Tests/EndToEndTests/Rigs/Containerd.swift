@@ -2,14 +2,14 @@ import JSON
 import Linux
 import TestSupport
 
-/// A containerd in a node, with the plugins that `hack/install` puts in place; it and its containers go with it.
+/// A containerd in a node, with the plugins that `hack/install` installs. It and its containers end with this object.
 final class Containerd {
   let node: TestNode
   let group: ControlGroup
   private var daemon: RunningProgram?
   static let socket = "/run/containerd-test/socket"
 
-  /// `networks` is how many of /etc/cni/net.d a pod of CRI gets.
+  /// - Parameter networks: how many configurations of /etc/cni/net.d a pod of CRI gets.
   init(_ node: TestNode, networks: Int = 1) throws {
     self.node = node
     group = try ControlGroup()
@@ -24,7 +24,7 @@ final class Containerd {
       address = "\(Containerd.socket)"
       [plugins."io.containerd.grpc.v1.cri"]
       sandbox_image = "\(Containerd.image)"
-      # A container of a test may not be allowed to have less of it than its runtime.
+      # Inside of tests, a container may not have the right to a lower OOM score than containerd's.
       restrict_oom_score_adj = true
       disable_tcp_service = true
       [plugins."io.containerd.grpc.v1.cri".containerd]
@@ -40,7 +40,7 @@ final class Containerd {
     try start()
   }
 
-  /// Starts it, also again after `kill`.
+  /// Starts containerd, or restarts it after `kill`.
   func start() throws {
     let daemon = try node.start(group.enter + ["containerd", "--config", "/run/containerd-test/config.toml"])
     self.daemon = daemon
@@ -53,29 +53,29 @@ final class Containerd {
     let output: String
   }
 
-  /// SIGKILL: what it was doing is not finished and not cleaned up; what it had started lives on.
+  /// Kills containerd by SIGKILL. Unfinished work stays as it is, and its children go on.
   func kill() {
     daemon?.stop()
     daemon = nil
   }
 
-  /// containerd's own client.
+  /// Runs `ctr`, containerd's own client.
   func ctr(_ arguments: String...) throws -> CommandResult { try ctr(arguments) }
 
   func ctr(_ arguments: [String]) throws -> CommandResult {
     try node.run(["ctr", "--address", Containerd.socket] + arguments)
   }
 
-  /// Puts a list of plugins in place, as an installer does, by rename.
+  /// Writes a plugin list by rename, as an installer does.
   func configure(_ file: String, _ list: JSONObject) throws {
     let text = try JSONValue.object(list).text(.indented(2))
     try Files.replace(node.path("/etc/cni/net.d/\(file)"), with: Array(text.utf8))
   }
 
-  /// The image of a pod that does nothing.
+  /// The image of a pod that sleeps.
   static let image = "localhost/pause:1"
 
-  /// Makes the image and imports it; containerd gets none from elsewhere.
+  /// Makes the image and imports it, since containerd cannot pull images here.
   func importImage() throws {
     try node.sh(
       """

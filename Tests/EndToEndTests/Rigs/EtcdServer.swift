@@ -4,18 +4,18 @@ import Synchronization
 import Testing
 import TestSupport
 
-/// A real etcd of one member or more, each a machine of its own on the segment (192.0.2.201 and on) with its data on a
+/// A real etcd of one or more members. Each member is a node on the segment (192.0.2.201 and up) with its data on a
 /// tmpfs.
 final class EtcdServer: Sendable {
-  /// What the members do beside.
+  /// How the members and their client are set up.
   struct Setup: Sendable {
     var members = 1
     var scheme = "http"
-    /// For each member.
+    /// Options of each member.
     var options: [String] = []
-    /// For etcdctl, as its flags.
+    /// Flags of `etcdctl`.
     var clientOptions: [String] = []
-    /// Makes the certificates and whatever else in the first member's machine, before it starts.
+    /// A script for each member's node before etcd starts, which makes certificates, for example.
     var prepare = "true"
   }
 
@@ -40,7 +40,7 @@ final class EtcdServer: Sendable {
 
   static func address(_ index: Int) -> String { "192.0.2.\(201 + index)" }
 
-  /// For `--etcd-endpoints`.
+  /// The value of `--etcd-endpoints`.
   var endpoints: String {
     members.indices.map { "\(setup.scheme)://\(EtcdServer.address($0)):2379" }.joined(separator: ",")
   }
@@ -58,12 +58,12 @@ final class EtcdServer: Sendable {
     programs.withLock { $0[index] = program }
   }
 
-  /// Kills a member; its data stays.
+  /// Kills a member. Its data stays.
   func stop(_ index: Int) {
     programs.withLock { $0[index].take() }?.stop()
   }
 
-  /// Halts a member, which then says nothing, or lets it go on.
+  /// Stops a member's process, so that it does not answer, or continues it.
   func halt(_ index: Int, _ isHalted: Bool) {
     programs.withLock { $0[index] }?.signal(isHalted ? 19 : 18)
   }
@@ -74,14 +74,14 @@ final class EtcdServer: Sendable {
 
   func waitUntilHealthy(_ index: Int = 0) throws {
     let isHealthy = try eventually(within: .seconds(30)) {
-      // Whoever may do nothing is also answered by a healthy member.
+      // A healthy member also answers a user without rights.
       let health = try run(index, ["endpoint", "health"])
       return health.status == 0 || health.errors.contains("user name is empty")
     }
     guard isHealthy else { throw EtcdNotStarted(output: output(index)) }
   }
 
-  /// Forgets everything before the present revision.
+  /// Compacts the history before the present revision.
   func compact() throws {
     let status = try JSONValue(parsing: Array(ctl("endpoint", "status", "-w", "json").utf8))
     guard case .integer(let revision) = status.array?.first?.object?["Status"]?.object?["header"]?.object?["revision"]
@@ -89,7 +89,7 @@ final class EtcdServer: Sendable {
     try ctl("compact", "\(revision)")
   }
 
-  /// How many calls of a kind a member has answered since it was started, such as "Txn".
+  /// How many calls of a method, such as "Txn", a member has answered since its start.
   func calls(_ method: String, at index: Int = 0) throws -> Int {
     let metrics = try members[index].sh("curl -sf http://127.0.0.1:2379/metrics")
     return metrics.split(separator: "\n").filter { line in
@@ -97,7 +97,7 @@ final class EtcdServer: Sendable {
     }.compactMap { $0.split(separator: " ").last.flatMap { Int($0) } }.reduce(0, +)
   }
 
-  /// Which member leads.
+  /// The index of the leader.
   func leader() throws -> Int {
     var found: Int?
     _ = try eventually(within: .seconds(20)) {
@@ -109,15 +109,15 @@ final class EtcdServer: Sendable {
     return try #require(found)
   }
 
-  /// Runs etcdctl at a member, which must succeed.
+  /// Runs etcdctl against a member; it must succeed.
   @discardableResult
   func ctl(_ arguments: String..., at index: Int = 0, input: String = "") throws -> String {
-    try run(index, arguments, input, patience: 15).succeeded().output
+    try run(index, arguments, input: input, patience: 15).succeeded().output
   }
 
-  /// - Parameter patience: in seconds; with a user the check of the password counts, too (clientv3, `getToken`).
+  /// - Parameter patience: seconds to wait; with a user they include the check of the password (clientv3, `getToken`).
   private func run(
-    _ index: Int, _ arguments: [String], _ input: String = "", patience: Int = 1
+    _ index: Int, _ arguments: [String], input: String = "", patience: Int = 1
   ) throws -> CommandResult {
     let limits = ["--dial-timeout", "\(patience)s", "--command-timeout", "\(5 + patience)s"]
     return try members[index].run(
@@ -126,12 +126,12 @@ final class EtcdServer: Sendable {
   }
 }
 
-/// A member that did not come up.
+/// A member that did not start.
 struct EtcdNotStarted: Error {
   let output: String
 }
 
-/// A lease as it stands in etcd.
+/// A lease as it is stored in etcd.
 struct StoredLease: Equatable {
   let key: String
   let value: String
@@ -140,7 +140,7 @@ struct StoredLease: Equatable {
 }
 
 extension EtcdServer {
-  /// No agent chooses a subnet below, where tests write by hand.
+  /// The network's configuration. Agents choose no subnet below 10.244.50.0, where tests write records themselves.
   static let config =
     #"{"Network": "10.244.0.0/16", "SubnetMin": "10.244.50.0", "Backend": {"Type": "host-gw"}}"#
   static let dualConfig =
@@ -148,7 +148,7 @@ extension EtcdServer {
 
   func putConfig(_ text: String = config) throws { try ctl("put", "\(EtcdServer.prefix)/config", text) }
 
-  /// Writes a node's record by hand, without a lease.
+  /// Writes a node's record without a lease.
   func putRecord(_ name: String, _ value: String) throws {
     try ctl("put", "\(EtcdServer.prefix)/subnets/\(name)", value)
   }
@@ -161,9 +161,9 @@ extension EtcdServer {
     #"{"PublicIP":"\#(address)","PublicIPv6":null,"BackendType":"host-gw"}"#
   }
 
-  /// Writes records of host-gw nodes in one transaction: names and addresses.
+  /// Writes records of host-gw nodes in one transaction.
   func putRecords(_ records: [(name: String, address: String)]) throws {
-    // Nothing to compare, what to do then, nothing to do else.
+    // Nothing to compare, then these puts, and nothing otherwise.
     let puts = records.map { record in
       let value = EtcdServer.value(record.address).replacing("\"", with: "\\\"")
       return "put \(EtcdServer.prefix)/subnets/\(record.name) \"\(value)\"\n"
@@ -173,11 +173,11 @@ extension EtcdServer {
 
   func deleteRecord(_ name: String) throws { try ctl("del", "\(EtcdServer.prefix)/subnets/\(name)") }
 
-  /// Everything under `subnets/`, in the order of the keys.
+  /// All records under `subnets/`, in the order of their keys.
   func leases(at index: Int = 0) throws -> [StoredLease] {
     let prefix = "\(EtcdServer.prefix)/subnets/"
     let answer = try JSONValue(parsing: Array(ctl("get", "--prefix", prefix, "-w", "json", at: index).utf8)).object
-    // etcdctl writes numbers as numbers, of which 0 is omitted.
+    // etcdctl writes 64-bit numbers as numbers, and omits 0.
     func number(_ value: JSONValue?) -> String { if case .integer(let number) = value { "\(number)" } else { "0" } }
     return (answer?["kvs"]?.array ?? []).compactMap(\.object).map { object in
       let key = EtcdServer.decoded(object["key"]?.string ?? "")
@@ -187,7 +187,7 @@ extension EtcdServer {
     }
   }
 
-  /// How many there are under `subnets/`.
+  /// The number of records under `subnets/`.
   func leaseCount() throws -> Int {
     let keys = try ctl("get", "--prefix", "--keys-only", "--command-timeout", "60s", "\(EtcdServer.prefix)/subnets/")
     return keys.split(separator: "\n").count

@@ -4,13 +4,13 @@ import Synchronization
 import Testing
 import TestSupport
 
-/// A Kubernetes API with nodes in it and the troubles that a test asks for (`kubeapi/server.py`), on a machine of its
+/// A Kubernetes API that stores Nodes, with faults that a test asks for (`kubeapi/server.py`). It runs on a node of its
 /// own on the segment, 192.0.2.201.
 final class KubeServer: Sendable {
   static let address = "192.0.2.201"
   static let url = "https://192.0.2.201:6443"
   static let prefix = "flannel.alpha.coreos.com/"
-  /// What the agent asks for, and what its role allows.
+  /// The requests that the agent makes and its role allows.
   static let role: Set = ["list nodes", "watch nodes", "patch nodes/status"]
 
   let machine: TestNode
@@ -23,7 +23,7 @@ final class KubeServer: Sendable {
     try start()
   }
 
-  /// Authority, server and a client.
+  /// Makes an authority and certificates of a server and a client.
   private static let certificates = """
     mkdir /run/kube && cd /run/kube
     openssl ecparam -name prime256v1 -genkey -noout -out ca.key
@@ -37,47 +37,47 @@ final class KubeServer: Sendable {
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout other.key -subj /CN=other -days 2 -out other.crt
     """
 
-  /// Starts it with what it knew when it was stopped.
+  /// Starts the API with its state from before `stop`.
   func start() throws {
     let script = "\(Binaries.packageRoot)/Tests/EndToEndTests/Rigs/kubeapi/server.py"
     let started = try machine.start(["python3", script, "/run/kube", KubeServer.address, "6443"])
     program.withLock { $0 = started }
-    let answers = eventually { (try? order(["do": "records"])) != nil }
+    let answers = eventually { (try? command(["do": "records"])) != nil }
     try #require(answers, "\(started.output)")
   }
 
   func stop() { program.withLock { $0.take() }?.stop() }
 
-  /// Halts it, so that it says nothing more while its kernel still answers, or lets it go on.
+  /// Stops the process, so that only its kernel answers, or continues it.
   func halt(_ isHalted: Bool) { program.withLock { $0 }?.signal(isHalted ? 19 : 18) }
 
   func file(_ name: String) throws -> String { try machine.sh("cat /run/kube/\(name)") }
 
-  /// Tells it what to do.
+  /// Sends a command to `server.py`, and returns its answer.
   @discardableResult
-  func order(_ order: JSONValue) throws -> JSONValue {
+  func command(_ command: JSONValue) throws -> JSONValue {
     let result = try machine.run(
       ["curl", "-sS", "--fail", "--max-time", "20", "--data-binary", "@-", "http://127.0.0.1:9000/"],
-      input: try order.text()
+      input: try command.text()
     ).succeeded()
     return try JSONValue(parsing: Array(result.output.utf8))
   }
 
-  func put(_ nodes: JSONValue...) throws { try order(["do": "put", "nodes": .array(nodes)]) }
+  func put(_ nodes: JSONValue...) throws { try command(["do": "put", "nodes": .array(nodes)]) }
 
   /// Changes a node as its kubelet or a controller does.
   func merge(_ name: String, _ patch: JSONValue) throws {
-    try order(["do": "merge", "name": .string(name), "patch": patch])
+    try command(["do": "merge", "name": .string(name), "patch": patch])
   }
 
-  func delete(_ name: String) throws { try order(["do": "delete", "name": .string(name)]) }
+  func delete(_ name: String) throws { try command(["do": "delete", "name": .string(name)]) }
 
-  /// Fails the next requests of a verb in one of the ways that the script knows.
+  /// Makes the next requests of a verb fail with one of the faults that `server.py` knows.
   func fail(_ verb: String, _ how: String, times: Int64 = 1) throws {
-    try order(["do": "fail", "at": .string(verb), "how": .string(how), "times": .integer(times)])
+    try command(["do": "fail", "at": .string(verb), "how": .string(how), "times": .integer(times)])
   }
 
-  /// One thing that was asked for.
+  /// A request that the API received.
   struct Record {
     let verb: String
     let resource: String
@@ -85,14 +85,14 @@ final class KubeServer: Sendable {
   }
 
   func records() throws -> [Record] {
-    try (order(["do": "records"]).array ?? []).compactMap(\.array).map { entry in
+    try (command(["do": "records"]).array ?? []).compactMap(\.array).map { entry in
       Record(verb: entry[0].string ?? "", resource: entry[1].string ?? "", query: entry[2].object ?? [:])
     }
   }
 
   func count(_ verb: String) throws -> Int { try records().count { $0.verb == verb } }
 
-  func node(_ name: String) throws -> JSONObject? { try order(["do": "get", "name": .string(name)]).object }
+  func node(_ name: String) throws -> JSONObject? { try command(["do": "get", "name": .string(name)]).object }
 
   /// Flannel's annotations of a node, without their prefix.
   func annotations(_ name: String) throws -> [String: String] {
@@ -112,7 +112,7 @@ final class KubeServer: Sendable {
   }
 }
 
-/// A Kubernetes API and nodes on one segment: node 0 is node-a, 192.0.2.11 and 2001:db8::11, and so on.
+/// A Kubernetes API and nodes on one segment. Node 0 is node-a with 192.0.2.11 and 2001:db8::11; the others count up.
 struct KubeCluster {
   static let config: JSONValue = ["Network": "10.244.0.0/16", "Backend": ["Type": "host-gw"]]
   static let dualConfig: JSONValue = [
@@ -133,7 +133,7 @@ struct KubeCluster {
       let node = try TestNode()
       try segment.connect(node, addresses: ["192.0.2.\(11 + index)/24", "2001:db8::\(11 + index)/64"])
       try KubeCluster.write(config, to: node)
-      try KubeCluster.write(try KubeCluster.kubeconfig(server), to: node, "/etc/causeway/kubeconfig")
+      try KubeCluster.write(try KubeCluster.kubeconfig(server), to: node, path: "/etc/causeway/kubeconfig")
       if isKnown {
         let number = index + 1
         try server.put(
@@ -145,18 +145,18 @@ struct KubeCluster {
     }
   }
 
-  /// Writes the cluster's network as an editor does, by rename.
+  /// Writes the cluster's network configuration by rename, as an editor does.
   static func write(_ config: JSONValue, to node: TestNode) throws {
-    try write(try config.text(), to: node, "/etc/kube-flannel/net-conf.json")
+    try write(try config.text(), to: node, path: "/etc/kube-flannel/net-conf.json")
   }
 
-  static func write(_ text: String, to node: TestNode, _ path: String) throws {
+  static func write(_ text: String, to node: TestNode, path: String) throws {
     try node.run(
       ["/bin/sh", "-ec", #"mkdir -p "$(dirname "$0")" && cat >"$0.new" && mv "$0.new" "$0""#, path], input: text
     ).succeeded()
   }
 
-  /// A kubeconfig with everything inline, as kubectl's own are.
+  /// A kubeconfig with inline certificates, as kubectl writes it.
   static func kubeconfig(_ server: KubeServer) throws -> String {
     let authority = try server.machine.sh("base64 -w 0 /run/kube/ca.crt")
     return """
@@ -178,7 +178,7 @@ struct KubeCluster {
       """
   }
 
-  /// A node as kubelet and the controllers make it, with much that nobody needs here.
+  /// A node as the kubelet and controllers make it, with many fields that the helper does not read.
   static func node(
     _ name: String, podCIDRs: [String] = [], addresses: [String] = [], annotations: [String: String] = [:]
   ) -> JSONValue {
@@ -205,7 +205,7 @@ struct KubeCluster {
     ]
   }
 
-  /// The options by which the helper finds the API; the nodes have no default route that would tell the link.
+  /// The helper's options for this API.
   func options(_ index: Int) -> [String] {
     ["--store", "kubernetes", "--kubeconfig-file", "/etc/causeway/kubeconfig", "--node-name", Cluster.name(index)]
   }
@@ -215,7 +215,7 @@ struct KubeCluster {
     try nodes[index].start([Binaries.hostgw, "run"] + options(index) + more)
   }
 
-  /// What `status` tells programs of a node.
+  /// The `status --json` of a node's agent.
   func status(_ index: Int) throws -> JSONObject {
     let result = try nodes[index].run([Binaries.hostgw, "status", "--json"] + options(index))
     return try JSONValue(parsing: Array(result.output.utf8)).object ?? [:]

@@ -2,11 +2,11 @@ import JSON
 import Linux
 import TestSupport
 
-/// libcni, the library by which runtimes run plugins, behind a small program in Go (`libcni/main.go`).
+/// libcni, the library with which runtimes call plugins, behind a small Go program (`libcni/main.go`).
 struct Libcni {
   let node: TestNode
 
-  /// What the program printed: a result, or an error whose code is 0 where it is libcni's own.
+  /// The program's output: a result, or an error. The code of libcni's own errors is 0.
   struct Answer: CustomStringConvertible {
     let process: CommandResult
     let json: JSONValue?
@@ -20,7 +20,7 @@ struct Libcni {
     }
   }
 
-  /// A node with the reference plugins and causeway, which writes what it is called with to /run/calls.
+  /// Installs the reference plugins, and wrappers that log each plugin call and its configuration to /run/calls.
   init(_ node: TestNode) throws {
     self.node = node
     try node.sh("cp -a /usr/lib/cni/. /opt/cni/bin/")
@@ -38,14 +38,14 @@ struct Libcni {
       """)
   }
 
-  /// A call of a plugin.
+  /// A plugin call from the log.
   struct Call {
-    /// As `ADD causeway`.
+    /// Verb and plugin, such as `ADD causeway`.
     let name: String
     let configuration: JSONObject
   }
 
-  /// The calls since the last time, in their order.
+  /// The calls since the last time, in order.
   func calls() throws -> [Call] {
     try node.lines("cat /run/calls && rm /run/calls").map { line in
       let parts = line.split(separator: " ", maxSplits: 2)
@@ -55,13 +55,13 @@ struct Libcni {
     }
   }
 
-  /// Writes a list of plugins.
+  /// Writes a plugin list.
   func configure(_ plugins: [JSONValue], version: String = "1.0.0", name: String = "podnet") throws {
     let list: JSONValue = ["cniVersion": .string(version), "name": .string(name), "plugins": .array(plugins)]
     try Files.write(node.path("/run/\(name).conflist"), Array(list.text().utf8))
   }
 
-  /// Does what the verb says with the network's list.
+  /// Runs the verb with the network's list.
   func callAsFunction(
     _ verb: String, _ pod: String, _ options: String..., network: String = "podnet"
   ) throws -> Answer {
@@ -73,12 +73,12 @@ struct Libcni {
     return Answer(process: process, json: try? JSONValue(parsing: Array(process.output.utf8)))
   }
 
-  /// Where libcni keeps what ADD answered.
+  /// The file in which libcni caches the result of ADD.
   func cacheFile(_ pod: String, interface: String = "eth0", network: String = "podnet") -> String {
     "/var/lib/cni/results/\(network)-\(pod)-\(interface)"
   }
 
-  /// The program, built once; from Debian's packages, without a module in sight.
+  /// The path of the program, which is built once from Debian's packages, without Go modules.
   private static let program = Result {
     let program = "\(Binaries.packageRoot)/.build/libcni-runtime"
     try run(

@@ -1,14 +1,14 @@
 import JSON
 import TestSupport
 
-/// What `ip` tells of the links of a namespace and of their addresses, at one moment.
+/// The links of a namespace and their addresses at one moment, as `ip` shows them.
 struct NamespaceView {
   let links: [JSONObject]
 
   subscript(name: String) -> JSONObject? { links.first { $0["ifname"]?.string == name } }
 
-  /// The addresses of a link, with their prefix lengths; of one scope ("global", "link") and family ("inet", "inet6")
-  /// where these are given.
+  /// The addresses of a link with their prefix lengths, filtered by scope ("global", "link") and by family ("inet",
+  /// "inet6") if one is given.
   func addresses(_ link: String, family: String? = nil, scope: String = "global") -> [String] {
     infos(link).filter { info in
       info["scope"]?.string == scope && (family == nil || info["family"]?.string == family)
@@ -18,7 +18,7 @@ struct NamespaceView {
     }
   }
 
-  /// The addresses that nobody may use yet, or never.
+  /// The global addresses that are tentative or whose duplicate address detection failed.
   func unusable(_ link: String) -> [JSONObject] {
     infos(link).filter { $0["scope"]?.string == "global" && ($0["tentative"] != nil || $0["dadfailed"] != nil) }
   }
@@ -27,10 +27,10 @@ struct NamespaceView {
     self[link]?["addr_info"]?.array?.compactMap(\.object).filter { !$0.members.isEmpty } ?? []
   }
 
-  /// A bridge's own settings.
+  /// The settings of a bridge.
   func bridge(_ name: String) -> JSONObject? { self[name]?["linkinfo"]?.object?["info_data"]?.object }
 
-  /// A link's settings as a port of a bridge.
+  /// The settings of a link as a bridge port.
   func port(_ name: String) -> JSONObject? { self[name]?["linkinfo"]?.object?["info_slave_data"]?.object }
 }
 

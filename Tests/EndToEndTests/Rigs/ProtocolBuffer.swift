@@ -1,16 +1,16 @@
-/// A message of protocol buffers, as far as CRI needs them: numbers, texts, and messages in messages.
+/// A protocol buffer message with the field types that CRI needs: numbers, texts and nested messages.
 struct ProtocolBuffer {
   private(set) var bytes: [UInt8] = []
 
   init(_ bytes: [UInt8] = []) { self.bytes = bytes }
 
-  /// Wire type 0.
+  /// Appends a field of wire type 0.
   mutating func put(_ field: Int, _ number: Int) {
     put(varint: field << 3)
     put(varint: number)
   }
 
-  /// Wire type 2.
+  /// Appends a field of wire type 2.
   mutating func put(_ field: Int, _ text: String) { put(field, ProtocolBuffer(Array(text.utf8))) }
 
   mutating func put(_ field: Int, _ message: ProtocolBuffer) {
@@ -28,15 +28,15 @@ struct ProtocolBuffer {
     bytes.append(UInt8(rest))
   }
 
-  /// The texts or messages of a field, each time that it occurs.
+  /// All values of a text or message field.
   func messages(_ field: Int) -> [ProtocolBuffer] {
     fields().compactMap { $0.number == field ? $0.content.map { ProtocolBuffer($0) } : nil }
   }
 
-  /// The first text of a field; empty where there is none, as CRI leaves out what is empty.
+  /// The first text of a field; empty if there is none, because CRI omits empty fields.
   func text(_ field: Int) -> String { messages(field).first.map { String(decoding: $0.bytes, as: UTF8.self) } ?? "" }
 
-  /// The number of a field; 0 where there is none, for the same reason.
+  /// The number of a field; 0 if there is none, because CRI omits zero fields.
   func number(_ field: Int) -> Int { fields().first { $0.number == field }?.value ?? 0 }
 
   private func fields() -> [(number: Int, value: Int?, content: [UInt8]?)] {

@@ -3,14 +3,15 @@ import Testing
 import TestSupport
 
 extension Runtime {
-  /// The plugin under the name of one of the reference's (`bridge`, `host-local`), on a node of its own.
+  /// Installs the plugin under the names of the reference plugins (`bridge`, `host-local`), and calls it by one of
+  /// them.
   static func reference(_ plugin: String, _ version: String, node: TestNode? = nil) throws -> Runtime {
     let node = try node ?? TestNode()
     try node.sh("for name in bridge host-local; do ln -s \(Binaries.causeway) /opt/cni/bin/$name; done")
     return Runtime(node: node, plugin: "/opt/cni/bin/\(plugin)", version: version, searchPath: "/opt/cni/bin")
   }
 
-  /// A configuration as the reference's tests of `bridge` have it: a default gateway on `bridge0`.
+  /// A configuration as in the reference tests of `bridge`: a default gateway on `bridge0`.
   func bridgeConfiguration(_ subnets: [Subnet], _ keys: JSONObject = [:]) -> JSONObject {
     var object: JSONObject = [
       "cniVersion": .string(version), "name": "testConfig", "type": "bridge", "bridge": "bridge0",
@@ -21,7 +22,7 @@ extension Runtime {
     return object
   }
 
-  /// The same without IPAM.
+  /// A configuration as in the reference tests of `bridge`, without IPAM.
   func layer2Configuration(_ keys: JSONObject = [:]) -> JSONObject {
     var object: JSONObject = [
       "cniVersion": .string(version), "name": "testConfig", "type": "bridge", "bridge": "bridge0", "ipam": [:],
@@ -31,7 +32,7 @@ extension Runtime {
   }
 }
 
-/// A subnet, whose first address is the bridge's and whose second the first pod's.
+/// A subnet with the bridge at its first address and the first pod at its second.
 struct Subnet: Sendable {
   let network: String
 
@@ -43,7 +44,7 @@ struct Subnet: Sendable {
 
   var isV6: Bool { network.contains(":") }
   var gateway: String { host(1) }
-  /// The bridge's address.
+  /// The bridge's address with the prefix length.
   var gatewayAddress: String { gateway + length }
   var firstPod: String { host(2) + length }
 
@@ -55,20 +56,20 @@ struct Subnet: Sendable {
   }
 }
 
-/// What the reference's tests demand of each ADD: that the answer, in its version's own shape, tells what the kernel has,
-/// and that the kernel has nothing else.
+/// Requirements of the reference tests for each ADD. The answer, in its version's shape, reports what the kernel has,
+/// and the kernel has nothing else.
 struct BridgeExpectation {
   let version: String
   let bridge: String
   let subnets: [Subnet]
-  /// What the answer says of DNS.
+  /// The DNS settings of the answer.
   var dns: JSONObject = [:]
-  /// Which routes the pod has and the answer tells: `nil` is a default route of each family.
+  /// Whether the pod and the answer have a default route of each family.
   var hasDefaultRoutes = true
 
-  /// Runs the first ADD on a node with this configuration and checks everything.
+  /// Runs the first ADD on a node with this configuration, and checks the answer and the kernel's state.
   @discardableResult
-  func add(_ pod: String, _ runtime: Runtime, _ configuration: JSONObject) throws -> Runtime.Answer {
+  func add(_ pod: String, _ runtime: Runtime, configuration: JSONObject) throws -> Runtime.Answer {
     let before = try runtime.node.view().links.count
     let hadBridge = try runtime.node.view()[bridge] != nil
     let answer = try runtime.add(pod, configuration)
@@ -77,7 +78,7 @@ struct BridgeExpectation {
     try checkBridge(host)
     let port = try #require(host.links.first { $0["master"]?.string == bridge && $0["link_netnsid"] != nil })
     checkPort(port)
-    try checkPod(pod, inside, runtime.node)
+    try checkPod(pod, inside, on: runtime.node)
     let expected = try expectedAnswer(
       pod, bridgeMAC: mac(host[bridge]), portName: #require(port["ifname"]?.string), portMAC: mac(port),
       podMAC: mac(inside["eth0"]))
@@ -85,7 +86,7 @@ struct BridgeExpectation {
     return answer
   }
 
-  /// After DEL both ends of the cable are gone, and the bridge is there.
+  /// Checks that DEL removed both ends of the veth pair and left the bridge.
   func checkDeleted(_ pod: String, _ node: TestNode) throws {
     #expect(try node.view(inPod: pod).links.map { $0["ifname"]?.string } == ["lo"])
     let host = try node.view()
@@ -109,9 +110,9 @@ struct BridgeExpectation {
     #expect(port["linkinfo"]?.object?["info_kind"]?.string == "veth")
   }
 
-  private func checkPod(_ pod: String, _ inside: NamespaceView, _ node: TestNode) throws {
+  private func checkPod(_ pod: String, _ inside: NamespaceView, on node: TestNode) throws {
     #expect(inside.links.map { $0["ifname"]?.string } == ["lo", "eth0"])
-    // The host's end is waited for; the kernel's word on the other one comes some microseconds behind it.
+    // The plugin waits for the host's end. The kernel reports the pod's end as up some microseconds later.
     let isUp = try eventually(within: .seconds(5)) {
       try node.ip(json: "link", "show", "dev", "eth0", inPod: pod).first?["operstate"]?.string == "UP"
     }
@@ -151,7 +152,8 @@ struct BridgeExpectation {
       }
     } else {
       answer["interfaces"] = .array([
-        interface(bridge, bridgeMAC), interface(portName, portMAC), interface("eth0", podMAC, "/run/netns/\(pod)"),
+        interface(bridge, bridgeMAC), interface(portName, portMAC),
+        interface("eth0", podMAC, sandbox: "/run/netns/\(pod)"),
       ])
       if !subnets.isEmpty { answer["ips"] = .array(subnets.map(ip)) }
       if !defaultRoutes.isEmpty { answer["routes"] = .array(defaultRoutes.map(route)) }
@@ -160,7 +162,7 @@ struct BridgeExpectation {
     return answer
   }
 
-  private func interface(_ name: String, _ mac: String, _ sandbox: String? = nil) -> JSONValue {
+  private func interface(_ name: String, _ mac: String, sandbox: String? = nil) -> JSONValue {
     var object: JSONObject = ["name": .string(name), "mac": .string(mac)]
     if version >= "1.1.0" { object["mtu"] = 1500 }
     if let sandbox { object["sandbox"] = .string(sandbox) }

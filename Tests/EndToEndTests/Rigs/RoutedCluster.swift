@@ -3,13 +3,13 @@ import Linux
 import Testing
 import TestSupport
 
-/// Four nodes on two segments, joined by a router that knows no pod: node-a and node-b are 192.0.2.11 and .12, node-c and
-/// node-d 198.51.100.13 and .14, in IPv6 likewise; subnets as in `Cluster`.
+/// Four nodes on two segments with a router between them that has no routes to pods. node-a and node-b are 192.0.2.11
+/// and .12, node-c and node-d 198.51.100.13 and .14, likewise in IPv6. Their subnets are those of `Cluster`.
 struct RoutedCluster {
   let segments: [TestSegment]
   let router: TestNode
   let nodes: [TestNode]
-  /// On which segment each node is.
+  /// The segment of each node.
   private(set) var places = [0, 0, 1, 1]
 
   init(_ backend: JSONValue) throws {
@@ -24,7 +24,7 @@ struct RoutedCluster {
     try write(backend)
   }
 
-  /// IPv4, then IPv6; with the length of the segment's network where that is asked for.
+  /// The IPv4 and the IPv6 address of a host on a segment, with the prefix length if `withLength`.
   static func addresses(_ number: Int, _ place: Int, withLength: Bool = false) -> [String] {
     [
       "\(["192.0.2", "198.51.100"][place]).\(number)\(withLength ? "/24" : "")",
@@ -32,7 +32,7 @@ struct RoutedCluster {
     ]
   }
 
-  /// Cables a node to its segment; what lies behind the router is reached by it.
+  /// Connects a node to its segment, with the router as its default gateway.
   private func plug(_ index: Int) throws {
     let place = places[index]
     try segments[place].connect(
@@ -42,14 +42,14 @@ struct RoutedCluster {
       "ip route add default via \(router[0]); ip -6 route add default via \(router[1]) dev eth0")
   }
 
-  /// Takes a node to the other segment, where it has another address.
+  /// Moves a node to the other segment, where it has other addresses.
   mutating func move(_ index: Int) throws {
     try nodes[index].sh("ip link del eth0")
     places[index] = 1 - places[index]
     try plug(index)
   }
 
-  /// Writes the nodes file to all nodes, as they are now.
+  /// Writes a nodes file with the present addresses to all nodes.
   func write(_ backend: JSONValue) throws {
     let entries = nodes.indices.map { index -> JSONValue in
       let addresses = RoutedCluster.addresses(11 + index, places[index])
@@ -70,25 +70,25 @@ struct RoutedCluster {
     try nodes[index].start([Binaries.hostgw, "run", "--node-name", Cluster.name(index)] + options)
   }
 
-  /// The agents of all nodes, when all have their routes.
+  /// Starts the agents of all nodes, and waits until all have their routes.
   func agents(_ options: String...) throws -> [RunningProgram] {
     let agents = try nodes.indices.map { index in
       try nodes[index].start([Binaries.hostgw, "run", "--node-name", Cluster.name(index)] + options)
     }
     for index in nodes.indices {
-      let came = try eventually(within: .seconds(30)) { try isSettled(index) }
-      #expect(came, "\(agents[index].output)")
+      let isReached = try eventually(within: .seconds(30)) { try isSettled(index) }
+      #expect(isReached, "\(agents[index].output)")
     }
     return agents
   }
 
-  /// Whether a node has a lease and a route to every other one in both families.
+  /// Whether a node has a lease and a route to every other node in both families.
   private func isSettled(_ index: Int) throws -> Bool {
     try nodes[index].podRoutes().count == 6
       && Files.identity(nodes[index].path("/run/causeway/subnet.env")) != nil
   }
 
-  /// Adds a pod to each node and returns their addresses: IPv4, IPv6.
+  /// Adds a pod to each node and returns their IPv4 and IPv6 addresses.
   func addPods() throws -> [[String]] {
     try nodes.map { node in
       try node.addPod("pod")
@@ -98,36 +98,36 @@ struct RoutedCluster {
 
   private static let network: JSONObject = ["cniVersion": "1.1.0", "name": "podnet", "type": "causeway"]
 
-  /// The pairs of nodes whose pods do not reach each other, in either family, after a minute: links that came up just now
-  /// lose first packets.
-  func silentPairs(_ pods: [[String]]) throws -> [String] {
-    var silent: [String] = []
+  /// The pairs of nodes whose pods still do not reach each other after a minute, in either family. Links that have just
+  /// come up lose their first packets.
+  func unreachablePairs(_ pods: [[String]]) throws -> [String] {
+    var unreachable: [String] = []
     _ = try eventually(within: .seconds(60)) {
-      silent = try silentPairsNow(pods)
-      return silent.isEmpty
+      unreachable = try unreachablePairsNow(pods)
+      return unreachable.isEmpty
     }
-    return silent
+    return unreachable
   }
 
-  private func silentPairsNow(_ pods: [[String]]) throws -> [String] {
-    var silent: [String] = []
+  private func unreachablePairsNow(_ pods: [[String]]) throws -> [String] {
+    var unreachable: [String] = []
     for from in nodes.indices {
       for to in nodes.indices where to != from {
         for address in pods[to] where try !nodes[from].ping(from: "pod", address, within: 2) {
-          silent.append("\(Cluster.name(from)) to \(address)")
+          unreachable.append("\(Cluster.name(from)) to \(address)")
         }
       }
     }
-    return silent
+    return unreachable
   }
 
-  /// Whether a node's agent has come to the end of a pass.
+  /// Whether a node's agent has completed a pass.
   func isReady(_ index: Int) throws -> Bool {
     let json = try nodes[index].hostgw("status", "--json", "--node-name", Cluster.name(index)).output
     return (try? JSONValue(parsing: Array(json.utf8)))?.object?["agent"]?.object?["ready"] == true
   }
 
-  /// How a node's peers are reached: the link for each node and family, in the order of the nodes.
+  /// The outgoing link of each installed peer of a node, in the order of `status`.
   func links(_ index: Int) throws -> [String] {
     let json = try nodes[index].hostgw("status", "--json", "--node-name", Cluster.name(index)).output
     let peers = try JSONValue(parsing: Array(json.utf8)).object?["peers"]?.array?.compactMap(\.object) ?? []
@@ -135,11 +135,11 @@ struct RoutedCluster {
   }
 }
 
-/// Packets that pass a node, counted by its own nf_tables.
+/// Counts packets in a node's own nf_tables rules.
 struct PacketCounter {
   private let node: TestNode
 
-  /// - Parameter rules: names and what each counts, such as `udp dport 8472`.
+  /// - Parameter rules: names and matches of the counters, such as `udp dport 8472`.
   init(_ node: TestNode, hook: String, _ rules: [(name: String, match: String)]) throws {
     self.node = node
     let counters = rules.map { "counter \($0.name) { }" }.joined(separator: "\n")
@@ -168,12 +168,13 @@ struct PacketCounter {
   }
 }
 
-/// Pings of a pod that go on until somebody asks how many were lost.
+/// Pings from a pod until a test asks how many packets were lost.
 final class SteadyPing {
   private let program: RunningProgram
 
   init(_ node: TestNode, from pod: String, _ address: String) throws {
-    // While the nodes' own links look for each other, a second for IPv6, the kernel keeps three packets for each.
+    // Neighbour discovery on a new IPv6 link takes a second, in which the kernel queues only three packets for each
+    // neighbour.
     let isReached = try eventually { try node.ping(from: pod, address) }
     try #require(isReached, "\(address)")
     let program = try node.start(
@@ -183,11 +184,11 @@ final class SteadyPing {
     try #require(answers, "\(program.output)")
   }
 
-  /// How many packets had an answer or should have had one, twenty at least, and how many had none: those behind the last
-  /// answer may be on their way.
+  /// How many packets were sent up to the last answer, at least 20, and how many of them had no answer. Packets after
+  /// the last answer may still be on their way.
   func lost() throws -> (sent: Int, lost: Int) {
-    let goesOn = eventually(within: .seconds(30)) { program.output.split(separator: "\n").count > 20 }
-    try #require(goesOn, "\(program.output)")
+    let hasEnough = eventually(within: .seconds(30)) { program.output.split(separator: "\n").count > 20 }
+    try #require(hasEnough, "\(program.output)")
     program.stop()
     let answered = Set(
       program.output.split(separator: "\n").compactMap { line in

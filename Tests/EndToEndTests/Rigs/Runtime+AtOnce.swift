@@ -2,10 +2,10 @@ import JSON
 import Testing
 import TestSupport
 
-/// One execution among many at the same time.
+/// One of several calls at the same time.
 struct Call {
   let verb: String
-  /// Also the container's ID.
+  /// The pod, and the container's ID.
   let pod: String
   let configuration: JSONObject
 }
@@ -13,7 +13,7 @@ struct Call {
 extension Runtime {
   /// Runs the plugin once for each call, all at the same time, and returns the answers in the order of the calls.
   func callAtOnce(_ calls: [Call]) throws -> [Answer] {
-    // All wait at the gate, which opens when the last of them is there; what they wrote comes between separators.
+    // All processes wait at a gate, which opens when the last one has started. Separators divide their outputs.
     let script = #"""
       plugin=$0 search=$1; shift
       scratch=$(mktemp -d /run/at-once.XXXXXX); mkfifo $scratch/gate; exec 9<>$scratch/gate
@@ -50,7 +50,7 @@ extension Runtime {
     }
   }
 
-  /// Makes pods, named by the letter and a number.
+  /// Adds pods named by the letter and a number.
   func addPods(_ count: Int, _ letter: String = "p") throws -> [String] {
     let pods = (1...count).map { "\(letter)\($0)" }
     try node.sh("for pod in \(pods.joined(separator: " ")); do ip netns add $pod; done")

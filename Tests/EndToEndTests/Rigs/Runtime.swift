@@ -3,10 +3,10 @@ import Linux
 import Testing
 import TestSupport
 
-/// The runtime of a node of namespaces.
+/// A runtime on a node of namespaces.
 typealias Runtime = HostRuntime<TestNode>
 
-/// What a container runtime is to the plugin: a network's configuration on standard input, the rest in the environment.
+/// Calls the plugin as a container runtime does: configuration on standard input, the rest in the environment.
 struct HostRuntime<Host: TestHost> {
   let node: Host
   var plugin = Binaries.causeway
@@ -15,13 +15,13 @@ struct HostRuntime<Host: TestHost> {
   /// CNI_PATH.
   var searchPath = Binaries.directory
 
-  /// Every `cniVersion` that a configuration may have, oldest first; as texts they are in order, too.
+  /// Every `cniVersion` that a configuration may have. Oldest first, which is also their order as texts.
   static var versions: [String] { ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"] }
 
-  /// What the plugin answered.
+  /// The plugin's answer.
   struct Answer: CustomStringConvertible {
     let process: CommandResult
-    /// The result or the error; `nil` where nothing was written.
+    /// The result or the error; `nil` if the output is empty.
     let json: JSONObject?
 
     var description: String { process.description }
@@ -32,12 +32,12 @@ struct HostRuntime<Host: TestHost> {
       ["ip4", "ip6"].compactMap { json?[$0]?.object?["ip"]?.string }
         + (json?["ips"]?.array ?? []).compactMap { $0.object?["address"]?.string }
     }
-    /// The same without prefix length.
+    /// The addresses of a result without prefix lengths.
     var hosts: [String] { addresses.map { String($0.prefix { $0 != "/" }) } }
     var interfaces: [JSONObject] { json?["interfaces"]?.array?.compactMap(\.object) ?? [] }
   }
 
-  /// A configuration for one network; `keys` come on top of what every one has.
+  /// The configuration of a network; `keys` are added or replace its own.
   func configuration(_ keys: JSONObject = [:], name: String = "podnet") -> JSONObject {
     var object: JSONObject = [
       "cniVersion": .string(version), "name": .string(name), "type": "causeway", "ipam": ["ranges": ranges(.dual)],
@@ -60,24 +60,24 @@ struct HostRuntime<Host: TestHost> {
     }
   }
 
-  /// The same with what ADD answered, as CHECK and DEL get it.
+  /// A configuration with the result of ADD as `prevResult`, as CHECK and DEL get it.
   func configuration(_ configuration: JSONObject, after answer: Answer) -> JSONObject {
     var configuration = configuration
     configuration["prevResult"] = answer.json.map { .object($0) }
     return configuration
   }
 
-  /// Runs the plugin once. The pod's namespace is `pod`'s, none where it is `nil`.
+  /// Runs the plugin once. CNI_NETNS is the namespace of `pod`; without a pod it is not set.
   func call(
     _ verb: String, _ pod: String?, id: String? = nil, interface: String = "eth0", arguments: String = "",
-    _ configuration: JSONObject, environment: [String: String] = [:]
+    configuration: JSONObject, environment: [String: String] = [:]
   ) throws -> Answer {
     try call(
       verb, pod, id: id, interface: interface, arguments: arguments,
       input: JSONValue.object(configuration).text(), environment: environment)
   }
 
-  /// The same with any text on standard input.
+  /// Runs the plugin once with any text on standard input.
   func call(
     _ verb: String, _ pod: String?, id: String? = nil, interface: String = "eth0", arguments: String = "",
     input: String, environment: [String: String] = [:]
@@ -91,45 +91,46 @@ struct HostRuntime<Host: TestHost> {
     return Answer(process: process, json: try? JSONValue(parsing: Array(process.output.utf8)).object)
   }
 
-  /// ADD that must succeed.
+  /// Runs ADD, which must succeed.
   @discardableResult
   func add(
     _ pod: String, interface: String = "eth0", arguments: String = "", _ configuration: JSONObject? = nil
   ) throws -> Answer {
     let answer = try call(
-      "ADD", pod, interface: interface, arguments: arguments, configuration ?? self.configuration())
+      "ADD", pod, interface: interface, arguments: arguments, configuration: configuration ?? self.configuration())
     try answer.process.succeeded()
     return answer
   }
 
-  /// CHECK of what ADD answered, by the configuration that ADD had.
-  func check(_ pod: String, interface: String = "eth0", _ answer: Answer, _ configuration: JSONObject) throws -> Answer
-  {
-    try call("CHECK", pod, interface: interface, self.configuration(configuration, after: answer))
+  /// Runs CHECK with the configuration and the result of ADD.
+  func check(
+    _ pod: String, interface: String = "eth0", _ answer: Answer, configuration: JSONObject
+  ) throws -> Answer {
+    try call("CHECK", pod, interface: interface, configuration: self.configuration(configuration, after: answer))
   }
 
-  /// GC that must succeed, with these IDs' eth0 as what is valid.
+  /// Runs GC, which must succeed, with eth0 of these IDs as the valid attachments.
   func collect(keeping valid: [String], _ configuration: JSONObject) throws {
     var configuration = configuration
     configuration["cni.dev/valid-attachments"] = .array(
       valid.map { ["containerID": .string($0), "ifname": "eth0"] })
-    try call("GC", nil, configuration).process.succeeded()
+    try call("GC", nil, configuration: configuration).process.succeeded()
   }
 
-  /// DEL that must succeed.
+  /// Runs DEL, which must succeed.
   func delete(_ pod: String, _ configuration: JSONObject? = nil) throws {
-    try call("DEL", pod, configuration ?? self.configuration()).process.succeeded()
+    try call("DEL", pod, configuration: configuration ?? self.configuration()).process.succeeded()
   }
 }
 
-/// What a node keeps of pods: nothing of it may be there when the pods are gone.
+/// State of pods on a node. All of it is removed with the pods.
 extension TestHost {
-  /// The host's ends of cables.
-  func cables() throws -> [String] {
+  /// The host's ends of veth pairs.
+  func hostVeths() throws -> [String] {
     try ip(json: "link", "show", "type", "veth").compactMap { $0["ifname"]?.string }.filter { $0.hasPrefix("veth") }
   }
 
-  /// The files of leases, in any network.
+  /// The files of IPAM leases, of all networks.
   func leases() throws -> [String] {
     try lines("find /var/lib/cni/networks -type f ! -name lock ! -name 'last_reserved_ip.*' 2>/dev/null || true")
   }
@@ -138,14 +139,14 @@ extension TestHost {
     try lines("find /run/causeway/attachments -type f 2>/dev/null || true")
   }
 
-  /// Everything above at once, for a test that wants none of it.
-  func remains() throws -> [String] { try cables() + leases() + records() }
+  /// All of the above, for tests that expect none of it.
+  func remains() throws -> [String] { try hostVeths() + leases() + records() }
 
   func lines(_ script: String) throws -> [String] {
     try sh(script).split(separator: "\n").map { String($0) }
   }
 
-  /// The addresses of a link, with their prefix lengths, link-local ones left out.
+  /// The global addresses of a link, with their prefix lengths.
   func addresses(_ link: String, inPod pod: String? = nil) throws -> [String] {
     let infos = try ip(json: "address", "show", "dev", link, inPod: pod).flatMap {
       $0["addr_info"]?.array?.compactMap(\.object) ?? []
@@ -156,7 +157,7 @@ extension TestHost {
     }
   }
 
-  /// Whether a pod, or the node itself, gets an answer from an address; where none is expected, two seconds show it.
+  /// Whether a pod, or the node itself, gets an answer from an address. Two seconds are enough where none is expected.
   func ping(from pod: String? = nil, _ address: String, within seconds: Int = 8) throws -> Bool {
     let command = ["ping", "-nc", "1", "-W", "\(seconds)", address]
     return try (pod.map { try run(inPod: $0, command) } ?? run(command)).status == 0
@@ -164,8 +165,8 @@ extension TestHost {
 }
 
 extension TestNode {
-  /// A plugin of a test in /opt/cni/bin: its `script` finds the configuration in $configuration, and says on standard
-  /// output what the plugin answers.
+  /// Installs a test's plugin in /opt/cni/bin. The shell script finds the configuration in $configuration, and its
+  /// standard output is the answer.
   func install(plugin name: String, _ script: String) throws {
     let text = "#!/bin/sh\nconfiguration=$(cat)\n\(script)\n"
     try Files.replace(path("/opt/cni/bin/\(name)"), with: Array(text.utf8), mode: 0o755)

@@ -1,9 +1,9 @@
 import TestSupport
 
-/// Services on a node as kube-proxy makes them: an address of their own that stands for pods, chosen by chance; hairpins
-/// masqueraded; and what conntrack finds invalid dropped.
+/// Rules for Services as kube-proxy writes them: addresses that are translated to random pods, masqueraded hairpin
+/// traffic, and a drop of packets that conntrack finds invalid.
 struct ServiceRules {
-  /// The Service's address, IPv4 or IPv6, and those of its pods; port 80 of each.
+  /// A Service's IPv4 or IPv6 address and those of its pods; port 80 each.
   typealias Service = (address: String, pods: [String])
 
   static func write(_ services: [Service], to node: TestNode) throws {

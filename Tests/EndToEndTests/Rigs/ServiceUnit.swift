@@ -1,12 +1,12 @@
 import Testing
 import TestSupport
 
-/// `conf/causeway-hostgw.service` as far as a program can be put under its restrictions without systemd: its mounts,
-/// capabilities, filter of system calls and environment, made from what stands in the file.
+/// The restrictions of `conf/causeway-hostgw.service` that can be applied without systemd: mounts, capabilities, system
+/// call filter and environment. All are read from the file.
 struct ServiceUnit {
   private let lines: [(name: String, value: String)]
 
-  /// - Parameter dropIns: files beside it whose settings come after its own.
+  /// - Parameter dropIns: files in `conf` whose settings follow the unit's own.
   init(dropIns: String...) throws {
     let files = (["causeway-hostgw.service"] + dropIns).map { "\(Binaries.packageRoot)/conf/\($0)" }
     let text = try run(["cat"] + files).succeeded().output
@@ -16,14 +16,14 @@ struct ServiceUnit {
     }
   }
 
-  /// All values of a setting, word by word.
+  /// All values of a setting, split into words.
   func words(_ name: String) -> [String] {
     lines.filter { $0.name == name }.flatMap { $0.value.split(separator: " ").map { String($0) } }
   }
 
   func isOn(_ name: String) -> Bool { words(name) == ["yes"] }
 
-  /// What to put before a command to run it under the restrictions.
+  /// The command prefix that applies the restrictions.
   var enter: [String] {
     get throws {
       let capabilities = words("CapabilityBoundingSet").map { "+\($0.dropFirst("CAP_".count).lowercased())" }
@@ -43,7 +43,7 @@ struct ServiceUnit {
     }
   }
 
-  /// ProtectSystem=strict with what may be written; homes, temporary files, and the kernel's settings.
+  /// Applies ProtectSystem=strict with the writable paths, and hides homes, temporary files and the kernel's settings.
   private static let mounts = """
     for path in $0; do mkdir -p $path; mount --bind $path $path; done
     kept=" $0 "
@@ -59,7 +59,7 @@ struct ServiceUnit {
     exec "$@"
     """
 
-  /// The names that SystemCallFilter= leaves, as this machine's systemd has its groups.
+  /// The system calls that SystemCallFilter= allows, by the groups of this machine's systemd.
   private func calls() throws -> [String] {
     var allowed: Set<String> = []
     for (name, value) in lines where name == "SystemCallFilter" {
@@ -77,8 +77,9 @@ struct ServiceUnit {
       .flatMap { try members(of: $0) }
   }
 
-  /// Goes on under a filter by libseccomp that ends whoever makes another call than these (systemd.exec(5)), so that none
-  /// is overlooked; RestrictAddressFamilies=, MemoryDenyWriteExecute= and RestrictNamespaces= are conditions of calls.
+  /// Starts a command under a libseccomp filter that kills the process at any other system call, so that none is
+  /// overlooked (systemd.exec(5)). RestrictAddressFamilies=, MemoryDenyWriteExecute= and RestrictNamespaces= become
+  /// conditions of calls.
   private static let filter = """
     ctypes, os, socket, sys = map(__import__, ("ctypes", "os", "socket", "sys"))
     lib = ctypes.CDLL("libseccomp.so.2")
@@ -103,7 +104,7 @@ struct ServiceUnit {
     for name in ("mprotect", "pkey_mprotect"): rule(ALLOW, name, Condition(2, MASKED, 4, 0))
     rule(ALLOW, "clone", Condition(0, MASKED, 0x7E020000, 0))
     rule(refuse(38), "clone3")
-    # The runtime of Swift asks for it and does without.
+    # Swift's runtime calls it and handles a refusal.
     rule(refuse(1), "setpriority")
     assert lib.seccomp_load(context) == 0
     os.execv(sys.argv[3], sys.argv[3:])

@@ -2,12 +2,12 @@ import JSON
 import Testing
 import TestSupport
 
-/// A pod's life on a bridge with VLANs, as the tests of the reference `bridge` go through it.
+/// A case of the reference tests of `bridge`: a pod on a bridge with VLANs.
 struct VLANCase: Sendable, CustomTestStringConvertible {
   let name: String
   /// The configuration's keys.
   let keys: JSONObject
-  /// What `bridge -compressvlans vlan show` tells of the pod's port.
+  /// The VLANs of the pod's port in `bridge -compressvlans vlan show`.
   let port: [String]
   /// The pod's addresses; none for layer 2.
   var addresses: [String] = []
@@ -17,7 +17,7 @@ struct VLANCase: Sendable, CustomTestStringConvertible {
   var testDescription: String { name }
   var isLayer2: Bool { addresses.isEmpty }
   var filters: Bool { !keys.members.isEmpty }
-  /// The results of the first versions tell one address of each family, and nothing of interfaces.
+  /// Whether results before 0.3.0 can hold this case: they have one address of each family and no interfaces.
   var fitsFirstVersions: Bool { !isLayer2 && addresses.count <= 2 }
 
   private static let trunk: JSONValue = [["id": 101], ["minID": 200, "maxID": 210]]
@@ -25,9 +25,9 @@ struct VLANCase: Sendable, CustomTestStringConvertible {
   private static let v6: JSONValue = [["subnet": "2001:db8:42::/64"]]
   private static let other: JSONValue = [["subnet": "2001:db8:43::/64"]]
 
-  /// With and without the bridge's default VLAN.
+  /// The cases with and without the bridge's default VLAN.
   private static func both(
-    _ name: String, _ ranges: [JSONValue], _ addresses: [String], _ gateways: [String]
+    _ name: String, _ ranges: [JSONValue], addresses: [String], gateways: [String]
   ) -> [VLANCase] {
     [true, false].map { keepsDefault in
       VLANCase(
@@ -55,50 +55,51 @@ struct VLANCase: Sendable, CustomTestStringConvertible {
         name: "layer 2 in VLAN 205 with a trunk around it", keys: ["vlan": 205, "vlanTrunk": trunk],
         port: ["101", "200-204", "205 native untagged", "206-210"], versions: ["1.1.0"]),
     ]
-    + both("IPv4", [v4], ["10.1.2.2/24"], ["10.1.2.1/24"])
-    + both("IPv6", [v6], ["2001:db8:42::2/64"], ["2001:db8:42::1/64"])
+    + both("IPv4", [v4], addresses: ["10.1.2.2/24"], gateways: ["10.1.2.1/24"])
+    + both("IPv6", [v6], addresses: ["2001:db8:42::2/64"], gateways: ["2001:db8:42::1/64"])
     + both(
-      "both families", [v4, v6], ["10.1.2.2/24", "2001:db8:42::2/64"], ["10.1.2.1/24", "2001:db8:42::1/64"])
+      "both families", [v4, v6], addresses: ["10.1.2.2/24", "2001:db8:42::2/64"],
+      gateways: ["10.1.2.1/24", "2001:db8:42::1/64"])
     + both(
-      "three subnets", [v4, v6, other], ["10.1.2.2/24", "2001:db8:42::2/64", "2001:db8:43::2/64"],
-      ["10.1.2.1/24", "2001:db8:42::1/64", "2001:db8:43::1/64"])
+      "three subnets", [v4, v6, other], addresses: ["10.1.2.2/24", "2001:db8:42::2/64", "2001:db8:43::2/64"],
+      gateways: ["10.1.2.1/24", "2001:db8:42::1/64", "2001:db8:43::1/64"])
 }
 
-/// What the plugin and the kernel said while one pod came and went.
+/// The plugin's answers and the kernel's state during the life of one pod.
 struct VLANLife {
   let answer: JSONObject
-  /// While the pod is there.
+  /// The kernel's state while the pod exists.
   let links: [JSONObject]
   let addresses: [JSONObject]
   let vlans: [JSONObject]
   let podLinks: [JSONObject]
   let podRoutes: [JSONObject]
-  /// What DEL wrote, and what there was after it.
-  let farewell: String
+  /// The output of DEL, and the links after it.
+  let deleteOutput: String
   let linksAfter: [JSONObject]
 
-  /// One life for each configuration, in one visit to the virtual machine: in namespaces that nobody else is in, and
-  /// from which every bridge is taken away again.
+  /// Runs all configurations in one session of the virtual machine. New namespaces hold them, and each bridge is
+  /// removed at the end.
   static func all(_ configurations: [JSONObject]) throws -> [VLANLife] {
     let script = """
       set -f
       mount -t tmpfs tmpfs /run
       mount -t tmpfs tmpfs /var/lib
       ip netns add a
-      # What takes time there is the start of these three, so they stay. Each answers a line with a line.
-      mkfifo /run/node /run/told-node /run/bridge /run/told-bridge /run/pod /run/told-pod
-      ip -json -details -batch - </run/node >/run/told-node &
-      exec 3>/run/node 4</run/told-node
-      bridge -json -compressvlans -batch - </run/bridge >/run/told-bridge &
-      exec 5>/run/bridge 6</run/told-bridge
-      ip -netns a -json -batch - </run/pod >/run/told-pod &
-      exec 7>/run/pod 8</run/told-pod
+      # Starting these three programs takes long there, so they stay. Each answers a line with a line.
+      mkfifo /run/node /run/node-answers /run/bridge /run/bridge-answers /run/pod /run/pod-answers
+      ip -json -details -batch - </run/node >/run/node-answers &
+      exec 3>/run/node 4</run/node-answers
+      bridge -json -compressvlans -batch - </run/bridge >/run/bridge-answers &
+      exec 5>/run/bridge 6</run/bridge-answers
+      ip -netns a -json -batch - </run/pod >/run/pod-answers &
+      exec 7>/run/pod 8</run/pod-answers
       plugin() {
         echo "$configuration" | CNI_COMMAND=$1 CNI_CONTAINERID=a CNI_NETNS=/run/netns/a CNI_IFNAME=eth0 CNI_PATH=/bin \
           \(Binaries.causeway)
       }
       while read -r configuration; do
-        # Without quotes it becomes one line.
+        # Without quotes the output becomes one line.
         echo $(plugin ADD)
         echo link show >&3; head -n 1 <&4
         echo address show >&3; head -n 1 <&4
@@ -131,13 +132,13 @@ struct VLANLife {
     vlans = try objects()
     podLinks = try objects()
     podRoutes = try objects()
-    farewell = lines.popFirst() ?? ""
+    deleteOutput = lines.popFirst() ?? ""
     linksAfter = try objects()
   }
 }
 
 extension VLANLife {
-  /// An entry of `bridge -json -compressvlans vlan show`, as "200-210" or "100 native untagged".
+  /// An entry of `bridge -json -compressvlans vlan show`, such as "200-210" or "100 native untagged".
   static func text(_ entry: JSONObject) -> String? {
     guard case .integer(let first) = entry["vlan"] else { return nil }
     let flags = entry["flags"]?.array?.compactMap(\.string) ?? []

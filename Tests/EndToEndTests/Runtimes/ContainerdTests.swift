@@ -2,10 +2,10 @@ import JSON
 import Testing
 import TestSupport
 
-/// containerd's own client makes pods with the files of `conf`, the binaries put in place by `hack/install`.
+/// Pods by containerd's own client, with the files of `conf` and the programs that `hack/install` installs.
 @Suite(.requiresRoot, .timeLimit(.minutes(3)))
 struct ContainerdTests {
-  /// `ctr run --cni`; a container that is detached must be removed by `remove`. It runs from a folder with busybox.
+  /// Runs `ctr run --cni` from a folder with busybox. A detached container must be removed by `remove`.
   private func run(
     _ containerd: Containerd, _ name: String, detach: Bool = false, _ command: String...
   ) throws -> CommandResult {
@@ -21,7 +21,7 @@ struct ContainerdTests {
     #expect(try eventually { try containerd.ctr("container", "delete", name).status == 0 })
   }
 
-  @Test func ctrRunGivesAWorkingPod() throws {
+  @Test func ctrRunCreatesAConnectedPod() throws {
     let cluster = try Cluster(2)
     let node = cluster.nodes[0]
     let containerd = try Containerd(node)
@@ -31,7 +31,7 @@ struct ContainerdTests {
       cp /bin/busybox /run/rootfs/bin/ && for name in sh ip ping sleep; do ln -s busybox /run/rootfs/bin/$name; done
       cp \(Binaries.packageRoot)/conf/10-causeway.conflist /etc/cni/net.d/
       """)
-    // A pod on the other node, from a plain shell.
+    // A pod on the other node, without containerd.
     let other = cluster.nodes[1]
     try other.addPod("a")
     let runtime = Runtime(node: other)

@@ -3,7 +3,7 @@ import JSON
 import Testing
 import TestSupport
 
-/// Lists of plugins through libcni, as containerd, CRI-O and podman run them.
+/// Plugin lists through libcni, as containerd, CRI-O and podman run them.
 @Suite(.requiresRoot, .timeLimit(.minutes(4)))
 struct LibcniTests {
   private let ipam: JSONValue = ["ranges": [[["subnet": "10.9.0.0/24"]], [["subnet": "fd00:9::/64"]]]]
@@ -15,7 +15,7 @@ struct LibcniTests {
   }
 
   @Test(arguments: ["0.3.1", "0.4.0", "1.0.0"])
-  func aListFromADDToDEL(_ version: String) throws {
+  func aListIsRunFromADDToDEL(_ version: String) throws {
     let (node, libcni) = try fixture()
     let allowsCheck = version >= "0.4.0"
     try libcni.configure(
@@ -30,7 +30,7 @@ struct LibcniTests {
     #expect(calls[0].configuration["prevResult"] == nil)
     #expect(calls[1].configuration["prevResult"]?.object?["ips"] == added.result?["ips"])
 
-    // What is kept is the whole list and the last answer.
+    // The cache holds the whole list and the last result.
     #expect(try libcni("cached", "a").json == added.json)
     let file = try Data(contentsOf: URL(filePath: node.path(libcni.cacheFile("a"))))
     let cache = try #require(try JSONValue(parsing: Array(file)).object)
@@ -61,7 +61,7 @@ struct LibcniTests {
     #expect(calls.map { $0.configuration["prevResult"] != nil } == [allowsCheck, allowsCheck, false, false])
   }
 
-  @Test func onlyCapabilitiesThatAreAdvertisedAreGiven() throws {
+  @Test func onlyAdvertisedCapabilitiesArePassed() throws {
     let (node, libcni) = try fixture()
     let offered = """
       {"ips": ["10.9.0.77"], "mac": "02:00:00:00:00:77",
@@ -87,12 +87,12 @@ struct LibcniTests {
     #expect(try libcni.calls().map { $0.configuration["runtimeConfig"] == nil }.suffix(2) == [true, false])
   }
 
-  @Test func validationAsksForTheVersion() throws {
+  @Test func validationChecksTheVersion() throws {
     let (_, libcni) = try fixture()
     try libcni.configure([["type": "causeway", "ipam": ipam]], version: "1.9.0")
     let refused = try libcni("validate", "a")
     #expect(refused.message.contains("plugin causeway does not support config version \"1.9.0\""), "\(refused)")
-    // Later versions of libcni run ADD without asking.
+    // Later releases of libcni run ADD without validation.
     let added = try libcni("add", "a")
     #expect(added.code == 1 && added.message.contains("incompatible CNI versions"), "\(added)")
   }
@@ -114,8 +114,8 @@ struct LibcniTests {
     #expect(try node.remains() == [])
   }
 
-  /// libcni leaves it to the runtime to clean up behind a list that failed half-way; there is nothing in the cache.
-  @Test func aListThatFailsHalfWay() throws {
+  /// Fails a later plugin of a list. libcni caches no result then, and leaves the clean-up to the runtime.
+  @Test func deleteCleansUpAfterAFailedList() throws {
     let (node, libcni) = try fixture()
     try node.install(
       plugin: "broken",
@@ -136,10 +136,10 @@ struct LibcniTests {
     #expect(try !node.sh("nft list table inet causeway_pods").contains("podnet:"))
   }
 
-  /// The runtime loses patience, and the plugin its life, in the middle of ADD.
-  @Test func anADDThatIsKilledIsCleanedUpByDEL() throws {
+  /// Kills the plugin in ADD, as a runtime does after its timeout.
+  @Test func deleteCleansUpAfterAKilledADD() throws {
     let (node, libcni) = try fixture()
-    // Not by way of the shell that writes down the calls: libcni kills the process that it has started.
+    // Without the wrapper that logs calls, because libcni kills the process that it has started.
     try node.sh("ln -sf \(Binaries.causeway) /opt/cni/bin/causeway && mkdir -p /run/causeway")
     try libcni.configure([["type": "causeway", "ipam": ipam]])
     let other = try node.start(["flock", "--no-fork", "/run/causeway/bridge.lock", "sleep", "60"])
@@ -153,14 +153,15 @@ struct LibcniTests {
     #expect(try libcni("add", "a").process.status == 0)
   }
 
-  // MARK: What libcni 1.2 and later write
+  // MARK: Configurations of libcni 1.2 and later
 
-  /// They inject name and version into each plugin's object, leave `capabilities` in it, and name the attachments twice.
-  @Test func garbageCollectionAndStatusAsLaterVersionsAskForThem() throws {
+  /// Uses configurations of later releases. They have name, version and `capabilities` in each plugin's object, and
+  /// both keys of attachments.
+  @Test func gcAndStatusAcceptConfigurationsOfLaterReleases() throws {
     let node = try TestNode()
     let runtime = Runtime(node: node)
     let configuration = runtime.configuration(["capabilities": ["ips": true, "mac": true], "ipMasq": true])
-    try runtime.call("STATUS", nil, configuration).process.succeeded()
+    try runtime.call("STATUS", nil, configuration: configuration).process.succeeded()
     var results: [String: JSONValue] = [:]
     for pod in ["a", "b", "c"] {
       try node.addPod(pod)
@@ -171,26 +172,26 @@ struct LibcniTests {
       var object = configuration
       object["cni.dev/valid-attachments"] = attachments
       object["cni.dev/attachments"] = attachments
-      try runtime.call("GC", nil, object).process.succeeded()
+      try runtime.call("GC", nil, configuration: object).process.succeeded()
     }
-    // What libcni knows it removes by DEL with the cached result; `c` is in no cache.
+    // libcni deletes attachments in its cache by DEL with the cached result. Pod c is in no cache.
     var delete = configuration
     delete["prevResult"] = results["a"]
     try runtime.delete("a", delete)
     try collect(["b"])
-    #expect(try node.cables().count == 1 && node.leases().count == 2 && node.records().count == 1)
+    #expect(try node.hostVeths().count == 1 && node.leases().count == 2 && node.records().count == 1)
     let rules = try node.sh("nft list table inet causeway_pods")
     #expect(rules.contains("podnet:b:eth0") && !rules.contains("podnet:c:eth0"))
     var check = configuration
     check["prevResult"] = results["b"]
-    try runtime.call("CHECK", "b", check).process.succeeded()
+    try runtime.call("CHECK", "b", configuration: check).process.succeeded()
     try collect([])
     #expect(try node.remains() == [])
   }
 
   // MARK: bandwidth
 
-  @Test func theReferencePtpOnTheNodesLeaseWithBandwidth() throws {
+  @Test func theReferencePtpWorksOnTheLeaseWithBandwidth() throws {
     let cluster = try Cluster(1)
     let node = cluster.nodes[0]
     let libcni = try Libcni(node)
@@ -209,7 +210,7 @@ struct LibcniTests {
     #expect(try node.run(["ip", "link", "show", port]).status != 0)
   }
 
-  @Test func theBandwidthOfOnePodOnTheBridgeIsNobodyElses() throws {
+  @Test func aBandwidthLimitAppliesToOnePodOfTheBridge() throws {
     let (node, libcni) = try fixture()
     try node.addPod("b")
     try node.addPod("server")
@@ -217,7 +218,7 @@ struct LibcniTests {
     try libcni.configure([["type": "causeway", "ipam": ipam], Self.bandwidth], name: "limited")
     let host = try #require(try libcni("add", "server").addresses.first?.split(separator: "/").first)
     let free = try libcni("add", "a")
-    // Another network on the same bridge, so it is told which address is free.
+    // The second network on the bridge has leases of its own, so this address is requested.
     let limited = try libcni(
       "add", "b", "-args", "IgnoreUnknown=1;IP=10.9.0.99", network: "limited")
     #expect(limited.addresses.first == "10.9.0.99/24", "\(limited)")
@@ -236,7 +237,7 @@ struct LibcniTests {
     func port(_ answer: Libcni.Answer) throws -> String {
       try #require(answer.result?["interfaces"]?.array?[1].object?["name"]?.string)
     }
-    // What came faster than the rate had to wait, and only there.
+    // Packets beyond the rate had to wait, on this port only.
     #expect(try overlimits(node, port(limited)) ?? 0 > 0)
     #expect(try overlimits(node, port(free)) == nil)
     try libcni("del", "b", network: "limited").process.succeeded()
@@ -248,7 +249,7 @@ struct LibcniTests {
     "type": "bandwidth", "ingressRate": 80_000_000, "ingressBurst": 800_000,
   ]
 
-  /// How often a link's token bucket had no token; `nil` where it has none.
+  /// How often packets exceeded a link's token bucket; `nil` if the link has none.
   private func overlimits(_ node: TestNode, _ link: String) throws -> Int64? {
     let text = try node.run(["tc", "-json", "-statistics", "qdisc", "show", "dev", link]).succeeded().output
     let disciplines = try JSONValue(parsing: Array(text.utf8)).array?.compactMap(\.object) ?? []

@@ -2,10 +2,10 @@ import JSON
 import Testing
 import TestSupport
 
-/// containerd's CRI service makes pods, as for a kubelet.
+/// Pods by containerd's CRI service, as for a kubelet.
 @Suite(.requiresRoot, .timeLimit(.minutes(3)))
 struct PodSandboxTests {
-  /// A node on which pods can be made; `plugins` are chained behind causeway, `second` is a second network.
+  /// A node that runs pods. `plugins` follow causeway in the chain; `second` is a second network.
   private func containerd(
     _ causeway: JSONObject = [:], plugins: [JSONValue] = [], second: JSONObject? = nil
   ) throws -> Containerd {
@@ -19,7 +19,7 @@ struct PodSandboxTests {
       try containerd.configure(
         "20-second.conflist",
         ["cniVersion": "1.0.0", "name": "second", "plugins": [.object(runtime.configuration(second))]])
-      // So that it has read both.
+      // A restart makes it read both files.
       containerd.kill()
       try containerd.start()
     }
@@ -27,13 +27,13 @@ struct PodSandboxTests {
     return containerd
   }
 
-  /// What nobody may find when the pods are gone: of causeway, and of containerd about them.
+  /// State of pods that must be removed with them: causeway's and containerd's.
   private func remains(_ containerd: Containerd) throws -> [String] {
     try containerd.node.remains() + containerd.sandboxes().map(\.id)
       + containerd.node.lines("ls -A /run/netns /var/lib/cni/results 2>/dev/null | grep -v : || true")
   }
 
-  @Test func manyPodsAtOnceOnAClustersNode() throws {
+  @Test func manyPodsAreCreatedAtOnce() throws {
     let cluster = try Cluster(1)
     let node = cluster.nodes[0]
     let containerd = try Containerd(node)
@@ -42,7 +42,7 @@ struct PodSandboxTests {
     try node.sh("cp \(Binaries.packageRoot)/conf/10-causeway.conflist /etc/cni/net.d/")
     #expect(try eventually { try containerd.isNetworkReady() })
 
-    // One port only: portmap does not bear its own company when it makes its first chains.
+    // One host port only, because portmap fails when several processes create its first chains.
     let pods = (0..<8).map { Containerd.Pod(name: "pod-\($0)", hostPort: $0 == 5 ? 8080 : nil) }
     let sandboxes = try containerd.run(pods)
     for (pod, sandbox) in zip(pods, sandboxes) {
@@ -69,7 +69,7 @@ struct PodSandboxTests {
     #expect(try remains(containerd) == [])
   }
 
-  @Test func podsOfTwoNetworksThatAreMadeAtOnce() throws {
+  @Test func podsOfTwoNetworksAreCreatedAtOnce() throws {
     let containerd = try containerd(second: [
       "bridge": "cni1", "ipam": ["ranges": [[["subnet": "10.8.0.0/24"]], [["subnet": "fd00:8::/64"]]]],
     ])
@@ -87,8 +87,8 @@ struct PodSandboxTests {
     #expect(try remains(containerd) == [])
   }
 
-  /// What containerd's own tests run on, with causeway as `bridge` and `host-local`.
-  @Test func theConfigurationOfContainerdsTests() throws {
+  /// Uses the configuration of containerd's own tests, with causeway as `bridge` and `host-local`.
+  @Test func theConfigurationOfContainerdsTestsWorks() throws {
     let node = try TestNode()
     let containerd = try Containerd(node)
     try containerd.importImage()
@@ -123,8 +123,8 @@ struct PodSandboxTests {
     #expect(try remains(containerd) == [])
   }
 
-  /// The kubelet's node was rebooted, or somebody unmounted it: DEL comes without a namespace.
-  @Test func aNamespaceThatWasTakenAwayLeaksNoAddress() throws {
+  /// Removes the namespace, as a reboot does, so that DEL comes without one.
+  @Test func aRemovedNamespaceLeaksNoAddress() throws {
     let containerd = try containerd(["ipMasq": true])
     let node = containerd.node
     let sandbox = try containerd.run(.init(name: "pod"))
@@ -137,12 +137,12 @@ struct PodSandboxTests {
     #expect(try remains(containerd) == [])
   }
 
-  @Test func aPodWhoseProcessDied() throws {
+  @Test func aPodWhoseProcessDiedIsReplaced() throws {
     let containerd = try containerd()
     let sandbox = try containerd.run(.init(name: "pod"))
     try containerd.node.sh("kill -KILL \(sandbox.processID)")
     #expect(try eventually { try !containerd.sandbox(id: sandbox.id).isReady })
-    // The kubelet makes the next one before it takes the old one away.
+    // The kubelet creates the next pod before it removes the old one.
     let next = try containerd.run(.init(name: "pod-next"))
     try containerd.stop([sandbox])
     try containerd.remove([sandbox])
@@ -153,17 +153,17 @@ struct PodSandboxTests {
     #expect(try remains(containerd) == [])
   }
 
-  // MARK: ADD fails
+  // MARK: Failed ADDs
 
-  @Test func aPodThatGetsNoAddressLeavesNothing() throws {
+  @Test func aPodWithoutAnAddressLeavesNothing() throws {
     let containerd = try containerd(["ipam": ["ranges": [[["subnet": "10.9.0.0/30"]]]]])
     let first = try containerd.run(.init(name: "first"))
-    let refusal = try #require(throws: Containerd.Refusal.self) { try containerd.run(.init(name: "second")) }
+    let refusal = try #require(throws: Containerd.CallFailed.self) { try containerd.run(.init(name: "second")) }
     #expect(refusal.description.contains("no IP addresses available in range set: 10.9.0.1-10.9.0.2"))
     #expect(try containerd.sandboxes().map(\.name) == ["first"])
-    #expect(try containerd.node.cables().count == 1)
+    #expect(try containerd.node.hostVeths().count == 1)
     try containerd.stop([first])
-    // The kubelet tries again.
+    // The kubelet retries.
     let second = try containerd.run(.init(name: "second"))
     #expect(second.addresses == ["10.9.0.2"])
     try containerd.stop([second])
@@ -171,7 +171,7 @@ struct PodSandboxTests {
     #expect(try remains(containerd) == [])
   }
 
-  @Test func aPodThatAChainedPluginRefusesLeavesNothing() throws {
+  @Test func aPodRefusedByAChainedPluginLeavesNothing() throws {
     let containerd = try containerd(["ipMasq": true], plugins: [["type": "broken"]])
     try containerd.node.install(
       plugin: "broken",
@@ -180,15 +180,15 @@ struct PodSandboxTests {
       echo '{"code": 123, "msg": "out of luck"}'
       exit 1
       """)
-    let refusal = try #require(throws: Containerd.Refusal.self) { try containerd.run(.init(name: "pod")) }
+    let refusal = try #require(throws: Containerd.CallFailed.self) { try containerd.run(.init(name: "pod")) }
     #expect(refusal.description.contains("out of luck"))
     #expect(try remains(containerd) == [])
     #expect(try !containerd.node.sh("nft list table inet causeway_pods").contains("podnet:"))
   }
 
-  // MARK: containerd dies
+  // MARK: Killed containerd
 
-  /// Behind causeway another plugin takes its time; containerd is killed, comes back, and is told to clean up.
+  /// Kills containerd while a plugin after causeway runs. containerd then restarts and deletes the pod.
   @Test func aKilledContainerdLosesNoPod() throws {
     let containerd = try containerd(plugins: [["type": "slow"]])
     let node = containerd.node
@@ -212,7 +212,7 @@ struct PodSandboxTests {
     #expect(!new.isReady)
     try containerd.stop([new])
     #expect(Set(try node.leases()) == Set(old.addresses.map { "/var/lib/cni/networks/podnet/\($0)" }))
-    #expect(try node.cables().count == 1)
+    #expect(try node.hostVeths().count == 1)
     try node.sh("rm /run/slow")
     try containerd.remove([new])
     let again = try containerd.run(.init(name: "new"))
@@ -222,7 +222,7 @@ struct PodSandboxTests {
     #expect(try remains(containerd) == [])
   }
 
-  /// causeway itself has to wait, containerd is killed, and DEL comes before that ADD goes on.
+  /// Kills containerd while causeway waits in ADD. DEL runs before that ADD continues.
   @Test func anADDThatOutlivesItsDELLeavesNothing() throws {
     let cluster = try Cluster(1)
     let node = cluster.nodes[0]
@@ -234,7 +234,7 @@ struct PodSandboxTests {
     #expect(try eventually { try node.run(["flock", "-n", "/run/causeway/hand-off.lock", "true"]).status != 0 })
 
     let caller = try containerd.begin(.init(name: "pod"))
-    // Other tests' nodes have processes, too.
+    // Processes of other tests' nodes are in other mount namespaces.
     let waiting = """
       for file in $(grep -lsz '^CNI_IFNAME=eth0' /proc/[0-9]*/environ); do
         process=${file#/proc/}
@@ -243,7 +243,7 @@ struct PodSandboxTests {
       """
     func isWaiting() throws -> Bool { try !node.lines(waiting).isEmpty }
     #expect(try eventually { try isWaiting() }, "\(caller.output)")
-    // It would lose its patience while containerd comes back, on a machine that has much to do.
+    // Stopped, so that the ADD does not time out while containerd restarts on a busy machine.
     let processes = try node.lines(waiting).joined(separator: " ")
     try node.sh("kill -STOP \(processes)")
     containerd.kill()
@@ -263,7 +263,7 @@ struct PodSandboxTests {
 
   // MARK: Chains
 
-  @Test func theBandwidthOfAnAnnotationIsThatPods() throws {
+  @Test func aBandwidthAnnotationLimitsItsPodOnly() throws {
     let containerd = try containerd(plugins: [["type": "bandwidth", "capabilities": ["bandwidth": true]]])
     let node = containerd.node
     let sandboxes = try containerd.run([

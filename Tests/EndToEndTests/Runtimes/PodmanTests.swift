@@ -3,11 +3,11 @@ import JSON
 import Testing
 import TestSupport
 
-/// podman with CNI as its network backend. It knows `bridge` and `host-local` by these names only, so causeway stands
-/// in for both, and podman writes the configuration itself.
+/// podman with CNI as its network backend. It knows the plugins `bridge` and `host-local` only, so causeway replaces
+/// both. podman writes the configuration itself.
 @Suite(.requiresRoot, .timeLimit(.minutes(1)))
 struct PodmanTests {
-  /// A node with podman and one network of both families; containers run from a folder with busybox.
+  /// A node with podman and a network of both families. Containers run from a folder with busybox.
   private final class Podman {
     let node: TestNode
     let group: ControlGroup
@@ -23,7 +23,7 @@ struct PodmanTests {
         for name in sh ip wget httpd sleep; do ln -s busybox /run/rootfs/bin/$name; done
         \(Binaries.packageRoot)/hack/install --bin-dir /opt/podman --drop-in
         for plugin in loopback portmap firewall tuning; do cp /usr/lib/cni/$plugin /opt/podman/; done
-        # A container of a test may not be allowed to have more than the test.
+        # Containers must not exceed the limits of the test.
         cat >/etc/containers/containers.conf <<END
         [network]
         network_backend = "cni"
@@ -52,14 +52,14 @@ struct PodmanTests {
       try node.run(group.enter + ["podman"] + arguments)
     }
 
-    /// `podman run` with these options.
+    /// Runs `podman run` with these options.
     func run(_ options: [String], _ command: String...) throws -> CommandResult {
       try node.run(
         group.enter + ["podman", "run", "--cgroup-parent", group.path] + options + ["--rootfs", "/run/rootfs"]
           + command)
     }
 
-    /// A web server with addresses and MAC of its own choice, on the node's port 8080.
+    /// Runs a web server with given addresses and MAC, on the node's port 8080.
     func runServer() throws {
       let network = "pods:ip=10.9.0.77,ip=fd00:9::77,mac=02:00:00:00:00:77"
       try run(
@@ -68,14 +68,14 @@ struct PodmanTests {
       ).succeeded()
     }
 
-    /// Whether the server answers at the port of the node.
+    /// Whether the server answers at the node's port.
     func isPublished() throws -> Bool {
       try eventually {
         try node.run(["curl", "--silent", "--max-time", "2", "http://127.0.0.1:8080/"]).output == "served\n"
       }
     }
 
-    /// What podman and its plugins keep of containers.
+    /// State of containers that must be removed with them: causeway's and podman's.
     func remains() throws -> [String] {
       let rules = try node.lines("nft list ruleset | grep -E '10\\.9\\.0\\.[0-9]+[^/0-9]|fd00:9::[0-9]' || true")
       return try node.remains() + rules
@@ -83,7 +83,7 @@ struct PodmanTests {
     }
   }
 
-  @Test func aContainerWithItsOwnAddressesMACAndPort() throws {
+  @Test func aContainerGetsTheRequestedAddressesMACAndPort() throws {
     let podman = try Podman()
     try podman.runServer()
     let shown = try podman("exec", "web", "ip", "address", "show", "eth0").succeeded().output
@@ -95,13 +95,13 @@ struct PodmanTests {
     #expect(try podman.remains().contains { $0.contains("dnat to 10.9.0.77:80") })
     #expect(try podman.remains().contains { $0.contains("10.9.0.77 comment \"pods:") })
     #expect(try podman.isPublished())
-    // Another container, over the bridge of both families and by the published port; and the one itself, by hairpin.
+    // Another container reaches it over the bridge and the published port, and itself by hairpin.
     for address in ["10.9.0.77", "[fd00:9::77]", "10.9.0.1:8080"] {
       let answer = try podman.run(["--rm", "--network", "pods"], "wget", "-qO-", "http://\(address)/")
       #expect(answer.output == "served\n", "\(answer)")
     }
     #expect(try podman("exec", "web", "wget", "-qO-", "http://10.9.0.1:8080/").output == "served\n")
-    // Nobody gets the address a second time.
+    // A second container cannot get the address.
     let second = try podman.run(["--rm", "--network", "pods", "--ip", "10.9.0.77"], "ip", "address")
     #expect(second.status != 0 && second.errors.contains("10.9.0.77"), "\(second)")
 
@@ -112,7 +112,7 @@ struct PodmanTests {
     #expect(try podman.node.lines("ls /etc/cni/net.d") == ["cni.lock"])
   }
 
-  @Test func containersThatAreMadeAtOnce() throws {
+  @Test func containersAreCreatedAtOnce() throws {
     let podman = try Podman()
     let names = ["a", "b", "c", "d"]
     let commands = names.map {
@@ -130,11 +130,11 @@ struct PodmanTests {
     #expect(try podman.remains() == [])
   }
 
-  @Test func aContainerThatIsStartedAgainAndConnectedElsewhere() throws {
+  @Test func aContainerIsRestartedAndConnectedToASecondNetwork() throws {
     let podman = try Podman()
     let node = podman.node
     try podman.runServer()
-    // Its process dies; podman's monitor cleans up behind it.
+    // The container's process dies, and podman's monitor cleans up.
     let process = try podman("inspect", "--format", "{{.State.Pid}}", "web").succeeded().output
     try node.sh("kill -KILL \(process)")
     #expect(try eventually { try podman.remains() == [] })
@@ -143,7 +143,7 @@ struct PodmanTests {
     try podman("restart", "--time", "0", "web").succeeded()
     #expect(try podman.isPublished())
 
-    // A firewall was reloaded: podman sends DEL and ADD for the running container.
+    // After a firewall reload podman sends DEL and ADD for the running container.
     try node.sh("nft flush ruleset")
     try podman("network", "reload", "web").succeeded()
     #expect(try podman.isPublished())
@@ -159,7 +159,7 @@ struct PodmanTests {
     #expect(try podman.remains() == [])
   }
 
-  @Test func theOptionsOfANetwork() throws {
+  @Test func networkOptionsAreApplied() throws {
     let podman = try Podman()
     try podman(
       "network", "create", "--opt", "mtu=1400", "--subnet", "10.8.0.0/24", "--ip-range", "10.8.0.64/26", "--gateway",
@@ -168,11 +168,11 @@ struct PodmanTests {
     try podman("network", "create", "--internal", "--subnet", "10.7.0.0/24", "inner").succeeded()
     let script = "ip address; ip route"
     let shown = try podman.run(["--rm", "--network", "small", "--network", "inner"], "sh", "-c", script)
-    // 64 is the network's address to host-local, so podman begins behind it.
+    // host-local takes 64 as the network's address, so podman begins after it.
     for text in ["10.8.0.65/24", "mtu 1400", "default via 10.8.0.254", "10.7.0.2/24"] {
       #expect(shown.output.contains(text), "\(shown)")
     }
-    // No way leads out of an internal network.
+    // An internal network has no default route.
     #expect(!shown.output.contains("via 10.7.0"), "\(shown)")
     #expect(try podman.remains() == [])
   }

@@ -43,14 +43,14 @@ import TestSupport
       guard let replies = try? NetlinkReply.split(mutations.next()[...]) else { continue }
       for reply in replies {
         read += 1
-        try look(at: reply)
+        try parse(reply)
       }
     }
     #expect(read > 300)
   }
 
   /// Every parser reads every message; accepted values are in range.
-  private func look(at reply: NetlinkReply) throws {
+  private func parse(_ reply: NetlinkReply) throws {
     _ = try? Link(reply)
     if let address = try? LinkAddress(reply) { #expect(address.prefix.length <= address.prefix.family.bitCount) }
     if let route = try? Route(reply) { #expect(route.destination.length <= route.destination.family.bitCount) }

@@ -14,14 +14,14 @@ import Testing
       masquerade: masquerade, forwards: forwards)
   }
 
-  @Test func everything() {
+  @Test func allRulesOfBothFamilies() {
     #expect(
       ruleset(masquerade: .fullyRandom, forwards: true).text == """
         table inet causeway
         delete table inet causeway
 
         table inet causeway {
-        	# The nodes' own addresses: between pods and nodes nothing is changed.
+        	# The nodes' own addresses: pods reach nodes with their own address.
         	set nodes4 {
         		type ipv4_addr
         		elements = { 192.0.2.11, 192.0.2.12 }
@@ -33,7 +33,7 @@ import Testing
         	}
 
         	chain leaving4 {
-        		# What bears kube-proxy's mark is masqueraded by kube-proxy's own chain.
+        		# Packets with kube-proxy's mark are masqueraded by kube-proxy's own chain.
         		meta mark & 0x4000 == 0x4000 return
         		ip daddr 10.244.0.0/16 return
         		ip daddr @nodes4 return
@@ -51,7 +51,7 @@ import Testing
         }
 
         table inet causeway {
-        	# The nodes' own addresses: between pods and nodes nothing is changed.
+        	# The nodes' own addresses: pods reach nodes with their own address.
         	set nodes6 {
         		type ipv6_addr
         		elements = { 2001:db8::11 }
@@ -63,7 +63,7 @@ import Testing
         	}
 
         	chain leaving6 {
-        		# What bears kube-proxy's mark is masqueraded by kube-proxy's own chain.
+        		# Packets with kube-proxy's mark are masqueraded by kube-proxy's own chain.
         		meta mark & 0x4000 == 0x4000 return
         		ip6 daddr fd00:10:244::/48 return
         		ip6 daddr @nodes6 return
@@ -90,7 +90,7 @@ import Testing
         delete table inet causeway
 
         table inet causeway {
-        	# The nodes' own addresses: between pods and nodes nothing is changed.
+        	# The nodes' own addresses: pods reach nodes with their own address.
         	set nodes4 {
         		type ipv4_addr
         	}
@@ -101,7 +101,7 @@ import Testing
         	}
 
         	chain leaving4 {
-        		# What bears kube-proxy's mark is masqueraded by kube-proxy's own chain.
+        		# Packets with kube-proxy's mark are masqueraded by kube-proxy's own chain.
         		meta mark & 0x4000 == 0x4000 return
         		ip daddr 10.244.0.0/16 return
         		ip daddr @nodes4 return
@@ -130,14 +130,14 @@ import Testing
         """)
   }
 
-  @Test func portsDifferInOneWord() {
+  @Test func portModesDifferInOneStatement() {
     let texts = MasqueradePorts.allCases.map { ruleset(masquerade: $0).text }
     #expect(texts[1] == texts[0].replacing("\t\tmasquerade\n", with: "\t\tmasquerade random\n"))
     #expect(texts[2] == texts[0].replacing("\t\tmasquerade\n", with: "\t\tmasquerade fully-random\n"))
     #expect(Set(texts).count == 3)
   }
 
-  @Test func nothingWantedNeedsNoTable() {
+  @Test func aRulesetWithoutRulesNeedsNoTable() {
     #expect(ruleset().isEmpty && ruleset([], masquerade: .random, forwards: true).isEmpty)
     #expect(!ruleset(forwards: true).isEmpty && !ruleset(masquerade: .random).isEmpty)
   }

@@ -7,12 +7,15 @@ import Testing
 @Suite struct AttachmentConfigurationTests {
   @Test func defaults() throws {
     let configuration = try configuration()
-    #expect(configuration.bridgeName == "cni0")
-    #expect(configuration.isGateway && configuration.isDefaultGateway && configuration.hairpin)
-    #expect(!configuration.forceAddress && !configuration.isPromiscuous && !configuration.isIsolated)
-    #expect(!configuration.leavesInterfaceDown)
-    #expect(configuration.mtuBytes == nil && configuration.requestedMAC == nil)
-    #expect(configuration.masquerades == nil && !configuration.detectsDuplicates)
+    #expect(configuration.bridged.bridge.name == "cni0")
+    #expect(
+      configuration.bridged.gateways.isEnabled && configuration.routes.hasDefault && configuration.bridged.port.hairpin)
+    #expect(
+      !configuration.bridged.gateways.forcesAddress && !configuration.bridged.bridge.isPromiscuous
+        && !configuration.bridged.port.isIsolated)
+    #expect(!configuration.interface.isLeftDown)
+    #expect(configuration.interface.mtuBytes == nil && configuration.interface.requestedMAC == nil)
+    #expect(configuration.rules.masquerades == nil && !configuration.interface.detectsDuplicates)
     #expect(configuration.dns.isEmpty && configuration.hasAddresses && configuration.delegate == nil)
     #expect(configuration.addressing?.rangeSets == [])
     #expect(configuration.leaseSource.helper == nil)
@@ -24,11 +27,15 @@ import Testing
       "promiscMode": true, "portIsolation": true, "ipMasq": true, "ipMasqBackend": "iptables", "enabledad": true,
       "mtu": 9000, "dns": ["domain": "d"],
     ])
-    #expect(configuration.bridgeName == "br7")
-    #expect(configuration.isGateway && !configuration.isDefaultGateway)
-    #expect(configuration.forceAddress && configuration.isPromiscuous && configuration.isIsolated)
-    #expect(!configuration.hairpin && configuration.masquerades == true && configuration.detectsDuplicates)
-    #expect(configuration.mtuBytes == 9000)
+    #expect(configuration.bridged.bridge.name == "br7")
+    #expect(configuration.bridged.gateways.isEnabled && !configuration.routes.hasDefault)
+    #expect(
+      configuration.bridged.gateways.forcesAddress && configuration.bridged.bridge.isPromiscuous
+        && configuration.bridged.port.isIsolated)
+    #expect(
+      !configuration.bridged.port.hairpin && configuration.rules.masquerades == true
+        && configuration.interface.detectsDuplicates)
+    #expect(configuration.interface.mtuBytes == 9000)
     #expect(configuration.dns.domain == "d")
   }
 
@@ -39,8 +46,10 @@ import Testing
       "enabledad": false, "isGateway": .null, "dns": .null, "ipam": .null, "runtimeConfig": .null, "args": .null,
       "hostgw": .null, "subnetFile": "",
     ])
-    #expect(configuration.bridgeName == "cni0" && configuration.isGateway && configuration.mtuBytes == nil)
-    #expect(configuration.vlans == nil)
+    #expect(
+      configuration.bridged.bridge.name == "cni0" && configuration.bridged.gateways.isEnabled
+        && configuration.interface.mtuBytes == nil)
+    #expect(configuration.bridged.port.vlans == nil)
     #expect(configuration.leaseSource.subnetFiles == LeaseSource.defaultSubnetFiles(for: .causeway))
   }
 
@@ -54,8 +63,8 @@ import Testing
     ] as [(JSONObject, Bool, Bool)])
   func gatewayAndDefaultGateway(keys: JSONObject, isGateway: Bool, isDefault: Bool) throws {
     let configuration = try configuration(keys)
-    #expect(configuration.isGateway == isGateway)
-    #expect(configuration.isDefaultGateway == isDefault)
+    #expect(configuration.bridged.gateways.isEnabled == isGateway)
+    #expect(configuration.routes.hasDefault == isDefault)
   }
 
   @Test(
@@ -65,12 +74,12 @@ import Testing
     ] as [(JSONObject, Bool, Bool)])
   func hairpinAndPromiscuous(keys: JSONObject, hairpin: Bool, promiscuous: Bool) throws {
     let configuration = try configuration(keys)
-    #expect(configuration.hairpin == hairpin)
-    #expect(configuration.isPromiscuous == promiscuous)
+    #expect(configuration.bridged.port.hairpin == hairpin)
+    #expect(configuration.bridged.bridge.isPromiscuous == promiscuous)
   }
 
   @Test(arguments: [68, 1279, 1500, 65535]) func anMTUWithinTheKernelsLimits(_ mtu: Int) throws {
-    #expect(try configuration(["mtu": .integer(Int64(mtu))]).mtuBytes == mtu)
+    #expect(try configuration(["mtu": .integer(Int64(mtu))]).interface.mtuBytes == mtu)
   }
 
   /// The capability, then `args`, then CNI_ARGS; an empty text is none.
@@ -87,7 +96,7 @@ import Testing
       (["RuntimeConfig": ["MAC": "0a:00:00:00:00:03"]], "", "0a:00:00:00:00:03"),
     ] as [(JSONObject, String, String?)])
   func macsHaveAPrecedence(keys: JSONObject, arguments: String, mac: String?) throws {
-    #expect(try configuration(keys, arguments: arguments).requestedMAC?.description == mac)
+    #expect(try configuration(keys, arguments: arguments).interface.requestedMAC?.description == mac)
   }
 
   struct Case: Sendable, CustomTestStringConvertible {
@@ -162,7 +171,7 @@ import Testing
   func layerTwoHasNoAddresses(_ keys: JSONObject) throws {
     let configuration = try configuration(keys)
     #expect(configuration.addressing == nil && configuration.delegate == nil && !configuration.hasAddresses)
-    #expect(configuration.leavesInterfaceDown == (keys["disableContainerInterface"] != nil))
+    #expect(configuration.interface.isLeftDown == (keys["disableContainerInterface"] != nil))
   }
 
   @Test func anotherPluginsAddresses() throws {

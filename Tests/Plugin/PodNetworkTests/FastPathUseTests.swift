@@ -28,14 +28,14 @@ import Testing
       (["capabilities": "bandwidth"], false), (["capabilities": ["bandwidth": "true"]], false),
       (["runtimeConfig": ["bandwidth": ["ingressRate": 1000, "ingressBurst": 1000]]], false),
     ] as [(JSONObject, Bool)])
-  func whoTellsOfLimits(_ keys: JSONObject, _ tellsLimits: Bool) throws {
-    #expect(try configuration(keys).tellsLimits == tellsLimits)
+  func whoTellsOfLimits(_ keys: JSONObject, _ announcesLimits: Bool) throws {
+    #expect(try configuration(keys).fastPath.announcesLimits == announcesLimits)
   }
 
   @Test func flannelsConfigurationTellsOfThemToo() throws {
     let keys: JSONObject = [
       "type": "flannel", "delegate": ["isDefaultGateway": true], "capabilities": ["bandwidth": true],
     ]
-    #expect(try configuration(keys, as: .flannel).tellsLimits)
+    #expect(try configuration(keys, as: .flannel).fastPath.announcesLimits)
   }
 }

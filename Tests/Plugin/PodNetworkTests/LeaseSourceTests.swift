@@ -9,11 +9,15 @@ import TestSupport
 @Suite struct LeaseSourceTests {
   private func source(_ keys: JSONObject) throws -> LeaseSource { try LeaseSource(JSONFields(keys), for: .causeway) }
 
+  private func state(_ keys: JSONObject) throws -> StateDirectory {
+    try StateDirectory(JSONFields(keys), for: .causeway)
+  }
+
   @Test func defaults() throws {
     let source = try source([:])
     #expect(source.subnetFiles == ["/run/causeway/subnet.env", "/run/flannel/subnet.env"])
-    #expect(source.stateDirectory == "/run/causeway")
-    #expect(source.agentLock == "/run/causeway/agent.lock")
+    #expect(try state([:]).path == "/run/causeway")
+    #expect(try state([:]).agentLock == "/run/causeway/agent.lock")
     #expect(source.helper == nil)
   }
 
@@ -39,11 +43,11 @@ import TestSupport
   }
 
   @Test func optionsGoToTheHelperAsTheyAre() throws {
-    let source = try source([
+    let keys: JSONObject = [
       "hostgw": ["store": "file", "nodes-file": "/n.json", "state-dir": "/state", "ip-masq": true]
-    ])
-    #expect(source.stateDirectory == "/state")
-    let helper = try #require(source.helper)
+    ]
+    #expect(try state(keys).path == "/state")
+    let helper = try #require(try source(keys).helper)
     #expect(helper.nodesFile == "/n.json")
     #expect(helper.options == ["store": "file", "nodes-file": "/n.json", "state-dir": "/state", "ip-masq": true])
   }
@@ -57,11 +61,12 @@ import TestSupport
 
   /// An empty text is no path; what would lie in it would lie at the root.
   @Test func emptyTextsAreDefaults() throws {
-    let source = try source([
+    let keys: JSONObject = [
       "subnetFile": "", "hostgw": ["state-dir": "", "nodes-file": "", "store": "", "subnet-file": ""],
-    ])
+    ]
+    let source = try source(keys)
     #expect(source.subnetFiles == LeaseSource.defaultSubnetFiles(for: .causeway))
-    #expect(source.stateDirectory == "/run/causeway")
+    #expect(try state(keys).path == "/run/causeway")
     #expect(source.helper?.nodesFile == "/etc/causeway/nodes.json")
     #expect(source.helper?.options == [:])
   }
@@ -75,14 +80,14 @@ import TestSupport
 
   /// DEL and GC look where ADD looked, whatever else is wrong.
   @Test func whatCanBeReadOfABrokenConfigurationCounts() throws {
-    let source = LeaseSource(
-      lenient: JSONFields(["subnetFile": 5, "hostgw": ["store": "etcd", "state-dir": "/state", "nodes-file": 7]]),
-      for: .causeway)
-    #expect(source.stateDirectory == "/state")
+    let broken = JSONFields(["subnetFile": 5, "hostgw": ["store": "etcd", "state-dir": "/state", "nodes-file": 7]])
+    let source = LeaseSource(lenient: broken, for: .causeway)
+    #expect(StateDirectory(lenient: broken, for: .causeway).path == "/state")
     #expect(source.subnetFiles == LeaseSource.defaultSubnetFiles(for: .causeway))
     #expect(source.helper == nil)
-    let other = LeaseSource(lenient: JSONFields(["subnetFile": "/a.env", "hostgw": "x"]), for: .causeway)
-    #expect(other.stateDirectory == "/run/causeway")
+    let noObject = JSONFields(["subnetFile": "/a.env", "hostgw": "x"])
+    let other = LeaseSource(lenient: noObject, for: .causeway)
+    #expect(StateDirectory(lenient: noObject, for: .causeway).path == "/run/causeway")
     #expect(other.subnetFiles == ["/a.env"])
   }
 
@@ -91,23 +96,24 @@ import TestSupport
     let path = directory.file("subnet.env")
     let source = try source(["subnetFile": .string(path)])
     #expect(try source.read() == nil)
-    #expect(try source.obtain(searchPath: [], isNeeded: true) == nil)
+    let handOff = HandOff(source: source, state: StateDirectory(directory.file("state")), searchPath: [])
+    #expect(try handOff.lease(isNeeded: true) == nil)
     let lease = try lease("10.244.1.1/24")
     try Files.write(path, Array(lease.text.utf8))
     #expect(try source.read() == lease)
     try Files.write(path, Array("FLANNEL_MTU=x\n".utf8))
-    let error = try #require(answer { _ = try source.obtain(searchPath: [], isNeeded: true) })
+    let error = try #require(answer { _ = try handOff.lease(isNeeded: true) })
     #expect(error.code == .tryAgainLater)
     #expect(error.details.contains(path))
   }
 
   @Test func theHelperIsFoundOnTheSearchPath() throws {
     let directory = try TemporaryDirectory()
-    #expect(LeaseSource.findHelper([directory.path]) == nil)
+    #expect(HandOff.findHelper([directory.path]) == nil)
     try Files.makeDirectory(directory.file("other/causeway-hostgw"))
     try Files.write(directory.file("causeway-hostgw"), [], mode: 0o755)
     #expect(
-      LeaseSource.findHelper(["/nowhere", directory.file("other"), directory.path])
+      HandOff.findHelper(["/nowhere", directory.file("other"), directory.path])
         == directory.file("causeway-hostgw"))
   }
 }

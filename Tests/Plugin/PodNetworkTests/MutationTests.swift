@@ -81,10 +81,10 @@ struct MutationTests {
     let lease = try lease("10.244.1.1/24", "fd00:10:0:1::1/64")
     let error = answer {
       let network = try NetworkConfiguration(text, for: verb)
-      _ = Traces(network, type)
+      _ = LenientConfiguration(network, as: type)
       _ = try validAttachments(network)
       let configuration = try AttachmentConfiguration(network, arguments: Arguments("", known: []), as: type)
-      _ = configuration.vlans?.joined(defaultID: 1)
+      _ = configuration.bridged.port.vlans?.joined(defaultID: 1)
       let plan = try AddressPlan(configuration, lease)
       let ips = plan.rangeSets.compactMap { set in
         set.ranges.first.flatMap { range in
@@ -94,8 +94,8 @@ struct MutationTests {
         }
       }
       let addresses = PodAddresses(ips: ips, routes: configuration.addressing?.routes ?? [])
-      var result = AttachmentResult(
-        ips: ips, routes: podRoutes(configuration, plan, addresses), dns: configuration.dns)
+      let routes = configuration.routes.routes(for: addresses, clusterNetworks: plan.clusterNetworks)
+      var result = AttachmentResult(ips: ips, routes: routes, dns: configuration.dns)
       for version in SpecVersion.supported where !result.ips.isEmpty {
         let text = try result.json(version).text()
         let fields = try JSONFields(document: JSONValue(parsing: Array(text.utf8)), name: "the result")

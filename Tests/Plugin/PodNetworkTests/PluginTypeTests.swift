@@ -2,6 +2,7 @@ import Addresses
 import CNI
 import IPAM
 import JSON
+import NodeState
 @testable import PodNetwork
 import Testing
 import TestSupport
@@ -32,12 +33,14 @@ import TestSupport
 
   @Test func aBridgesDefaults() throws {
     let configuration = try bridge()
-    #expect(!configuration.isGateway && !configuration.isDefaultGateway && !configuration.hairpin)
+    #expect(
+      !configuration.bridged.gateways.isEnabled && !configuration.routes.hasDefault
+        && !configuration.bridged.port.hairpin)
     #expect(!configuration.hasAddresses)
     #expect(configuration.leaseSource.subnetFiles == [])
     let gateway = try bridge(["isDefaultGateway": true])
-    #expect(gateway.isGateway && gateway.isDefaultGateway)
-    #expect(try bridge(["isGateway": true]).isDefaultGateway == false)
+    #expect(gateway.bridged.gateways.isEnabled && gateway.routes.hasDefault)
+    #expect(try bridge(["isGateway": true]).routes.hasDefault == false)
   }
 
   private func bridge(_ keys: JSONObject = [:]) throws -> AttachmentConfiguration {
@@ -59,13 +62,15 @@ import TestSupport
     ]
     let configuration = try configuration(keys, as: .flannel)
     #expect(configuration.addressing?.rangeSets == [] && configuration.addressing?.dataDirectory == "/d")
-    #expect(Traces(try network(keys), .flannel).usesLease)
+    #expect(LenientConfiguration(try network(keys), as: .flannel).usesLease)
   }
 
   @Test func flannelsDefaults() throws {
     let configuration = try configuration(["bridge": "outer", "ipMasq": true], as: .flannel)
-    #expect(configuration.isGateway && !configuration.isDefaultGateway && !configuration.hairpin)
-    #expect(configuration.bridgeName == "cni0" && configuration.masquerades == nil)
+    #expect(
+      configuration.bridged.gateways.isEnabled && !configuration.routes.hasDefault
+        && !configuration.bridged.port.hairpin)
+    #expect(configuration.bridged.bridge.name == "cni0" && configuration.rules.masquerades == nil)
     #expect(configuration.addressing?.rangeSets == [])
     #expect(configuration.leaseSource.subnetFiles == ["/run/flannel/subnet.env", "/run/causeway/subnet.env"])
   }
@@ -76,9 +81,11 @@ import TestSupport
         "subnetFile": "/s.env", "runtimeConfig": ["mac": "0a:00:00:00:00:01"],
         "delegate": ["type": "bridge", "bridge": "br7", "isDefaultGateway": true, "hairpinMode": true, "mtu": 1400],
       ], as: .flannel)
-    #expect(configuration.bridgeName == "br7" && configuration.isDefaultGateway && configuration.hairpin)
-    #expect(configuration.mtuBytes == 1400)
-    #expect(configuration.requestedMAC?.description == "0a:00:00:00:00:01")
+    #expect(
+      configuration.bridged.bridge.name == "br7" && configuration.routes.hasDefault
+        && configuration.bridged.port.hairpin)
+    #expect(configuration.interface.mtuBytes == 1400)
+    #expect(configuration.interface.requestedMAC?.description == "0a:00:00:00:00:01")
     #expect(configuration.leaseSource.subnetFiles == ["/s.env"])
   }
 
@@ -96,29 +103,30 @@ import TestSupport
   }
 
   /// DEL and GC find what ADD made under each of the names.
-  @Test func tracesOfAConfiguration() throws {
+  @Test func whatDELReadsOfAConfiguration() throws {
     let keys: JSONObject = ["delegate": ["bridge": "br7"], "bridge": "br8", "ipam": ["dataDir": "/data"]]
-    let flannels = Traces(try network(keys), .flannel)
-    #expect(flannels.bridgeName == "br7" && flannels.dataDirectory == "/data" && flannels.usesLease)
-    let bridges = Traces(try network(keys), .bridge)
-    #expect(bridges.bridgeName == "br8" && bridges.dataDirectory == "/data" && !bridges.usesLease)
+    let flannels = LenientConfiguration(try network(keys), as: .flannel)
+    #expect(flannels.gatewayLink.name == "br7" && flannels.dataDirectory == "/data" && flannels.usesLease)
+    let bridges = LenientConfiguration(try network(keys), as: .bridge)
+    #expect(bridges.gatewayLink.name == "br8" && bridges.dataDirectory == "/data" && !bridges.usesLease)
     #expect(bridges.delegate == nil)
     // Told to take addresses from us, a bridge lives on the lease; with another's addresses nobody does.
-    #expect(Traces(try network(["ipam": ["type": "causeway"]]), .bridge).usesLease)
-    #expect(Traces(try network(["ipam": [:]]), .causeway).usesLease)
+    #expect(LenientConfiguration(try network(["ipam": ["type": "causeway"]]), as: .bridge).usesLease)
+    #expect(LenientConfiguration(try network(["ipam": [:]]), as: .causeway).usesLease)
     for type in ["none", "dhcp"] {
-      #expect(!Traces(try network(["ipam": ["type": .string(type)]]), .causeway).usesLease)
+      #expect(!LenientConfiguration(try network(["ipam": ["type": .string(type)]]), as: .causeway).usesLease)
     }
-    let ranges = Traces(try network(["ipam": ["subnet": "10.9.0.0/24", "type": "dhcp"], "bridge": ""]), .causeway)
-    #expect(!ranges.usesLease && ranges.delegate?.type == "dhcp" && ranges.bridgeName == "cni0")
+    let ranges = LenientConfiguration(
+      try network(["ipam": ["subnet": "10.9.0.0/24", "type": "dhcp"], "bridge": ""]), as: .causeway)
+    #expect(!ranges.usesLease && ranges.delegate?.type == "dhcp" && ranges.gatewayLink.name == "cni0")
   }
 
-  @Test func tracesOfABrokenConfiguration() throws {
+  @Test func whatDELReadsOfABrokenConfiguration() throws {
     let keys: JSONObject = ["delegate": 5, "bridge": 5, "ipam": 5, "hostgw": ["state-dir": "/state", "store": "etcd"]]
     for type in [PluginType.causeway, .flannel] {
-      let traces = Traces(try network(keys), type)
-      #expect(traces.bridgeName == "cni0" && traces.dataDirectory == "/var/lib/cni/networks")
-      #expect(traces.leaseSource.stateDirectory == "/state" && traces.delegate == nil)
+      let lenient = LenientConfiguration(try network(keys), as: type)
+      #expect(lenient.gatewayLink.name == "cni0" && lenient.dataDirectory == "/var/lib/cni/networks")
+      #expect(lenient.state.path == "/state" && lenient.delegate == nil)
     }
   }
 }

@@ -19,7 +19,9 @@ import Testing
         gateway: hasGateways ? IPAddress(family == .v4 ? "10.1.0.1" : "fd00::1") : nil)
     }
     let addresses = PodAddresses(ips: ips, routes: configuration.addressing?.routes ?? [])
-    return podRoutes(configuration, try AddressPlan(configuration, lease), addresses).map { route in
+    return configuration.routes.routes(
+      for: addresses, clusterNetworks: try AddressPlan(configuration, lease).clusterNetworks
+    ).map { route in
       "\(route.destination)" + (route.gateway.map { " via \($0)" } ?? "")
     }
   }

@@ -6,7 +6,7 @@ import Testing
 
 /// `vlan`, `vlanTrunk` and `preserveDefaultVlan`: what is understood, and what a port becomes by it.
 @Suite struct VLANsTests {
-  private func vlans(_ keys: JSONObject) throws -> VLANs? { try configuration(keys).vlans }
+  private func vlans(_ keys: JSONObject) throws -> VLANs? { try configuration(keys).bridged.port.vlans }
 
   @Test(
     arguments: [
@@ -45,10 +45,11 @@ import Testing
   }
 
   @Test(arguments: ["1.0.0", "0.4.0"]) func anIDIsFrom0To4094(_ version: String) throws {
-    #expect(try configuration(["vlan": 0], version: version).vlans == nil)
-    #expect(try configuration(["vlanTrunk": .null, "preserveDefaultVlan": true], version: version).vlans == nil)
+    #expect(try configuration(["vlan": 0], version: version).bridged.port.vlans == nil)
+    #expect(
+      try configuration(["vlanTrunk": .null, "preserveDefaultVlan": true], version: version).bridged.port.vlans == nil)
     for id in [1, 100, 4094] as [UInt16] {
-      let vlans = try #require(try configuration(["vlan": .integer(Int64(id))], version: version).vlans)
+      let vlans = try #require(try configuration(["vlan": .integer(Int64(id))], version: version).bridged.port.vlans)
       #expect(vlans.id == id && vlans.trunk == [])
     }
     for id in [-100, -1, 4095, 5000, 65636] as [Int64] {
@@ -123,7 +124,7 @@ import Testing
       // What cannot be read has its default.
       (["vlan": 5000, "bridge": "br0"], "br0"), (["vlan": 4094, "bridge": "eleven-byte"], "eleven-byte"),
     ] as [(JSONObject, String)])
-  func tracesKnowWhereGatewaysAre(_ keys: JSONObject, _ name: String) throws {
-    #expect(Traces(try network(keys, for: .delete), .causeway).gatewayLinkName == name)
+  func whereDELFindsGateways(_ keys: JSONObject, _ name: String) throws {
+    #expect(LenientConfiguration(try network(keys, for: .delete), as: .causeway).gatewayLink.name == name)
   }
 }

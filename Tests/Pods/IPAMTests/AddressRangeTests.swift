@@ -86,7 +86,7 @@ import Testing
       ["2001:db8::39", "2001:db8::51", "2001:db8:0:1::45", "192.0.2.45"]
     ),
   ])
-  func containsItsBoundsAndNothingOutside(_ text: String, _ inside: [String], _ outside: [String]) throws {
+  func containsItsBoundsAndNothingOutside(_ text: String, _ inside: [String], outside: [String]) throws {
     let range = try range(text)
     for text in inside { #expect(range.contains(try address(text)), "\(text)") }
     for text in outside { #expect(!range.contains(try address(text)), "\(text)") }
@@ -102,7 +102,7 @@ import Testing
     // These have equal numbers in different families.
     ("192.0.2.0/24", "::c000:200/120", false),
   ])
-  func overlap(_ left: String, _ right: String, _ expected: Bool) throws {
+  func overlap(_ left: String, _ right: String, expected: Bool) throws {
     #expect(try range(left).overlaps(range(right)) == expected)
     #expect(try range(right).overlaps(range(left)) == expected)
     #expect(try rangeSet(left).overlaps(rangeSet(right)) == expected)

@@ -90,7 +90,7 @@ import Testing
     ("8000::", Int128.min, "::"),
     ("0.0.0.0", Int128.max, nil),
   ])
-  func advancesWithinItsFamily(_ start: String, _ count: Int128, _ end: String?) throws {
+  func advancesWithinItsFamily(_ start: String, _ count: Int128, end: String?) throws {
     #expect(try #require(IPAddress(start)).advanced(by: count)?.description == end)
   }
 

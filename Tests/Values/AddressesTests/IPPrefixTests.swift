@@ -11,7 +11,7 @@ import Testing
     ("fd00:1::7/128", "fd00:1::7/128", "fd00:1::7", "fd00:1::7"),
     ("fd00:1::7/0", "::/0", "::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
   ])
-  func networkFirstAndLastAddress(_ text: String, _ network: String, _ first: String, _ last: String) throws {
+  func networkFirstAndLastAddress(_ text: String, _ network: String, first: String, last: String) throws {
     let prefix = try #require(IPPrefix(text))
     #expect(prefix.description == text)
     #expect(prefix.network.description == network)
@@ -45,7 +45,7 @@ import Testing
     // Host bits are ignored.
     ("10.244.1.9/16", "10.244.200.7/24", true, true),
   ])
-  func containsAndOverlaps(_ left: String, _ right: String, _ contains: Bool, _ overlaps: Bool) throws {
+  func containsAndOverlaps(_ left: String, _ right: String, contains: Bool, overlaps: Bool) throws {
     let left = try #require(IPPrefix(left))
     let right = try #require(IPPrefix(right))
     #expect(left.contains(right) == contains)

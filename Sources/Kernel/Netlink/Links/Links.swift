@@ -317,7 +317,7 @@ extension NetlinkRequest {
 extension RouteSocket {
   /// Finds a link by its name; `nil` if there is none.
   package mutating func link(named name: String) throws(NetlinkError) -> Link? {
-    var request = NetlinkRequest("look for the link", name, type: RouteMessage.getLink)
+    var request = NetlinkRequest("look up the link", name, type: RouteMessage.getLink)
     request.append(ifinfomsg())
     request.put(LinkAttribute.name, cString: name)
     request.skipStatistics()
@@ -326,7 +326,7 @@ extension RouteSocket {
 
   /// Finds a link by its index; `nil` if there is none.
   package mutating func link(index: Int32) throws(NetlinkError) -> Link? {
-    var request = NetlinkRequest("look for the link of index", String(index), type: RouteMessage.getLink)
+    var request = NetlinkRequest("look up the link of index", String(index), type: RouteMessage.getLink)
     var header = ifinfomsg()
     header.ifi_index = index
     request.append(header)

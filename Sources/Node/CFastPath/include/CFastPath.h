@@ -1,4 +1,5 @@
-// The fast path's programs as the compiler made them: hack/programs, which hack/check runs again.
+// The fast path's compiled programs, and libbpf's warnings. hack/programs compiles the objects; hack/check compares
+// them with their sources.
 #ifndef CAUSEWAY_CFASTPATH_H
 #define CAUSEWAY_CFASTPATH_H
 
@@ -8,13 +9,13 @@ struct cfastpath_object {
   unsigned long size;
 };
 
-/// Those that ask conntrack, or those that know a flow by sight.
+/// The programs that ask conntrack, or those that carry a flow after both directions were seen.
 struct cfastpath_object cfastpath_object(int asks_conntrack);
 
-/// From now on what libbpf has to say is kept here instead of being printed, and what it said before is forgotten.
-void cfastpath_listen(void);
+/// Makes libbpf's warnings readable by `cfastpath_warning` instead of printing them, and forgets earlier ones.
+void cfastpath_collect_warnings(void);
 
-/// Its first warning since then, or "".
+/// libbpf's first warning since `cfastpath_collect_warnings`, or "". Valid until that is called again.
 const char *cfastpath_warning(void);
 
 #endif

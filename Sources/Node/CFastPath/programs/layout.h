@@ -1,59 +1,59 @@
-/// What the programs share with whoever fills and reads their maps (Sources/Pods/FastPath).
+/// Types that the programs share with the Swift code that fills and reads their maps (Sources/Pods/FastPath).
 
 #pragma once
 
 #include <linux/types.h>
 
-/// An address in network byte order; one of IPv4 as ::ffff:a.b.c.d (RFC 4291, section 2.5.5.2).
+/// An address in network byte order; an IPv4 address is stored as ::ffff:a.b.c.d (RFC 4291, section 2.5.5.2).
 struct address {
   __be32 words[4];
 };
 
-/// A pod of this node: what stands for its address in `pods`.
+/// A pod of this node: the value of its address in `pods`.
 struct pod {
-  /// The host's end of its cable.
+  /// Index of the host's end of the pod's veth pair.
   __u32 link;
   __u8 mac[6];
-  /// What the pod sends to for other networks: the bridge's, or the host end's where there is no bridge.
+  /// The MAC address of the pod's gateway: the bridge's, or the host end's where there is no bridge.
   __u8 gateway_mac[6];
 };
 
 /// The key of `peers`.
 struct subnet {
-  /// Of 128 bits.
+  /// Counted of 128 bits.
   __u32 prefix_length;
   struct address address;
 };
 
-/// A node's pods: what stands for its subnet in `peers`.
+/// The node that a subnet belongs to: the value of the subnet in `peers`.
 struct peer {
-  /// The interface that leads there; 0: the subnet is this node's own.
+  /// Index of the interface that leads there; 0 if the subnet is this node's own.
   __u32 link;
   struct address next_hop;
 };
 
-/// Why a packet was carried or went the ordinary way; the place in `counts` of each direction.
+/// Why a packet was carried or took the ordinary path. `counts` has one entry for each direction and reason.
 enum reason {
   CARRIED,
-  /// Its source is no pod's that may use the fast path, or not this one's.
+  /// The source is not a pod that may use the fast path, or not the pod of this link.
   NO_POD,
-  /// The other side is in no subnet of another node, or doesn't come from there.
+  /// The other address is in no subnet of another node, or the packet does not come from that node's interface.
   NO_PEER,
-  /// Another protocol than TCP, UDP and ICMP echo; a frame that is not for the node; VLAN tags.
+  /// Neither TCP nor UDP nor ICMP echo; or a frame that is not for the node; or a VLAN tag.
   PROTOCOL,
-  /// Fragments, and headers with options or extensions.
+  /// A fragment, or a header with options or extensions.
   OPTIONS,
-  /// It was at its last hop.
+  /// The hop limit is used up.
   HOP_LIMIT,
-  /// Larger than the way allows.
+  /// The packet is larger than the outgoing link's MTU.
   SIZE,
-  /// SYN, FIN and RST.
+  /// SYN, FIN or RST.
   HANDSHAKE,
-  /// The ordinary path has not seen it established.
+  /// The ordinary path has not yet let the flow through as established.
   NEW,
-  /// Somebody translates it, or follows what it says.
+  /// The flow is translated (NAT), or a conntrack helper follows it.
   TRANSLATED,
-  /// It keeps the ordinary path's memory of it awake, and hears its rules.
+  /// The packet renews the flow's conntrack entry and is checked by all rules.
   REFRESH,
   REASONS,
 };
@@ -65,20 +65,21 @@ struct count {
   __u64 bytes;
 };
 
-/// A flow as its pod on this node sees it: the key of `flows`.
+/// A flow as the pod on this node sees it: the key of `flows`.
 struct flow {
   struct address pod;
   struct address peer;
-  /// In network byte order; of ICMP echo both are the identifier.
+  /// Ports in network byte order; for ICMP echo both are the identifier.
   __u16 pod_port;
   __u16 peer_port;
-  /// With `ASKED_BY_PEER` where the echo requests are the other pod's: those of both may have one identifier.
+  /// The IP protocol, with `ASKED_BY_PEER` if the peer sends the echo requests: both pods may use one identifier.
   __u32 protocol;
 };
 
 #define ASKED_BY_PEER 0x100
 
-/// When packets of a flow last left the ordinary path as they had entered it, in nanoseconds of the monotonic clock.
-struct sight {
-  __u64 seen[DIRECTIONS];
+/// When a packet of a flow last left the ordinary path unchanged, in each direction, in nanoseconds of the monotonic
+/// clock; 0 for never. The value in `flows`.
+struct last_seen {
+  __u64 times[DIRECTIONS];
 };

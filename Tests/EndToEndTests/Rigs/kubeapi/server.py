@@ -1,7 +1,7 @@
-"""A Kubernetes API that knows nodes only, with the troubles that a test asks for.
+"""A Kubernetes API that stores Nodes only, with faults that a test asks for.
 
 It serves HTTPS with the certificates of a directory, and commands (a JSON object in a POST) on 127.0.0.1:9000.
-Its state is kept in that directory, so that it may be stopped and started.
+The directory also holds its state, so that it can be stopped and started again.
 """
 import copy
 import http.server
@@ -17,12 +17,12 @@ import urllib.parse
 home, address, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
 lock = threading.Condition()
 state = {"version": 1000, "nodes": {}, "events": [], "oldest": 1000, "tokens": ["token-1"]}
-records = []  # what was asked: verb, resource, and the query
+records = []  # requests: verb, resource, query, content type
 faults = {}  # operation -> list of kinds, each for one request
 forbidden = set()  # verb and resource
 bookmarks = 1.0  # seconds
-silenced = 0  # watches that began before this generation say nothing more
-dropped = 0  # and those before this one end
+silenced = 0  # watches that began before this generation send no more events
+dropped = 0  # watches that began before this generation end
 generation = 0
 
 
@@ -41,7 +41,7 @@ def save():
 
 
 def change(kind, node):
-    """Makes an event of a node that has changed; the lock is held."""
+    """Adds an event for a changed node; the caller holds the lock."""
     state["version"] += 1
     node["metadata"]["resourceVersion"] = str(state["version"])
     state["events"].append([state["version"], kind, copy.deepcopy(node)])
@@ -49,7 +49,7 @@ def change(kind, node):
 
 
 def merge(target, patch):
-    """A strategic merge patch, as far as nodes need it: conditions are told apart by their type, addresses too."""
+    """A strategic merge patch, as far as nodes need it: conditions are merged by their type."""
     for key, value in patch.items():
         if value is None:
             target.pop(key, None)
@@ -216,7 +216,7 @@ class API(http.server.BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def cut(self):
-        """Ends the connection in the middle of an answer."""
+        """Closes the connection in the middle of an answer."""
         self.close_connection = True
         try:
             self.connection.shutdown(socket.SHUT_RDWR)
@@ -226,7 +226,7 @@ class API(http.server.BaseHTTPRequestHandler):
     def list(self, query, fault):
         with lock:
             limit = int(query.get("limit", 0)) or len(state["nodes"]) + 1
-            # A list is of one moment: later pages have the names of the first.
+            # A list shows one moment: later pages continue the names of the first.
             version, start = state["version"], 0
             if "continue" in query:
                 version, start = json.loads(query["continue"])
@@ -246,7 +246,7 @@ class API(http.server.BaseHTTPRequestHandler):
             self.chunk(text[: len(text) // 2])
             return self.cut()
         self.begin()
-        # Pieces that end in the middle of words; slow ones come byte by byte at first.
+        # Chunks end inside of words. A slow answer begins byte by byte.
         position = 0
         while position < len(text):
             size = 1 if fault == "slow" and position < 200 else 1021
@@ -261,7 +261,7 @@ class API(http.server.BaseHTTPRequestHandler):
         with lock:
             if seen < state["oldest"] - 1 and fault != "late":
                 fault = "expired"
-            mine = generation
+            started = generation
         if fault == "gone":
             return self.status(410, "too old resource version")
         self.begin()
@@ -280,15 +280,15 @@ class API(http.server.BaseHTTPRequestHandler):
         last = time.monotonic()
         while time.monotonic() < deadline:
             with lock:
-                if mine < silenced:
+                if started < silenced:
                     lock.wait(0.5)
                     continue
-                if mine < dropped:
+                if started < dropped:
                     return self.cut()
-                news = [each for each in state["events"] if each[0] > seen]
-                if not news:
+                events = [each for each in state["events"] if each[0] > seen]
+                if not events:
                     lock.wait(0.1)
-            for version, kind, node in news:
+            for version, kind, node in events:
                 event(kind, node)
                 seen, last = version, time.monotonic()
             if time.monotonic() - last > bookmarks:

@@ -1,4 +1,4 @@
-// A container runtime as small as can be: one call of libcni, the library by which runtimes run plugins.
+// A minimal container runtime that makes one call of libcni, the library with which runtimes call plugins.
 //
 //	libcni-runtime VERB -conf FILE [-id ID -netns PATH -ifname NAME -capabilities JSON -args K=V;K=V -timeout D]
 //
@@ -21,15 +21,15 @@ import (
 
 func main() {
 	flags := flag.NewFlagSet(os.Args[0], flag.ExitOnError)
-	conf := flags.String("conf", "", "a list of plugins")
+	conf := flags.String("conf", "", "the file of a plugin list")
 	id := flags.String("id", "", "the container's ID")
 	netns := flags.String("netns", "", "the path of its network namespace")
 	ifname := flags.String("ifname", "eth0", "the name of its interface")
-	capabilities := flags.String("capabilities", "{}", "what the runtime has to offer, as JSON")
+	capabilities := flags.String("capabilities", "{}", "the capability arguments, as JSON")
 	args := flags.String("args", "", "CNI_ARGS")
-	timeout := flags.Duration("timeout", 30*time.Second, "after which the plugin is killed")
+	timeout := flags.Duration("timeout", 30*time.Second, "how long a plugin may run before it is killed")
 	path := flags.String("path", "/opt/cni/bin", "CNI_PATH")
-	cache := flags.String("cache", "", "where results are kept instead of /var/lib/cni")
+	cache := flags.String("cache", "", "the directory of cached results instead of /var/lib/cni")
 	if len(os.Args) < 2 {
 		flags.Usage()
 		os.Exit(2)
@@ -76,12 +76,12 @@ func main() {
 	}
 }
 
-// fail tells the plugin's own error where there is one, else libcni's with code 0.
+// fail prints the plugin's error; for an error of libcni itself the code is 0.
 func fail(err error) {
-	told := &types.Error{Msg: err.Error()}
-	if plugins := (*types.Error)(nil); errors.As(err, &plugins) {
-		told = plugins
+	printed := &types.Error{Msg: err.Error()}
+	if plugin := (*types.Error)(nil); errors.As(err, &plugin) {
+		printed = plugin
 	}
-	_ = json.NewEncoder(os.Stdout).Encode(told)
+	_ = json.NewEncoder(os.Stdout).Encode(printed)
 	os.Exit(1)
 }

@@ -1,6 +1,6 @@
-"""Traffic of pods: a server that gives back what it is sent, and what talks to it.
+"""Traffic of pods: a server that echoes what it receives, and clients of it.
 
-Each command writes what it found, and ends with 1 where that is not what was sent.
+Each command prints its findings, and exits with 1 if an answer differs from what was sent.
 """
 
 import argparse
@@ -14,15 +14,15 @@ import sys
 import threading
 import time
 
-# linux/in.h, linux/in6.h, linux/errqueue.h: what Python has no names for.
+# linux/in.h, linux/in6.h, linux/errqueue.h: constants that Python has no names for.
 IP_RECVERR, IPV6_RECVERR = 11, 25
 # An IPv4 record route option for three hops; a destination options header of IPv6 that holds padding (RFC 8200, 4.2).
 RECORD_ROUTE = bytes([7, 15, 4] + [0] * 12 + [1])
 PADDING = bytes([0, 0, 1, 4, 0, 0, 0, 0])
-# linux/if_packet.h, linux/if_ether.h: likewise.
+# linux/if_packet.h, linux/if_ether.h: more constants that Python has no names for.
 SOL_PACKET, PACKET_TX_RING, TP_STATUS_SEND_REQUEST, ETH_P_IP, ETH_P_IPV6 = 263, 13, 1, 0x0800, 0x86DD
-# Of those who wait for a peer. Who retransmits waits as long again as it has been in vain (RFC 6298, 5.5): a minute and
-# more, where a test takes the way for half a minute.
+# Seconds to wait for a peer. Retransmission timeouts double (RFC 6298, 5.5), so they reach a minute after a test has
+# cut the path for half a minute.
 PATIENCE = 100
 
 
@@ -58,7 +58,7 @@ def echo(connection, name):
 
 
 def serve(options):
-    """TCP and UDP of both families; every answer begins with the server's name, of 16 letters."""
+    """Answers TCP and UDP of both families; every answer begins with the server's name, padded to 16 letters."""
     datagrams = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
     datagrams.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
     datagrams.bind(("::", options.port))
@@ -81,16 +81,21 @@ def serve(options):
 # TCP
 
 
+def connect(options):
+    """Connects to the server, from port --port-here if it is given."""
+    if not options.port_here:
+        return socket.create_connection((options.host, options.port), timeout=PATIENCE)
+    connection = socket.socket(family(options.host), socket.SOCK_STREAM)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    connection.bind(("", options.port_here))
+    connection.settimeout(PATIENCE)
+    connection.connect(address(options.host, options.port))
+    return connection
+
+
 def tcp(options):
-    """Sends so many bytes, or until SIGTERM, and compares what comes back."""
-    if options.port_here:
-        connection = socket.socket(family(options.host), socket.SOCK_STREAM)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        connection.bind(("", options.port_here))
-        connection.settimeout(PATIENCE)
-        connection.connect(address(options.host, options.port))
-    else:
-        connection = socket.create_connection((options.host, options.port), timeout=PATIENCE)
+    """Sends --bytes bytes, or until SIGTERM, and compares what comes back."""
+    connection = connect(options)
     say("from", connection.getsockname()[1])
     name = b""
     while len(name) < 16:
@@ -107,7 +112,7 @@ def tcp(options):
     signal.signal(signal.SIGTERM, end)
     connection.setblocking(False)
     is_shut = False
-    told = 0
+    reported = 0
     while not (is_shut and received == sent):
         is_done = is_ended or (wanted and sent >= wanted)
         if is_done and not is_shut and (not options.reset or received == sent):
@@ -119,7 +124,7 @@ def tcp(options):
             continue
         readable, writable, _ = select.select([connection], [] if is_done else [connection], [], PATIENCE)
         if not readable and not writable:
-            fail("nothing goes on after", received, "of", sent)
+            fail("no progress after", received, "of", sent)
         if writable:
             offset = sent % (1 << 20)
             size = min(1 << 16, wanted - sent) if wanted else 1 << 16
@@ -137,8 +142,8 @@ def tcp(options):
             if data != pattern[offset:offset + len(data)]:
                 fail("another byte after", received)
             received += len(data)
-            if received >> 20 > told:
-                told = received >> 20
+            if received >> 20 > reported:
+                reported = received >> 20
                 say("so far", received)
     if not options.reset:
         connection.setblocking(True)
@@ -150,7 +155,7 @@ def tcp(options):
 
 
 def seldom(options):
-    """One byte, its answer, a pause: so many times."""
+    """Sends one byte, waits for its answer and pauses, --count times."""
     connection = socket.create_connection((options.host, options.port), timeout=PATIENCE)
     connection.recv(16, socket.MSG_WAITALL)
     for number in range(options.count):
@@ -173,7 +178,7 @@ def datagram_socket(options, port_here=0):
 
 
 def ask(end, host, port, text, tries=10):
-    """Sends until an answer comes; says whose, or None."""
+    """Sends until an answer comes, and returns the server's name, or None."""
     to = address(host, port)
     for _ in range(tries):
         end.sendto(text, to)
@@ -183,7 +188,7 @@ def ask(end, host, port, text, tries=10):
                 data, sender = end.recvfrom(65536)
             except (TimeoutError, ConnectionRefusedError):
                 break
-            # An earlier one that came late.
+            # A late answer to an earlier datagram.
             if data[16:] != text:
                 continue
             if sender[0] != to[0] and not host.endswith(".255"):
@@ -193,7 +198,7 @@ def ask(end, host, port, text, tries=10):
 
 
 def udp(options):
-    """Asks so many times, from one socket or from several, and says who answered how often."""
+    """Sends --count requests from --sockets sockets, and prints how often each server answered."""
     names = {}
     unanswered = 0
     ends = [datagram_socket(options, options.port_here) for _ in range(options.sockets)]
@@ -217,7 +222,7 @@ def udp(options):
 
 
 def turns(options):
-    """One socket asks several addresses by turns."""
+    """Sends requests to several addresses by turns, from one socket."""
     end = datagram_socket(options, options.port_here)
     hosts = [options.host] + options.others
     for number in range(options.count):
@@ -229,7 +234,7 @@ def turns(options):
 
 
 def flood(options):
-    """Sends without end, and says how many answers came when SIGTERM does."""
+    """Sends until SIGTERM, and prints how many answers came."""
     end = datagram_socket(options, options.port_here)
     end.settimeout(0)
     answers = number = 0
@@ -257,7 +262,7 @@ def flood(options):
 
 
 def note(options):
-    """Sends what the server only writes down."""
+    """Sends datagrams that the server prints and does not answer."""
     end = datagram_socket(options, options.port_here)
     for number in range(options.count):
         end.sendto(f"note {options.text} {number}".encode(), address(options.host, options.port))
@@ -265,8 +270,9 @@ def note(options):
 
 
 def frames(options):
-    """The same in frames of its own making, through the ring of a packet socket: what follows their Ethernet header stands
-    in pages of its own. With --mapped they are IPv6 packets with what stands for these addresses of IPv4 there."""
+    """Sends notes in Ethernet frames through the ring of a packet socket, which puts all after the header in other pages.
+
+    With --mapped they are IPv6 packets between IPv4-mapped addresses."""
     is_ipv6 = family(options.host) == socket.AF_INET6 or options.mapped
     source, destination = (
         socket.inet_pton(socket.AF_INET6, f"::ffff:{host}") if options.mapped else socket.inet_pton(family(host), host)
@@ -290,7 +296,7 @@ def frames(options):
             header = struct.pack("!BBHHHBBH", 0x45, 0, 20 + length, 0, 0x4000, 64, socket.IPPROTO_UDP, 0)
             header = header[:10] + struct.pack("!H", checksum(header + source + destination))
         frame = ethernet + struct.pack("!H", ETH_P_IPV6 if is_ipv6 else ETH_P_IP) + header + source + destination + datagram
-        # struct tpacket_hdr, of which the kernel reads these two; the frame stands behind all of it.
+        # The kernel reads only these two fields of struct tpacket_hdr; the frame begins at offset 32.
         slot = number % count * size
         slots[slot + 32:slot + 32 + len(frame)] = frame
         slots[slot:slot + 12] = struct.pack("QI", TP_STATUS_SEND_REQUEST, len(frame))
@@ -299,7 +305,7 @@ def frames(options):
 
 
 def checksum(data):
-    """RFC 1071."""
+    """The Internet checksum (RFC 1071)."""
     total = sum(struct.unpack(f"!{(len(data) + 1) // 2}H", data + bytes(len(data) % 2)))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
@@ -307,7 +313,7 @@ def checksum(data):
 
 
 def probe(options):
-    """Once the flow is established: a datagram with another hop limit, and what routers say of it."""
+    """Establishes a flow, sends a datagram with another hop limit, and prints the ICMP error or the answer."""
     is_ipv6 = family(options.host) == socket.AF_INET6
     level = socket.IPPROTO_IPV6 if is_ipv6 else socket.IPPROTO_IP
     end = datagram_socket(options)
@@ -322,14 +328,14 @@ def probe(options):
             end.send(bytes(options.size))
         except OSError:
             pass
-        # An error makes it readable, too.
+        # A queued error also makes the socket readable.
         if not select.select([end], [], [], 1)[0]:
             continue
         try:
             ancillary = end.recvmsg(65536, 1024, socket.MSG_ERRQUEUE | socket.MSG_DONTWAIT)[1]
         except BlockingIOError:
             data = end.recv(65536)
-            # An answer to what was asked before, come late.
+            # A late answer to an earlier request.
             if len(data) - 16 != options.size:
                 continue
             say("answered", len(data) - 16)
@@ -360,7 +366,7 @@ parser.add_argument("--tries", type=int, default=10)
 parser.add_argument("--options", action="store_true")
 parser.add_argument("--hops", type=int, default=0)
 parser.add_argument("--text", default="")
-parser.add_argument("--gateway", default="", help="its MAC")
+parser.add_argument("--gateway", default="", help="MAC address of the gateway")
 parser.add_argument("--mapped", action="store_true")
 options = parser.parse_args()
 globals()[options.command](options)

@@ -1,0 +1,205 @@
+internal import Addresses
+package import CNI
+internal import JSON
+internal import NodeState
+
+/// The plugin's own keys of a network configuration, checked, with their defaults, as one specification for each part.
+package struct AttachmentConfiguration: Sendable {
+  package let network: NetworkConfiguration
+  /// The plugin whose keys and defaults these are.
+  let type: PluginType
+  let mode: AttachmentMode
+  /// For mode `bridge`, and for CHECK of a pod that an earlier configuration put on a bridge.
+  let bridged: BridgedSpec
+  let interface: InterfaceSpec
+  let routes: RouteSpec
+  let rules: RuleSpec
+  let fastPath: FastPathSpec
+  /// The configuration's `dns`, which replaces the IPAM section's as a whole.
+  let dns: DNS
+  /// The built-in IPAM; `nil` where another plugin gives the addresses, or the pod has none.
+  let addressing: AddressConfiguration?
+  /// Another plugin that gives the addresses.
+  let delegate: IPAMDelegate?
+  /// Files with the node's lease, and the helper that writes them.
+  let leaseSource: LeaseSource
+  /// Where records, locks and the index of leases are.
+  let state: StateDirectory
+
+  /// Reads and checks all keys; nothing is touched.
+  ///
+  /// - Throws: `JSONError` for a value of the wrong kind, `CNIError` for one that makes no sense, `IPAMError` for ranges.
+  package init(_ network: NetworkConfiguration, arguments: Arguments, as type: PluginType = .causeway) throws {
+    let fields = try type.fields(of: network)
+    self.network = network
+    self.type = type
+    mode = try AttachmentConfiguration.mode(fields)
+    let bridgeName = try AttachmentConfiguration.bridgeName(fields)
+    let isGateway = try fields.bool("isGateway")
+    // A configuration that only says that the bridge is no gateway means that it is no default gateway either.
+    let isDefaultGateway = try fields.bool("isDefaultGateway") ?? (type == .causeway && isGateway ?? true)
+    let forcesAddress = try fields.bool("forceAddress") ?? false
+    let isPromiscuous = try fields.bool("promiscMode") ?? false
+    let hairpin = try fields.bool("hairpinMode") ?? (type == .causeway && !isPromiscuous)
+    guard !(hairpin && isPromiscuous) else {
+      throw CNIError(
+        .invalidConfiguration, "cannot set hairpin mode and promiscuous mode at the same time",
+        details: "set hairpinMode or promiscMode to false")
+    }
+    let port = PortSpec(
+      hairpin: hairpin, isIsolated: try fields.bool("portIsolation") ?? false, vlans: try VLANs(fields))
+    let checksMAC = try fields.bool("macspoofchk") ?? false
+    // The reference's default does not depend on a lease.
+    let masquerades = try AttachmentConfiguration.masquerades(fields) ?? (type == .bridge ? false : nil)
+    rules = RuleSpec(masquerades: masquerades, checksMAC: checksMAC)
+    interface = try InterfaceSpec(fields, arguments)
+    routes = RouteSpec(hasDefault: isDefaultGateway, reachesCluster: type == .flannel)
+    fastPath = FastPathSpec(
+      isLimited: try fields.fields("runtimeConfig")?.fields("bandwidth") != nil,
+      announcesLimits: fields.value("capabilities")?.object?["bandwidth"] == true)
+    dns = try fields.fields("dns").map { fields throws(JSONError) in try DNS(fields) } ?? DNS()
+    leaseSource = try LeaseSource(fields, for: type)
+    state = try StateDirectory(fields, for: type)
+    (addressing, delegate) = try AttachmentConfiguration.ipam(network, fields, arguments, type)
+    let gatewayLink = GatewayLinkSpec(
+      name: (try? port.vlans?.gatewayLinkName(bridge: bridgeName)) ?? bridgeName,
+      dataDirectory: AddressConfiguration.dataDirectory(try? fields.fields("ipam")))
+    bridged = BridgedSpec(
+      bridge: BridgeSpec(name: bridgeName, isPromiscuous: isPromiscuous), port: port,
+      gateways: GatewaySpec(
+        isEnabled: isGateway ?? (type != .bridge) || isDefaultGateway, forcesAddress: forcesAddress, link: gatewayLink))
+    try check()
+  }
+
+  /// Checks the keys against each other.
+  private func check() throws {
+    guard !interface.isLeftDown || !hasAddresses else {
+      throw CNIError(
+        .invalidConfiguration, "cannot use IPAM when DisableContainerInterface flag is set",
+        details: "remove ipam.type or disableContainerInterface")
+    }
+    if mode == .routed { try checkRouted() }
+    if bridged.gateways.isEnabled, hasAddresses {
+      _ = try bridged.port.vlans?.gatewayLinkName(bridge: bridged.bridge.name)
+    }
+  }
+
+  /// Refuses keys that have no meaning without a bridge: the pod would lack what its configuration says.
+  private func checkRouted() throws {
+    let meaningless: [(String, Bool)] = [
+      ("promiscMode", bridged.bridge.isPromiscuous), ("macspoofchk", rules.checksMAC),
+      ("portIsolation", bridged.port.isIsolated), ("forceAddress", bridged.gateways.forcesAddress),
+      ("vlan or vlanTrunk", bridged.port.vlans != nil),
+      ("disableContainerInterface", interface.isLeftDown), ("enabledad", interface.detectsDuplicates),
+    ]
+    if let (key, _) = meaningless.first(where: { $0.1 }) {
+      throw CNIError(
+        .unsupportedField, "\(key) is not supported with mode = \"routed\"",
+        details: "it is about the pod's port of a bridge: remove it, or set mode to \"bridge\"")
+    }
+    guard hasAddresses else {
+      throw CNIError(
+        .invalidConfiguration, "mode = \"routed\" needs addresses",
+        details: "give an ipam section, or set mode to \"bridge\"")
+    }
+  }
+
+  /// For mode `routed`.
+  var routed: RoutedSpec { RoutedSpec(bridgeName: bridged.bridge.name) }
+
+  /// Whether the pod gets addresses at all.
+  var hasAddresses: Bool { addressing != nil || delegate != nil }
+
+  /// Whether the pod's packets may bypass bridge and rules: the pod sends what leaves its network to this node, and has
+  /// no bandwidth limit.
+  var mayUseFastPath: Bool {
+    guard hasAddresses, !fastPath.isLimited else { return false }
+    return switch mode {
+    case .routed: true
+    case .bridge: bridged.gateways.isEnabled && bridged.port.vlans == nil && !interface.isLeftDown
+    }
+  }
+
+  static let defaultBridgeName = "cni0"
+
+  /// The built-in IPAM or the delegate that gives the addresses; neither for a pod on layer 2.
+  private static func ipam(
+    _ network: NetworkConfiguration, _ fields: JSONFields, _ arguments: Arguments, _ type: PluginType
+  ) throws -> (AddressConfiguration?, IPAMDelegate?) {
+    switch try IPAMChoice(fields, type) {
+    case .nobody: (nil, nil)
+    case .builtIn: (try AddressConfiguration(network, fields, arguments: arguments), nil)
+    case .delegate(let name): (nil, try IPAMDelegate(type: name, network))
+    }
+  }
+
+  /// Name of the bridge, checked.
+  private static func bridgeName(_ fields: JSONFields) throws -> String {
+    guard let name = try fields.text("bridge") else { return defaultBridgeName }
+    do throws(CNIError) {
+      try Name.checkInterface(name)
+    } catch {
+      throw CNIError(.invalidConfiguration, "bridge \"\(name)\": \(error.message)", details: error.details)
+    }
+    return name
+  }
+
+  /// Both backends of the reference mean nf_tables here: the kernel keeps one set of rules for both.
+  private static func masquerades(_ fields: JSONFields) throws -> Bool? {
+    let backend = try fields.string("ipMasqBackend") ?? ""
+    guard ["", "iptables", "nftables"].contains(backend) else {
+      throw CNIError(
+        .invalidConfiguration, "unknown ipmasq backend \"\(backend)\"", details: "leave ipMasqBackend out")
+    }
+    return try fields.bool("ipMasq")
+  }
+
+  /// - Throws: code 2 for a mode that does not exist: the pod would lack what its configuration says.
+  private static func mode(_ fields: JSONFields) throws -> AttachmentMode {
+    switch try fields.text("mode") {
+    case nil, "bridge": return .bridge
+    case "routed": return .routed
+    case .some(let mode):
+      throw CNIError(
+        .unsupportedField, "mode = \"\(mode)\" is not supported", details: "there are \"bridge\" and \"routed\"")
+    }
+  }
+}
+
+extension InterfaceSpec {
+  /// Reads the keys about the pod's interface.
+  fileprivate init(_ fields: JSONFields, _ arguments: Arguments) throws {
+    mtuBytes = try InterfaceSpec.mtuBytes(fields)
+    detectsDuplicates = try fields.bool("enabledad") ?? false
+    isLeftDown = try fields.bool("disableContainerInterface") ?? false
+    requestedMAC = try InterfaceSpec.requestedMAC(fields, arguments)
+  }
+
+  /// The kernel's limits for Ethernet: 68 bytes is IPv4's least (RFC 791), 65,535 a veth's most.
+  private static func mtuBytes(_ fields: JSONFields) throws -> Int? {
+    guard let mtu = try fields.number("mtu", Int.self), mtu != 0 else { return nil }
+    guard (68...65535).contains(mtu) else {
+      throw CNIError(.invalidConfiguration, "mtu must be 0 or from 68 to 65535 bytes, but is \(mtu)")
+    }
+    return mtu
+  }
+
+  /// The capability `mac` has precedence over `args`, and `args` over CNI_ARGS.
+  private static func requestedMAC(_ fields: JSONFields, _ arguments: Arguments) throws -> MACAddress? {
+    let candidates = [
+      ("runtimeConfig.mac", try fields.fields("runtimeConfig")?.text("mac")),
+      ("args.cni.mac", try fields.fields("args")?.fields("cni")?.text("mac")),
+      ("MAC in CNI_ARGS", arguments["MAC"]),
+    ]
+    guard let (source, text) = candidates.first(where: { $0.1?.isEmpty == false }), let text else {
+      return nil
+    }
+    // The kernel takes no address of zeros (include/linux/etherdevice.h, `is_valid_ether_addr`).
+    guard let mac = MACAddress(text), mac.isUnicast, mac.bytes != [0, 0, 0, 0, 0, 0] else {
+      throw CNIError(
+        .invalidConfiguration,
+        "\(source) must be a unicast MAC address such as 0a:58:0a:f4:01:07, but is \"\(text)\"")
+    }
+    return mac
+  }
+}
