@@ -135,7 +135,7 @@ enum Targets {
     for node in snapshot.nodes {
       precondition(Node.isName(node.name))
       for family in IPFamily.allCases {
-        guard let subnet = node.subnet(family) else { continue }
+        guard let subnet = node.subnets[family] else { continue }
         precondition(subnet.isNetwork && snapshot.netConf.network(family)?.contains(subnet) == true)
       }
     }
