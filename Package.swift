@@ -162,7 +162,8 @@ let testTargets: [Target] = [
   tests(
     "Plugin/PodNetworkTests",
     use: [
-      "PodNetwork", "CNI", "Attachments", "IPAM", "NodeState", "Netlink", "Linux", "Addresses", "JSON", "TestSupport",
+      "PodNetwork", "CNI", "PodRules", "Attachments", "IPAM", "NodeState", "Netlink", "Linux", "Addresses", "JSON",
+      "TestSupport",
     ]),
   tests(
     "Cluster/StoreTests",

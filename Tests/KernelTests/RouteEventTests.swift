@@ -36,7 +36,8 @@ import TestSupport
     func expect(_ change: String, isNotified: Bool) throws {
       while try events.waitForChange(atMost: .milliseconds(100)) {}
       try node.sh(change)
-      #expect(try events.waitForChange(atMost: isNotified ? .seconds(10) : .milliseconds(300)) == isNotified, "\(change)")
+      #expect(
+        try events.waitForChange(atMost: isNotified ? .seconds(10) : .milliseconds(300)) == isNotified, "\(change)")
     }
     let neighbour = "192.0.2.9 lladdr 02:00:00:00:00:09 nud permanent"
     try expect("ip neigh add \(neighbour) dev eth0", isNotified: false)

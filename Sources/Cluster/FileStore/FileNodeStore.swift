@@ -12,6 +12,8 @@ package struct FileNodeStore: NodeStore {
   private let backends: BackendReader
 
   /// Makes the store of a file.
+  ///
+  /// - Parameter backends: reads the backend of the network configuration.
   package init(path: String, backends: BackendReader) {
     source = path
     self.backends = backends

@@ -69,16 +69,16 @@ package struct NodeTable: Sendable {
         + missing.map { NetlinkRequest.addElement($0.bytes, to: NodeTable.nodes($0.family)) }
       try netfilter.asking { (socket) throws(NetlinkError) in _ = try socket.commit(requests) }
       return .nodesChanged
-    case .otherNodes: return try put(wanted, &netfilter, .nodesChanged)
-    case .damaged: return try put(wanted, &netfilter, .repaired)
-    case .other: return try put(wanted, &netfilter, .replaced)
-    case .absent: return try put(wanted, &netfilter, .made)
+    case .otherNodes: return try put(wanted, &netfilter, as: .nodesChanged)
+    case .damaged: return try put(wanted, &netfilter, as: .repaired)
+    case .other: return try put(wanted, &netfilter, as: .replaced)
+    case .absent: return try put(wanted, &netfilter, as: .made)
     }
   }
 
   /// Replaces the whole table in one transaction, and stores the mark.
   private func put(
-    _ wanted: Ruleset, _ netfilter: inout NetfilterSocket, _ verb: RuleChange.Verb
+    _ wanted: Ruleset, _ netfilter: inout NetfilterSocket, as verb: RuleChange.Verb
   ) throws(RulesError) -> RuleChange.Verb {
     let known = try RulesetMark.read(stateDirectory).flatMap { $0.isOf(wanted) ? $0 : nil }
     // Another process may change the table before its structure is read. The mark of an earlier time shows that.

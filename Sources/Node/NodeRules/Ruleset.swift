@@ -45,7 +45,7 @@ package struct Ruleset: Sendable, Equatable {
     var parts = ["table inet causeway\ndelete table inet causeway\n"]
     if tracks { parts.append(trackText) }
     for network in networks {
-      if let masquerade { parts.append(masqueradeText(network, FamilyWords(network.family), masquerade)) }
+      if let masquerade { parts.append(masqueradeText(network, FamilyWords(network.family), ports: masquerade)) }
       if forwards { parts.append(forwardText(network, FamilyWords(network.family))) }
     }
     return parts.joined(separator: "\n")
@@ -67,7 +67,7 @@ package struct Ruleset: Sendable, Equatable {
     """
   }
 
-  private func masqueradeText(_ network: IPPrefix, _ words: FamilyWords, _ ports: MasqueradePorts) -> String {
+  private func masqueradeText(_ network: IPPrefix, _ words: FamilyWords, ports: MasqueradePorts) -> String {
     """
     table inet causeway {
     	# The nodes' own addresses: pods reach nodes with their own address.

@@ -1,12 +1,17 @@
-internal import JSON
+package import JSON
 
 // The texts that a plugin writes to standard output, in the layout of the reference library: indented by four spaces,
 // without a newline at the end.
 
 extension AttachmentResult {
   /// The result as ADD writes it, in the format of a version.
-  package func text(_ version: SpecVersion) throws -> String {
-    try json(version).text(.indented(4))
+  package func text(_ version: SpecVersion) throws(CNIError) -> String {
+    let json = try json(version)
+    do throws(JSONError) {
+      return try json.text(.indented(4))
+    } catch {
+      throw CNIError(.invalidConfiguration, "network configuration: \(error)")
+    }
   }
 }
 
@@ -19,7 +24,7 @@ extension CNIError {
 
 extension SpecVersion {
   /// The result of VERSION, on one line.
-  package static func answer() throws -> String {
+  package static func answer() throws(JSONError) -> String {
     let value: JSONValue = [
       "cniVersion": .string(current.description),
       "supportedVersions": .array(supported.map { .string($0.description) }),

@@ -27,8 +27,9 @@ package struct AttachmentRecord: Equatable, Sendable {
   /// Whether the pod's packets may bypass the node's rules on the fast path; false in a record of an earlier version.
   package let mayUseFastPath: Bool
 
-  fileprivate var json: JSONValue {
-    [
+  /// The record as JSON; `nil` for a text that JSON cannot hold, which no environment variable can have.
+  fileprivate var text: [UInt8]? {
+    let json: JSONValue = [
       "network": .string(attachment.network), "containerID": .string(attachment.containerID),
       "ifname": .string(attachment.interfaceName), "netns": .string(namespacePath),
       "device": .integer(Int64(bitPattern: namespace.device)),
@@ -38,6 +39,7 @@ package struct AttachmentRecord: Equatable, Sendable {
       "dataDir": .string(dataDirectory), "ipMasq": .bool(masquerades), "macspoofchk": .bool(checksMAC),
       "mode": isRouted ? "routed" : "bridge", "fastPath": .bool(mayUseFastPath),
     ]
+    return (try? json.text()).map { Array($0.utf8) }
   }
 
   init?(_ text: [UInt8]) {
@@ -94,8 +96,8 @@ package struct RecordDirectory: Sendable {
   private func path(_ key: String) -> String { "\(path)/\(key)" }
 
   /// Writes a record or replaces it.
-  package func store(_ record: AttachmentRecord) throws {
-    let text = Array(try record.json.text().utf8)
+  package func store(_ record: AttachmentRecord) throws(SystemError) {
+    guard let text = record.text else { throw SystemError("write", path(record.attachment.key), errno: EINVAL) }
     do throws(SystemError) {
       try Files.write(path(record.attachment.key), text)
     } catch {

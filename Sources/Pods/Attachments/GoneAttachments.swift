@@ -1,7 +1,7 @@
 internal import Addresses
 internal import Glibc
 internal import Linux
-internal import Netlink
+package import Netlink
 
 /// Finds attachments whose pod no longer exists though nobody deleted them, for example after a runtime lost its state.
 ///
@@ -18,12 +18,14 @@ package struct GoneAttachments: Sendable {
   }
 
   /// The network's attachments without a pod, in the calling thread's network namespace, in order of their keys.
-  package func find(network: String) throws -> [Attachment] {
+  package func find(network: String) throws(NetlinkError) -> [Attachment] {
     var host = try RouteSocket()
     // When a namespace ends, both ends of the pod's veth pair go: a pod with a link still has its namespace.
     let present = Set(try host.links().flatMap { link in [link.name, link.alias].compactMap { $0 } })
     let now = MonotonicTime.sinceEpoch
-    return try records.keys(network: network).compactMap { key in
+    let keys: [String]
+    do throws(SystemError) { keys = try records.keys(network: network) } catch { throw .socket(error) }
+    return keys.compactMap { key in
       guard let record = records.find(key: key), let written = records.written(key),
         now - written > GoneAttachments.leastAge,
         !present.contains(record.hostLink), !present.contains(Attachment.aliasPrefix + key), record.isNamespaceGone

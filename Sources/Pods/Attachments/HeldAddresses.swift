@@ -1,5 +1,5 @@
 package import Addresses
-internal import IPAM
+package import IPAM
 internal import Linux
 internal import NodeState
 
@@ -12,15 +12,22 @@ package struct HeldAddresses: Sendable {
   }
 
   /// Addresses of all networks, in order, each once.
-  package func all() throws -> [IPAddress] {
-    let records = try state.records.all()
-    var held = records.flatMap { $0.addresses }
-    for directory in records.dataDirectories {
-      for network in try Files.names(in: directory) {
-        guard try Files.identity("\(directory)/\(network)")?.isDirectory == true else { continue }
-        held += try state.leases(of: network, in: directory).addresses()
+  package func all() throws(IPAMError) -> [IPAddress] {
+    var held: [IPAddress] = []
+    var leases: [LeaseDirectory] = []
+    do throws(SystemError) {
+      let records = try state.records.all()
+      held = records.flatMap { $0.addresses }
+      for directory in records.dataDirectories {
+        for network in try Files.names(in: directory)
+        where try Files.identity("\(directory)/\(network)")?.isDirectory == true {
+          leases.append(state.leases(of: network, in: directory))
+        }
       }
+    } catch {
+      throw .system(error)
     }
+    for directory in leases { held += try directory.addresses() }
     held.sort()
     var last: IPAddress?
     return held.filter { address in

@@ -60,16 +60,26 @@ package struct PinnedFastPath: ~Copyable, Sendable {
   ///
   /// Does nothing if the link has an `ingress` qdisc, because that limits the pod's bandwidth; nor if the fast path was
   /// removed or replaced since it was opened here.
-  package func add(_ pod: FastPathPod, _ addresses: [IPAddress], _ socket: inout RouteSocket) throws {
+  package func add(_ pod: FastPathPod, _ addresses: [IPAddress], _ socket: inout RouteSocket) throws(NetlinkError) {
     var known: [IPAddress] = []
-    for address in addresses where try isOwn(address) { known.append(address) }
+    do throws(SystemError) {
+      for address in addresses where try isOwn(address) { known.append(address) }
+    } catch {
+      throw .socket(error)
+    }
     guard !known.isEmpty, try attach(to: pod.link, &socket) else { return }
     // The helper unpins the programs before it lists the attached ones. So it finds these, or the pin is missing here.
-    guard try isPinned() else {
+    let isPinned: Bool
+    do throws(SystemError) { isPinned = try self.isPinned() } catch { throw .socket(error) }
+    guard isPinned else {
       try socket.removeOurFilters(from: pod.link)
       return
     }
-    for address in known { try pods.set(FastPathPod.key(address), to: pod.value) }
+    do throws(SystemError) {
+      for address in known { try pods.set(FastPathPod.key(address), to: pod.value) }
+    } catch {
+      throw .socket(error)
+    }
   }
 
   /// Whether the programs opened here are still the pinned ones. The maps of others are no longer kept up to date.

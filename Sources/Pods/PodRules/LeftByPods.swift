@@ -16,9 +16,9 @@ package struct LeftByPods: Sendable {
   }
 
   /// Keys of the attachments whose veth pair is still here, in order.
-  package func runningPods() throws -> [String] {
-    var host = try RouteSocket()
-    return try host.links().compactMap { link in
+  package func runningPods() throws(PodRulesError) -> [String] {
+    var host = try fromNetlink(RouteSocket())
+    return try fromNetlink(host.links()).compactMap { link in
       guard link.kind == "veth", let alias = link.alias, alias.hasPrefix(Attachment.aliasPrefix) else { return nil }
       return String(alias.dropFirst(Attachment.aliasPrefix.count))
     }.sorted()
@@ -27,20 +27,20 @@ package struct LeftByPods: Sendable {
   /// Removes everything; only for a node without pods.
   ///
   /// - Returns: how many leases there were.
-  package func remove() throws -> Int {
-    var netfilter = try NetfilterSocket()
-    for rule in PodRule.all { try rule.removeTable(&netfilter) }
+  package func remove() throws(PodRulesError) -> Int {
+    var netfilter = try fromNetlink(NetfilterSocket())
+    for rule in PodRule.all { try fromNetlink(rule.removeTable(&netfilter)) }
     var count = 0
-    for directory in try state.records.all().dataDirectories {
-      for network in try Files.names(in: directory) where !network.hasPrefix(".") {
+    for directory in try fromSystem(state.records.all()).dataDirectories {
+      for network in try fromSystem(Files.names(in: directory)) where !network.hasPrefix(".") {
         let leases = state.leases(of: network, in: directory)
         // A directory that only host-local has worked on is not the plugin's.
-        if leases.isOurs { count += try leases.collect(keeping: []).count }
+        if leases.isOurs { count += try fromIPAM(leases.collect(keeping: [])).count }
       }
     }
-    var host = try RouteSocket()
-    host.stopAnswering(for: try state.records.all().filter { $0.isRouted }.flatMap { $0.addresses })
-    for record in try Files.names(in: state.records.path) { try state.records.remove(record) }
+    var host = try fromNetlink(RouteSocket())
+    host.stopAnswering(for: try fromSystem(state.records.all()).filter { $0.isRouted }.flatMap { $0.addresses })
+    for record in try fromSystem(Files.names(in: state.records.path)) { try fromSystem(state.records.remove(record)) }
     return count
   }
 }

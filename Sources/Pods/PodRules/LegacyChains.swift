@@ -8,14 +8,14 @@ package enum LegacyChains {
   /// Removes the rules that lead to the container's chain, and the chain; absence is success.
   ///
   /// - Parameter isOthers: whether the address is another interface's of the container; its rule then stays.
-  package static func remove(_ names: ReferenceNames, isOthers: (IPAddress) -> Bool) throws {
+  package static func remove(_ names: ReferenceNames, isOthers: (IPAddress) -> Bool) throws(PodRulesError) {
     try remove { jumps in
       jumps.filter { $0.chain == names.chain && !($0.source.map(isOthers) ?? false) }
     }
   }
 
   /// Removes the chains of the network's containers that are not among `valid`, and the rules that lead to them.
-  package static func collect(network: String, keeping valid: [ReferenceNames]) throws {
+  package static func collect(network: String, keeping valid: [ReferenceNames]) throws(PodRulesError) {
     let kept = valid.map { $0.chain }
     try remove { jumps in
       jumps.filter { jump in
@@ -25,10 +25,10 @@ package enum LegacyChains {
     }
   }
 
-  private static func remove(_ choose: ([LegacyJump]) -> [LegacyJump]) throws {
-    var failure: (any Error)?
+  private static func remove(_ choose: ([LegacyJump]) -> [LegacyJump]) throws(PodRulesError) {
+    var failure: PodRulesError?
     for family in IPFamily.allCases {
-      do {
+      do throws(PodRulesError) {
         if let program = try LegacyProgram.find(family) { try remove(program, choose) }
       } catch {
         failure = failure ?? error
@@ -38,15 +38,15 @@ package enum LegacyChains {
   }
 
   /// Tries again if another process changed the rules between the listing and the transaction.
-  private static func remove(_ program: LegacyProgram, _ choose: ([LegacyJump]) -> [LegacyJump]) throws {
+  private static func remove(_ program: LegacyProgram, _ choose: ([LegacyJump]) -> [LegacyJump]) throws(PodRulesError) {
     for isLast in [false, false, true] {
       let jumps = try program.jumps()
       let unwanted = choose(jumps)
       if unwanted.isEmpty { return }
-      do {
+      do throws(PodRulesError) {
         return try program.remove(unwanted, of: jumps)
-      } catch let error as LegacyTablesRefused {
-        if isLast || error.isLocked { throw error }
+      } catch {
+        guard case .legacyTables(let refusal) = error, !isLast, !refusal.isLocked else { throw error }
       }
     }
   }

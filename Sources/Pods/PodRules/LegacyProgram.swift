@@ -6,14 +6,14 @@ struct LegacyProgram {
   private let path: String
 
   /// Finds the program; `nil` where the kernel has no such table `nat`, or no program here can have made its chains.
-  static func find(_ family: IPFamily) throws -> LegacyProgram? {
+  static func find(_ family: IPFamily) throws(PodRulesError) -> LegacyProgram? {
     let (tables, name) =
       switch family {
       case .v4: ("ip_tables_names", "iptables")
       case .v6: ("ip6_tables_names", "ip6tables")
       }
     // The file lists the tables that are in use in this namespace.
-    let names = try Files.read("/proc/net/\(tables)", limit: 4096) ?? []
+    let names = try fromSystem(Files.read("/proc/net/\(tables)", limit: 4096)) ?? []
     guard names.split(separator: UInt8(ascii: "\n")).contains(where: { $0.elementsEqual("nat".utf8) }) else {
       return nil
     }
@@ -35,13 +35,13 @@ struct LegacyProgram {
   }
 
   /// Rules that lead to chains of the reference plugins.
-  func jumps() throws -> [LegacyJump] {
+  func jumps() throws(PodRulesError) -> [LegacyJump] {
     let list = try run(path, LegacyProgram.lockOptions + ["-t", "nat", "-S", "POSTROUTING"])
     return list.split(separator: "\n").compactMap { LegacyJump(line: String($0)) }
   }
 
   /// Removes rules, and the chains that no other rule of `all` leads to. If one is missing, nothing is removed.
-  func remove(_ unwanted: [LegacyJump], of all: [LegacyJump]) throws {
+  func remove(_ unwanted: [LegacyJump], of all: [LegacyJump]) throws(PodRulesError) {
     var chains: [String] = []
     for jump in unwanted where !chains.contains(jump.chain) {
       if !all.contains(where: { $0.chain == jump.chain && !unwanted.contains($0) }) { chains.append(jump.chain) }
@@ -55,21 +55,23 @@ struct LegacyProgram {
   /// Limit, in seconds, for the wait for xtables' lock, which other programs may hold for long.
   private static let lockOptions = ["-w", "5"]
 
-  private func run(_ path: String, _ arguments: [String], input: String = "") throws -> String {
-    let outcome = try Program.run(
-      path, arguments, environment: ["PATH=\(LegacyProgram.searchPath)"], input: Array(input.utf8),
-      limit: .seconds(10), collectsErrors: true)
+  private func run(_ path: String, _ arguments: [String], input: String = "") throws(PodRulesError) -> String {
+    let outcome = try fromSystem(
+      Program.run(
+        path, arguments, environment: ["PATH=\(LegacyProgram.searchPath)"], input: Array(input.utf8),
+        limit: .seconds(10), collectsErrors: true))
     let output = String(decoding: outcome.output, as: UTF8.self)
     guard outcome.status == 0 else {
-      throw LegacyTablesRefused(
-        command: ([path] + arguments).joined(separator: " "), status: outcome.status, output: output)
+      throw .legacyTables(
+        LegacyTablesRefused(
+          command: ([path] + arguments).joined(separator: " "), status: outcome.status, output: output))
     }
     return output
   }
 }
 
 /// Failure of a command on the older tables, with the command's own message.
-struct LegacyTablesRefused: Error, CustomStringConvertible {
+package struct LegacyTablesRefused: Sendable, CustomStringConvertible {
   let command: String
   let status: Int32
   let output: String
@@ -77,7 +79,7 @@ struct LegacyTablesRefused: Error, CustomStringConvertible {
   /// Whether another process held the lock all the time (RESOURCE_PROBLEM of libxtables).
   var isLocked: Bool { status == 4 }
 
-  var description: String {
+  package var description: String {
     "\(command): status \(status): \(output.split(separator: "\n").joined(separator: " "))"
   }
 }

@@ -1,6 +1,6 @@
 internal import Attachments
 
-/// SHA-512 (FIPS 180-4): the reference plugins name their rules by it. It keeps no secret here.
+/// SHA-512 (FIPS 180-4), by which the reference plugins name their rules; no secret depends on it.
 enum SHA512 {
   /// The digest as 128 lower-case hexadecimal digits.
   static func hexadecimal(_ text: String) -> String {
@@ -61,7 +61,7 @@ enum SHA512 {
     0x510E_527F_ADE6_82D1, 0x9B05_688C_2B3E_6C1F, 0x1F83_D9AB_FB41_BD6B, 0x5BE0_CD19_137E_2179,
   ]
 
-  /// The same of the cube roots of the first eighty primes.
+  /// The first 64 bits behind the point of the cube roots of the first eighty primes.
   private static let constants: [UInt64] = [
     0x428A_2F98_D728_AE22, 0x7137_4491_23EF_65CD, 0xB5C0_FBCF_EC4D_3B2F, 0xE9B5_DBA5_8189_DBBC,
     0x3956_C25B_F348_B538, 0x59F1_11F1_B605_D019, 0x923F_82A4_AF19_4F9B, 0xAB1C_5ED5_DA6D_8118,

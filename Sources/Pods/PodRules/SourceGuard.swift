@@ -6,7 +6,7 @@ internal import Netlink
 extension PodRule {
   /// Which addresses a routed pod may send from: the plugin's table `inet causeway_routed`.
   ///
-  /// It is the reverse-path check of the node's routes. The sysctl `rp_filter` knows IPv4 only, and the program that
+  /// The rule is the reverse-path check of the node's routes. The sysctl `rp_filter` knows IPv4 only, and the program that
   /// manages the node's links (systemd-udevd) sets it. Link-local IPv6 addresses pass too: they leave no link.
   static let sourceGuard = PodRule(
     table: SourceGuard.table, links: SourceGuard.links, sets: IPFamily.allCases.map { SourceGuard.sources($0) },

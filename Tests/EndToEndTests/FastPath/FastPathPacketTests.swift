@@ -16,25 +16,25 @@ import TestSupport
   private func answers(_ stage: FastPathStage, hasFastPath: Bool) throws -> [String] {
     let client = stage.client(0)
     var answers: [String] = []
-    func ask(_ reason: String, _ places: [Int], _ arguments: [String], atLeast count: Int64 = 1) throws {
+    func ask(_ reason: String, at indexes: [Int], _ arguments: [String], atLeast count: Int64 = 1) throws {
       let counted = try stage.counted(reason) { answers.append(try client.run(arguments).output) }
       guard hasFastPath else { return }
-      #expect(places.allSatisfy { counted[$0] >= count }, "\(arguments): \(reason) \(counted)")
+      #expect(indexes.allSatisfy { counted[$0] >= count }, "\(arguments): \(reason) \(counted)")
     }
     for host in stage.servers[1] {
-      try ask("hop-limit", [0], ["probe", host, "--hops", "1"])
-      try ask("hop-limit", [3], ["probe", host, "--hops", "2"])
+      try ask("hop-limit", at: [0], ["probe", host, "--hops", "1"])
+      try ask("hop-limit", at: [3], ["probe", host, "--hops", "2"])
       #expect(
         answers.suffix(2).allSatisfy { $0.contains(host.contains(":") ? "type 3 code 0" : "type 11 code 0") },
         "\(answers)")
-      try ask("carried", [0, 1, 2, 3], ["probe", host, "--hops", "3"], atLeast: 15)
+      try ask("carried", at: [0, 1, 2, 3], ["probe", host, "--hops", "3"], atLeast: 15)
       // Packets of the MTU's size, then fragments.
       let size = host.contains(":") ? 1452 : 1472
-      try ask("carried", [0, 3], ["udp", host, "--size", "\(size - 16)", "--count", "30"], atLeast: 25)
-      try ask("carried", [1, 2], ["udp", host, "--size", "\(size - 16)", "--count", "30"], atLeast: 25)
-      try ask("options", [0, 1, 2, 3], ["udp", host, "--size", "8000", "--count", "30"], atLeast: 30)
+      try ask("carried", at: [0, 3], ["udp", host, "--size", "\(size - 16)", "--count", "30"], atLeast: 25)
+      try ask("carried", at: [1, 2], ["udp", host, "--size", "\(size - 16)", "--count", "30"], atLeast: 25)
+      try ask("options", at: [0, 1, 2, 3], ["udp", host, "--size", "8000", "--count", "30"], atLeast: 30)
       // Only the client's packets have options.
-      try ask("options", [0, 3], ["udp", host, "--options", "--count", "30"], atLeast: 30)
+      try ask("options", at: [0, 3], ["udp", host, "--options", "--count", "30"], atLeast: 30)
     }
     // Each hop records the route in the packet, in both directions.
     let routes = try client.run(command: ["ping", "-nRc", "3", stage.servers[1][0]]).output.split(separator: "\n")
@@ -66,7 +66,7 @@ import TestSupport
   func headersInPagesAreFound(_ flows: String) throws {
     let stage = try FastPathStage("bridge", flows)
     for (client, host) in zip(stage.clients[0], stage.servers[1]) {
-      let carried = try carriedFrames(stage, from: client, to: host, "paged")
+      let carried = try carriedFrames(stage, from: client, to: host, text: "paged")
       #expect(carried[0] >= 35 && carried[3] >= 35, "\(carried)")
       let isNoted = eventually { stage.notes(1).contains("noted paged 39 from \(client)\n") }
       #expect(isNoted, "\(stage.notes(1))")
@@ -78,15 +78,15 @@ import TestSupport
   func packetsWithMappedAddressesAreNotCarried(_ flows: String) throws {
     let stage = try FastPathStage("bridge", flows)
     let (client, host) = (stage.clients[0][0], stage.servers[1][0])
-    let plain = try carriedFrames(stage, from: client, to: host, "plain")
+    let plain = try carriedFrames(stage, from: client, to: host, text: "plain")
     #expect(plain[0] >= 35, "\(plain)")
-    let mapped = try carriedFrames(stage, from: client, to: host, "mapped", ["--mapped"])
+    let mapped = try carriedFrames(stage, from: client, to: host, text: "mapped", more: ["--mapped"])
     #expect(mapped[0] == 0, "\(mapped)")
   }
 
   /// How many of 40 frames are carried, of a flow that ten datagrams have made known.
   private func carriedFrames(
-    _ stage: FastPathStage, from client: String, to host: String, _ text: String, _ more: [String] = []
+    _ stage: FastPathStage, from client: String, to host: String, text: String, more: [String] = []
   ) throws -> [Int64] {
     let node = stage.cluster.nodes[0]
     let gateway = try #require(try node.ip(json: "link", "show", "cni0").first?["address"]?.string)
@@ -110,7 +110,7 @@ import TestSupport
     for transfer in transfers { try transfer.waitForMore(than: 1_000_000) }
     for node in nodes { try node.sh("ip link set eth0 mtu 1400") }
     // Sent by a pod that does not know the MTU yet, in a carried flow: echo requests with one identifier.
-    func expectRefusal(by hops: [String], _ mtu: Int, at place: Int) throws {
+    func expectRefusal(by hops: [String], mtu: Int, at index: Int) throws {
       for (family, host) in stage.servers[1].enumerated() {
         func ping(_ arguments: String...) throws -> String {
           try nodes[0].run(inPod: "server", ["ping", "-n", "-e", "77", "-W", "2"] + arguments + [host]).output
@@ -122,20 +122,20 @@ import TestSupport
         // In routed mode the node answers from any of its addresses.
         let hop = mode == "bridge" ? "From \(hops[family]) " : "From "
         #expect(answer.contains(hop) && answer.contains("mtu") && answer.contains("\(mtu)"), "\(answer)")
-        #expect(passedOn[place] > 0, "\(passedOn)")
+        #expect(passedOn[index] > 0, "\(passedOn)")
       }
       for transfer in transfers {
         try transfer.waitForMore(than: 3_000_000)
       }
     }
-    try expectRefusal(by: ["10.244.1.1", "fd00:10:244:1::1"], 1400, at: 0)
+    try expectRefusal(by: ["10.244.1.1", "fd00:10:244:1::1"], mtu: 1400, at: 0)
     let vethIndex = try #require(
       try nodes[1].ip(json: "link", "show", "dev", "eth0", inPod: "server").first?["link_index"]?.number)
     let link = try #require(
       try nodes[1].ip(json: "link", "show", "type", "veth").first { $0["ifindex"]?.number == vethIndex }?["ifname"]?
         .string)
     try nodes[1].sh("ip link set \(link) mtu 1300; ip -n server link set eth0 mtu 1300")
-    try expectRefusal(by: ["192.0.2.12", "2001:db8::12"], 1300, at: 3)
+    try expectRefusal(by: ["192.0.2.12", "2001:db8::12"], mtu: 1300, at: 3)
     for transfer in transfers { try transfer.endTransfer() }
   }
 

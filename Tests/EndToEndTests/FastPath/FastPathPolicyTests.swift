@@ -13,7 +13,7 @@ import TestSupport
       let (client, host) = (stage.clients[0][family], stage.servers[1][family])
       for (from, to) in [(client, host), (host, client)] {
         for node in stage.cluster.nodes {
-          try FastPathPolicyTests.setRule(true, node, from, to)
+          try FastPathPolicyTests.setRule(true, node, from: from, to: to)
           let udp = try stage.client(0).run("udp", host, "--count", "1", "--tries", "4")
           #expect(udp.output == "unanswered 1\n", "\(from) to \(to): \(udp)")
           let tcp = try stage.client(0).run(command: [
@@ -22,7 +22,7 @@ import TestSupport
           #expect(tcp.output == "", "\(from) to \(to): \(tcp)")
           let ping = try stage.client(0).run(command: ["ping", "-nc", "5", "-i", "0.1", "-W", "0.5", host])
           #expect(ping.output.contains(" 0 received"), "\(ping)")
-          try FastPathPolicyTests.setRule(false, node, from, to)
+          try FastPathPolicyTests.setRule(false, node, from: from, to: to)
         }
       }
       // Afterwards the pods reach each other.
@@ -65,18 +65,18 @@ import TestSupport
         ? "iptables -I FORWARD -p icmp --icmp-type echo-request"
         : "ip6tables -I FORWARD -p icmpv6 --icmpv6-type echo-request"
       try stage.cluster.nodes[0].sh("\(rule) -s \(host) -d \(client) -j DROP")
-      func ping(_ index: Int, _ pod: String, _ host: String) throws -> String {
+      func ping(_ index: Int, _ pod: String, to host: String) throws -> String {
         try stage.cluster.nodes[index].run(
           inPod: pod, ["ping", "-nc", "5", "-i", "0.2", "-W", "0.5", "-e", "77", host]
         ).output
       }
-      #expect(try ping(1, "server", client).contains(" 0 received"))
+      #expect(try ping(1, "server", to: client).contains(" 0 received"))
       let carried = try stage.carried {
-        let ping = try ping(0, "client", host)
+        let ping = try ping(0, "client", to: host)
         #expect(ping.contains("5 received"), "\(ping)")
       }
       #expect(carried[0] > 0, "\(carried)")
-      let there = try ping(1, "server", client)
+      let there = try ping(1, "server", to: client)
       #expect(there.contains(" 0 received"), "\(there)")
     }
   }
@@ -95,12 +95,12 @@ import TestSupport
     // If a flow's packet uses the ordinary path just then, the rule takes effect too early: it is removed and made
     // again.
     let isBypassed = try (0..<5).contains { _ in
-      try FastPathPolicyTests.setRule(true, node, client, host)
+      try FastPathPolicyTests.setRule(true, node, from: client, to: host)
       let before = (flood.soFar, tcp.soFar)
       try node.sh("sleep 1.5")
       // More than was in transit.
       if flood.soFar >= before.0 + 300 && tcp.soFar >= before.1 + 2_000_000 { return true }
-      try FastPathPolicyTests.setRule(false, node, client, host)
+      try FastPathPolicyTests.setRule(false, node, from: client, to: host)
       try flood.waitForMore(than: 100)
       try tcp.waitForMore(than: 1_000_000)
       return false
@@ -138,12 +138,12 @@ import TestSupport
     }
     flood.stop()
     // The transfer continues without the rule, with all bytes.
-    try FastPathPolicyTests.setRule(false, node, client, host)
+    try FastPathPolicyTests.setRule(false, node, from: client, to: host)
     try tcp.waitForMore(than: 1_000_000)
     try tcp.endTransfer()
   }
 
-  private static func setRule(_ isThere: Bool, _ node: TestNode, _ from: String, _ to: String) throws {
+  private static func setRule(_ isThere: Bool, _ node: TestNode, from: String, to: String) throws {
     let iptables = from.contains(":") ? "ip6tables" : "iptables"
     try node.sh("\(iptables) -\(isThere ? "I" : "D") FORWARD -s \(from) -d \(to) -j DROP")
   }

@@ -22,7 +22,7 @@ import TestSupport
     let carried = try stage.carried {
       let tcp = try stage.client(0).run("tcp", stage.servers[1][family], "--bytes", "12000000")
       #expect(tcp.output.contains("complete 12000000"), "\(tcp)")
-      #expect(try isOver(stage, port(of: tcp.output), family), "FIN")
+      #expect(try isOver(stage, port: port(of: tcp.output), family: family), "FIN")
     }
     #expect(try loss.packets() > 50)
     #expect(carried.allSatisfy { $0 > 1000 }, "\(carried)")
@@ -37,7 +37,7 @@ import TestSupport
       // The server learns of the reset from no other packet.
       let isHeard = eventually { stage.notes(1).split(separator: "\n").filter { $0.contains("reset") }.count > family }
       #expect(isHeard, "\(stage.notes(1))")
-      #expect(try isOver(stage, port(of: tcp.output), family), "RST")
+      #expect(try isOver(stage, port: port(of: tcp.output), family: family), "RST")
     }
   }
 
@@ -71,7 +71,7 @@ import TestSupport
     try stage.setFastPath(1, "on")
     try expectProgress([0, 1])
     try tcp.endTransfer()
-    #expect(try isOver(stage, port(of: tcp.output), family))
+    #expect(try isOver(stage, port: port(of: tcp.output), family: family))
   }
 
   /// Conntrack's entry expires after less than two pauses, and without an entry packets in mid-stream are invalid. The
@@ -111,7 +111,7 @@ import TestSupport
 
   /// Whether no node's conntrack has the connection as established. After a reset the entry stays for ten seconds if
   /// conntrack does not know the last sequence number.
-  private func isOver(_ stage: FastPathStage, _ port: Int, _ family: Int) throws -> Bool {
+  private func isOver(_ stage: FastPathStage, port: Int, family: Int) throws -> Bool {
     try eventually(within: .seconds(30)) {
       try stage.cluster.nodes.allSatisfy { node in
         try !node.sh("conntrack -f ipv\([4, 6][family]) -L -p tcp --sport \(port) 2>/dev/null").contains(

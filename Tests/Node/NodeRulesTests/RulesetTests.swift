@@ -15,73 +15,74 @@ import Testing
   }
 
   @Test func allRulesOfBothFamilies() {
-    #expect(
-      ruleset(masquerade: .fullyRandom, forwards: true).text == """
-        table inet causeway
-        delete table inet causeway
-
-        table inet causeway {
-        	# The nodes' own addresses: pods reach nodes with their own address.
-        	set nodes4 {
-        		type ipv4_addr
-        		elements = { 192.0.2.11, 192.0.2.12 }
-        	}
-
-        	chain postrouting {
-        		type nat hook postrouting priority srcnat; policy accept;
-        		ip saddr 10.244.0.0/16 goto leaving4
-        	}
-
-        	chain leaving4 {
-        		# Packets with kube-proxy's mark are masqueraded by kube-proxy's own chain.
-        		meta mark & 0x4000 == 0x4000 return
-        		ip daddr 10.244.0.0/16 return
-        		ip daddr @nodes4 return
-        		ip daddr 224.0.0.0/4 return
-        		masquerade fully-random
-        	}
-        }
-
-        table inet causeway {
-        	chain forward {
-        		type filter hook forward priority filter; policy accept;
-        		ip saddr 10.244.0.0/16 accept
-        		ip daddr 10.244.0.0/16 accept
-        	}
-        }
-
-        table inet causeway {
-        	# The nodes' own addresses: pods reach nodes with their own address.
-        	set nodes6 {
-        		type ipv6_addr
-        		elements = { 2001:db8::11 }
-        	}
-
-        	chain postrouting {
-        		type nat hook postrouting priority srcnat; policy accept;
-        		ip6 saddr fd00:10:244::/48 goto leaving6
-        	}
-
-        	chain leaving6 {
-        		# Packets with kube-proxy's mark are masqueraded by kube-proxy's own chain.
-        		meta mark & 0x4000 == 0x4000 return
-        		ip6 daddr fd00:10:244::/48 return
-        		ip6 daddr @nodes6 return
-        		ip6 daddr ff00::/8 return
-        		masquerade fully-random
-        	}
-        }
-
-        table inet causeway {
-        	chain forward {
-        		type filter hook forward priority filter; policy accept;
-        		ip6 saddr fd00:10:244::/48 accept
-        		ip6 daddr fd00:10:244::/48 accept
-        	}
-        }
-
-        """)
+    #expect(ruleset(masquerade: .fullyRandom, forwards: true).text == RulesetTests.allRules)
   }
+
+  private static let allRules = """
+    table inet causeway
+    delete table inet causeway
+
+    table inet causeway {
+    	# The nodes' own addresses: pods reach nodes with their own address.
+    	set nodes4 {
+    		type ipv4_addr
+    		elements = { 192.0.2.11, 192.0.2.12 }
+    	}
+
+    	chain postrouting {
+    		type nat hook postrouting priority srcnat; policy accept;
+    		ip saddr 10.244.0.0/16 goto leaving4
+    	}
+
+    	chain leaving4 {
+    		# Packets with kube-proxy's mark are masqueraded by kube-proxy's own chain.
+    		meta mark & 0x4000 == 0x4000 return
+    		ip daddr 10.244.0.0/16 return
+    		ip daddr @nodes4 return
+    		ip daddr 224.0.0.0/4 return
+    		masquerade fully-random
+    	}
+    }
+
+    table inet causeway {
+    	chain forward {
+    		type filter hook forward priority filter; policy accept;
+    		ip saddr 10.244.0.0/16 accept
+    		ip daddr 10.244.0.0/16 accept
+    	}
+    }
+
+    table inet causeway {
+    	# The nodes' own addresses: pods reach nodes with their own address.
+    	set nodes6 {
+    		type ipv6_addr
+    		elements = { 2001:db8::11 }
+    	}
+
+    	chain postrouting {
+    		type nat hook postrouting priority srcnat; policy accept;
+    		ip6 saddr fd00:10:244::/48 goto leaving6
+    	}
+
+    	chain leaving6 {
+    		# Packets with kube-proxy's mark are masqueraded by kube-proxy's own chain.
+    		meta mark & 0x4000 == 0x4000 return
+    		ip6 daddr fd00:10:244::/48 return
+    		ip6 daddr @nodes6 return
+    		ip6 daddr ff00::/8 return
+    		masquerade fully-random
+    	}
+    }
+
+    table inet causeway {
+    	chain forward {
+    		type filter hook forward priority filter; policy accept;
+    		ip6 saddr fd00:10:244::/48 accept
+    		ip6 daddr fd00:10:244::/48 accept
+    	}
+    }
+
+    """
 
   @Test func masqueradeOfOneFamilyWithoutNodes() {
     #expect(

@@ -46,8 +46,13 @@ func answer(_ body: () throws -> Void) -> CNIError? {
   do {
     try body()
     return nil
-  } catch {
+  } catch let error as PodNetworkError {
     return CNIError(error)
+  } catch let error as CNIError {
+    return error
+  } catch {
+    Issue.record(error, "an error that the plugin's edge does not know")
+    return nil
   }
 }
 

@@ -18,7 +18,8 @@ struct KubeFeed: Sendable {
     await withTaskGroup { group in
       group.addTask { await followNodes() }
       group.addTask {
-        for await config in FollowedFile(path: configFile).contents({ try KubeFeed.readConfig(configFile, backends) }) {
+        let configs = FollowedFile(path: configFile).contents { try KubeFeed.readConfig(configFile, backends) }
+        for await config in configs {
           let config = config.mapError { $0 as? KubeError ?? .badConfig(file: configFile, reason: "\($0)") }
           view.update { $0.config = config }
         }

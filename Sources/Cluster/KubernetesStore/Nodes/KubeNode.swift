@@ -3,7 +3,7 @@ internal import JSON
 internal import Linux
 internal import Nodes
 
-/// A node of Kubernetes, reduced to what a route to its pods needs.
+/// Node of Kubernetes, as far as it is kept.
 struct KubeNode: KubeObject {
   let name: String
   var key: String { name }

@@ -29,35 +29,38 @@ package struct AttachmentConfiguration: Sendable {
   /// Reads and checks all keys; nothing is touched.
   ///
   /// - Throws: `JSONError` for a value of the wrong kind, `CNIError` for one that makes no sense, `IPAMError` for ranges.
-  package init(_ network: NetworkConfiguration, arguments: Arguments, as type: PluginType = .causeway) throws {
+  package init(_ network: NetworkConfiguration, arguments: Arguments, as type: PluginType = .causeway)
+    throws(PodNetworkError)
+  {
     let fields = try type.fields(of: network)
     self.network = network
     self.type = type
     mode = try AttachmentConfiguration.mode(fields)
     let bridgeName = try AttachmentConfiguration.bridgeName(fields)
-    let isGateway = try fields.bool("isGateway")
+    let isGateway = try fromJSON(fields.bool("isGateway"))
     // A configuration that only says that the bridge is no gateway means that it is no default gateway either.
-    let isDefaultGateway = try fields.bool("isDefaultGateway") ?? (type == .causeway && isGateway ?? true)
-    let forcesAddress = try fields.bool("forceAddress") ?? false
-    let isPromiscuous = try fields.bool("promiscMode") ?? false
-    let hairpin = try fields.bool("hairpinMode") ?? (type == .causeway && !isPromiscuous)
+    let isDefaultGateway = try fromJSON(fields.bool("isDefaultGateway")) ?? (type == .causeway && isGateway ?? true)
+    let forcesAddress = try fromJSON(fields.bool("forceAddress")) ?? false
+    let isPromiscuous = try fromJSON(fields.bool("promiscMode")) ?? false
+    let hairpin = try fromJSON(fields.bool("hairpinMode")) ?? (type == .causeway && !isPromiscuous)
     guard !(hairpin && isPromiscuous) else {
-      throw CNIError(
+      throw PodNetworkError(
         .invalidConfiguration, "cannot set hairpin mode and promiscuous mode at the same time",
         details: "set hairpinMode or promiscMode to false")
     }
     let port = PortSpec(
-      hairpin: hairpin, isIsolated: try fields.bool("portIsolation") ?? false, vlans: try VLANs(fields))
-    let checksMAC = try fields.bool("macspoofchk") ?? false
+      hairpin: hairpin, isIsolated: try fromJSON(fields.bool("portIsolation")) ?? false, vlans: try VLANs(fields))
+    let checksMAC = try fromJSON(fields.bool("macspoofchk")) ?? false
     // The reference's default does not depend on a lease.
     let masquerades = try AttachmentConfiguration.masquerades(fields) ?? (type == .bridge ? false : nil)
     rules = RuleSpec(masquerades: masquerades, checksMAC: checksMAC)
     interface = try InterfaceSpec(fields, arguments)
     routes = RouteSpec(hasDefault: isDefaultGateway, reachesCluster: type == .flannel)
     fastPath = FastPathSpec(
-      isLimited: try fields.fields("runtimeConfig")?.fields("bandwidth") != nil,
+      isLimited: try fromJSON(fields.fields("runtimeConfig")?.fields("bandwidth")) != nil,
       announcesLimits: fields.value("capabilities")?.object?["bandwidth"] == true)
-    dns = try fields.fields("dns").map { fields throws(JSONError) in try DNS(fields) } ?? DNS()
+    dns =
+      try fromJSON(fields.fields("dns")).map { fields throws(PodNetworkError) in try fromJSON(DNS(fields)) } ?? DNS()
     leaseSource = try LeaseSource(fields, for: type)
     state = try StateDirectory(fields, for: type)
     (addressing, delegate) = try AttachmentConfiguration.ipam(network, fields, arguments, type)
@@ -72,9 +75,9 @@ package struct AttachmentConfiguration: Sendable {
   }
 
   /// Checks the keys against each other.
-  private func check() throws {
+  private func check() throws(PodNetworkError) {
     guard !interface.isLeftDown || !hasAddresses else {
-      throw CNIError(
+      throw PodNetworkError(
         .invalidConfiguration, "cannot use IPAM when DisableContainerInterface flag is set",
         details: "remove ipam.type or disableContainerInterface")
     }
@@ -85,7 +88,7 @@ package struct AttachmentConfiguration: Sendable {
   }
 
   /// Refuses keys that have no meaning without a bridge: the pod would lack what its configuration says.
-  private func checkRouted() throws {
+  private func checkRouted() throws(PodNetworkError) {
     let meaningless: [(String, Bool)] = [
       ("promiscMode", bridged.bridge.isPromiscuous), ("macspoofchk", rules.checksMAC),
       ("portIsolation", bridged.port.isIsolated), ("forceAddress", bridged.gateways.forcesAddress),
@@ -93,12 +96,12 @@ package struct AttachmentConfiguration: Sendable {
       ("disableContainerInterface", interface.isLeftDown), ("enabledad", interface.detectsDuplicates),
     ]
     if let (key, _) = meaningless.first(where: { $0.1 }) {
-      throw CNIError(
+      throw PodNetworkError(
         .unsupportedField, "\(key) is not supported with mode = \"routed\"",
         details: "it is about the pod's port of a bridge: remove it, or set mode to \"bridge\"")
     }
     guard hasAddresses else {
-      throw CNIError(
+      throw PodNetworkError(
         .invalidConfiguration, "mode = \"routed\" needs addresses",
         details: "give an ipam section, or set mode to \"bridge\"")
     }
@@ -125,7 +128,7 @@ package struct AttachmentConfiguration: Sendable {
   /// The built-in IPAM or the delegate that gives the addresses; neither for a pod on layer 2.
   private static func ipam(
     _ network: NetworkConfiguration, _ fields: JSONFields, _ arguments: Arguments, _ type: PluginType
-  ) throws -> (AddressConfiguration?, IPAMDelegate?) {
+  ) throws(PodNetworkError) -> (AddressConfiguration?, IPAMDelegate?) {
     switch try IPAMChoice(fields, type) {
     case .nobody: (nil, nil)
     case .builtIn: (try AddressConfiguration(network, fields, arguments: arguments), nil)
@@ -134,33 +137,33 @@ package struct AttachmentConfiguration: Sendable {
   }
 
   /// Name of the bridge, checked.
-  private static func bridgeName(_ fields: JSONFields) throws -> String {
-    guard let name = try fields.text("bridge") else { return defaultBridgeName }
+  private static func bridgeName(_ fields: JSONFields) throws(PodNetworkError) -> String {
+    guard let name = try fromJSON(fields.text("bridge")) else { return defaultBridgeName }
     do throws(CNIError) {
       try Name.checkInterface(name)
     } catch {
-      throw CNIError(.invalidConfiguration, "bridge \"\(name)\": \(error.message)", details: error.details)
+      throw PodNetworkError(.invalidConfiguration, "bridge \"\(name)\": \(error.message)", details: error.details)
     }
     return name
   }
 
   /// Both backends of the reference mean nf_tables here: the kernel keeps one set of rules for both.
-  private static func masquerades(_ fields: JSONFields) throws -> Bool? {
-    let backend = try fields.string("ipMasqBackend") ?? ""
+  private static func masquerades(_ fields: JSONFields) throws(PodNetworkError) -> Bool? {
+    let backend = try fromJSON(fields.string("ipMasqBackend")) ?? ""
     guard ["", "iptables", "nftables"].contains(backend) else {
-      throw CNIError(
+      throw PodNetworkError(
         .invalidConfiguration, "unknown ipmasq backend \"\(backend)\"", details: "leave ipMasqBackend out")
     }
-    return try fields.bool("ipMasq")
+    return try fromJSON(fields.bool("ipMasq"))
   }
 
   /// - Throws: code 2 for a mode that does not exist: the pod would lack what its configuration says.
-  private static func mode(_ fields: JSONFields) throws -> AttachmentMode {
-    switch try fields.text("mode") {
+  private static func mode(_ fields: JSONFields) throws(PodNetworkError) -> AttachmentMode {
+    switch try fromJSON(fields.text("mode")) {
     case nil, "bridge": return .bridge
     case "routed": return .routed
     case .some(let mode):
-      throw CNIError(
+      throw PodNetworkError(
         .unsupportedField, "mode = \"\(mode)\" is not supported", details: "there are \"bridge\" and \"routed\"")
     }
   }
@@ -168,27 +171,28 @@ package struct AttachmentConfiguration: Sendable {
 
 extension InterfaceSpec {
   /// Reads the keys about the pod's interface.
-  fileprivate init(_ fields: JSONFields, _ arguments: Arguments) throws {
+  fileprivate init(_ fields: JSONFields, _ arguments: Arguments) throws(PodNetworkError) {
     mtuBytes = try InterfaceSpec.mtuBytes(fields)
-    detectsDuplicates = try fields.bool("enabledad") ?? false
-    isLeftDown = try fields.bool("disableContainerInterface") ?? false
+    detectsDuplicates = try fromJSON(fields.bool("enabledad")) ?? false
+    isLeftDown = try fromJSON(fields.bool("disableContainerInterface")) ?? false
     requestedMAC = try InterfaceSpec.requestedMAC(fields, arguments)
   }
 
   /// The kernel's limits for Ethernet: 68 bytes is IPv4's least (RFC 791), 65,535 a veth's most.
-  private static func mtuBytes(_ fields: JSONFields) throws -> Int? {
-    guard let mtu = try fields.number("mtu", Int.self), mtu != 0 else { return nil }
+  private static func mtuBytes(_ fields: JSONFields) throws(PodNetworkError) -> Int? {
+    guard let mtu = try fromJSON(fields.number("mtu", Int.self)), mtu != 0 else { return nil }
     guard (68...65535).contains(mtu) else {
-      throw CNIError(.invalidConfiguration, "mtu must be 0 or from 68 to 65535 bytes, but is \(mtu)")
+      throw PodNetworkError(.invalidConfiguration, "mtu must be 0 or from 68 to 65535 bytes, but is \(mtu)")
     }
     return mtu
   }
 
   /// The capability `mac` has precedence over `args`, and `args` over CNI_ARGS.
-  private static func requestedMAC(_ fields: JSONFields, _ arguments: Arguments) throws -> MACAddress? {
+  private static func requestedMAC(_ fields: JSONFields, _ arguments: Arguments) throws(PodNetworkError) -> MACAddress?
+  {
     let candidates = [
-      ("runtimeConfig.mac", try fields.fields("runtimeConfig")?.text("mac")),
-      ("args.cni.mac", try fields.fields("args")?.fields("cni")?.text("mac")),
+      ("runtimeConfig.mac", try fromJSON(fields.fields("runtimeConfig")?.text("mac"))),
+      ("args.cni.mac", try fromJSON(fields.fields("args")?.fields("cni")?.text("mac"))),
       ("MAC in CNI_ARGS", arguments["MAC"]),
     ]
     guard let (source, text) = candidates.first(where: { $0.1?.isEmpty == false }), let text else {
@@ -196,7 +200,7 @@ extension InterfaceSpec {
     }
     // The kernel takes no address of zeros (include/linux/etherdevice.h, `is_valid_ether_addr`).
     guard let mac = MACAddress(text), mac.isUnicast, mac.bytes != [0, 0, 0, 0, 0, 0] else {
-      throw CNIError(
+      throw PodNetworkError(
         .invalidConfiguration,
         "\(source) must be a unicast MAC address such as 0a:58:0a:f4:01:07, but is \"\(text)\"")
     }

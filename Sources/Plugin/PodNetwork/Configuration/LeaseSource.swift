@@ -15,14 +15,14 @@ struct LeaseSource: Sendable {
     let nodesFile: String
     let options: JSONObject
 
-    init(_ hostgw: JSONFields, subnetFile: String?) throws {
-      let store = try hostgw.text("store") ?? "file"
+    init(_ hostgw: JSONFields, subnetFile: String?) throws(PodNetworkError) {
+      let store = try fromJSON(hostgw.text("store")) ?? "file"
       guard store == "file" else {
-        throw CNIError(
+        throw PodNetworkError(
           .invalidConfiguration, "hostgw.store must be \"file\", but is \"\(store)\"",
           details: "a lease from \(store) needs an agent to renew it: run causeway-hostgw run and remove hostgw")
       }
-      nodesFile = try hostgw.text("nodes-file") ?? DefaultPaths.nodesFile
+      nodesFile = try fromJSON(hostgw.text("nodes-file")) ?? DefaultPaths.nodesFile
       try checkAbsolute(nodesFile, "hostgw.nodes-file")
       // The plugin's keys fold case, and an empty text counts as absent; the helper accepts neither.
       var options = JSONObject(
@@ -39,13 +39,14 @@ struct LeaseSource: Sendable {
     return type == .flannel ? files.reversed() : files
   }
 
-  init(_ fields: JSONFields, for type: PluginType) throws {
+  init(_ fields: JSONFields, for type: PluginType) throws(PodNetworkError) {
     guard type.knowsLease(fields) else {
       self.init(subnetFiles: [], helper: nil)
       return
     }
-    let hostgw = try fields.fields("hostgw")
-    let subnetFile = try fields.text("subnetFile") ?? hostgw?.text("subnet-file")
+    let hostgw = try fromJSON(fields.fields("hostgw"))
+    var subnetFile = try fromJSON(fields.text("subnetFile"))
+    if subnetFile == nil { subnetFile = try fromJSON(hostgw?.text("subnet-file")) }
     if let subnetFile { try checkAbsolute(subnetFile, "subnetFile") }
     var helper: Helper?
     if let hostgw { helper = try Helper(hostgw, subnetFile: subnetFile) }
@@ -92,8 +93,8 @@ struct LeaseSource: Sendable {
 
 extension StateDirectory {
   /// The directory that the `hostgw` object names, or the default.
-  init(_ fields: JSONFields, for type: PluginType) throws {
-    let path = type.knowsLease(fields) ? try fields.fields("hostgw")?.text("state-dir") : nil
+  init(_ fields: JSONFields, for type: PluginType) throws(PodNetworkError) {
+    let path = type.knowsLease(fields) ? try fromJSON(fields.fields("hostgw")?.text("state-dir")) : nil
     if let path { try checkAbsolute(path, "hostgw.state-dir") }
     self.init(path ?? DefaultPaths.stateDirectory)
   }
@@ -106,8 +107,8 @@ extension StateDirectory {
 }
 
 /// Refuses a relative path: a runtime's working directory is unknown.
-func checkAbsolute(_ path: String, _ field: String) throws(CNIError) {
+func checkAbsolute(_ path: String, _ field: String) throws(PodNetworkError) {
   guard path.hasPrefix("/") else {
-    throw CNIError(.invalidConfiguration, "\(field) must be an absolute path, but is \"\(path)\"")
+    throw PodNetworkError(.invalidConfiguration, "\(field) must be an absolute path, but is \"\(path)\"")
   }
 }

@@ -32,23 +32,23 @@ package enum PluginType: String, Sendable {
   /// Keys of an attachment's configuration; flannel keeps most of them in `delegate`.
   ///
   /// - Throws: `CNIError` where `delegate` holds what flannel sets itself.
-  func fields(of network: NetworkConfiguration) throws -> JSONFields {
+  func fields(of network: NetworkConfiguration) throws(PodNetworkError) -> JSONFields {
     guard self == .flannel else { return network.fields }
     let outer = network.fields
-    var merged = try outer.fields("delegate")?.object ?? [:]
+    var merged = try fromJSON(outer.fields("delegate"))?.object ?? [:]
     for key in ["name", "ipam"] where merged[key] != nil {
-      throw CNIError(
+      throw PodNetworkError(
         .invalidConfiguration, "'delegate' dictionary must not have '\(key)' field, it'll be set by flannel",
         details: key == "ipam" ? "put ipam beside delegate" : "remove it")
     }
     if let type = merged["type"], type != "bridge" {
-      throw CNIError(
+      throw PodNetworkError(
         .unsupportedField, "delegate.type = \(type.excerpt) is not supported", details: "only \"bridge\" is")
     }
     for key in ["ipam", "capabilities", "runtimeConfig", "args", "subnetFile", "hostgw", "dns"] {
       if let value = outer.object[key] { merged[key] = value }
     }
-    if let ipam = try outer.fields("ipam") {
+    if let ipam = try fromJSON(outer.fields("ipam")) {
       // flannel puts the lease's ranges in their place.
       merged["ipam"] = .object(
         JSONObject(ipam.object.members.filter { !["ranges", "subnet"].contains($0.name.lowercased()) }))

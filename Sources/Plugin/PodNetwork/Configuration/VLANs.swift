@@ -18,10 +18,10 @@ struct VLANs: Sendable, Equatable {
   /// port is in its default VLAN.
   ///
   /// - Throws: code 7, with the reference's message, for a number that is no VLAN.
-  init?(_ fields: JSONFields) throws {
+  init?(_ fields: JSONFields) throws(PodNetworkError) {
     let id = try VLANs.id(fields)
-    let trunk = try fields.list("vlanTrunk")
-    keepsDefault = try fields.bool("preserveDefaultVlan") ?? false
+    let trunk = try fromJSON(fields.list("vlanTrunk"))
+    keepsDefault = try fromJSON(fields.bool("preserveDefaultVlan")) ?? false
     guard id != 0 || trunk != nil else { return nil }
     self.id = id == 0 ? nil : id
     self.trunk = try VLANs.trunk(trunk ?? [])
@@ -38,22 +38,22 @@ struct VLANs: Sendable, Equatable {
 
   private static let valid: ClosedRange<UInt16> = 1...4094
 
-  private static func id(_ fields: JSONFields) throws -> UInt16 {
-    let id = try fields.number("vlan", Int.self) ?? 0
+  private static func id(_ fields: JSONFields) throws(PodNetworkError) -> UInt16 {
+    let id = try fromJSON(fields.number("vlan", Int.self)) ?? 0
     guard let id = UInt16(exactly: id), id == 0 || valid.contains(id) else {
-      throw CNIError(
+      throw PodNetworkError(
         .invalidConfiguration, "invalid VLAN ID \(id) (must be between 0 and 4094)",
         details: "set vlan to the VLAN's number, or to 0 for none")
     }
     return id
   }
 
-  private static func trunk(_ entries: [JSONFields]) throws -> [ClosedRange<UInt16>] {
+  private static func trunk(_ entries: [JSONFields]) throws(PodNetworkError) -> [ClosedRange<UInt16>] {
     var isMember = [Bool](repeating: false, count: Int(valid.upperBound) + 1)
     for entry in entries {
       let ranges = try [range(entry), single(entry)].compactMap { $0 }
       guard !ranges.isEmpty else {
-        throw CNIError(
+        throw PodNetworkError(
           .invalidConfiguration, "\(entry.path) names no VLAN", details: "give it id, or minID and maxID")
       }
       for id in ranges.joined() { isMember[Int(id)] = true }
@@ -61,8 +61,8 @@ struct VLANs: Sendable, Equatable {
     return ranges { isMember[Int($0)] }
   }
 
-  private static func range(_ entry: JSONFields) throws -> ClosedRange<UInt16>? {
-    let ends = try (entry.number("minID", Int.self), entry.number("maxID", Int.self))
+  private static func range(_ entry: JSONFields) throws(PodNetworkError) -> ClosedRange<UInt16>? {
+    let ends = try (fromJSON(entry.number("minID", Int.self)), fromJSON(entry.number("maxID", Int.self)))
     switch ends {
     case (nil, nil): return nil
     case (.some, nil): throw unpaired("maxID", entry)
@@ -71,7 +71,7 @@ struct VLANs: Sendable, Equatable {
       let first = try member(first, "minID", entry)
       let last = try member(last, "maxID", entry)
       guard first <= last else {
-        throw CNIError(
+        throw PodNetworkError(
           .invalidConfiguration, "minID is greater than maxID in trunk parameter",
           details: "\(entry.path) has minID \(first) and maxID \(last): exchange them")
       }
@@ -79,23 +79,23 @@ struct VLANs: Sendable, Equatable {
     }
   }
 
-  private static func single(_ entry: JSONFields) throws -> ClosedRange<UInt16>? {
-    guard let id = try entry.number("id", Int.self) else { return nil }
+  private static func single(_ entry: JSONFields) throws(PodNetworkError) -> ClosedRange<UInt16>? {
+    guard let id = try fromJSON(entry.number("id", Int.self)) else { return nil }
     let member = try member(id, "id", entry)
     return member...member
   }
 
-  private static func member(_ id: Int, _ key: String, _ entry: JSONFields) throws -> UInt16 {
+  private static func member(_ id: Int, _ key: String, _ entry: JSONFields) throws(PodNetworkError) -> UInt16 {
     guard let id = UInt16(exactly: id), valid.contains(id) else {
-      throw CNIError(
+      throw PodNetworkError(
         .invalidConfiguration, "incorrect trunk \(key) parameter",
         details: "\(entry.path(of: key)) must be from 1 to 4094, but is \(id)")
     }
     return id
   }
 
-  private static func unpaired(_ missing: String, _ entry: JSONFields) -> CNIError {
-    CNIError(
+  private static func unpaired(_ missing: String, _ entry: JSONFields) -> PodNetworkError {
+    PodNetworkError(
       .invalidConfiguration, "minID and maxID should be configured simultaneously, \(missing) is missing",
       details: "give \(entry.path) both, or id for a single VLAN")
   }
@@ -140,13 +140,13 @@ extension VLANs {
   /// Name of the link that carries the gateways' addresses: the bridge itself is in its default VLAN only.
   ///
   /// - Throws: code 7 where the kernel accepts no such name.
-  func gatewayLinkName(bridge: String) throws(CNIError) -> String {
+  func gatewayLinkName(bridge: String) throws(PodNetworkError) -> String {
     guard let id else { return bridge }
     let name = "\(bridge).\(id)"
     do throws(CNIError) {
       try Name.checkInterface(name)
     } catch {
-      throw CNIError(
+      throw PodNetworkError(
         .invalidConfiguration,
         "the gateway of vlan \(id) on bridge \"\(bridge)\" needs an interface \"\(name)\": "
           + error.message, details: "give the bridge a shorter name, or set isGateway and isDefaultGateway to false")

@@ -18,7 +18,7 @@ struct AddressPlan: Sendable {
   let clusterNetworks: [IPPrefix]
 
   /// - Throws: code 11 where there are neither ranges nor a lease.
-  init(_ configuration: AttachmentConfiguration, _ lease: SubnetLease?) throws {
+  init(_ configuration: AttachmentConfiguration, _ lease: SubnetLease?) throws(PodNetworkError) {
     mtuBytes = configuration.interface.mtuBytes ?? lease?.mtuBytes
     // The lease says whether the node's own rules masquerade for all pods.
     masquerades = configuration.rules.masquerades ?? lease.map { !$0.masquerades } ?? false
@@ -34,7 +34,7 @@ struct AddressPlan: Sendable {
     rangeSets = try addressing.rangeSets(orOf: lease, configuration.leaseSource)
     // The kernel takes no IPv6 address on a link with less (RFC 8200, section 5).
     if let mtuBytes, mtuBytes < 1280, has(.v6) {
-      throw CNIError(
+      throw PodNetworkError(
         .invalidConfiguration, "mtu must be at least 1280 bytes for IPv6, but is \(mtuBytes)")
     }
   }

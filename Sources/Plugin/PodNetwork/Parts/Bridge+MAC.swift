@@ -8,12 +8,12 @@ extension Bridge {
   /// A bridge whose MAC was never set takes the lowest of its ports', and zeros when the last port is removed
   /// (net/bridge/br_stp_if.c, `br_stp_recalculate_bridge_id`). Pods would lose their gateway when another comes or goes, and
   /// a bridge over the node's own link would lose the node's peers.
-  static func keptMAC(of link: Link, _ host: inout RouteSocket) throws(NetlinkError) -> MACAddress? {
+  static func keptMAC(of link: Link, _ host: inout RouteSocket) throws(PodNetworkError) -> MACAddress? {
     // NET_ADDR_SET (include/uapi/linux/netdevice.h); netlink does not report it. Setting a MAC again does no harm.
     let assignment = try? Files.read("/sys/class/net/\(link.name)/addr_assign_type", limit: 16)
     if assignment == Array("3\n".utf8) { return link.mac }
     let mac = link.mac.flatMap { $0.bytes.contains { $0 != 0 } ? $0 : nil } ?? newMAC(of: link)
-    try host.perform(.changeLink(link.index, name: link.name, LinkChange(mac: mac)))
+    try fromNetlink(host.perform(.changeLink(link.index, name: link.name, LinkChange(mac: mac))))
     return mac
   }
 

@@ -10,7 +10,7 @@ struct BridgedSide: HostSide {
   private var gatewayPort: Link?
   private var mayHaveOldGateways = false
 
-  init(_ spec: BridgedSpec, _ host: inout HostNetwork) throws {
+  init(_ spec: BridgedSpec, _ host: inout HostNetwork) throws(PodNetworkError) {
     self.spec = spec
     bridge = try Bridge.ensure(spec.bridge, &host)
     if let vlans = spec.port.vlans { try bridge.ensureVLANFilter(vlans, &host) }
@@ -20,17 +20,18 @@ struct BridgedSide: HostSide {
 
   var hasNeighbours: Bool { true }
 
-  func finish(_ pair: VethPair, mayHaveIPv6: Bool, _ host: inout HostNetwork) throws {
-    try host.socket.perform(
-      .changeLink(
-        name: pair.hostName,
-        LinkChange(alias: pair.alias, hairpin: spec.port.hairpin, isolated: spec.port.isIsolated)))
+  func finish(_ pair: VethPair, mayHaveIPv6: Bool, _ host: inout HostNetwork) throws(PodNetworkError) {
+    try fromNetlink(
+      host.socket.perform(
+        .changeLink(
+          name: pair.hostName,
+          LinkChange(alias: pair.alias, hairpin: spec.port.hairpin, isolated: spec.port.isIsolated))))
     try spec.port.vlans?.join(pair, to: bridge, &host.socket)
   }
 
   mutating func ensureGateways(
     _ gateways: [IPPrefix], areFromLease: Bool, mtuBytes: Int?, _ host: inout HostNetwork
-  ) throws {
+  ) throws(PodNetworkError) {
     guard spec.gateways.isEnabled else { return }
     if !gateways.isEmpty, let id = spec.port.vlans?.id {
       gatewayPort = try bridge.ensureGatewayPort(in: VLANs(only: id), mtuBytes: mtuBytes, &host)
@@ -55,7 +56,7 @@ struct BridgedSide: HostSide {
 
   func interfaces(
     around ends: [AttachmentResult.Interface], _ version: SpecVersion, _ host: inout HostNetwork
-  ) throws -> [AttachmentResult.Interface] {
+  ) throws(PodNetworkError) -> [AttachmentResult.Interface] {
     var interfaces = [try host.socket.interface(bridge.link, mac: bridge.mac, version)] + ends
     if let gatewayPort { interfaces.append(try host.socket.interface(gatewayPort, mac: gatewayPort.mac, version)) }
     return interfaces
@@ -68,12 +69,12 @@ struct BridgedSide: HostSide {
 extension BridgedSide {
   static func check(
     _ spec: BridgedSpec, _ result: AttachmentResult, _ podLink: Link, _ host: inout RouteSocket
-  ) throws -> Link {
-    guard let bridge = try host.link(named: spec.bridge.name), bridge.kind == "bridge" else {
+  ) throws(PodNetworkError) -> Link {
+    guard let bridge = try fromNetlink(host.link(named: spec.bridge.name)), bridge.kind == "bridge" else {
       throw fault("the bridge \"\(spec.bridge.name)\" is gone")
     }
     guard bridge.isUp else { throw fault("the bridge \"\(bridge.name)\" is down") }
-    guard let peerIndex = podLink.peerIndex, let port = try host.link(index: peerIndex) else {
+    guard let peerIndex = podLink.peerIndex, let port = try fromNetlink(host.link(index: peerIndex)) else {
       throw fault("the host's end of \"\(podLink.name)\" is gone")
     }
     guard port.masterIndex == bridge.index else {
@@ -89,7 +90,7 @@ extension BridgedSide {
     let gateways = spec.gateways.isEnabled ? result.ips.compactMap { $0.gateway } : []
     guard !gateways.isEmpty else { return port }
     let gatewayLink = try spec.port.vlans?.checkedGatewayPort(of: bridge, &host) ?? bridge
-    let present = Set(try host.addresses(on: gatewayLink.index).map { $0.prefix.address })
+    let present = Set(try fromNetlink(host.addresses(on: gatewayLink.index)).map { $0.prefix.address })
     for gateway in gateways where !present.contains(gateway) {
       throw fault("\"\(gatewayLink.name)\" has lost the gateway's address \(gateway)")
     }
@@ -101,8 +102,8 @@ extension RouteSocket {
   /// A link of the result as it is now: a bridge's MTU follows its ports. Versions without MTU save the request.
   fileprivate mutating func interface(
     _ link: Link, mac: MACAddress?, _ version: SpecVersion
-  ) throws -> AttachmentResult.Interface {
-    let now = AttachmentResult.includesMTU(version) ? try self.link(index: link.index) : nil
+  ) throws(PodNetworkError) -> AttachmentResult.Interface {
+    let now = AttachmentResult.includesMTU(version) ? try fromNetlink(self.link(index: link.index)) : nil
     return .init(
       name: link.name, mac: (now?.mac ?? mac)?.description ?? "", mtuBytes: now?.mtuBytes ?? link.mtuBytes)
   }

@@ -22,16 +22,16 @@ struct HandOff {
   ///
   /// - Throws: code 11 where another ADD's `sync` does not end, the lease cannot be read, or it `isNeeded` and the
   ///   helper could not make one: with the helper's own message.
-  func lease(isNeeded: Bool) throws -> SubnetLease? {
+  func lease(isNeeded: Bool) throws(PodNetworkError) -> SubnetLease? {
     var failure: String?
     if let helper = source.helper { failure = try bringUpToDate(helper) }
     let lease: SubnetLease?
     do throws(LeaseError) {
       lease = try source.read()
     } catch {
-      throw CNIError(.tryAgainLater, "the node's lease cannot be used", details: error.description)
+      throw PodNetworkError(.tryAgainLater, "the node's lease cannot be used", details: error.description)
     }
-    if let failure, lease == nil, isNeeded { throw CNIError(.tryAgainLater, source.remedy, details: failure) }
+    if let failure, lease == nil, isNeeded { throw PodNetworkError(.tryAgainLater, source.remedy, details: failure) }
     if lease != nil && source.helper == nil { warnOfDeadAgent() }
     return lease
   }
@@ -47,10 +47,10 @@ struct HandOff {
   /// Runs the helper where it is needed.
   ///
   /// - Returns: why the helper failed, where it ran and failed.
-  private func bringUpToDate(_ helper: LeaseSource.Helper) throws -> String? {
+  private func bringUpToDate(_ helper: LeaseSource.Helper) throws(PodNetworkError) -> String? {
     if isUpToDate(helper) { return nil }
-    if try FileLock.isHeldExclusively(state.agentLock) { return nil }
-    try Files.makeDirectory(state.path)
+    if try fromSystem(FileLock.isHeldExclusively(state.agentLock)) { return nil }
+    try fromSystem(Files.makeDirectory(state.path))
     let lock = try waitForTurn()
     // The ADD that held the lock before this one has done the work.
     let isDone = isUpToDate(helper) || hasJustFailed(helper)
@@ -72,13 +72,13 @@ struct HandOff {
   private var failureFile: String { "\(state.path)/hand-off.failed" }
 
   /// Waits until no other ADD runs the helper.
-  private func waitForTurn() throws -> FileLock {
+  private func waitForTurn() throws(PodNetworkError) -> FileLock {
     let path = "\(state.path)/hand-off.lock"
     do throws(SystemError) {
       return try FileLock(path, waitingAtMost: HandOff.limit)
     } catch {
-      guard error.errno == EWOULDBLOCK else { throw error }
-      throw CNIError(
+      guard error.errno == EWOULDBLOCK else { throw .system(error) }
+      throw PodNetworkError(
         .tryAgainLater, "another ADD has been running \(HandOff.helperName) sync for too long",
         details: "see whether it hangs: \(path) is held")
     }
@@ -95,24 +95,25 @@ struct HandOff {
   /// Whether there is a lease; one that cannot be read counts as none, since the helper replaces it.
   private var hasLease: Bool { (try? source.read()) != nil }
 
-  private func runHelper(_ helper: LeaseSource.Helper) throws -> String? {
+  private func runHelper(_ helper: LeaseSource.Helper) throws(PodNetworkError) -> String? {
     guard let program = HandOff.findHelper(searchPath) else {
       return reported("\(HandOff.helperName) is not in CNI_PATH \(searchPath.joined(separator: ":"))")
     }
     let failure: String
-    do {
+    let options = try fromJSON(JSONValue.object(helper.options).text())
+    do throws(SystemError) {
       let outcome = try Program.run(
         program, ["sync", "--config", "-"], environment: ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"],
-        input: Array(JSONValue.object(helper.options).text().utf8), limit: HandOff.limit, collectsErrors: true)
+        input: Array(options.utf8), limit: HandOff.limit, collectsErrors: true)
       guard outcome.status != 0 else {
         try Files.remove(failureFile)
         return nil
       }
       failure = String(decoding: outcome.output, as: UTF8.self)
-    } catch let error as SystemError {
+    } catch {
       failure = error.description
     }
-    try Files.write(failureFile, [])
+    try fromSystem(Files.write(failureFile, []))
     return reported("\(HandOff.helperName) sync: \(failure)")
   }
 

@@ -7,7 +7,7 @@ protocol HostSide {
   associatedtype Spec
 
   /// Makes or adopts the links that must be there before the veth pair.
-  init(_ spec: Spec, _ host: inout HostNetwork) throws
+  init(_ spec: Spec, _ host: inout HostNetwork) throws(PodNetworkError)
 
   /// The bridge that the host's end becomes a port of.
   var bridgeLink: Link? { get }
@@ -15,17 +15,17 @@ protocol HostSide {
   /// Sets what the kernel ignores when the pair is made, before the pod's end is up.
   ///
   /// - Parameter mayHaveIPv6: whether the pod has an IPv6 address, or may get one of a delegate.
-  func finish(_ pair: VethPair, mayHaveIPv6: Bool, _ host: inout HostNetwork) throws
+  func finish(_ pair: VethPair, mayHaveIPv6: Bool, _ host: inout HostNetwork) throws(PodNetworkError)
 
   /// Puts the pod's gateways in place.
   mutating func ensureGateways(
-    _ gateways: [IPPrefix], areFromLease: Bool, mtuBytes: Int?, _ host: inout HostNetwork) throws
+    _ gateways: [IPPrefix], areFromLease: Bool, mtuBytes: Int?, _ host: inout HostNetwork) throws(PodNetworkError)
 
   /// The addresses and routes that IPAM gave, as the pod's interface gets them.
   func assigned(_ addresses: PodAddresses) -> PodAddresses
 
   /// Makes what leads packets to the pod's addresses. The pod's rules are in place by now.
-  func addRoutes(to addresses: [IPAddress], through pair: VethPair, _ host: inout HostNetwork) throws
+  func addRoutes(to addresses: [IPAddress], through pair: VethPair, _ host: inout HostNetwork) throws(PodNetworkError)
 
   /// Gateways that the pod knows without asking, by their MAC.
   func permanentNeighbours(of addresses: PodAddresses, _ pair: VethPair) -> [IPAddress]
@@ -44,12 +44,12 @@ protocol HostSide {
   /// - Parameter ends: the host's end and the pod's.
   func interfaces(
     around ends: [AttachmentResult.Interface], _ version: SpecVersion, _ host: inout HostNetwork
-  ) throws -> [AttachmentResult.Interface]
+  ) throws(PodNetworkError) -> [AttachmentResult.Interface]
 
   /// Checks for CHECK that everything on the node is as ADD made it.
   ///
   /// - Returns: the host's end of the pair.
   static func check(
     _ spec: Spec, _ result: AttachmentResult, _ podLink: Link, _ host: inout RouteSocket
-  ) throws -> Link
+  ) throws(PodNetworkError) -> Link
 }

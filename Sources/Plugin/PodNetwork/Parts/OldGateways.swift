@@ -14,7 +14,7 @@ func removeOldGateways(
   of leaseSource: LeaseSource, on link: GatewayLinkSpec, _ state: StateDirectory, _ host: inout RouteSocket
 ) {
   guard let lease = try? leaseSource.read() else { return }
-  do {
+  do throws(PodNetworkError) {
     try removeGateways(on: link, state, &host) { address in
       !lease.subnets.contains(address.prefix) && !address.prefix.address.isLinkLocal
         && (address.owner == RouteProtocol.plugin || lease.networks.contains { $0.contains(address.prefix) })
@@ -28,13 +28,13 @@ func removeOldGateways(
 func removeGateways(
   on spec: GatewayLinkSpec, _ state: StateDirectory, _ host: inout RouteSocket,
   where isUnwanted: (LinkAddress) -> Bool
-) throws {
-  guard let link = try host.link(named: spec.name) else { return }
-  let unwanted = try host.addresses(on: link.index).filter(isUnwanted)
+) throws(PodNetworkError) {
+  guard let link = try fromNetlink(host.link(named: spec.name)) else { return }
+  let unwanted = try fromNetlink(host.addresses(on: link.index)).filter(isUnwanted)
   // An ADD that is under way may need one: its lease may not be on disk yet.
   guard !unwanted.isEmpty, let claim = try? state.claimBridge() else { return }
   // Pods of any network may live on the bridge, with addresses of any data directory.
-  let records = try state.records.all()
+  let records = try fromSystem(state.records.all())
   let directories = Set(records.map { $0.dataDirectory } + [spec.dataDirectory])
   for address in unwanted {
     let hasPod = records.contains { record in
@@ -42,16 +42,18 @@ func removeGateways(
     }
     if hasPod { continue }
     if try hasLease(in: address.prefix.network, below: directories, state) { continue }
-    try host.perform(.removeAddress(address.prefix, from: link.index), accepting: EADDRNOTAVAIL)
+    try fromNetlink(host.perform(.removeAddress(address.prefix, from: link.index), accepting: EADDRNOTAVAIL))
   }
   _ = consume claim
 }
 
 /// Whether any network below the data directories holds an address of the subnet.
-private func hasLease(in subnet: IPPrefix, below directories: Set<String>, _ state: StateDirectory) throws -> Bool {
+private func hasLease(in subnet: IPPrefix, below directories: Set<String>, _ state: StateDirectory)
+  throws(PodNetworkError) -> Bool
+{
   for directory in directories where !directory.isEmpty {
-    for network in try Files.names(in: directory) {
-      if try state.leases(of: network, in: directory).hasLease(in: subnet) { return true }
+    for network in try fromSystem(Files.names(in: directory)) {
+      if try fromIPAM(state.leases(of: network, in: directory).hasLease(in: subnet)) { return true }
     }
   }
   return false

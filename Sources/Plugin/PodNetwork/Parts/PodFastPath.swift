@@ -12,12 +12,13 @@ func joinFastPath(
   _ pair: VethPair, _ addresses: [IPAddress], gatewayMAC: MACAddress?, announcesLimits: Bool,
   _ host: inout RouteSocket
 ) {
-  do {
-    guard let fastPath = try PinnedFastPath(), let gatewayMAC,
-      announcesLimits, let link = try host.link(named: pair.hostName)
+  do throws(PodNetworkError) {
+    guard let fastPath = try fromSystem(PinnedFastPath()), let gatewayMAC,
+      announcesLimits, let link = try fromNetlink(host.link(named: pair.hostName))
     else { return }
-    try fastPath.add(
-      FastPathPod(link: link.index, mac: pair.podMAC, gatewayMAC: gatewayMAC), addresses, &host)
+    try fromNetlink(
+      fastPath.add(
+        FastPathPod(link: link.index, mac: pair.podMAC, gatewayMAC: gatewayMAC), addresses, &host))
   } catch {
     StandardError.write("\(pair.hostName) has no fast path: \(error)")
   }
@@ -25,7 +26,7 @@ func joinFastPath(
 
 /// Removes a pod from the fast path, before its addresses become another pod's.
 func leaveFastPath(_ addresses: [IPAddress], _ mac: MACAddress?) {
-  do {
+  do throws(SystemError) {
     if let fastPath = try PinnedFastPath() { try fastPath.remove(addresses, of: mac) }
   } catch {
     StandardError.write("a pod that goes keeps its place on the fast path: \(error)")

@@ -14,57 +14,55 @@ extension Attachment {
   ///
   /// - Parameter others: the addresses of the container's other interfaces in the network, with which it may share a
   ///   chain.
-  func removeReferenceRules(others: () -> [IPAddress], _ netfilter: inout NetfilterSocket) throws {
+  func removeReferenceRules(others: () -> [IPAddress], _ netfilter: inout NetfilterSocket) throws(PodNetworkError) {
     let names = referenceNames
     let families = IPFamily.allCases
-    let found = try netfilter.contains(
-      [ReferenceMasquerade.chain, ReferenceSpoofGuard.chain(names)]
-        + families.map { ReferenceChains.chain(names, $0) })
+    let found = try fromNetlink(
+      netfilter.contains(
+        [ReferenceMasquerade.chain, ReferenceSpoofGuard.chain(names)]
+          + families.map { ReferenceChains.chain(names, $0) }))
     var failures = Failures()
-    if found[0] { failures.attempt { try ReferenceMasquerade.remove(names, &netfilter) } }
-    if found[1] { failures.attempt { try ReferenceSpoofGuard.remove(names, &netfilter) } }
+    if found[0] { failures.attempt(try fromNetlink(ReferenceMasquerade.remove(names, &netfilter))) }
+    if found[1] { failures.attempt(try fromNetlink(ReferenceSpoofGuard.remove(names, &netfilter))) }
     for (family, isThere) in zip(families, found.dropFirst(2)) where isThere {
       let others = others()
-      failures.attempt {
-        try ReferenceChains.remove(names, family, &netfilter) { others.contains($0) }
-      }
+      failures.attempt(
+        try fromNetlink(ReferenceChains.remove(names, family, &netfilter) { others.contains($0) }))
     }
     try failures.throwFirst()
   }
 
   /// Removes the attachment's rules from the kernel's older tables, by the program for them where they are in use.
-  func removeLegacyRules(others: () -> [IPAddress]) throws {
-    try LegacyChains.remove(referenceNames) { others().contains($0) }
+  func removeLegacyRules(others: () -> [IPAddress]) throws(PodNetworkError) {
+    try fromPodRules(LegacyChains.remove(referenceNames) { others().contains($0) })
   }
 
   /// Removes the rules of the network's attachments that are not among the valid ones. The rules of `macspoofchk` name no
   /// network: those of `strays` are removed, and those of ports that no longer exist.
   static func collectReferenceRules(
     network: String, keeping valid: [Attachment], strays: [Attachment], _ host: inout RouteSocket
-  ) throws {
+  ) throws(PodNetworkError) {
     let kept = valid.map { $0.referenceNames }
     var failures = Failures()
-    failures.attempt {
-      try collectReferenceTables(network, kept, strays.map { $0.referenceNames }, &host)
-    }
-    failures.attempt { try LegacyChains.collect(network: network, keeping: kept) }
+    failures.attempt(try collectReferenceTables(network, kept, strays.map { $0.referenceNames }, &host))
+    failures.attempt(try fromPodRules(LegacyChains.collect(network: network, keeping: kept)))
     try failures.throwFirst()
   }
 
   private static func collectReferenceTables(
     _ network: String, _ kept: [ReferenceNames], _ strays: [ReferenceNames], _ host: inout RouteSocket
-  ) throws {
-    var netfilter = try NetfilterSocket()
+  ) throws(PodNetworkError) {
+    var netfilter = try fromNetlink(NetfilterSocket())
     var failures = Failures()
-    failures.attempt { try ReferenceMasquerade.collect(network: network, keeping: kept, &netfilter) }
+    failures.attempt(try fromNetlink(ReferenceMasquerade.collect(network: network, keeping: kept, &netfilter)))
     for family in IPFamily.allCases {
-      failures.attempt { try ReferenceChains.collect(network: network, keeping: kept, family, &netfilter) }
+      failures.attempt(try fromNetlink(ReferenceChains.collect(network: network, keeping: kept, family, &netfilter)))
     }
-    failures.attempt {
-      try ReferenceSpoofGuard.collect(of: strays, &netfilter) { port throws(NetlinkError) in
-        try host.link(named: port) != nil
-      }
-    }
+    failures.attempt(
+      try fromNetlink(
+        ReferenceSpoofGuard.collect(of: strays, &netfilter) { port throws(NetlinkError) in
+          try host.link(named: port) != nil
+        }))
     try failures.throwFirst()
   }
 }

@@ -20,13 +20,13 @@ struct RoutedSide: HostSide {
   /// The node is the only one, and the pod's end has a new MAC for it too.
   var hasNeighbours: Bool { false }
 
-  func finish(_ pair: VethPair, mayHaveIPv6: Bool, _ host: inout HostNetwork) throws {
+  func finish(_ pair: VethPair, mayHaveIPv6: Bool, _ host: inout HostNetwork) throws(PodNetworkError) {
     // A pod with IPv6 addresses needs IPv6 here, also where it is off on new links. Without addresses, IPv6's routes, three
     // for each link, would make links of later pods slower to come and go.
-    try Sysctl.ensureIfPresent("net/ipv6/conf/\(pair.hostName)/disable_ipv6", mayHaveIPv6 ? "0" : "1")
+    try fromSystem(Sysctl.ensureIfPresent("net/ipv6/conf/\(pair.hostName)/disable_ipv6", mayHaveIPv6 ? "0" : "1"))
     // No pod becomes the node's router by advertising itself as one, as it could where the node forwards no IPv6.
-    if mayHaveIPv6 { try Sysctl.ensureIfPresent("net/ipv6/conf/\(pair.hostName)/accept_ra", "0") }
-    try host.socket.perform(.changeLink(name: pair.hostName, LinkChange(isUp: true, alias: pair.alias)))
+    if mayHaveIPv6 { try fromSystem(Sysctl.ensureIfPresent("net/ipv6/conf/\(pair.hostName)/accept_ra", "0")) }
+    try fromNetlink(host.socket.perform(.changeLink(name: pair.hostName, LinkChange(isUp: true, alias: pair.alias))))
   }
 
   func ensureGateways(_ gateways: [IPPrefix], areFromLease: Bool, mtuBytes: Int?, _ host: inout HostNetwork) {}
@@ -34,19 +34,19 @@ struct RoutedSide: HostSide {
   func assigned(_ addresses: PodAddresses) -> PodAddresses { addresses.routed.on(interface: RoutedSide.podIndex) }
 
   /// Makes the node's routes to the pod, which the kernel removes with the link, and answers for the pod on the bridge.
-  func addRoutes(to addresses: [IPAddress], through pair: VethPair, _ host: inout HostNetwork) throws {
+  func addRoutes(to addresses: [IPAddress], through pair: VethPair, _ host: inout HostNetwork) throws(PodNetworkError) {
     host.undo.push(.answers(addresses))
-    guard let link = try host.socket.link(named: pair.hostName) else {
-      throw CNIError(.failed, "the link \(pair.hostName) went away while it was set up")
+    guard let link = try fromNetlink(host.socket.link(named: pair.hostName)) else {
+      throw PodNetworkError(.failed, "the link \(pair.hostName) went away while it was set up")
     }
     for family in IPFamily.allCases where addresses.contains(where: { $0.family == family }) {
       let gateway = RoutedSide.gateway(family)
       switch family {
       // As an address of the link it would be the one that the node speaks to the pod from.
-      case .v4: try host.socket.perform(.answer(for: Neighbour(gateway, linkIndex: link.index)))
+      case .v4: try fromNetlink(host.socket.perform(.answer(for: Neighbour(gateway, linkIndex: link.index))))
       case .v6:
         if let address = IPPrefix(gateway, length: 64) {
-          try host.socket.perform(.addAddress(address, to: link.index), accepting: EEXIST)
+          try fromNetlink(host.socket.perform(.addAddress(address, to: link.index), accepting: EEXIST))
         }
       }
       try Bridge.enableForwarding(family)
@@ -86,36 +86,36 @@ struct RoutedSide: HostSide {
 
   /// Adds a route and replaces one that an earlier pod left. The route of a pod that is there, or of another program, is
   /// an error.
-  private static func add(_ route: Route, _ pair: VethPair, _ host: inout RouteSocket) throws {
-    if try host.perform(.addRoute(route), accepting: EEXIST) { return }
-    let present = try host.routes(owner: RouteProtocol.plugin, families: [route.destination.family])
+  private static func add(_ route: Route, _ pair: VethPair, _ host: inout RouteSocket) throws(PodNetworkError) {
+    if try fromNetlink(host.perform(.addRoute(route), accepting: EEXIST)) { return }
+    let present = try fromNetlink(host.routes(owner: RouteProtocol.plugin, families: [route.destination.family]))
       .first { $0.destination == route.destination && $0.table == route.table }
     guard let present else {
-      throw CNIError(
+      throw PodNetworkError(
         .failed, "somebody else's route to \(route.destination) is in the way of \(pair.hostName)",
         details: "see ip route show \(route.destination): remove it, or keep the address out of the IPAM ranges")
     }
-    if let link = try present.linkIndex.flatMap({ try host.link(index: $0) }), let alias = link.alias,
+    if let index = present.linkIndex, let link = try fromNetlink(host.link(index: index)), let alias = link.alias,
       alias.hasPrefix(Attachment.aliasPrefix), alias != pair.alias
     {
-      throw CNIError(
+      throw PodNetworkError(
         .failed,
         "\(alias.dropFirst(Attachment.aliasPrefix.count)) has the address \(route.destination.address) already",
         details: "do two networks give out the same addresses? Give each ranges of its own")
     }
-    try host.perform(.replaceRoute(route))
+    try fromNetlink(host.perform(.replaceRoute(route)))
   }
 }
 
 extension RoutedSide {
   static func check(
     _ spec: RoutedSpec, _ result: AttachmentResult, _ podLink: Link, _ host: inout RouteSocket
-  ) throws -> Link {
-    guard let peerIndex = podLink.peerIndex, let port = try host.link(index: peerIndex) else {
+  ) throws(PodNetworkError) -> Link {
+    guard let peerIndex = podLink.peerIndex, let port = try fromNetlink(host.link(index: peerIndex)) else {
       throw fault("the host's end of \"\(podLink.name)\" is gone")
     }
     guard port.isUp else { throw fault("\(port.name), the host's end of \"\(podLink.name)\", is down") }
-    let routes = try host.routes(owner: RouteProtocol.plugin)
+    let routes = try fromNetlink(host.routes(owner: RouteProtocol.plugin))
     for address in result.ips.map({ $0.address.address })
     where !routes.contains(where: { $0.destination == IPPrefix(host: address) && $0.linkIndex == port.index }) {
       throw fault("the node has lost its route to \(address) through \(port.name)")

@@ -54,7 +54,7 @@ extension HostNetwork {
   mutating func unwind() {
     let changes = undo.changes.reversed()
     for change in changes.filter({ !$0.isShared }) + changes.filter({ $0.isShared }) {
-      do {
+      do throws(PodNetworkError) {
         try takeBack(change)
       } catch {
         StandardError.write("after a failed ADD: \(error)")
@@ -62,17 +62,17 @@ extension HostNetwork {
     }
   }
 
-  private mutating func takeBack(_ change: Undo.Change) throws {
+  private mutating func takeBack(_ change: Undo.Change) throws(PodNetworkError) {
     switch change {
-    case .lease(let leases, let owner): _ = try leases.release(owner)
-    case .record(let attachment): try state.records.remove(attachment.key)
+    case .lease(let leases, let owner): _ = try fromIPAM(leases.release(owner))
+    case .record(let attachment): try fromSystem(state.records.remove(attachment.key))
     case .gateway(let gateway, let link):
       try removeGateways(on: link, state, &socket) { $0.prefix == gateway }
     case .forcedAway(let address, let bridgeIndex):
-      try socket.perform(.addAddress(address, to: bridgeIndex), accepting: EEXIST)
+      try fromNetlink(socket.perform(.addAddress(address, to: bridgeIndex), accepting: EEXIST))
     case .delegate(let delegate, let searchPath): try delegate.call(.delete, searchPath)
     case .rules(let pod):
-      var netfilter = try NetfilterSocket()
+      var netfilter = try fromNetlink(NetfilterSocket())
       try removeRules(of: pod, &netfilter)
     case .fastPath(let addresses, let mac): leaveFastPath(addresses, mac)
     case .answers(let addresses): socket.stopAnswering(for: addresses)
@@ -84,10 +84,10 @@ extension HostNetwork {
   }
 
   /// Removes a new bridge, unless another ADD has begun to use it.
-  private mutating func removeUnusedBridge(_ name: String) throws {
-    guard let claim = try? state.claimBridge(), let bridge = try socket.link(named: name) else { return }
-    if try !socket.links().contains(where: { $0.masterIndex == bridge.index }) {
-      try socket.perform(.removeLink(bridge.index, name: name), accepting: ENODEV)
+  private mutating func removeUnusedBridge(_ name: String) throws(PodNetworkError) {
+    guard let claim = try? state.claimBridge(), let bridge = try fromNetlink(socket.link(named: name)) else { return }
+    if try !fromNetlink(socket.links()).contains(where: { $0.masterIndex == bridge.index }) {
+      try fromNetlink(socket.perform(.removeLink(bridge.index, name: name), accepting: ENODEV))
     }
     _ = consume claim
   }

@@ -14,28 +14,28 @@ extension Bridge {
   /// uplink or a virtual machine's tap, and the node's own VLAN devices on the bridge.
   ///
   /// - Throws: code 2 where the kernel cannot filter, code 7 where a port would be disconnected.
-  func ensureVLANFilter(_ vlans: VLANs, _ host: inout HostNetwork) throws {
+  func ensureVLANFilter(_ vlans: VLANs, _ host: inout HostNetwork) throws(PodNetworkError) {
     guard let filter = link.vlanFilter else {
-      throw CNIError(
+      throw PodNetworkError(
         .unsupportedField, "\(vlans.key) is not supported: this kernel's bridges do not filter VLANs",
         details: "remove the key, or use a kernel that was built with CONFIG_BRIDGE_VLAN_FILTERING")
     }
     guard !filter.isOn else { return }
     if let obstacle = try obstacleToVLANFilter(&host.socket) {
       // Another ADD may have switched it on since, and put its port into its VLAN.
-      if try host.socket.link(index: link.index)?.vlanFilter?.isOn == true { return }
-      throw CNIError(
+      if try fromNetlink(host.socket.link(index: link.index))?.vlanFilter?.isOn == true { return }
+      throw PodNetworkError(
         .invalidConfiguration, "the bridge \"\(link.name)\" does not filter VLANs, as \(vlans.key) needs it to",
         details: "it is left as it is, because \(obstacle): put its ports into their VLANs and run "
           + "`ip link set \(link.name) type bridge vlan_filtering 1`, or name another bridge")
     }
     host.undo.push(.vlanFilter(self))
-    try host.socket.perform(.filterVLANs(true, of: link.index, name: link.name))
+    try fromNetlink(host.socket.perform(.filterVLANs(true, of: link.index, name: link.name)))
   }
 
   /// Why the filter must not be switched on; `nil` where it affects no port.
-  private func obstacleToVLANFilter(_ host: inout RouteSocket) throws(NetlinkError) -> String? {
-    let links = try host.links()
+  private func obstacleToVLANFilter(_ host: inout RouteSocket) throws(PodNetworkError) -> String? {
+    let links = try fromNetlink(host.links())
     let ports = links.filter { $0.masterIndex == link.index }
     if let stacked = links.first(where: { $0.kind == "vlan" && $0.peerIndex == link.index }) {
       return "\(stacked.name) on it sends tagged frames"
@@ -48,28 +48,28 @@ extension Bridge {
   }
 
   /// Switches the filter off again, unless a port is now in a VLAN of its own.
-  func removeVLANFilter(_ state: StateDirectory, _ host: inout RouteSocket) throws {
-    guard let claim = try? state.claimBridge(), try host.link(index: link.index) != nil else { return }
+  func removeVLANFilter(_ state: StateDirectory, _ host: inout RouteSocket) throws(PodNetworkError) {
+    guard let claim = try? state.claimBridge(), try fromNetlink(host.link(index: link.index)) != nil else { return }
     let members = try members(&host)
     if members.allSatisfy({ $0.vlans.count <= 1 && $0.untaggedID == members.first?.untaggedID }) {
-      try host.perform(.filterVLANs(false, of: link.index, name: link.name), accepting: ENODEV)
+      try fromNetlink(host.perform(.filterVLANs(false, of: link.index, name: link.name), accepting: ENODEV))
     }
     _ = consume claim
   }
 
   /// The bridge's ports, and the bridge itself as the node's port.
-  private func members(_ host: inout RouteSocket) throws(NetlinkError) -> [BridgeMember] {
-    try host.bridgeMembers().filter { $0.bridgeIndex == link.index }
+  private func members(_ host: inout RouteSocket) throws(PodNetworkError) -> [BridgeMember] {
+    try fromNetlink(host.bridgeMembers()).filter { $0.bridgeIndex == link.index }
   }
 }
 
 extension VLANs {
   /// Puts a new port into its VLANs, before anything can be sent through it.
-  func join(_ pair: VethPair, to bridge: Bridge, _ host: inout RouteSocket) throws {
-    guard let port = try host.link(named: pair.hostName) else {
-      throw CNIError(.failed, "the bridge's port \(pair.hostName) went away while it was set up")
+  func join(_ pair: VethPair, to bridge: Bridge, _ host: inout RouteSocket) throws(PodNetworkError) {
+    guard let port = try fromNetlink(host.link(named: pair.hostName)) else {
+      throw PodNetworkError(.failed, "the bridge's port \(pair.hostName) went away while it was set up")
     }
-    for request in requests(port, of: bridge) { try host.perform(request) }
+    for request in requests(port, of: bridge) { try fromNetlink(host.perform(request)) }
   }
 
   /// Requests that take a port out of the VLAN that the bridge has put it into, and put it into its own.

@@ -19,7 +19,7 @@ struct VethPair {
   static func make(
     _ attachment: Attachment, podMAC: MACAddress, mtuBytes: Int?, bridge: Link?,
     namespace: borrowing NetworkNamespace, _ host: inout RouteSocket
-  ) throws -> VethPair {
+  ) throws(PodNetworkError) -> VethPair {
     let hostMAC = attachment.hostLinkMAC
     for attempt in 0..<Attachment.hostLinkAttempts {
       let name = attachment.hostLinkName(attempt: attempt)
@@ -33,27 +33,29 @@ struct VethPair {
           return VethPair(hostName: name, alias: attachment.linkAlias, hostMAC: hostMAC, podMAC: podMAC)
         }
       } catch {
-        guard error.errno == EXFULL, let bridge else { throw error }
-        throw CNIError(
+        guard error.errno == EXFULL, let bridge else { throw .netlink(error) }
+        throw PodNetworkError(
           .tryAgainLater, "the bridge \(bridge.name) is full: the kernel gives a bridge 1,023 ports",
           details: "remove pods from this node, use another bridge for the next ones, or mode = \"routed\"")
       }
       // The host's name is taken. A remainder of this attachment, which nothing needs, is removed.
-      if let link = try host.link(named: name), attachment.owns(link) {
-        try host.perform(.removeLink(link.index, name: name), accepting: ENODEV)
-        if try host.perform(request, accepting: EEXIST) {
+      if let link = try fromNetlink(host.link(named: name)), attachment.owns(link) {
+        try fromNetlink(host.perform(.removeLink(link.index, name: name), accepting: ENODEV))
+        if try fromNetlink(host.perform(request, accepting: EEXIST)) {
           return VethPair(hostName: name, alias: attachment.linkAlias, hostMAC: hostMAC, podMAC: podMAC)
         }
       }
     }
-    throw CNIError(
+    throw PodNetworkError(
       .failed, "no free name for the host's end of \(attachment.interfaceName)",
       details: "\(Attachment.hostLinkAttempts) names are taken by other links, the first one "
         + attachment.hostLinkName(attempt: 0))
   }
 
   /// Waits until frames pass from the pod's end to the node and, where there is one, its bridge.
-  func waitUntilForwarding(_ host: inout RouteSocket) throws { try host.waitUntilForwarding(port: hostName) }
+  func waitUntilForwarding(_ host: inout RouteSocket) throws(PodNetworkError) {
+    try host.waitUntilForwarding(port: hostName)
+  }
 
   /// Removes the attachment's veth pair by its host's end. RTM_DELLINK removes both ends.
   ///
@@ -66,11 +68,11 @@ struct VethPair {
   /// - Returns: whether there was one.
   static func remove(
     _ attachment: Attachment, recorded: String? = nil, keeping kept: Int32? = nil, _ host: inout RouteSocket
-  ) throws(NetlinkError) -> Bool {
+  ) throws(PodNetworkError) -> Bool {
     let names = (0..<Attachment.hostLinkAttempts).map { attachment.hostLinkName(attempt: $0) }
     for name in recorded.map({ [$0] }) ?? names {
-      guard let link = try host.link(named: name), attachment.owns(link) else { continue }
-      return try host.removeLinkAtOnce(link.index, name: name, keeping: kept.map { [$0] } ?? [])
+      guard let link = try fromNetlink(host.link(named: name)), attachment.owns(link) else { continue }
+      return try fromNetlink(host.removeLinkAtOnce(link.index, name: name, keeping: kept.map { [$0] } ?? []))
     }
     return false
   }
@@ -89,18 +91,20 @@ extension RouteSocket {
   ///
   /// The carrier is there when the other end is up. The kernel's deferred work (net/core/link_watch.c) opens the port some
   /// microseconds later, or on a busy node when the kernel's lock is free. Frames that are sent before are lost.
-  mutating func waitUntilForwarding(port name: String) throws {
+  mutating func waitUntilForwarding(port name: String) throws(PodNetworkError) {
     let deadline = MonotonicTime.now + .seconds(5)
     while true {
       // Read before the question: a process that was stopped for long asks once more.
       let isOver = MonotonicTime.now >= deadline
-      guard let link = try link(named: name), !(link.isOperational && link.port?.state ?? 3 == 3) else { return }
+      guard let link = try fromNetlink(link(named: name)), !(link.isOperational && link.port?.state ?? 3 == 3) else {
+        return
+      }
       if link.isOperational, link.port?.isWaitingForSpanningTree == true {
         StandardError.write("\(name) forwards when the bridge's spanning tree lets it, some seconds from now")
         return
       }
       if isOver {
-        throw CNIError(
+        throw PodNetworkError(
           .failed, "the bridge's port \(name) does not forward within 5 seconds",
           details: "operational state \(link.operationalState), port state \(link.port?.state ?? 0); "
             + "see whether the bridge is up")

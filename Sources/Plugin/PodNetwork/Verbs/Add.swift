@@ -12,19 +12,20 @@ internal import PodRules
 /// - Parameter answer: writes the result, as the last step. A runtime that was killed meanwhile may have done its DEL
 ///   already, so an answer that no runtime reads is a failed ADD like any other.
 package func addAttachment(
-  _ invocation: Invocation, _ configuration: AttachmentConfiguration, answer: (AttachmentResult) throws -> Void
-) throws {
+  _ invocation: Invocation, _ configuration: AttachmentConfiguration,
+  answer: (AttachmentResult) throws(PodNetworkError) -> Void
+) throws(PodNetworkError) {
   if !configuration.hasAddresses {
     // A result without addresses may not exist in the configuration's version; ADD must fail before it begins.
-    _ = try AttachmentResult().json(configuration.network.version)
+    _ = try fromCNI(AttachmentResult().json(configuration.network.version))
   }
   let namespace = try openPodNamespace(invocation)
   let handOff = HandOff(
     source: configuration.leaseSource, state: configuration.state, searchPath: invocation.searchPath)
   let lease = try handOff.lease(isNeeded: configuration.addressing?.rangeSets.isEmpty == true)
   let request = AddRequest(invocation, configuration, try AddressPlan(configuration, lease))
-  var host = try HostNetwork(state: configuration.state)
-  do {
+  var host = try fromNetlink(HostNetwork(state: configuration.state))
+  do throws(PodNetworkError) {
     switch configuration.mode {
     case .bridge: try answer(add(BridgedSide.self, configuration.bridged, request, namespace, &host))
     case .routed: try answer(add(RoutedSide.self, configuration.routed, request, namespace, &host))
@@ -56,7 +57,7 @@ private struct AddRequest {
 private func add<Side: HostSide>(
   _: Side.Type, _ spec: Side.Spec, _ request: AddRequest, _ namespace: borrowing NetworkNamespace,
   _ host: inout HostNetwork
-) throws -> AttachmentResult {
+) throws(PodNetworkError) -> AttachmentResult {
   let (configuration, plan, attachment) = (request.configuration, request.plan, request.attachment)
   var pod = try Pod(
     namespace, interfaceName: attachment.interfaceName, hasIPv6: plan.has(.v6),
@@ -67,9 +68,9 @@ private func add<Side: HostSide>(
   var generator = SystemRandomNumberGenerator()
   let podMAC = configuration.interface.requestedMAC ?? .random(using: &generator)
   var record = request.record(addresses, podMAC: podMAC, namespace)
-  try host.state.records.store(record)
+  try fromSystem(host.state.records.store(record))
 
-  let use = try host.state.useBridge()
+  let use = try fromSystem(host.state.useBridge())
   var side = try Side(spec, &host)
   // The kernel may make the pair, and its answer be lost.
   host.undo.push(.vethPair(attachment))
@@ -78,7 +79,7 @@ private func add<Side: HostSide>(
     &host.socket)
   if pair.hostName != record.hostLink {
     record.hostLink = pair.hostName
-    try host.state.records.store(record)
+    try fromSystem(host.state.records.store(record))
   }
   try side.finish(pair, mayHaveIPv6: plan.has(.v6) || configuration.delegate != nil, &host)
   let podLink = try pod.setUp(isLeftDown: configuration.interface.isLeftDown)
@@ -87,7 +88,7 @@ private func add<Side: HostSide>(
     if addresses.ips.contains(where: { $0.address.family == .v6 }) { try pod.enableIPv6(namespace) }
     record.addresses = addresses.hosts
     record.masquerades = plan.masquerades
-    try host.state.records.store(record)
+    try fromSystem(host.state.records.store(record))
   }
 
   try side.ensureGateways(
@@ -105,12 +106,7 @@ private func add<Side: HostSide>(
     try pair.waitUntilForwarding(&host.socket)
     if side.hasNeighbours, !addresses.ips.isEmpty { try pod.announce(podLink, mac: pair.podMAC) }
   }
-  if configuration.mayUseFastPath {
-    host.undo.push(.fastPath(addresses.hosts, pair.podMAC))
-    joinFastPath(
-      pair, addresses.hosts, gatewayMAC: side.gatewayMAC(pair),
-      announcesLimits: configuration.fastPath.announcesLimits, &host.socket)
-  }
+  request.joinFastPath(pair, addresses.hosts, gatewayMAC: side.gatewayMAC(pair), &host)
   _ = consume use
   side.removeOldGateways(configuration.leaseSource, &host)
   let interfaces = try side.interfaces(around: request.ends(pair, podLink), configuration.network.version, &host)
@@ -121,12 +117,12 @@ private func add<Side: HostSide>(
 
 extension AddRequest {
   /// Takes an address of each range set, for as long as the attachment lives.
-  fileprivate func lease(_ host: inout HostNetwork) throws -> PodAddresses {
+  fileprivate func lease(_ host: inout HostNetwork) throws(PodNetworkError) -> PodAddresses {
     guard let addressing = configuration.addressing else { return PodAddresses() }
     let leases = host.state.leases(
       of: attachment.network, in: addressing.dataDirectory, isFromLease: plan.isFromLease)
     let owner = LeaseOwner(attachment)
-    let allocations = try leases.allocate(owner, from: plan.rangeSets, requested: plan.requested)
+    let allocations = try fromIPAM(leases.allocate(owner, from: plan.rangeSets, requested: plan.requested))
     host.undo.push(.lease(leases, owner))
     return PodAddresses(
       ips: allocations.map { .init(address: $0.address, gateway: $0.gateway) },
@@ -136,11 +132,21 @@ extension AddRequest {
   /// Lets the delegate give the addresses, when it can send through the pod's link, as dhcp does.
   fileprivate func addresses(
     from delegate: IPAMDelegate, _ pair: VethPair, _ host: inout HostNetwork
-  ) throws -> PodAddresses {
+  ) throws(PodNetworkError) -> PodAddresses {
     try pair.waitUntilForwarding(&host.socket)
     host.undo.push(.delegate(delegate, searchPath: searchPath))
     return PodAddresses(
       delegate: try delegate.add(searchPath), bridgeIsGateway: configuration.bridged.gateways.isEnabled)
+  }
+
+  /// Adds the pod to the node's fast path, if it may use it.
+  fileprivate func joinFastPath(
+    _ pair: VethPair, _ addresses: [IPAddress], gatewayMAC: MACAddress?, _ host: inout HostNetwork
+  ) {
+    guard configuration.mayUseFastPath else { return }
+    host.undo.push(.fastPath(addresses, pair.podMAC))
+    PodNetwork.joinFastPath(
+      pair, addresses, gatewayMAC: gatewayMAC, announcesLimits: configuration.fastPath.announcesLimits, &host.socket)
   }
 
   /// The attachment's record. The addresses of a delegate are not known at first.

@@ -5,19 +5,23 @@ internal import JSON
 internal import Linux
 internal import Netlink
 internal import NodeState
+internal import PodRules
 
 extension CNIError {
   /// Gives a module's error its CNI code, for all verbs.
-  package init(_ error: any Error) {
+  package init(_ error: PodNetworkError) {
     switch error {
-    case let error as CNIError: self = error
-    case let error as JSONError: self.init(.invalidConfiguration, "network configuration: \(error)")
-    case let error as IPAMError: self.init(error.code, error.description)
-    case let error as LeaseError: self.init(.tryAgainLater, error.description)
-    case let error as NetlinkError: self.init(.failed, error.description)
-    case let error as SystemError:
+    case .cni(let error): self = error
+    case .json(let error): self.init(.invalidConfiguration, "network configuration: \(error)")
+    case .ipam(let error): self.init(error.code, error.description)
+    case .lease(let error): self.init(.tryAgainLater, error.description)
+    case .netlink(let error): self.init(.failed, error.description)
+    case .system(let error):
       self.init(error.errno == EWOULDBLOCK ? .tryAgainLater : .ioFailure, error.description)
-    default: self.init(.failed, "\(error)")
+    case .podRules(.ipam(let error)): self.init(.ipam(error))
+    case .podRules(.netlink(let error)): self.init(.netlink(error))
+    case .podRules(.system(let error)): self.init(.system(error))
+    case .podRules(.legacyTables(let error)): self.init(.failed, error.description)
     }
   }
 }

@@ -16,26 +16,23 @@ internal import NodeState
 /// failure.
 package func collectAttachments(
   _ invocation: Invocation, _ network: NetworkConfiguration, as type: PluginType = .causeway
-) throws {
+) throws(PodNetworkError) {
   guard let valid = try validAttachments(network) else { return }
   let configuration = LenientConfiguration(network, as: type)
-  var host = try RouteSocket()
+  var host = try fromNetlink(RouteSocket())
   var failures = Failures()
-  failures.attempt {
-    try collectRules(network: network.name, keeping: Set(valid.map { $0.key }))
-  }
-  let strays = failures.attempt { try collectPairsAndLeases(configuration, valid, &host) }
+  failures.attempt(try collectRules(network: network.name, keeping: Set(valid.map { $0.key })))
+  let strays = failures.attempt(try collectPairsAndLeases(configuration, valid, &host))
   for stray in strays ?? [] where !valid.contains(where: { $0.containerID == stray.containerID }) {
     configuration.removeFlannelFile(of: stray)
   }
-  failures.attempt {
+  failures.attempt(
     try Attachment.collectReferenceRules(
-      network: network.name, keeping: valid, strays: strays ?? [], &host)
-  }
+      network: network.name, keeping: valid, strays: strays ?? [], &host))
   if configuration.usesLease {
     removeOldGateways(of: configuration.leaseSource, on: configuration.gatewayLink, configuration.state, &host)
   }
-  failures.attempt { try configuration.delegate?.call(.collect, invocation.searchPath) }
+  failures.attempt(try configuration.delegate?.call(.collect, invocation.searchPath))
   try failures.throwFirst()
 }
 
@@ -44,11 +41,11 @@ package func collectAttachments(
 /// - Returns: the attachments whose leases were freed.
 private func collectPairsAndLeases(
   _ configuration: LenientConfiguration, _ valid: [Attachment], _ host: inout RouteSocket
-) throws -> [Attachment] {
+) throws(PodNetworkError) -> [Attachment] {
   let (network, state) = (configuration.network.name, configuration.state)
   let validKeys = Set(valid.map { $0.key })
   try removePairs(network, validKeys, &host)
-  let strays = try state.records.keys(network: network).filter { !validKeys.contains($0) }
+  let strays = try fromSystem(state.records.keys(network: network)).filter { !validKeys.contains($0) }
   let records = strays.compactMap { state.records.find(key: $0) }
   // A killed ADD leaves a veth pair without alias, which its name and MAC identify.
   for record in records {
@@ -59,27 +56,27 @@ private func collectPairsAndLeases(
   var freed: [Attachment] = []
   for directory in Set(records.map { $0.dataDirectory } + [configuration.dataDirectory]) where !directory.isEmpty {
     let leases = state.leases(of: network, in: directory)
-    freed += try leases.collect(keeping: Set(valid.map { LeaseOwner($0) })).map { owner, _ in
+    freed += try fromIPAM(leases.collect(keeping: Set(valid.map { LeaseOwner($0) }))).map { owner, _ in
       Attachment(network: network, containerID: owner.containerID, interfaceName: owner.interfaceName)
     }
   }
-  for key in strays { try state.records.remove(key) }
+  for key in strays { try fromSystem(state.records.remove(key)) }
   return freed
 }
 
 /// Attachments of the key `cni.dev/valid-attachments` (SPEC, "GC"), or of the key that libcni wrote before it; `nil`
 /// without either.
-func validAttachments(_ network: NetworkConfiguration) throws -> [Attachment]? {
+func validAttachments(_ network: NetworkConfiguration) throws(PodNetworkError) -> [Attachment]? {
   let fields = network.fields
   for key in ["cni.dev/valid-attachments", "cni.dev/attachments"] {
     guard let value = fields.object[key] else { continue }
     if value == .null { return [] }
-    return try (fields.list(key) ?? []).map { entry in
-      guard let id = try entry.string("containerID") else {
-        throw JSONError.missing(field: entry.path(of: "containerID"))
+    return try (fromJSON(fields.list(key)) ?? []).map { entry throws(PodNetworkError) in
+      guard let id = try fromJSON(entry.string("containerID")) else {
+        throw .json(.missing(field: entry.path(of: "containerID")))
       }
-      guard let ifname = try entry.string("ifname") else {
-        throw JSONError.missing(field: entry.path(of: "ifname"))
+      guard let ifname = try fromJSON(entry.string("ifname")) else {
+        throw .json(.missing(field: entry.path(of: "ifname")))
       }
       return Attachment(network: network.name, containerID: id, interfaceName: ifname)
     }
@@ -88,12 +85,12 @@ func validAttachments(_ network: NetworkConfiguration) throws -> [Attachment]? {
 }
 
 /// Removes the network's veth pairs whose attachment is not valid.
-private func removePairs(_ network: String, _ valid: Set<String>, _ host: inout RouteSocket) throws {
+private func removePairs(_ network: String, _ valid: Set<String>, _ host: inout RouteSocket) throws(PodNetworkError) {
   let prefix = Attachment.aliasPrefix + Attachment.keyPrefix(network: network)
-  for link in try host.links() {
+  for link in try fromNetlink(host.links()) {
     guard link.kind == "veth", let alias = link.alias, alias.hasPrefix(prefix),
       !valid.contains(String(alias.dropFirst(Attachment.aliasPrefix.count)))
     else { continue }
-    try host.perform(.removeLink(link.index, name: link.name), accepting: ENODEV)
+    try fromNetlink(host.perform(.removeLink(link.index, name: link.name), accepting: ENODEV))
   }
 }

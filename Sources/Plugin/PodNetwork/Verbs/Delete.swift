@@ -17,13 +17,13 @@ internal import PodRules
 /// delegate's own error is thrown when everything else is done.
 package func deleteAttachment(
   _ invocation: Invocation, _ network: NetworkConfiguration, as type: PluginType = .causeway
-) throws {
+) throws(PodNetworkError) {
   let attachment = Attachment(invocation, network: network.name)
   let configuration = LenientConfiguration(network, as: type)
   let state = configuration.state
   let record = state.records.find(attachment)
   let namespace = try openNamespaceToLeave(invocation, record)
-  var host = try RouteSocket()
+  var host = try fromNetlink(RouteSocket())
 
   // dhcp releases its address through the pod's link.
   let refusal = configuration.delegate?.release(invocation.searchPath)
@@ -49,8 +49,8 @@ package func deleteAttachment(
   // Only after the veth pair is gone: while there is one, the helper adds the pod again.
   leaveFastPath(addresses, record?.mac)
   if record?.isRouted ?? true { host.stopAnswering(for: addresses) }
-  for directory in leases { _ = try directory.release(owner) }
-  try state.records.remove(attachment.key)
+  for directory in leases { _ = try fromIPAM(directory.release(owner)) }
+  try fromSystem(state.records.remove(attachment.key))
   configuration.removeFlannelFile(of: attachment)
   if configuration.usesLease {
     removeOldGateways(of: configuration.leaseSource, on: configuration.gatewayLink, state, &host)
@@ -68,19 +68,25 @@ package func deleteAttachment(
 private func removeAllRules(
   _ attachment: Attachment, _ pod: RuledPod, hasRecord: Bool, others: () -> [IPAddress]
 ) -> NetfilterSocket? {
-  func report(_ error: any Error) { StandardError.write("a rule of \(attachment.key) stays: \(error)") }
+  func report(_ error: PodNetworkError) { StandardError.write("a rule of \(attachment.key) stays: \(error)") }
   // No program is run for a pod that causeway made: it would delay every DEL on a node that uses the older tables.
-  if !hasRecord { do { try attachment.removeLegacyRules(others: others) } catch { report(error) } }
-  func remove(_ netfilter: inout NetfilterSocket) -> [any Error] {
-    [
-      Result { try removeRules(of: pod, &netfilter) },
-      Result { try attachment.removeReferenceRules(others: others, &netfilter) },
-    ].compactMap { if case .failure(let error) = $0 { error } else { nil } }
+  if !hasRecord {
+    do throws(PodNetworkError) { try attachment.removeLegacyRules(others: others) } catch { report(error) }
+  }
+  func remove(_ netfilter: inout NetfilterSocket) -> [PodNetworkError] {
+    var errors: [PodNetworkError] = []
+    do throws(PodNetworkError) { try removeRules(of: pod, &netfilter) } catch { errors.append(error) }
+    do throws(PodNetworkError) {
+      try attachment.removeReferenceRules(others: others, &netfilter)
+    } catch {
+      errors.append(error)
+    }
+    return errors
   }
   // A busy kernel may refuse once and succeed the next time; no other verb would remove the rules.
   for isLast in [false, true] {
-    do {
-      var netfilter = try NetfilterSocket()
+    do throws(PodNetworkError) {
+      var netfilter = try fromNetlink(NetfilterSocket())
       let errors = remove(&netfilter)
       if !errors.isEmpty, !isLast { continue }
       errors.forEach(report)
@@ -96,7 +102,7 @@ private func removeAllRules(
 /// this attachment's. Without a record, the node's own namespace is refused as for ADD.
 private func openNamespaceToLeave(
   _ invocation: Invocation, _ record: AttachmentRecord?
-) throws -> NetworkNamespace? {
+) throws(PodNetworkError) -> NetworkNamespace? {
   guard !invocation.namespacePath.isEmpty, let namespace = try? NetworkNamespace(invocation.namespacePath),
     record == nil || record?.namespace == namespace.identity
   else { return nil }
@@ -108,14 +114,14 @@ private func openNamespaceToLeave(
 /// of another attachment stays: this one's ADD may have failed because of it.
 private func removeInside(
   _ namespace: borrowing NetworkNamespace, _ attachment: Attachment, _ host: inout RouteSocket
-) throws {
+) throws(PodNetworkError) {
   let interfaceName = attachment.interfaceName
-  var pod = try RouteSocket(in: namespace)
-  guard let link = try pod.link(named: interfaceName), link.kind == "veth" else { return }
-  if let peerIndex = link.peerIndex, let peer = try host.link(index: peerIndex),
+  var pod = try fromNetlink(RouteSocket(in: namespace))
+  guard let link = try fromNetlink(pod.link(named: interfaceName)), link.kind == "veth" else { return }
+  if let peerIndex = link.peerIndex, let peer = try fromNetlink(host.link(index: peerIndex)),
     peer.alias?.hasPrefix(Attachment.aliasPrefix) == true, peer.alias != attachment.linkAlias
   {
     return
   }
-  try pod.perform(.removeLink(link.index, name: interfaceName), accepting: ENODEV)
+  try fromNetlink(pod.perform(.removeLink(link.index, name: interfaceName), accepting: ENODEV))
 }

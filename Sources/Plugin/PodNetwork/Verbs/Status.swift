@@ -5,7 +5,7 @@ internal import NodeState
 /// STATUS: succeeds if an ADD could be served, also by running the helper first.
 ///
 /// - Throws: code 50 with what to do.
-package func reportStatus(_ invocation: Invocation, _ configuration: AttachmentConfiguration) throws {
+package func reportStatus(_ invocation: Invocation, _ configuration: AttachmentConfiguration) throws(PodNetworkError) {
   try configuration.delegate?.call(.status, invocation.searchPath)
   guard let addressing = configuration.addressing else { return }
   try addressing.checkWritable()
@@ -27,5 +27,5 @@ package func reportStatus(_ invocation: Invocation, _ configuration: AttachmentC
   {
     return
   }
-  throw CNIError(.unavailable, "no address can be given to a pod", details: problem)
+  throw PodNetworkError(.unavailable, "no address can be given to a pod", details: problem)
 }
