@@ -96,7 +96,7 @@ import TestSupport
     }
   }
 
-  /// Of one destination a route through a next-hop object and one through a tunnel take each other's place.
+  /// Checks that a route through a next-hop object and one through a tunnel replace each other.
   @Test func aRouteIsReplacedByOneThroughATunnelAndBack() throws {
     var socket = try node.routeSocket()
     try socket.perform(.addVXLAN(name: "x", mac: mac("02:00:00:00:00:01"), mtuBytes: 1400, settings("192.0.2.1")))

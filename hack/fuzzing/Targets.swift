@@ -119,7 +119,7 @@ enum Targets {
 
   static func netConf(_ bytes: [UInt8]) {
     guard let fields = try? JSONFields(document: JSONValue(parsing: bytes), name: "f"),
-      let conf = try? NetConf(fields, Backends.reader)
+      let conf = try? NetConf(fields, BackendList.reader)
     else { return }
     precondition(conf.networks.allSatisfy { $0.isNetwork })
     guard let allocation = try? SubnetAllocation(fields, conf) else { return }
@@ -131,11 +131,11 @@ enum Targets {
   }
 
   static func nodesFile(_ bytes: [UInt8]) {
-    guard let snapshot = try? NodesFile.parse(bytes, file: "f", Backends.reader) else { return }
+    guard let snapshot = try? NodesFile.parse(bytes, file: "f", BackendList.reader) else { return }
     for node in snapshot.nodes {
       precondition(Node.isName(node.name))
       for family in IPFamily.allCases {
-        guard let subnet = node.subnet(family) else { continue }
+        guard let subnet = node.subnets[family] else { continue }
         precondition(subnet.isNetwork && snapshot.netConf.network(family)?.contains(subnet) == true)
       }
     }
@@ -153,12 +153,12 @@ enum Targets {
     case 2:
       let keyValue = EtcdKeyValue(["key": "L3A=", "value": .string(Base64.encode(rest))])
       _ = EtcdRecord(keyValue, name: "10.1.0.0-24")
-      _ = try? EtcdConfig.read(keyValue, key: "f", Backends.reader).get()
+      _ = try? EtcdConfig.read(keyValue, key: "f", BackendList.reader).get()
     default:
       guard let answer = (try? JSONValue(parsing: rest))?.object else { return }
       var state = EtcdState(
         EtcdList(header: EtcdHeader(answer), config: nil, subnets: answer.objects("kvs").map(EtcdKeyValue.init)),
-        EtcdLayout(prefix: "/p"), Backends.reader)
+        EtcdLayout(prefix: "/p"), BackendList.reader)
       state.apply(.init(header: EtcdHeader(answer), events: answer.objects("events").map(EtcdEvent.init)))
       precondition(state.records.sorted.allSatisfy { $0.key != nil })
       _ = state.records.overlaps()

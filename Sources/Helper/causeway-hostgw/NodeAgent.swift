@@ -57,7 +57,7 @@ struct NodeAgent: Sendable {
     }
     switch options.store {
     case .file:
-      store = FileNodeStore(path: options.nodesFile, backends: Backends.reader)
+      store = FileNodeStore(path: options.nodesFile, backends: BackendList.reader)
       keeper = nil
       reportNetwork = nil
     case .etcd:
@@ -65,7 +65,7 @@ struct NodeAgent: Sendable {
       let client = EtcdClient(options.etcd.access)
       let view = EtcdView()
       store = EtcdNodeStore(
-        client, view, backends: Backends.reader, ownAddresses: addresses, conditions: conditions, logger: log.logger)
+        client, view, backends: BackendList.reader, ownAddresses: addresses, conditions: conditions, logger: log.logger)
       let settings = LeaseSettings(
         ttl: options.etcd.subnetLeaseTTL, renewMargin: .seconds(options.etcd.subnetLeaseRenewMargin * 60),
         files: files, hasPods: { [pods] in pods.areIn($0) })
@@ -81,7 +81,7 @@ struct NodeAgent: Sendable {
         KubeClient(kubernetes.access), annotationPrefix: kubernetes.kubeAnnotationPrefix, ownName: name)
       let view = KubeView(ownName: name)
       store = KubeNodeStore(
-        nodes, view, configFile: kubernetes.netConfigPath, backends: Backends.reader, ownAddresses: addresses,
+        nodes, view, configFile: kubernetes.netConfigPath, backends: BackendList.reader, ownAddresses: addresses,
         conditions: conditions, logger: log.logger)
       let settings = KubeLeaseSettings(
         setsNetworkUnavailable: kubernetes.setNodeNetworkUnavailable,

@@ -28,7 +28,7 @@ extension BackendType {
 }
 
 extension NetConf {
-  /// Backend as one of `Backends.all`, by which all configurations are read.
+  /// Backend as one of `BackendList.all`, by which all configurations are read.
   package var backendType: any BackendType { backend as? any BackendType ?? Alloc() }
 }
 

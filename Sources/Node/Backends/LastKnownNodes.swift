@@ -14,7 +14,7 @@ extension NodeSnapshot {
       lease.networks.map(\.family), selection, clusterNetworks: lease.networks, present: [])
     var socket = try RouteSocket()
     let state = try NetworkState.read(&socket)
-    let known = Backends.lastKnown(in: state)
+    let known = BackendList.lastKnown(in: state)
     var own = Node(name: addresses.first?.description ?? "", addresses: addresses)
     for subnet in lease.subnets { own.setSubnet(subnet.network) }
     own.backendData = known.ownData

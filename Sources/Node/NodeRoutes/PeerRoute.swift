@@ -5,9 +5,9 @@ package struct PeerRoute: Sendable, Equatable {
   package enum State: Sendable, Equatable {
     /// The route is in the kernel.
     case installed
-    /// It is wanted, possible and not there.
+    /// The route is wanted, possible and absent.
     case missing
-    /// It is wanted and possible, but the kernel refused.
+    /// The route is wanted and possible, but the kernel refused it.
     case failed(String)
     /// The node's address is on none of our links.
     case offLink(String)
@@ -33,7 +33,7 @@ package struct PeerRoute: Sendable, Equatable {
   package internal(set) var state: State
   /// Why it is reached through a tunnel, where neighbours are reached by plain routes.
   package internal(set) var detour: String?
-  /// That link, and the next-hop object that stands for the gateway, where there is one.
+  /// Index of that link, and the number of the gateway's next-hop object, if there is one.
   var linkIndex: Int32?
   var nextHopID: UInt32?
 

@@ -82,9 +82,8 @@ package struct Reconciler: Sendable {
       basis: look.basis(look.plan))
   }
 
-  /// The same where only nodes have changed since the last pass, and nothing in the kernel: what is looked at and done
-  /// grows with the change and not with the cluster. Where the change is none of some other nodes, or something is not
-  /// as it was, it is a whole pass.
+  /// Makes a pass after a change of nodes only, while nothing has changed in the kernel: its cost grows with the change and
+  /// not with the cluster. If other things have changed too, it is a whole pass.
   package func follow(_ snapshot: NodeSnapshot, since known: Report) throws -> Report {
     guard let part = known.part(changedIn: snapshot) else {
       return try reconcile(snapshot, since: known, searchesLeftovers: false)

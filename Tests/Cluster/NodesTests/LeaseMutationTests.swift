@@ -53,7 +53,7 @@ import TestSupport
     for _ in 0..<3000 {
       let text = mutations.next()
       guard let fields = try? JSONFields(document: JSONValue(parsing: text), name: "it"),
-        let conf = try? NetConf(fields, Backends.reader)
+        let conf = try? NetConf(fields, BackendList.reader)
       else { continue }
       #expect(!conf.networks.isEmpty && conf.networks.allSatisfy(\.isNetwork))
       guard let allocation = try? SubnetAllocation(fields, conf) else { continue }

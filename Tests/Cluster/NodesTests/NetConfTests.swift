@@ -6,7 +6,7 @@ import Testing
 
 @Suite struct NetConfTests {
   private func parse(_ text: String) throws -> NetConf {
-    try NetConf(JSONFields(document: JSONValue(parsing: Array(text.utf8)), name: "net-conf.json"), Backends.reader)
+    try NetConf(JSONFields(document: JSONValue(parsing: Array(text.utf8)), name: "net-conf.json"), BackendList.reader)
   }
 
   @Test func flannelsDefaults() throws {

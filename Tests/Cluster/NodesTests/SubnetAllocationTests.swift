@@ -8,7 +8,7 @@ import Testing
 @Suite struct SubnetAllocationTests {
   private func parse(_ text: String) throws -> SubnetAllocation {
     let fields = try JSONFields(document: JSONValue(parsing: Array(text.utf8)), name: "config")
-    return try SubnetAllocation(fields, NetConf(fields, Backends.reader))
+    return try SubnetAllocation(fields, NetConf(fields, BackendList.reader))
   }
 
   struct Range: Sendable {

@@ -24,7 +24,7 @@ import TestSupport
     return EtcdState(
       EtcdList(
         header: header, config: conf.map { keyValue("/p/config", $0) }?.object.map(EtcdKeyValue.init),
-        subnets: keyValues.compactMap(\.object).map(EtcdKeyValue.init)), EtcdLayout(prefix: "/p"), Backends.reader)
+        subnets: keyValues.compactMap(\.object).map(EtcdKeyValue.init)), EtcdLayout(prefix: "/p"), BackendList.reader)
   }
 
   private func answer(_ revision: Int64, _ events: [JSONValue]) -> EtcdClient.WatchAnswer {

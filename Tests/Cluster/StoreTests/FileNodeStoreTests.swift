@@ -27,7 +27,7 @@ private func nodes(_ count: Int) -> String {
 
   @Test func aReadBearsTheMarkOfTheFile() async throws {
     try Files.replace(file, with: Array(nodes(2).utf8))
-    let snapshot = try await FileNodeStore(path: file, backends: Backends.reader).read()
+    let snapshot = try await FileNodeStore(path: file, backends: BackendList.reader).read()
     let identity = try #require(try Files.identity(file))
     #expect(snapshot.nodes.count == 2)
     #expect(snapshot.mark == NodesFileMark(identity))
@@ -35,7 +35,7 @@ private func nodes(_ count: Int) -> String {
 
   @Test func anAbsentFileIsAnErrorThatSaysWhatToDo() async throws {
     let error = try await #require(throws: NodesFileError.self) {
-      try await FileNodeStore(path: file, backends: Backends.reader).read()
+      try await FileNodeStore(path: file, backends: BackendList.reader).read()
     }
     #expect(error == .absent(file: file))
     #expect("\(error)".contains("--nodes-file"))
@@ -43,7 +43,7 @@ private func nodes(_ count: Int) -> String {
 
   @Test func everyWayToChangeTheFileIsSeen() async throws {
     try Files.replace(file, with: Array(nodes(1).utf8))
-    var updates = FileNodeStore(path: file, backends: Backends.reader).updates().makeAsyncIterator()
+    var updates = FileNodeStore(path: file, backends: BackendList.reader).updates().makeAsyncIterator()
     #expect(try await updates.next()?.get().nodes.count == 1)
     // By rename, as editors do.
     try Files.replace(file, with: Array(nodes(2).utf8))
@@ -70,7 +70,7 @@ private func nodes(_ count: Int) -> String {
     try sh("mkdir ..1 ..2; ln -s ..1 ..data; ln -s ..data/nodes.json nodes.json")
     try Files.replace("\(directory.path)/..1/nodes.json", with: Array(nodes(1).utf8))
     try Files.replace("\(directory.path)/..2/nodes.json", with: Array(nodes(2).utf8))
-    var updates = FileNodeStore(path: file, backends: Backends.reader).updates().makeAsyncIterator()
+    var updates = FileNodeStore(path: file, backends: BackendList.reader).updates().makeAsyncIterator()
     #expect(try await updates.next()?.get().nodes.count == 1)
     try sh("ln -s ..2 ..next; mv -T ..next ..data")
     #expect(try await updates.next()?.get().nodes.count == 2)
@@ -78,7 +78,7 @@ private func nodes(_ count: Int) -> String {
 
   @Test func aDirectoryThatComesLaterIsFound() async throws {
     let late = "\(directory.path)/late/nodes.json"
-    var updates = FileNodeStore(path: late, backends: Backends.reader).updates().makeAsyncIterator()
+    var updates = FileNodeStore(path: late, backends: BackendList.reader).updates().makeAsyncIterator()
     await #expect(throws: NodesFileError.absent(file: late)) { try await updates.next()?.get() }
     try Files.makeDirectory("\(directory.path)/late")
     try Files.replace(late, with: Array(nodes(1).utf8))

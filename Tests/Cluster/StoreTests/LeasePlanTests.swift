@@ -11,7 +11,7 @@ import TestSupport
 @Suite struct LeasePlanTests {
   private func config(_ text: String) throws -> EtcdConfig {
     try EtcdConfig.read(
-      EtcdKeyValue(["value": .string(Base64.encode(text))]), key: "/p/config", Backends.reader
+      EtcdKeyValue(["value": .string(Base64.encode(text))]), key: "/p/config", BackendList.reader
     ).get()
   }
 

@@ -10,7 +10,7 @@ import Testing
 
   private func parse(_ nodes: String) throws(NodesFileError) -> NodeSnapshot {
     try NodesFile.parse(
-      Array(#"{"network": \#(network), "nodes": [\#(nodes)]}"#.utf8), file: "nodes.json", Backends.reader)
+      Array(#"{"network": \#(network), "nodes": [\#(nodes)]}"#.utf8), file: "nodes.json", BackendList.reader)
   }
 
   @Test func bothFamilies() throws {
@@ -105,7 +105,7 @@ import Testing
   ])
   func aBrokenDocumentIsNamed(text: String, expected: String) throws {
     let error = try #require(throws: NodesFileError.self) {
-      try NodesFile.parse(Array(text.utf8), file: "nodes.json", Backends.reader)
+      try NodesFile.parse(Array(text.utf8), file: "nodes.json", BackendList.reader)
     }
     #expect("\(error)".contains(expected), "\(error)")
   }

@@ -23,7 +23,7 @@ import TestSupport
     var mutations = Mutations(of: [StoreMutationTests.nodesFile], seed: seed)
     var understood = 0
     for _ in 0..<1500 {
-      guard let snapshot = try? NodesFile.parse(mutations.next(), file: "f", Backends.reader) else { continue }
+      guard let snapshot = try? NodesFile.parse(mutations.next(), file: "f", BackendList.reader) else { continue }
       understood += 1
       #expect(Set(snapshot.nodes.map(\.name)).count == snapshot.nodes.count)
       for family in IPFamily.allCases {
@@ -54,7 +54,7 @@ import TestSupport
   @Test(arguments: 0..<2 as Range<UInt64>) func aWatchOfEtcd(seed: UInt64) throws {
     var mutations = Mutations(of: [StoreMutationTests.watchLine], seed: seed)
     var state = EtcdState(
-      EtcdList(header: EtcdHeader([:]), config: nil, subnets: []), EtcdLayout(prefix: "/p"), Backends.reader)
+      EtcdList(header: EtcdHeader([:]), config: nil, subnets: []), EtcdLayout(prefix: "/p"), BackendList.reader)
     var applied = 0
     for _ in 0..<1200 {
       let line = mutations.next()
@@ -179,7 +179,7 @@ import TestSupport
     let object: JSONObject = ["metadata": ["name": .string(name), "resourceVersion": "1"]]
     #expect(KubeNode(object, prefix: "f/", ownName: "own") == nil)
     let file: JSONValue = ["network": ["Network": "10.244.0.0/16"], "nodes": [["name": .string(name)]]]
-    #expect(throws: NodesFileError.self) { try NodesFile.parse(Array(file.text().utf8), file: "f", Backends.reader) }
+    #expect(throws: NodesFileError.self) { try NodesFile.parse(Array(file.text().utf8), file: "f", BackendList.reader) }
   }
 
   private static let kubeconfig = """

@@ -44,7 +44,7 @@ import Testing
 
   // MARK: Which address
 
-  /// Of two addresses on one link, the one that serves better; in either order.
+  /// Checks that the better of two addresses on one link is chosen, in either order.
   @Test(
     arguments: [
       ("192.0.2.9/24", permanent, "192.0.2.1/24", 0),  // permanent over dynamic

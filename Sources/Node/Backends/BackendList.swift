@@ -4,7 +4,7 @@ package import Nodes
 internal import OwnNode
 
 /// The backends of this program.
-package enum Backends {
+package enum BackendList {
   /// All of them, in the order of messages. A new backend is its folder and one line here.
   package static let all: [any BackendType.Type] = [HostGateway.self, VXLANConf.self, Alloc.self]
 
