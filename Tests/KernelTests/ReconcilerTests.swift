@@ -4,7 +4,6 @@ import Linux
 import Netlink
 import NodeRoutes
 import Nodes
-import NodeState
 import OwnNode
 import Testing
 import TestSupport
@@ -13,17 +12,13 @@ import TestSupport
 @Suite(.requiresRoot, .timeLimit(.minutes(2)))
 struct ReconcilerTests {
   private let node: TestNode
-  private let files: TemporaryDirectory
   private let reconciler: Reconciler
 
   init() throws {
     node = try TestNode()
-    files = try TemporaryDirectory()
     try node.addUplink(addresses: "192.0.2.1/24", "2001:db8::1/64")
     reconciler = Reconciler(
       selection: NodeSelection(hostName: "a"),
-      files: PublishedLease(
-        subnetFile: "\(files.path)/subnet.env", leaseCopy: "\(files.path)/lease.env", stateDirectory: files.path),
       switches: RouteSwitches(guardsSubnets: true, takesOverFlannel: false, masquerades: false))
   }
 

@@ -1,20 +1,22 @@
 internal import ArgumentParser
 internal import EtcdStore
+internal import Linux
 internal import StoreTransport
 
 /// The options of `--store etcd`.
-struct EtcdOptions: ParsableArguments {
+struct EtcdOptions: OptionNames {
   @Option(
-    help: ArgumentHelp("Where etcd answers, separated by commas. (default: http://127.0.0.1:2379)", valueName: "URLs"),
+    help: ArgumentHelp(
+      "URLs of etcd's servers, separated by commas. (default: http://127.0.0.1:2379)", valueName: "URLs"),
     transform: { EtcdEndpoints($0) })
   var etcdEndpoints = EtcdEndpoints("http://127.0.0.1:2379")
 
   @Option(
-    help: ArgumentHelp("Above config and subnets/ in etcd. (default: /coreos.com/network)", valueName: "key"),
+    help: ArgumentHelp("Key prefix of config and subnets/ in etcd. (default: /coreos.com/network)", valueName: "key"),
     transform: EtcdOptions.prefix)
   var etcdPrefix = "/coreos.com/network"
 
-  @Option(help: ArgumentHelp("The authorities that etcd's certificate may come from, PEM.", valueName: "file"))
+  @Option(help: ArgumentHelp("Certificate authorities of etcd's servers, PEM.", valueName: "file"))
   var etcdCafile: String?
 
   @Option(help: ArgumentHelp("This node's certificate for etcd, PEM.", valueName: "file"))
@@ -23,7 +25,7 @@ struct EtcdOptions: ParsableArguments {
   @Option(help: ArgumentHelp("The key of that certificate, PEM.", valueName: "file"))
   var etcdKeyfile: String?
 
-  @Option(help: ArgumentHelp("The user that etcd knows.", valueName: "name"))
+  @Option(help: ArgumentHelp("User name for etcd.", valueName: "name"))
   var etcdUsername: String?
 
   @Option(
@@ -34,33 +36,32 @@ struct EtcdOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "How long this node's subnet stays its own without it, such as 24h or 90m. (default: 24h)", valueName: "time"),
+      "How long this node's subnet stays reserved without a renewal, such as 24h or 90m. (default: 24h)",
+      valueName: "time"),
     transform: TimeText.duration)
   var subnetLeaseTTL = Duration.seconds(24 * 3600)
 
   @Option(
     help: ArgumentHelp(
-      "How long before its end a lease is renewed at the latest; it is tried after a third of its time.",
+      "How long before its end a lease is renewed at the latest; the agent tries after a third of its time.",
       valueName: "minutes"))
   var subnetLeaseRenewMargin = 60
 
-  /// The long names of all of them.
+  /// The long names.
   static let names = [
     "etcd-endpoints", "etcd-prefix", "etcd-cafile", "etcd-certfile", "etcd-keyfile", "etcd-username", "etcd-password",
     "subnet-lease-ttl", "subnet-lease-renew-margin",
   ]
 
-  /// How to reach etcd. An empty value, such as a variable of a script that is not set, counts as none.
+  /// How to reach etcd.
   var access: EtcdAccess {
-    func given(_ text: String?) -> String? { text.flatMap { $0.isEmpty ? nil : $0 } }
-    return EtcdAccess(
-      endpoints: etcdEndpoints.list, prefix: etcdPrefix, caFile: given(etcdCafile),
-      certificateFile: given(etcdCertfile),
-      keyFile: given(etcdKeyfile), username: given(etcdUsername),
+    EtcdAccess(
+      endpoints: etcdEndpoints.list, prefix: etcdPrefix, caFile: etcdCafile?.given,
+      certificateFile: etcdCertfile?.given, keyFile: etcdKeyfile?.given, username: etcdUsername?.given,
       password: etcdPassword.flatMap { $0.isEmpty ? nil : $0 })
   }
 
-  /// What one option alone cannot tell; each source is read by itself before.
+  /// Checks what concerns several options, which may come from different sources.
   func validateTogether() throws {
     let access = access
     guard (access.certificateFile == nil) == (access.keyFile == nil) else {
@@ -90,8 +91,8 @@ struct EtcdOptions: ParsableArguments {
   }
 }
 
-/// The value of `--etcd-endpoints`, also one that can't be: the parser would show that as a whole, though a password may
-/// stand in it.
+/// The value of `--etcd-endpoints`, also an invalid one: the parser would show that as a whole, with a password that it
+/// may contain.
 struct EtcdEndpoints: Sendable {
   let list: [String]
   let problem: String?

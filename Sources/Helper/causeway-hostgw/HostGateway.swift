@@ -1,11 +1,11 @@
+internal import Agent
 internal import ArgumentParser
 internal import Linux
 internal import NIOCore
+internal import NodeState
 
 /// The command line.
 struct HostGateway: ParsableCommand {
-  static let version = "0.1.0"
-
   static let configuration = CommandConfiguration(
     commandName: "causeway-hostgw",
     abstract: "Keeps a plain kernel route to every other node's pods.",
@@ -13,11 +13,11 @@ struct HostGateway: ParsableCommand {
       Every option may also be given as an environment variable (CAUSEWAY_NODES_FILE for --nodes-file) and as a key \
       of the JSON file that --config names; flags win over the environment, the environment over the file.
       """,
-    version: version,
+    version: Version.current,
     subcommands: [RunCommand.self, SyncCommand.self, CleanCommand.self, StatusCommand.self])
 }
 
-/// A command that takes the options.
+/// A command with options.
 protocol CommandWithOptions: ParsableCommand {
   var options: Options { get }
 }
@@ -27,10 +27,10 @@ enum Main {
   static func main() async {
     CurrentProcess.ignoreBrokenPipes()
     CurrentProcess.keepMemorySmall()
-    // Sockets and directories get what it leaves: nobody else may connect, all may look.
+    // Others may read the sockets and directories that this process makes, and may not write to them.
     CurrentProcess.setCreationMask(0o022)
-    // One thread for all connections, of etcd's client and of the servers: there are few. Once anything has used the
-    // threads their number can't be changed.
+    // One thread is enough for the few connections of the stores' clients and of the servers. The number cannot be
+    // changed after the first use.
     NIOSingletons.groupLoopCountSuggestion = 1
     NIOSingletons.blockingPoolThreadCountSuggestion = 1
     do {
@@ -38,10 +38,11 @@ enum Main {
         Array(CommandLine.arguments.dropFirst()), environment: CurrentProcess.environment, readFile: readFile)
       var command = try HostGateway.parseAsRoot(arguments)
       if let run = command as? RunCommand {
-        let lock = try run.prepare()
-        // The other commands end soon, and what they are for takes more.
-        try CurrentProcess.keepOnly(run.options.capabilities)
-        try await run.run(holding: lock)
+        let settings = try run.options.settings(isAgent: true)
+        let lock = try settings.prepare()
+        // The other commands end soon, and need more capabilities.
+        try CurrentProcess.keepOnly(settings.capabilities)
+        try await run.run(settings, holding: lock)
       } else if var command = command as? any AsyncParsableCommand {
         try await command.run()
       } else {
@@ -55,7 +56,7 @@ enum Main {
   private static func readFile(_ path: String) throws -> [UInt8] {
     let limit = 1 << 20
     if path == "-" {
-      // Not by the name /dev/stdin: to open a pipe anew without waiting is to read nothing yet.
+      // The path /dev/stdin would open a pipe anew, without waiting, and nothing would be read yet.
       guard let content = try OwnedDescriptor(owning: 0).readAll(limit: limit, subject: "standard input") else {
         throw ValidationError("--config: standard input is longer than 1 MiB.")
       }

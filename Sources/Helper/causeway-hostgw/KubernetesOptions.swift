@@ -1,21 +1,22 @@
 internal import ArgumentParser
 internal import KubernetesStore
+internal import Linux
 
 /// The options of `--store kubernetes`.
-struct KubernetesOptions: ParsableArguments {
+struct KubernetesOptions: OptionNames {
   @Option(
     help: ArgumentHelp(
-      "Where the Kubernetes API is and who asks there, as kubectl has it. (default: the service account of the pod)",
+      "Address and credentials of the Kubernetes API, in kubectl's format. (default: the service account of the pod)",
       valueName: "file"))
   var kubeconfigFile: String?
 
   @Option(
-    help: ArgumentHelp("The API's URL, in place of the one that is told elsewhere.", valueName: "URL"))
+    help: ArgumentHelp("The API's URL, instead of the kubeconfig's or the service account's.", valueName: "URL"))
   var kubeApiUrl: String?
 
   @Option(
     help: ArgumentHelp(
-      "What the nodes' annotations begin with. (default: flannel.alpha.coreos.com)", valueName: "prefix"),
+      "Prefix of the nodes' annotations. (default: flannel.alpha.coreos.com)", valueName: "prefix"),
     transform: KubernetesOptions.prefix)
   var kubeAnnotationPrefix = "flannel.alpha.coreos.com/"
 
@@ -31,25 +32,23 @@ struct KubernetesOptions: ParsableArguments {
   static let names = [
     "kubeconfig-file", "kube-api-url", "kube-annotation-prefix", "net-config-path", "set-node-network-unavailable",
   ]
-  /// Those that may stand without a value, which then is true.
+  /// The names of options that may be given without a value, which then is true.
   static let switches: Set = ["set-node-network-unavailable"]
 
-  /// Where the access is told. An empty value, such as a variable of a script that is not set, counts as none.
-  var access: KubeAccessSource {
-    func given(_ text: String?) -> String? { text.flatMap { $0.isEmpty ? nil : $0 } }
-    return KubeAccessSource(kubeconfig: given(kubeconfigFile), server: given(kubeApiUrl))
-  }
+  /// How to reach the API.
+  var access: KubeAccessSource { KubeAccessSource(kubeconfig: kubeconfigFile?.given, server: kubeApiUrl?.given) }
 
-  /// Not where the option is read: the parser would show the value as a whole, though a password may stand in it.
+  /// A transform of the option would not do: the parser would show the value as a whole, with a password that it may
+  /// contain.
   mutating func validate() throws {
-    guard let text = kubeApiUrl, !text.isEmpty, !KubeAccessSource.isServer(text) else { return }
+    guard let text = kubeApiUrl?.given, !KubeAccessSource.isServer(text) else { return }
     throw ValidationError(
       text.contains("@")
         ? "--kube-api-url must hold neither user nor password: a kubeconfig (--kubeconfig-file) tells who this is."
         : "--kube-api-url: '\(text)' is no URL like https://192.0.2.1:6443.")
   }
 
-  /// With what separates it from an annotation's name, as flannel has it.
+  /// Returns the prefix with the character that separates it from an annotation's name, as flannel does.
   private static func prefix(_ text: String) throws -> String {
     let slashes = text.count { $0 == "/" }
     let isGood = text.utf8.allSatisfy { byte in

@@ -1,26 +1,25 @@
 internal import ArgumentParser
-internal import FastPath
 internal import JSON
 internal import Linux
 internal import StoreTransport
 
-/// The environment and the configuration file as command-line arguments: placed before the real ones they lose against
-/// them, since of an option given twice the last one counts. So there is one reader of values, ArgumentParser.
+/// The environment and the configuration file as command-line arguments. They are placed before the real arguments,
+/// which win, because the last value of an option counts. ArgumentParser is the only reader of values.
 enum OptionSources {
-  /// All arguments in the order of precedence, lowest first, behind the name of the command.
+  /// Returns all arguments behind the name of the command, those of the lowest precedence first.
   ///
-  /// - Throws: `ValidationError` that names the source of a value that can't be.
+  /// - Throws: `ValidationError` that names the source of a wrong value.
   static func arguments(
     _ arguments: [String], environment: (String) -> String?, readFile: (String) throws -> [UInt8]
   ) throws -> [String] {
-    // An empty value, such as a variable of a script that is not set, counts as none; an array can't have it.
+    // An empty value, such as an unset variable of a script, counts as none. An array must not contain it.
     let arguments = arguments.filter { !$0.hasSuffix("=") || list($0) == nil }.map(spelledOut)
     let given = try HostGateway.parseAsRoot(arguments)
     guard let options = (given as? any CommandWithOptions)?.options, let command = arguments.first else {
       return arguments
     }
     var fromFile: [String] = []
-    if let path = options.config ?? environment(variable("config")).flatMap({ $0.isEmpty ? nil : $0 }) {
+    if let path = options.config ?? environment(variable("config"))?.given {
       fromFile = try self.fromFile(readFile(path), name: path == "-" ? "standard input" : path)
     }
     let fromEnvironment = try fromEnvironment(environment)
@@ -29,19 +28,20 @@ enum OptionSources {
       + flags
   }
 
-  /// Of an option that is a list the last value would not win, all would count: a list has one source.
+  /// Returns the arguments of a lower source without the lists that a higher source has: all values of a list count, so
+  /// they come from one source.
   private static func without(lists higher: [String], _ lower: [String]) -> [String] {
     let given = Set(higher.compactMap(list))
     return lower.filter { argument in list(argument).map { !given.contains($0) } ?? true }
   }
 
-  /// The name of the list that an argument is of: `--iface=eth0`, or `--iface` with a value behind it.
+  /// Returns the name of the list option of an argument: `--iface=eth0`, or `--iface` with a value behind it.
   private static func list(_ argument: String) -> String? {
     guard argument.hasPrefix("--"), let name = argument.dropFirst(2).split(separator: "=").first else { return nil }
     return Options.lists.contains(String(name)) ? String(name) : nil
   }
 
-  /// `--ip-masq` is `--ip-masq=true`, as Go's flags have it.
+  /// Writes `--ip-masq` as `--ip-masq=true`; flannel's flags allow both.
   private static func spelledOut(_ argument: String) -> String {
     argument.hasPrefix("--") && Options.switches.contains(String(argument.dropFirst(2)))
       ? "\(argument)=true" : argument
@@ -53,7 +53,7 @@ enum OptionSources {
 
   private static func fromEnvironment(_ environment: (String) -> String?) throws -> [String] {
     try Options.names.compactMap { name in
-      guard let value = environment(variable(name)), !value.isEmpty else { return nil }
+      guard let value = environment(variable(name))?.given else { return nil }
       return try checked("--\(name)=\(value)", source: "environment variable \(variable(name))")
     }
   }
@@ -76,7 +76,7 @@ enum OptionSources {
     }
   }
 
-  /// The values of a key, as they would be written on the command line.
+  /// Returns the values of a key, as they would be written on the command line.
   private static func texts(_ value: JSONValue, of name: String, _ file: String) throws -> [String] {
     switch value {
     case .null: return []
@@ -95,7 +95,7 @@ enum OptionSources {
     }
   }
 
-  /// The argument, where it is a good one by itself.
+  /// Returns the argument if it is valid by itself.
   private static func checked(_ argument: String, source: String) throws -> String {
     do {
       _ = try Options.parse([argument])

@@ -1,21 +1,20 @@
 internal import Addresses
+internal import Agent
 internal import ArgumentParser
-internal import FastPath
 internal import Logging
-internal import NodeFastPath
-internal import NodeRules
 internal import NodeState
 internal import OwnNode
 
-/// Where the nodes come from.
+/// Where the nodes come from (`--store`).
 enum StoreKind: String, CaseIterable {
   case file
   case etcd
   case kubernetes
 }
 
-/// The options of every command. Each may also stand in the environment and in a configuration file, see `OptionSources`.
-struct Options: ParsableArguments {
+/// The options of every command. Each may also come from the environment and from a configuration file, see
+/// `OptionSources`.
+struct Options: OptionNames {
   @Option(
     help: ArgumentHelp(
       "Read options from a JSON file, - for standard input; its keys are the long names.", valueName: "file"))
@@ -40,19 +39,19 @@ struct Options: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "The link that holds this node's addresses; of several (repeated, or with commas) the first that does. (default: that of the default route)",
+      "The link with this node's addresses; of several (repeated, or with commas) the first one that has them. (default: the link of the default route)",
       valueName: "name or address"))
   var iface: [String] = []
 
   @Option(
     help: ArgumentHelp(
-      "The same by a pattern that is looked for in names and addresses, after --iface; may be repeated.",
+      "A pattern of that link's name or address, tried after --iface; may be repeated.",
       valueName: "regular expression"), transform: Options.pattern)
   var ifaceRegex: [String] = []
 
   @Option(
     help: ArgumentHelp(
-      "The same by an address that the kernel sends to by that link, after the others; may be repeated, or with commas.",
+      "An address that the kernel reaches through that link, tried after the others; may be repeated, or with commas.",
       valueName: "address"), transform: Options.addresses)
   var ifaceCanReach: [[IPAddress]] = []
 
@@ -67,10 +66,10 @@ struct Options: ParsableArguments {
     transform: { try Options.address($0, .v6) })
   var publicIPv6: IPAddress?
 
-  @Option(help: ArgumentHelp("Where this node's lease is written for the plugin.", valueName: "file"))
+  @Option(help: ArgumentHelp("The file of this node's lease, which the plugin reads.", valueName: "file"))
   var subnetFile = DefaultPaths.subnetFile
 
-  @Option(help: ArgumentHelp("Where locks and marks are kept.", valueName: "directory"))
+  @Option(help: ArgumentHelp("The directory of locks, marks and records.", valueName: "directory"))
   var stateDir = DefaultPaths.stateDirectory
 
   @Option(help: ArgumentHelp("A copy of the lease that survives a reboot.", valueName: "file"))
@@ -78,77 +77,40 @@ struct Options: ParsableArguments {
 
   @OptionGroup(title: "Options of rules and blackhole routes") var rules: RuleOptions
 
-  @Option(
-    help: ArgumentHelp(
-      "Carry established flows between pods past bridge and packet filter: off, auto (where the kernel can), on.",
-      valueName: "mode"),
-    transform: { try Options.word($0) })
-  var fastPath = FastPathMode.off
+  @OptionGroup(title: "Options of the fast path") var fastPath: FastPathOptions
 
-  @Option(
-    help: ArgumentHelp(
-      "How the fast path knows that nobody translates a flow: conntrack, sight. (default: conntrack, where the kernel can)",
-      valueName: "way"),
-    transform: { try Options.word($0) })
-  var fastPathFlows: FlowKnowledge?
+  @OptionGroup(title: "Options for the container runtime") var runtime: RuntimeOptions
 
-  @Option(
-    help: ArgumentHelp("The runtime's network configuration, to be put in --cni-conf-file.", valueName: "file"))
-  var cniConfSource: String?
-
-  @Option(
-    help: ArgumentHelp(
-      "Where the runtime reads it; it is put there last, when pods can be served.", valueName: "file"))
-  var cniConfFile: String?
-
-  @Option(
-    help: ArgumentHelp(
-      "How often what is left of pods that are no more is deleted, for the network of --cni-conf-file; 0s for never. "
-        + "(default: 10m)",
-      valueName: "time"),
-    transform: TimeText.duration)
-  var gcInterval = Duration.seconds(600)
-
-  @Option(help: ArgumentHelp("Where the plugin is, which deletes it.", valueName: "directory"))
-  var cniBinDir = "/opt/cni/bin"
-
-  @Option(help: ArgumentHelp("Where /healthz, /readyz and /metrics are served.", valueName: "address"))
+  @Option(help: ArgumentHelp("Address of the server of /healthz, /readyz and /metrics.", valueName: "address"))
   var healthzIp = "127.0.0.1"
 
-  @Option(help: ArgumentHelp("The port for them; 0 for none.", valueName: "port"), transform: Options.port)
+  @Option(help: ArgumentHelp("Port of that server; 0 for none.", valueName: "port"), transform: Options.port)
   var healthzPort = 0
 
   @Option(
     help: ArgumentHelp(
-      "How much is told: trace, debug, info, notice, warning, error, critical.", valueName: "level"),
+      "Lowest level of log messages: trace, debug, info, notice, warning, error, critical.", valueName: "level"),
     transform: Options.level)
   var logLevel = Logger.Level.info
 
-  @Option(help: "How it is told.")
+  @Option(help: "Log format: text, json.")
   var logFormat = LogFormat.text
+
+  /// The groups of options. A new part's options are one group here and one property above.
+  private static let groups: [any OptionNames.Type] = [
+    EtcdOptions.self, KubernetesOptions.self, RuleOptions.self, FastPathOptions.self, RuntimeOptions.self,
+  ]
 
   /// The long names of all options but `config`, which names the other source itself.
   static let names =
     [
       "store", "nodes-file", "node-name", "iface", "iface-regex", "iface-can-reach", "public-ip", "public-ipv6",
-      "subnet-file", "state-dir", "lease-copy", "fast-path", "fast-path-flows", "cni-conf-source", "cni-conf-file",
-      "gc-interval",
-      "cni-bin-dir", "healthz-ip", "healthz-port",
-      "log-level", "log-format",
-    ] + EtcdOptions.names + KubernetesOptions.names + RuleOptions.names
-  /// Those that may stand without a value, which then is true.
-  static let switches = RuleOptions.switches.union(KubernetesOptions.switches)
-  /// Those that may be given more than once; all values come from one source.
-  static let lists: Set = ["iface", "iface-regex", "iface-can-reach"]
+      "subnet-file", "state-dir", "lease-copy", "healthz-ip", "healthz-port", "log-level", "log-format",
+    ] + groups.flatMap { $0.names }
+  static let switches = groups.reduce(into: Set<String>()) { $0.formUnion($1.switches) }
+  static let lists = groups.reduce(into: ["iface", "iface-regex", "iface-can-reach"] as Set) { $0.formUnion($1.lists) }
 
-  var ruleSwitches: RuleSwitches { rules.ruleSwitches(tracks: fastPath != .off) }
-
-  var fastPathReconciler: FastPathReconciler {
-    FastPathReconciler(mode: fastPath, knowledge: fastPathFlows, stateDirectory: stateDir)
-  }
-
-  /// Which links and addresses are this node's. An empty value, such as a variable of a script that is not set, counts
-  /// as none.
+  /// Which links and addresses are this node's. An empty value counts as none.
   var interfaceSelection: InterfaceSelection {
     InterfaceSelection(
       names: iface.flatMap { $0.split(separator: ",").map { String($0) } }, patterns: ifaceRegex.filter { !$0.isEmpty },
@@ -176,7 +138,7 @@ struct Options: ParsableArguments {
     return port
   }
 
-  /// The pattern itself, where it is one.
+  /// Returns the text if it is a regular expression.
   private static func pattern(_ text: String) throws -> String {
     do {
       _ = try InterfacePattern(text)
@@ -194,13 +156,6 @@ struct Options: ParsableArguments {
     return store
   }
 
-  private static func word<Word: RawRepresentable<String> & CaseIterable>(_ text: String) throws -> Word {
-    guard let word = Word(rawValue: text) else {
-      throw ValidationError("'\(text)' is none of \(Word.allCases.map(\.rawValue).joined(separator: ", ")).")
-    }
-    return word
-  }
-
   private static func level(_ text: String) throws -> Logger.Level {
     guard let level = Logger.Level(rawValue: text) else {
       throw ValidationError(
@@ -216,3 +171,5 @@ struct Options: ParsableArguments {
     }
   }
 }
+
+extension LogFormat: ExpressibleByArgument {}

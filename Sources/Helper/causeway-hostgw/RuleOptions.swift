@@ -2,41 +2,43 @@ internal import ArgumentParser
 internal import NodeRoutes
 internal import NodeRules
 
-/// The options about packet filter and blackhole routes.
-struct RuleOptions: ParsableArguments {
+/// The options of the packet filter's rules and of routes.
+struct RuleOptions: OptionNames {
   @Option(
     help: ArgumentHelp(
-      "This node masquerades what its pods send out of the cluster, so the plugin shall not (FLANNEL_IPMASQ); "
-        + "--ip-masq alone means true, as with all that are true or false.", valueName: "bool"))
+      "Masquerade packets from this node's pods to destinations outside of the cluster; the plugin then does not "
+        + "(FLANNEL_IPMASQ). --ip-masq alone means true, as with all options that are true or false.", valueName: "bool"
+    ))
   var ipMasq = false
 
   @Option(
-    help: ArgumentHelp("The ports of what is masqueraded: none, random, fully-random.", valueName: "ports"),
+    help: ArgumentHelp("Source ports of masqueraded packets: none, random, fully-random.", valueName: "ports"),
     transform: RuleOptions.ports)
   var ipMasqPorts = MasqueradePorts.fullyRandom
 
   @Option(
-    help: ArgumentHelp("Accept pods' packets for forwarding, and tell what else drops them.", valueName: "bool"))
+    help: ArgumentHelp(
+      "Accept pods' packets for forwarding, and report other chains that drop them.", valueName: "bool"))
   var forwardRules = true
 
   @Option(
-    help: ArgumentHelp("Accept them also in each chain of others that drops them.", valueName: "bool"))
+    help: ArgumentHelp("Also insert an accept into each chain of other programs that drops them.", valueName: "bool"))
   var forwardInsert = false
 
   @Option(
-    help: ArgumentHelp("Swallow what is sent to addresses of this node's subnets that no pod has.", valueName: "bool"))
+    help: ArgumentHelp("Drop packets to unused addresses of this node's subnets.", valueName: "bool"))
   var blackholeRoute = true
 
   @Option(
     help: ArgumentHelp(
-      "Replace or remove the routes and rules that flannel left on this node, and use its vxlan devices, whose other "
-        + "entries go.", valueName: "bool"))
+      "Replace or remove the routes and rules that flannel left on this node, and use its vxlan devices; their other "
+        + "entries are removed.", valueName: "bool"))
   var takeOverFlannel = false
 
   @Option(
     help: ArgumentHelp(
-      "With vxlan and DirectRouting: pods may send what a plain route carries, and routes through the tunnel have an MTU "
-        + "of their own.", valueName: "bool"))
+      "With vxlan and DirectRouting: pods get the MTU of plain routes, and routes through the tunnel have an MTU of "
+        + "their own.", valueName: "bool"))
   var mtuPerRoute = false
 
   /// The long names.
@@ -44,12 +46,12 @@ struct RuleOptions: ParsableArguments {
     "ip-masq", "ip-masq-ports", "forward-rules", "forward-insert", "blackhole-route", "take-over-flannel",
     "mtu-per-route",
   ]
-  /// Those that may stand without a value, which then is true.
+  /// The names of options that may be given without a value, which then is true.
   static let switches: Set = [
     "ip-masq", "forward-rules", "forward-insert", "blackhole-route", "take-over-flannel", "mtu-per-route",
   ]
 
-  /// - Parameter tracks: whether conntrack is to see all packets.
+  /// - Parameter tracks: whether conntrack must see all packets.
   func ruleSwitches(tracks: Bool) -> RuleSwitches {
     RuleSwitches(
       masquerade: ipMasq ? ipMasqPorts : nil, forwards: forwardRules, insertsAccept: forwardInsert,

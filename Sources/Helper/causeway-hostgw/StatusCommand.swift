@@ -1,3 +1,4 @@
+internal import Agent
 internal import ArgumentParser
 internal import AsyncHTTPClient
 internal import JSON
@@ -9,32 +10,33 @@ struct StatusCommand: AsyncParsableCommand, CommandWithOptions {
     commandName: "status",
     abstract: "Show this node's view: lease, nodes, next hops, state and reason.",
     discussion: """
-      Asks the agent where one runs, else the store and the kernel. Exits with 1 where the nodes can't be read or this \
-      machine is none of them. Touches nothing.
+      Asks the agent if one runs, else the store and the kernel. Exits with 1 if the nodes can't be read or this \
+      machine is none of them. Changes nothing.
       """)
 
   @OptionGroup var options: Options
 
-  @Flag(help: "For programs.")
+  @Flag(help: "Show JSON, for programs.")
   var json = false
 
   func run() async throws {
+    let settings = try options.settings()
     let object: JSONObject
-    if let told = await StatusCommand.askAgent(options.stateDir) {
-      object = told
+    if let answer = await StatusCommand.askAgent(options.stateDir) {
+      object = answer
     } else {
-      object = try await StatusView(NodeAgent(options)).object
+      object = await StatusView(NodeAgent(settings)).object
     }
     if json {
       print(try JSONValue.object(object).text(.indented(2)))
     } else {
       let isColored = CurrentProcess.writesToTerminal && CurrentProcess.environment("NO_COLOR") == nil
-      print(StatusText(object, isColored: isColored).lines.joined(separator: "\n"))
+      print(StatusText(object, settings.parts.inStageOrder, isColored: isColored).lines.joined(separator: "\n"))
     }
     if object["node"] == .null { throw ExitCode.failure }
   }
 
-  /// What the agent says; `nil` where none answers.
+  /// Returns the agent's answer; `nil` if none answers.
   private static func askAgent(_ stateDirectory: String) async -> JSONObject? {
     let path = HealthServer.socketPath(stateDirectory)
     guard (try? Files.identity(path)) != nil else { return nil }
@@ -48,7 +50,7 @@ struct StatusCommand: AsyncParsableCommand, CommandWithOptions {
         HTTPClientRequest(url: "http+unix://\(host)/status"), timeout: .seconds(10)),
       let body = try? await response.body.collect(upTo: limit),
       let view = (try? JSONValue(parsing: Array(body.readableBytesView)))?.object,
-      // Not an error in JSON.
+      // An error of the server is JSON, too.
       view["agentRunning"] == true
     else { return nil }
     return view

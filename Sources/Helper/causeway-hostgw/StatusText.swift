@@ -1,24 +1,27 @@
-internal import FastPath
 internal import JSON
-internal import Nodes
+internal import Parts
 
-/// A node's view for people: some lines, then a table of the other nodes.
+/// The text of `status`: some lines, then a table of the other nodes.
 struct StatusText {
   private let object: JSONObject
-  private let isColored: Bool
+  private let parts: [any NodePart]
+  private let painted: StatusPaint
 
-  /// - Parameter object: as `StatusView` makes it.
-  init(_ object: JSONObject, isColored: Bool) {
+  /// - Parameters:
+  ///   - object: from `StatusView`.
+  ///   - parts: in the order of their stages.
+  init(_ object: JSONObject, _ parts: [any NodePart], isColored: Bool) {
     self.object = object
-    self.isColored = isColored
+    self.parts = parts
+    painted = StatusPaint(isColored: isColored)
   }
 
   var lines: [String] {
     let store = object["store"]?.object
     return [
       "Node:   \(object["node"]?.string ?? "unknown")",
-      "Store:  \(store?["kind"]?.string ?? "") \(store?["source"]?.string ?? "")\(storeState)", agentLine, leaseLine,
-    ] + backendLine + rulesLine + fastPathLine + texts("errors").map { "\(painted("Error:", .red))  \($0)" }
+      "Store:  \(store?["kind"]?.string ?? "") \(store?["source"]?.string ?? "")\(storeState)", agentLine,
+    ] + parts.flatMap { $0.lines(object, painted) } + texts("errors").map { "\(painted("Error:", .red))  \($0)" }
       + texts("warnings").map { "\(painted("Note:", .yellow))   \($0)" } + repairs + table
   }
 
@@ -34,68 +37,21 @@ struct StatusText {
     return "Agent:  runs since \(agent["since"]?.string ?? "?"), \(state)"
   }
 
-  /// Of a store that the agent speaks to.
+  /// The state of a store that the agent speaks to.
   private var storeState: String {
     guard let store = object["store"]?.object, case .bool(let isConnected)? = store["connected"] else { return "" }
     if isConnected { return ", \(painted("connected", .green)), revision \(number(store["revision"]))" }
     return ", \(painted("not connected", .red)) since \(store["since"]?.string ?? "?")"
   }
 
-  private var backendLine: [String] { object["backend"]?.string.map { ["Way:    \($0)"] } ?? [] }
-
-  /// The rules on one line.
-  private var rulesLine: [String] {
-    guard let rules = object["rules"]?.object else { return [] }
-    let masquerade = rules["masquerade"]?.string.map { "masquerade with \($0) ports" } ?? "no masquerade"
-    let forward = rules["forward"] == true ? "forwarding accepted" : "forwarding left to others"
-    let state = rules["state"]?.string ?? ""
-    return [
-      "Rules:  \(masquerade), \(forward); table \(rules["table"]?.string ?? "") "
-        + (state == StatusView.hidden ? "can't be seen (try as root)" : state)
-    ]
-  }
-
-  private var fastPathLine: [String] {
-    guard let fastPath = object["fastPath"]?.object, let state = fastPath["state"]?.string else { return [] }
-    guard state == "on" else { return ["Fast:   \(painted(state, state == "off" ? .yellow : .red))"] }
-    let flows = fastPath["flows"]?.string.map { ", flows known by \($0)" } ?? ""
-    let directions = [("from-pod", "from pods"), ("to-pod", "to pods")].map { key, words in
-      let reasons = fastPath[key]?.object ?? [:]
-      let total = reasons.members.reduce(Int64(0)) { $0 + (StatusText.packets($1.value) ?? 0) }
-      return "\(words) \(StatusText.packets(reasons["carried"]) ?? 0) of \(total) packets carried"
-    }
-    return ["Fast:   \(painted("on", .green))\(flows); \(directions.joined(separator: ", "))"]
-  }
-
-  private static func packets(_ count: JSONValue?) -> Int64? {
-    if case .integer(let packets)? = count?.object?["packets"] { packets } else { nil }
-  }
-
-  private var leaseLine: String {
-    guard let lease = object["lease"]?.object else { return "Lease:  none" }
-    let subnets = lease["subnets"]?.array?.compactMap(\.string).joined(separator: ", ") ?? ""
-    let masquerade = lease["ipMasq"] == true ? "masquerade" : "no masquerade"
-    return "Lease:  \(subnets), MTU \(number(lease["mtu"])), \(masquerade) (\(lease["file"]?.string ?? ""))"
-      + (leaseState(lease) ?? "")
-  }
-
-  /// How it stands with it in a store that gives leases.
-  private func leaseState(_ lease: JSONObject) -> String? {
-    guard let state = lease["state"]?.string else { return nil }
-    guard state == "held" else {
-      return ", \(painted(state, .red))" + (lease["reason"]?.string.map { ": \($0)" } ?? "")
-    }
-    return ", \(painted("held", .green)) " + (lease["expiry"]?.string.map { "until \($0)" } ?? "for ever")
-  }
-
   private func number(_ value: JSONValue?) -> String {
     if case .integer(let number)? = value { "\(number)" } else { "?" }
   }
 
-  /// The last few.
+  /// The number of repairs, and the last of them.
   private var repairs: [String] {
     guard let agent = object["agent"]?.object, let last = agent["lastRepairs"]?.array, !last.isEmpty else { return [] }
-    let count = ["repairs", "ruleRepairs"].reduce(Int64(0)) { sum, key in
+    let count = parts.compactMap(\.repairsKey).reduce(Int64(0)) { sum, key in
       if case .integer(let number)? = agent[key] { sum + number } else { sum }
     }
     return ["", "\(count) repairs, the last of them:"]
@@ -116,7 +72,7 @@ struct StatusText {
     ("REASON", "reason"),
   ]
 
-  /// Its columns are as wide as they must be.
+  /// Each column is as wide as its longest text.
   private var table: [String] {
     let peers = object["peers"]?.array?.compactMap(\.object) ?? []
     guard !peers.isEmpty else { return [] }
@@ -138,22 +94,11 @@ struct StatusText {
 
   // MARK: Color
 
-  /// SGR parameters (ECMA-48, 8.3.117).
-  private enum Color: Int {
-    case red = 31
-    case green = 32
-    case yellow = 33
-  }
-
-  private static func color(ofState state: String) -> Color {
+  private static func color(ofState state: String) -> StatusPaint.Color {
     switch state {
     case "installed": .green
     case "no-subnet", "no-address", "off-link", "not-routed": .yellow
     default: .red
     }
-  }
-
-  private func painted(_ text: String, _ color: Color) -> String {
-    isColored ? "\u{1B}[\(color.rawValue)m\(text)\u{1B}[0m" : text
   }
 }

@@ -1,8 +1,6 @@
+internal import Agent
 internal import ArgumentParser
-internal import NodeFastPath
-internal import NodeRoutes
-internal import NodeRules
-internal import Nodes
+internal import Parts
 
 struct SyncCommand: AsyncParsableCommand, CommandWithOptions {
   static let configuration = CommandConfiguration(
@@ -19,22 +17,12 @@ struct SyncCommand: AsyncParsableCommand, CommandWithOptions {
         "sync works with --store file only: a lease of \(options.store.rawValue) must be renewed, which an agent does; "
           + "use causeway-hostgw run.")
     }
-    let agent = try NodeAgent(options)
-    let (rules, report, fastPath) = try await AgentLock.taking(turnIn: options.stateDir) {
-      let nodes = try await agent.store.read()
-      let rules = agent.rules.reconcile(nodes)
-      agent.log.tell(rules)
-      let report = try agent.reconciler.reconcile(nodes)
-      return (rules, report, agent.keepFastPath(report))
+    let pass = try await NodeAgent(options.settings()).makePass()
+    print(pass.lines.joined(separator: "\n"))
+    switch pass.failure {
+    case nil: break
+    case is NotSettled: throw ExitCode.failure
+    case let failure?: throw failure
     }
-    agent.log.tell(report)
-    agent.log.tell(fastPath)
-    print(ReportText.lines(report, rules).joined(separator: "\n"))
-    if options.fastPath == .on, let reason = fastPath.unavailability {
-      throw FastPathRefused(reason: FastPathError(reason))
-    }
-    // `auto` is content with less, but not with programs that should be gone.
-    if fastPath.leavesBehind || (options.fastPath == .on && !fastPath.problems.isEmpty) { throw ExitCode.failure }
-    if !report.isSettled || !rules.problems.isEmpty { throw ExitCode.failure }
   }
 }

@@ -1,7 +1,6 @@
 internal import ArgumentParser
-internal import FastPath
 
-/// Spans of time as Go's flags have them, whole numbers only: `24h`, `90m`, `1h30m`, `45s`.
+/// Durations in the form of Go's flags, whole numbers only: `24h`, `90m`, `1h30m`, `45s`.
 enum TimeText {
   static func duration(_ text: String) throws -> Duration {
     var seconds = 0

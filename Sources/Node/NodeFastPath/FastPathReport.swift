@@ -1,4 +1,6 @@
-/// One thing that was done to the fast path, for the log.
+package import Parts
+
+/// One thing that was done to the fast path.
 package struct FastPathChange: Sendable, Equatable {
   package enum Verb: String, Sendable {
     case loaded = "fast path loaded"
@@ -14,33 +16,42 @@ package struct FastPathChange: Sendable, Equatable {
   package let verb: Verb
   /// The link, subnet or address.
   package let subject: String
+
+  var change: Change { Change(verb.rawValue, [.init("what", subject)]) }
 }
 
-/// What a look at the fast path found and did.
+/// What a pass over the fast path found and did.
 package struct FastPathReport: Sendable, Equatable {
   package enum State: Sendable, Equatable {
     case off
-    /// - Parameter reason: why flows are not known in a better way.
+    /// - Parameter reason: why flows are not known by conntrack.
     case on(FlowKnowledge, reason: String?)
     case unavailable(String)
   }
 
   package internal(set) var state = State.off
   package internal(set) var changes: [FastPathChange] = []
-  /// What keeps packets from the fast path that could be there; where there is none, why what is left of it stays.
+  /// What keeps packets from the fast path; if there is no fast path, why its leftovers stay.
   package internal(set) var problems: [String] = []
-  /// Other nodes' subnets that it leads to, and this node's addresses that use it.
+  /// The number of other nodes' subnets that it leads to.
   package internal(set) var peerCount = 0
+  /// The number of this node's pod addresses that use it.
   package internal(set) var podCount = 0
-  /// Pods with a bandwidth limit, or a filter that would be passed by, which don't.
+  /// The number of pods that do not use it: they have a bandwidth limit, or a filter that it would bypass.
   package internal(set) var limitedPods = 0
-  /// Where programs are: the links' names of the node, and the pods.
+  /// What has programs: the node's links by their names, and the pods.
   package internal(set) var places: Set<String> = []
-  /// How long until a pod may be given its place; `nil` where none waits for it.
+  /// How long until a pod may be given its place; `nil` if none waits for it.
   package internal(set) var wait: Duration?
+  /// How many programs were restored since the pass before.
+  package internal(set) var repairCount = 0
+  /// Whether the state is another than after the pass before.
+  var hasNewState = false
+  /// When the next pass must be made without another reason.
+  package internal(set) var nextPass: Duration?
 
-  /// How many programs were put back since the report before: what is new on the node is no repair.
-  package func repairs(since previous: FastPathReport) -> Int {
+  /// Returns how many programs were restored since the report before. Programs for new links and pods do not count.
+  func restoredPrograms(since previous: FastPathReport) -> Int {
     guard previous.state == state else { return 0 }
     return changes.count { change in
       switch change.verb {
@@ -53,11 +64,29 @@ package struct FastPathReport: Sendable, Equatable {
 
   package var isOn: Bool { if case .on = state { true } else { false } }
 
-  /// Whether programs or pins stay that should be gone: nobody looks after them.
+  /// Whether programs or pins that must be removed are still there.
   package var leavesBehind: Bool { !isOn && !problems.isEmpty }
 
-  /// Why there is none although it is wanted.
+  /// Why there is no fast path although it is wanted.
   package var unavailability: String? {
     if case .unavailable(let reason) = state { reason } else { nil }
+  }
+}
+
+extension FastPathReport: PartReport {
+  package var actions: [Change] {
+    guard hasNewState, case .on(let knowledge, let reason) = state else { return changes.map(\.change) }
+    return [Change("fast path: flows are known by \(knowledge.rawValue)\(reason.map { ": \($0)" } ?? "")")]
+      + changes.map(\.change)
+  }
+
+  package var findings: [Finding] {
+    let missing = unavailability.map { reason in
+      Finding(
+        "CW-SYS-01", .warning, "no fast path, everything goes the ordinary way: \(reason)",
+        remedy: "Give the kernel what is missing, or start the agent with --fast-path off.")
+    }
+    return [missing].compactMap { $0 }
+      + problems.map { Finding("CW-SYS-02", .warning, $0, remedy: "See conf/docs/troubleshooting.md, fast path.") }
   }
 }

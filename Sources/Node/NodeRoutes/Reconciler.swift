@@ -5,21 +5,20 @@ internal import Netlink
 package import Nodes
 package import NodeState
 package import OwnNode
+package import Parts
 
-/// Makes the kernel's routes and the lease what the nodes ask for. Start, repair, a node's removal and restart are all
+/// Makes the kernel's routes what the nodes ask for. Start, repair, a node's removal and restart are all
 /// this one pass: what is marked as ours in the kernel is the only state.
 package struct Reconciler: Sendable {
   private let selection: NodeSelection
-  private let files: PublishedLease
   private let switches: RouteSwitches
 
   /// `nlmsg_pid` of the sockets by which this process changes routes, so that its own changes start no new pass. It is far
   /// from the numbers that the kernel gives out, which are process numbers and negative ones.
   package static let port = 0x4A00_0000 | UInt32(truncatingIfNeeded: CurrentProcess.identifier)
 
-  package init(selection: NodeSelection, files: PublishedLease, switches: RouteSwitches) {
+  package init(selection: NodeSelection, switches: RouteSwitches) {
     self.selection = selection
-    self.files = files
     self.switches = switches
   }
 
@@ -27,20 +26,26 @@ package struct Reconciler: Sendable {
   package struct Report: Sendable {
     package let own: LocalNode
     package fileprivate(set) var peers: [PeerRoute]
-    /// `nil` where this node has no subnet.
+    /// The lease of this node's subnets; `nil` if it has none.
     package let lease: SubnetLease?
-    /// Whether the lease on disk was another.
-    package fileprivate(set) var isNewLease: Bool
     package fileprivate(set) var changes: [RouteChange]
-    /// What is wrong with this node itself, beside the peers' own states.
-    package let problems: [String]
-    /// What is left of flannel's routes.
-    package let warnings: [String]
+    /// What is wrong with this node itself, and what is left of flannel's routes. The peers' states are not among them.
+    package let ownFindings: [Finding]
+    /// When flannel's routes were last searched (`MonotonicTime`).
+    var lastSearch: Duration
+    /// Whether the nodes were the same as in the pass before, so that every change was a repair.
+    var isRepair = false
     /// What the pass went by.
     var basis: Basis
 
     /// The cluster's backend, as flannel calls it.
     package var backend: String { type(of: basis.snapshot.netConf.backend).name }
+
+    /// What is wrong with this node itself.
+    package var problems: [String] { ownFindings.faults }
+
+    /// The nodes that the pass was made of.
+    package var nodes: NodeSnapshot { basis.snapshot }
 
     /// Whether every wanted route is in the kernel and nothing of ours is left over.
     package var isSettled: Bool { problems.isEmpty && peers.allSatisfy(\.isSettled) }
@@ -54,8 +59,7 @@ package struct Reconciler: Sendable {
     var takenNumbers: Set<UInt32>?
   }
 
-  /// One pass in the calling thread's network namespace; it blocks. The lease comes last, so that no pod starts before
-  /// its node's routes are in; it comes also where some node can't be reached.
+  /// One pass in the calling thread's network namespace; it blocks.
   ///
   /// - Parameters:
   ///   - known: the report of the pass before.
@@ -72,14 +76,11 @@ package struct Reconciler: Sendable {
     var outcome = look.plan.isEmpty ? PlanOutcome(peers: look.plan.peers) : try socket.apply(look.plan)
     outcome.changes = devices.changes + outcome.changes
     outcome.failures = devices.failures + outcome.failures
-    let lease = lease(look)
-    if lease == nil { try files.withdraw() }
-    let isNewLease = try lease.map { try files.publish($0, mark: snapshot.mark) } ?? false
+    let leftovers = searches ? look.plan.leftovers : known?.ownFindings.filter { $0.severity == .warning } ?? []
     return Report(
-      own: look.own, peers: outcome.peers, lease: lease, isNewLease: isNewLease, changes: outcome.changes,
-      problems: look.problems + outcome.failures.map(\.description),
-      warnings: searchesLeftovers ? look.plan.leftovers : known?.warnings ?? [],
-      basis: look.basis(look.plan))
+      own: look.own, peers: outcome.peers, lease: lease(look), changes: outcome.changes,
+      ownFindings: look.problems + outcome.failures.map { .routeRefused($0.description) } + leftovers,
+      lastSearch: (searches ? nil : known?.lastSearch) ?? MonotonicTime.now, basis: look.basis(look.plan))
   }
 
   /// Makes a pass after a change of nodes only, while nothing has changed in the kernel: its cost grows with the change and
@@ -104,7 +105,6 @@ package struct Reconciler: Sendable {
     var report = known
     report.peers.replaceSubrange(part.peers, with: outcome.peers)
     report.changes = outcome.changes
-    report.isNewLease = false
     report.basis.snapshot = snapshot
     report.basis.takenNumbers?.formUnion(plan.newNextHops.map(\.noun.id))
     report.basis.takenNumbers?.subtract(plan.staleNextHops.map(\.id))
@@ -116,8 +116,8 @@ package struct Reconciler: Sendable {
     var socket = try RouteSocket()
     let look = try look(snapshot, &socket, forFlannelsRoutes: true)
     return Report(
-      own: look.own, peers: look.plan.peers, lease: lease(look), isNewLease: false, changes: [],
-      problems: look.problems, warnings: look.plan.leftovers, basis: look.basis(nil))
+      own: look.own, peers: look.plan.peers, lease: lease(look), changes: [],
+      ownFindings: look.problems + look.plan.leftovers, lastSearch: MonotonicTime.now, basis: look.basis(nil))
   }
 
   private func lease(_ look: Look) -> SubnetLease? {
@@ -138,7 +138,9 @@ package struct Reconciler: Sendable {
     let mtuBytes: Int
 
     /// What is wrong with this node itself.
-    var problems: [String] { own.problemList + devices.problems }
+    var problems: [Finding] {
+      own.problemList.map { .ownNode($0) } + devices.problems.map { .tunnelDevice($0) }
+    }
 
     /// - Parameter plan: what is carried out.
     func basis(_ plan: RoutePlan?) -> Basis {
@@ -182,15 +184,14 @@ package struct Reconciler: Sendable {
       nextHops: state.nextHops, mtuBytes: backend.mtuBytes)
   }
 
-  /// Removes the routes, next hops and tunnel devices that the helper made, and the lease, and says how many routes that
-  /// were and which devices; nothing stays because something else could not be removed.
+  /// Removes the routes, next hops and tunnel devices that the helper made, and returns how many routes that were and
+  /// which devices. A removal that fails does not keep the others from being made.
   package func clean() throws -> (routes: Int, devices: [String]) {
     var socket = try RouteSocket()
     let routes = try socket.routes(owner: RouteProtocol.helper, table: Route.mainTable)
     let hops = try socket.nextHops(owner: RouteProtocol.helper)?.owned ?? []
     let devices = try socket.links().filter(TunnelDevice.isOurs)
     let outcome = try socket.apply(RoutePlan(removing: routes, hops, devices))
-    try files.remove()
     if let failure = outcome.failures.first { throw failure }
     return (routes.count, devices.map(\.name))
   }
@@ -227,12 +228,12 @@ extension PlanOutcome {
 
 extension RoutePlan {
   /// What is to be told of flannel's routes.
-  fileprivate var leftovers: [String] {
+  fileprivate var leftovers: [Finding] {
     guard let first = flannelsRoutes.first else { return [] }
     let via = first.gateway.map { " via \($0)" } ?? ""
     let count = flannelsRoutes.count
     let routes =
       count == 1 ? "a route to \(first.destination)\(via)" : "\(count) routes, such as \(first.destination)\(via)"
-    return ["flannel seems to have left \(routes): --take-over-flannel removes what nobody needs"]
+    return [.flannelRoutesLeft("flannel seems to have left \(routes): --take-over-flannel removes what nobody needs")]
   }
 }

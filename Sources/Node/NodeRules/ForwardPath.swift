@@ -1,6 +1,7 @@
 internal import Addresses
 internal import Netfilter
 internal import Netlink
+internal import Parts
 
 /// The foreign chains that every forwarded packet passes.
 ///
@@ -113,14 +114,14 @@ struct ForwardDrop: Equatable {
   /// The network of the pods.
   let network: IPPrefix
 
-  /// What is wrong, and what to do: a text for each chain.
-  static func problems(_ drops: [ForwardDrop]) -> [String] {
+  /// Returns a finding for each chain that drops pods' packets.
+  static func findings(_ drops: [ForwardDrop]) -> [Finding] {
     Dictionary(grouping: drops, by: \.chain).sorted { "\($0.key)" < "\($1.key)" }.map { chain, drops in
       let networks = drops.map { "\($0.network)" }.joined(separator: " and ")
       let culprit = drops.allSatisfy(\.isPolicy) ? "the policy behind" : "a rule of"
-      return
+      return .forwardDrop(
         "\(culprit) the chain \(chain) drops what is forwarded for the pods of \(networks): give --forward-insert, or accept \(networks) "
-        + "there as source and as destination; if they do pass, --forward-rules=false turns this look off"
+          + "there as source and as destination; if they do pass, --forward-rules=false turns this look off")
     }
   }
 }

@@ -2,16 +2,18 @@ package import Addresses
 internal import Glibc
 package import Netfilter
 internal import Netlink
+internal import Parts
 
-/// Makes the node's rules what they must be: the helper's own table, the accepts in chains of others, and what flannel
-/// left. Like the routes they are looked at anew each time.
+/// Keeps the node's rules: the helper's own table, the accepts in chains of others, and what flannel left.
+///
+/// The kernel's rules are the only state; each pass reads them anew.
 package struct RulesReconciler: Sendable {
   private let switches: RuleSwitches
   private let table: NodeTable
 
   /// The helper's own table.
   package static let tableName = NodeTable.name
-  /// The comment of each rule of ours in chains of others.
+  /// The comment of each of the helper's rules in chains of others.
   package static let acceptComment = AcceptPlan.comment
 
   package init(switches: RuleSwitches, stateDirectory: String) {
@@ -25,10 +27,11 @@ package struct RulesReconciler: Sendable {
       tracks: switches.tracks)
   }
 
-  /// One pass in the calling thread's network namespace; it blocks. What fails is told and holds nothing else back.
+  /// One pass in the calling thread's network namespace; it blocks. A step that fails becomes a finding and does not
+  /// keep the other steps from being made.
   ///
   /// - Parameters:
-  ///   - networks: the cluster's, one of each family.
+  ///   - networks: the cluster's networks, at most one of each family.
   ///   - nodes: the nodes' own addresses.
   package func reconcile(networks: [IPPrefix], nodes: [IPAddress]) -> RulesReport {
     var report = RulesReport()
@@ -45,14 +48,14 @@ package struct RulesReconciler: Sendable {
       var netfilter = try RulesReconciler.open()
       let flannel = try FlannelRules(&netfilter)
       try ensureForwarding(networks, flannel, &netfilter, &report)
-      // What is there of flannel's goes when ours is in.
+      // Flannel's rules are removed once ours are in.
       try takeOver(flannel, networks, &netfilter, &report)
     }
-    report.warnings += legacyWarnings(networks)
+    report.findings += legacyTables(networks)
     return report
   }
 
-  /// What a pass would find, touching nothing.
+  /// Returns what a pass would find. It changes nothing.
   package func inspect(networks: [IPPrefix], nodes: [IPAddress]) -> RulesReport {
     var report = RulesReport()
     let ruleset = ruleset(networks, nodes)
@@ -60,12 +63,12 @@ package struct RulesReconciler: Sendable {
       var netfilter = try RulesReconciler.open()
       report.table = try state(ruleset, &netfilter)
       let path = try ForwardPath(&netfilter)
-      if switches.forwards { report.problems += ForwardDrop.problems(path.drops(of: networks)) }
-      report.warnings += try FlannelRules(&netfilter).pieces.map(leftover)
+      if switches.forwards { report.findings += ForwardDrop.findings(path.drops(of: networks)) }
+      report.findings += try FlannelRules(&netfilter).pieces.map(leftover)
     }
-    report.warnings += legacyWarnings(networks)
-    // Whoever may not look at nf_tables may look at all the rest.
-    if report.mayNotLook { report.problems = [] }
+    report.findings += legacyTables(networks)
+    // A user without CAP_NET_ADMIN can read everything else.
+    if report.mayNotLook { report.findings.removeAll { $0.severity == .fault } }
     return report
   }
 
@@ -81,7 +84,7 @@ package struct RulesReconciler: Sendable {
     }
   }
 
-  /// Removes all that is ours; says what that was.
+  /// Removes all rules of the helper, and returns what that was.
   package func clean() throws(RulesError) -> [RuleChange] {
     var netfilter = try RulesReconciler.open()
     var changes: [RuleChange] = []
@@ -111,24 +114,24 @@ extension RulesReconciler {
     let plan = AcceptPlan(
       try ForwardPath(&netfilter), networks: networks, inserts: inserts,
       going: inserts && switches.takesOverFlannel ? flannel.jumps : [])
-    if switches.forwards && !inserts { report.problems += ForwardDrop.problems(plan.drops) }
+    if switches.forwards && !inserts { report.findings += ForwardDrop.findings(plan.drops) }
     guard !plan.requests.isEmpty else { return }
     do throws(RulesError) {
       try netfilter.asking { (socket) throws(NetlinkError) in _ = try socket.commit(plan.requests) }
     } catch {
-      if inserts { report.problems += ForwardDrop.problems(plan.drops) }
+      if inserts { report.findings += ForwardDrop.findings(plan.drops) }
       throw error
     }
     report.changes += plan.changes
   }
 
-  /// Removes of flannel's what ours stands for now, and tells of the rest.
+  /// Removes those of flannel's rules that ours replace, and reports the others.
   private func takeOver(
     _ flannel: FlannelRules, _ networks: [IPPrefix], _ netfilter: inout NetfilterSocket,
     _ report: inout RulesReport
   ) throws(RulesError) {
     guard switches.takesOverFlannel, !flannel.pieces.isEmpty else {
-      report.warnings += flannel.pieces.map(leftover)
+      report.findings += flannel.pieces.map(leftover)
       return
     }
     let path = try ForwardPath(&netfilter)
@@ -136,10 +139,14 @@ extension RulesReconciler {
     for piece in flannel.pieces {
       let helps = !path.drops(of: networks) { piece.jumps.contains($0) }.allSatisfy(drops.contains)
       if piece.masquerades && switches.masquerade == nil {
-        report.warnings.append("flannel's \(piece.name) stays, since pods may need it: --ip-masq takes its place")
+        report.findings.append(
+          .flannelRulesStay(
+            "flannel's \(piece.name) stays, since pods may need it: --ip-masq takes its place", option: "--ip-masq"))
       } else if helps {
-        report.warnings.append(
-          "flannel's \(piece.name) stays, since pods' packets are dropped without it: --forward-insert takes its place")
+        report.findings.append(
+          .flannelRulesStay(
+            "flannel's \(piece.name) stays, since pods' packets are dropped without it: --forward-insert takes its place",
+            option: "--forward-insert"))
       } else {
         try netfilter.asking { (socket) throws(NetlinkError) in _ = try socket.commit(piece.removal) }
         report.changes.append(RuleChange(verb: .takenOver, subject: piece.name))
@@ -147,33 +154,35 @@ extension RulesReconciler {
     }
   }
 
-  private func leftover(_ piece: FlannelRules.Piece) -> String {
-    "flannel left the \(piece.name): --take-over-flannel removes it"
+  private func leftover(_ piece: FlannelRules.Piece) -> Finding {
+    .flannelRulesLeft("flannel left the \(piece.name): --take-over-flannel removes it")
   }
 
-  /// The kernel's old packet filter is seen by its tables' names only.
-  private func legacyWarnings(_ networks: [IPPrefix]) -> [String] {
+  /// Reports tables of the kernel's older packet filter, of which only the names can be read.
+  private func legacyTables(_ networks: [IPPrefix]) -> [Finding] {
     networks.flatMap { network in
-      var warnings: [String] = []
+      var found: [Finding] = []
       if switches.forwards, let program = LegacyTables.program(withTable: "filter", network.family) {
-        warnings.append(
-          "\(program) has a filter table, which cannot be looked into from here: where \(program) -S FORWARD shows a "
-            + "policy of DROP, accept \(network) there as source and as destination")
+        found.append(
+          .legacyTable(
+            "\(program) has a filter table, which cannot be looked into from here: where \(program) -S FORWARD shows a "
+              + "policy of DROP, accept \(network) there as source and as destination"))
       }
       if switches.takesOverFlannel, let program = LegacyTables.program(withTable: "nat", network.family) {
-        warnings.append(
-          "\(program) has a nat table, which cannot be looked into from here: where \(program) -t nat -S shows "
-            + "FLANNEL-POSTRTG, remove that chain and the rules that lead to it")
+        found.append(
+          .legacyTable(
+            "\(program) has a nat table, which cannot be looked into from here: where \(program) -t nat -S shows "
+              + "FLANNEL-POSTRTG, remove that chain and the rules that lead to it"))
       }
-      return warnings
+      return found
     }
   }
 }
 
 extension RulesReport {
-  /// Does what it can; a failure is a problem.
+  /// Makes a step; an error becomes a finding.
   ///
-  /// - Parameter needsNone: whether a kernel without nf_tables serves as well.
+  /// - Parameter needsNone: whether a kernel without nf_tables will do.
   fileprivate mutating func attempt(needsNone: Bool, _ body: (inout RulesReport) throws(RulesError) -> Void) {
     do throws(RulesError) {
       try body(&self)
@@ -184,8 +193,8 @@ extension RulesReport {
       }
       hasFailed = true
       mayNotLook = error.isForbidden
-      // Both halves of a look may fail for one reason.
-      if !problems.contains("\(error)") { problems.append("\(error)") }
+      // Both steps may fail for one reason.
+      if !problems.contains("\(error)") { findings.append(.rulesRefused("\(error)")) }
     }
   }
 }

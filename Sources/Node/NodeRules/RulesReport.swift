@@ -1,10 +1,12 @@
-/// One thing that was done to the node's rules, for the log.
+package import Parts
+
+/// One thing that was done to the node's rules.
 package struct RuleChange: Sendable, Equatable {
   package enum Verb: String, Sendable {
     case made = "table made"
-    /// It was there, but another one: of other options or of another version of the helper.
+    /// The table was another one: of other options or of another version of the helper.
     case replaced = "table replaced"
-    /// Somebody had changed or removed it.
+    /// Somebody had changed or removed the table.
     case repaired = "table repaired"
     case nodesChanged = "nodes' addresses updated"
     case removed = "table removed"
@@ -16,30 +18,47 @@ package struct RuleChange: Sendable, Equatable {
   package let verb: Verb
   /// The table or chain, in the words of `nft`.
   package let subject: String
+
+  var change: Change { Change(verb.rawValue, [.init(.rules, subject)]) }
 }
 
-/// What a look at the node's rules found and did.
+/// What a pass over the node's rules found and did.
 package struct RulesReport: Sendable, Equatable {
-  /// How the helper's table is.
+  /// The state of the helper's table.
   package enum Table: String, Sendable {
     case installed
     case missing
-    /// It differs from what it must be.
+    /// Present, and different from what the options ask for.
     case changed
-    /// The node needs none.
+    /// Not wanted.
     case off
-    /// That can't be told: for want of the right to look, or of nf_tables.
+    /// Not readable, for lack of CAP_NET_ADMIN or of nf_tables.
     case unknown
   }
 
   package internal(set) var table = Table.unknown
   package internal(set) var changes: [RuleChange] = []
-  /// What keeps packets from where they must go.
-  package internal(set) var problems: [String] = []
-  /// What may do so, and what is left to do.
-  package internal(set) var warnings: [String] = []
-  /// Whether all that was to be done could be.
+  package internal(set) var findings: [Finding] = []
+  /// Whether a step failed.
   package internal(set) var hasFailed = false
-  /// Whether that was for want of CAP_NET_ADMIN.
+  /// Whether the failed step lacked CAP_NET_ADMIN.
   package internal(set) var mayNotLook = false
+  /// Whether a pass of this agent has installed all rules at least once.
+  package internal(set) var haveBeenIn = false
+  /// Whether this is the agent's first pass.
+  var isFirst = true
+
+  /// What keeps packets from where they must go.
+  package var problems: [String] { findings.faults }
+  /// What may do so, and what is left to do.
+  package var warnings: [String] { findings.warnings }
+}
+
+extension RulesReport: PartReport {
+  package var actions: [Change] { changes.map(\.change) }
+
+  /// Accepts that are inserted in a later pass were removed by somebody, or the chain is a new one.
+  package var repairs: [Change] {
+    changes.filter { $0.verb == .repaired || (!isFirst && $0.verb == .acceptInserted) }.map(\.change)
+  }
 }

@@ -50,17 +50,3 @@ import Testing
     #expect(throws: LineTooLong.self) { try other.add(Array("123456789\n".utf8)) }
   }
 }
-
-@Suite struct BackOffTests {
-  @Test func pausesDoubleUpToFiveSeconds() {
-    var backOff = BackOff()
-    var longest = Duration.milliseconds(100)
-    for _ in 0..<10 {
-      let pause = backOff.next()
-      #expect(pause <= longest && pause >= longest * 0.5)
-      longest = min(longest * 2, .seconds(5))
-    }
-    backOff.reset()
-    #expect(backOff.next() <= .milliseconds(100))
-  }
-}

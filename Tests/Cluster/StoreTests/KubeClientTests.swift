@@ -7,33 +7,14 @@ import TestSupport
 
 /// A server that gives scripted answers, one to each request, then only status 503. Prints what it is asked for.
 private final class ScriptedServer: Sendable {
-  private static let script = """
-    import http.server, json, sys, threading
-    answers, lock = json.loads(sys.argv[1]), threading.Lock()
-    class Handler(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        def answer(self):
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
-            with lock:
-                print(self.command, self.path, body, flush=True)
-                status, text = answers.pop(0) if answers else (503, "{}")
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text.encode())
-        do_GET = do_POST = do_PATCH = answer
-        def log_message(self, *arguments): pass
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    print("port", server.server_port, flush=True)
-    server.serve_forever()
-    """
-
   private let program: RunningProgram
   let client: KubeClient
 
   init(_ answers: [(Int64, String)]) throws {
     let answers = try JSONValue.array(answers.map { [.integer($0.0), .string($0.1)] }).text()
-    let program = try RunningProgram(["/usr/bin/env", "python3", "-c", ScriptedServer.script, answers])
+    let program = try RunningProgram([
+      "/usr/bin/env", "python3", "\(Binaries.packageRoot)/Tests/Cluster/StoreTests/scripted_server.py", answers,
+    ])
     self.program = program
     try #require(eventually { program.output.hasPrefix("port ") && program.output.contains("\n") }, "\(program.output)")
     let port = program.output.split(separator: "\n")[0].dropFirst("port ".count)

@@ -5,7 +5,7 @@ import Testing
 import TestSupport
 
 @Suite struct HeldAddressesTests {
-  /// Of whatever network and wherever its leases lie, and of pods whose addresses somebody else gives.
+  /// Addresses of every network and data directory count, and those that another IPAM plugin gave.
   @Test func everyAddressCountsOnce() throws {
     let state = try TemporaryDirectory()
     let data = try TemporaryDirectory()

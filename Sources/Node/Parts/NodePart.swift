@@ -1,0 +1,119 @@
+package import JSON
+package import Linux
+
+/// What a pass found and did.
+package protocol PartReport: Sendable {
+  /// What the pass did, in order.
+  var actions: [Change] { get }
+  /// What was restored after somebody had changed it; `status` shows the last of them.
+  var repairs: [Change] { get }
+  /// How many things were restored, where not all of them are worth showing.
+  var repairCount: Int { get }
+  var findings: [Finding] { get }
+  /// Whether a step failed, so that the pass is repeated after a pause.
+  var hasFailed: Bool { get }
+  /// When the next pass must be made without another reason; `nil` for the periodic one.
+  var nextPass: Duration? { get }
+}
+
+extension PartReport {
+  package var repairs: [Change] { [] }
+  package var repairCount: Int { repairs.count }
+  package var hasFailed: Bool { false }
+  package var nextPass: Duration? { nil }
+}
+
+/// A part of the agent: what pods of this node stand on, and what the agent keeps as it must be.
+///
+/// A pass is synchronous and blocks its thread, in the process's network namespace.
+package protocol NodePart: Sendable {
+  associatedtype Report: PartReport
+
+  /// Unique among the parts; also in `/healthz`.
+  var name: String { get }
+  var stage: Stage { get }
+  /// The reasons for a pass, beside the periodic one.
+  var triggers: Set<Trigger> { get }
+  /// What fires triggers of its own.
+  var feeds: [Feed] { get }
+  var pacing: Pacing { get }
+  /// Whether it needs neither the nodes nor the parts of earlier stages.
+  var startsAtOnce: Bool { get }
+  /// Whether only an agent has it, and not the single pass of `sync`.
+  var isAgentOnly: Bool { get }
+  /// The key of `agent` in `status --json` for the number of repairs, if they are shown there.
+  var repairsKey: String? { get }
+  /// The capabilities that the agent keeps for it.
+  var capabilities: Capabilities { get }
+
+  /// Called once at the start of an agent, while the process has all its capabilities.
+  func prepare() throws
+
+  /// One pass. Throws if the pass failed as a whole; it is repeated then.
+  ///
+  /// - Parameter previous: the report of the last pass that ended without an error.
+  func reconcile(_ view: NodeView, since previous: Report?) throws -> Report
+
+  /// What a pass would find. It changes nothing.
+  ///
+  /// - Parameter previous: the last report of a running agent.
+  func inspect(_ view: NodeView, since previous: Report?) throws -> Report?
+
+  /// Removes everything that the part has made, and returns what that was.
+  func clean() throws -> [Change]
+
+  /// Throws if a single pass has not done all that the options ask for.
+  func verify(_ report: Report) throws
+
+  /// What is wrong now.
+  ///
+  /// - Parameter report: the last report; `nil` if no pass has ended yet.
+  func findings(_ report: Report?) -> [Finding]
+
+  func metrics(_ report: Report?, _ tally: PartTally) -> [Metric]
+
+  /// The members of `status --json` that are this part's.
+  func json(_ report: Report?, _ tally: PartTally) -> JSONObject
+
+  /// Lines of the text of `status`.
+  ///
+  /// - Parameter status: all of `status --json`.
+  func lines(_ status: JSONObject, _ paint: StatusPaint) -> [String]
+
+  /// Lines of the output of `sync`.
+  func lines(_ report: Report) -> [String]
+}
+
+extension NodePart {
+  package var feeds: [Feed] { [] }
+  package var startsAtOnce: Bool { false }
+  package var isAgentOnly: Bool { false }
+  package var repairsKey: String? { nil }
+  package var capabilities: Capabilities { [] }
+
+  package func prepare() throws {}
+  package func inspect(_ view: NodeView, since previous: Report?) throws -> Report? { previous }
+  package func clean() throws -> [Change] { [] }
+  package func verify(_ report: Report) throws {}
+  package func findings(_ report: Report?) -> [Finding] { report?.findings ?? [] }
+  package func metrics(_ report: Report?, _ tally: PartTally) -> [Metric] { [] }
+  package func json(_ report: Report?, _ tally: PartTally) -> JSONObject { [:] }
+  package func lines(_ status: JSONObject, _ paint: StatusPaint) -> [String] { [] }
+  package func lines(_ report: Report) -> [String] { [] }
+}
+
+/// A single pass has not done all that the options ask for; its findings say why.
+package struct NotSettled: Error {
+  package init() {}
+}
+
+/// How the passes of a part have gone since the agent started.
+package struct PartTally: Sendable {
+  /// Things that were restored after somebody had changed them.
+  package var repairs = 0
+  /// Passes that failed as a whole.
+  package var failedPasses = 0
+  package var durations = DurationHistogram()
+
+  package init() {}
+}
