@@ -19,22 +19,22 @@ struct StatusText {
   var lines: [String] {
     let store = object["store"]?.object
     return [
-      "Node:   \(object["node"]?.string ?? "unknown")",
-      "Store:  \(store?["kind"]?.string ?? "") \(store?["source"]?.string ?? "")\(storeState)", agentLine,
-    ] + parts.flatMap { $0.lines(object, painted) } + texts("errors").map { "\(painted("Error:", .red))  \($0)" }
-      + texts("warnings").map { "\(painted("Note:", .yellow))   \($0)" } + repairs + table
+      "Node:    \(object["node"]?.string ?? "unknown")",
+      "Store:   \(store?["kind"]?.string ?? "") \(store?["source"]?.string ?? "")\(storeState)", agentLine,
+    ] + parts.flatMap { $0.lines(object, painted) } + texts("errors").map { "\(painted("Error:", .red))   \($0)" }
+      + texts("warnings").map { "\(painted("Warning:", .yellow)) \($0)" } + repairs + table
   }
 
   private func texts(_ name: String) -> [String] { object[name]?.array?.compactMap(\.string) ?? [] }
 
   private var agentLine: String {
-    guard case .bool(let isRunning)? = object["agentRunning"] else { return "Agent:  can't be seen (try as root)" }
-    guard let agent = object["agent"]?.object else { return "Agent:  \(isRunning ? "runs" : "does not run")" }
+    guard case .bool(let isRunning)? = object["agentRunning"] else { return "Agent:   can't be seen (try as root)" }
+    guard let agent = object["agent"]?.object else { return "Agent:   \(isRunning ? "runs" : "does not run")" }
     let obstacles = agent["waitingFor"]?.array?.compactMap(\.string) ?? []
     let state =
       obstacles.isEmpty
       ? painted("ready", .green) : painted("not ready", .red) + ": " + obstacles.joined(separator: "; ")
-    return "Agent:  runs since \(agent["since"]?.string ?? "?"), \(state)"
+    return "Agent:   runs since \(agent["since"]?.string ?? "?"), \(state)"
   }
 
   /// The state of a store that the agent speaks to.
@@ -54,7 +54,7 @@ struct StatusText {
     let count = parts.compactMap(\.repairsKey).reduce(Int64(0)) { sum, key in
       if case .integer(let number)? = agent[key] { sum + number } else { sum }
     }
-    return ["", "\(count) repairs, the last of them:"]
+    return ["", count == 1 ? "1 repair:" : "\(count) repairs, the last of them:"]
       + last.prefix(5).compactMap(\.object).map { repair in
         let nouns = [("rules", ""), ("subnet", ""), ("nextHop", "via "), ("device", "dev "), ("node", "for ")]
           .compactMap {

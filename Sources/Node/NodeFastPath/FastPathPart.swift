@@ -146,14 +146,14 @@ package struct FastPathPart: NodePart {
 
   package func lines(_ status: JSONObject, _ paint: StatusPaint) -> [String] {
     guard let fastPath = status["fastPath"]?.object, let state = fastPath["state"]?.string else { return [] }
-    guard state == "on" else { return ["Fast:   \(paint(state, state == "off" ? .yellow : .red))"] }
+    guard state == "on" else { return ["Fast:    \(paint(state, state == "off" ? .yellow : .red))"] }
     let flows = fastPath["flows"]?.string.map { ", flows known by \($0)" } ?? ""
     let directions = [("from-pod", "from pods"), ("to-pod", "to pods")].map { key, words in
       let reasons = fastPath[key]?.object ?? [:]
       let total = reasons.members.reduce(Int64(0)) { $0 + (FastPathPart.packets($1.value) ?? 0) }
       return "\(words) \(FastPathPart.packets(reasons["carried"]) ?? 0) of \(total) packets carried"
     }
-    return ["Fast:   \(paint("on", .green))\(flows); \(directions.joined(separator: ", "))"]
+    return ["Fast:    \(paint("on", .green))\(flows); \(directions.joined(separator: ", "))"]
   }
 
   private static func packets(_ count: JSONValue?) -> Int64? {

@@ -130,12 +130,12 @@ package struct LeasePart: NodePart {
   }
 
   package func lines(_ status: JSONObject, _ paint: StatusPaint) -> [String] {
-    guard let lease = status["lease"]?.object else { return ["Lease:  none"] }
+    guard let lease = status["lease"]?.object else { return ["Lease:   none"] }
     let subnets = lease["subnets"]?.array?.compactMap(\.string).joined(separator: ", ") ?? ""
     let masquerade = lease["ipMasq"] == true ? "masquerade" : "no masquerade"
     let mtu = if case .integer(let number)? = lease["mtu"] { "\(number)" } else { "?" }
     return [
-      "Lease:  \(subnets), MTU \(mtu), \(masquerade) (\(lease["file"]?.string ?? ""))" + (state(lease, paint) ?? "")
+      "Lease:   \(subnets), MTU \(mtu), \(masquerade) (\(lease["file"]?.string ?? ""))" + (state(lease, paint) ?? "")
     ]
   }
 

@@ -92,7 +92,7 @@ package struct RoutesPart: NodePart {
   }
 
   package func lines(_ status: JSONObject, _ paint: StatusPaint) -> [String] {
-    status["backend"]?.string.map { ["Way:    \($0)"] } ?? []
+    status["backend"]?.string.map { ["Backend: \($0)"] } ?? []
   }
 
   package func lines(_ report: Reconciler.Report) -> [String] { report.lines }

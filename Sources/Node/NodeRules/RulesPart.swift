@@ -103,7 +103,7 @@ package struct RulesPart: NodePart {
     let forward = rules["forward"] == true ? "forwarding accepted" : "forwarding left to others"
     let state = rules["state"]?.string ?? ""
     return [
-      "Rules:  \(masquerade), \(forward); table \(rules["table"]?.string ?? "") "
+      "Rules:   \(masquerade), \(forward); table \(rules["table"]?.string ?? "") "
         + (state == RulesPart.hidden ? "can't be seen (try as root)" : state)
     ]
   }

@@ -19,7 +19,7 @@ struct AgentLockTests {
     #expect(
       try eventually {
         let status = try node.hostgw("status").output
-        return status.contains("node-b") && status.contains("Agent:  runs since")
+        return status.contains("node-b") && status.contains("Agent:   runs since")
       }, "\(fixture.agent.output)")
     let (monitor, before) = (try RouteMonitor(node, "route", "nexthop"), try files(node))
     for options in [["run"], ["run", "--forward-rules=false", "--take-over-flannel"], ["clean"]] {
@@ -50,7 +50,7 @@ struct AgentLockTests {
       _ = try fixture.agent.exitStatus()
       #expect(try node.run(["test", "-S", "/run/causeway/agent.sock"]).status == 0)
       let next = try node.start([Binaries.hostgw, "run"])
-      #expect(try eventually { try node.hostgw("status").output.contains("Agent:  runs since") }, "\(next.output)")
+      #expect(try eventually { try node.hostgw("status").output.contains("Agent:   runs since") }, "\(next.output)")
       next.signal(9)
       _ = try next.exitStatus()
     }

@@ -80,7 +80,7 @@ struct ServiceUnitTests {
     #expect(
       try eventually { try node.sh("cat /run/causeway/subnet.env /var/lib/causeway/lease.env").contains("1400") },
       "\(agent.output)")
-    #expect(try node.hostgw("status").output.contains("Agent:  runs since"))
+    #expect(try node.hostgw("status").output.contains("Agent:   runs since"))
     #expect(try node.sh("curl -s http://127.0.0.1:8474/metrics").contains("causeway_ready 1"))
     agent.signal(15)
     #expect(try agent.exitStatus() == 0, "\(agent.output)")
@@ -107,7 +107,7 @@ struct ServiceUnitTests {
     let agent = try start(node, under: ServiceUnit(dropIns: "causeway-hostgw-fast-path.conf"))
     let isAttached = try eventually(within: .seconds(30)) { try node.sh("tc qdisc show dev eth0").contains("clsact") }
     #expect(isAttached, "\(agent.output)")
-    #expect(try eventually { try node.hostgw("status").output.contains("Fast:   on, flows known by") })
+    #expect(try eventually { try node.hostgw("status").output.contains("Fast:    on, flows known by") })
     #expect(try node.sh("cat /proc/sys/net/netfilter/nf_conntrack_tcp_be_liberal") == "1\n")
     agent.signal(15)
     #expect(try agent.exitStatus() == 0, "\(agent.output)")

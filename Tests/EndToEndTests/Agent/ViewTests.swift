@@ -186,7 +186,7 @@ struct ViewTests {
     _ = try agent.exitStatus()
     // The agent's socket remains without a listener.
     #expect(try status().status == 1)
-    #expect(try node.hostgw("status").output.contains("Agent:  does not run"))
+    #expect(try node.hostgw("status").output.contains("Agent:   does not run"))
   }
 
   @Test func repairsOfRulesAreCounted() throws {
@@ -203,7 +203,7 @@ struct ViewTests {
     #expect(numbers["causeway_repairs_total"] == 0 && numbers["causeway_rule_drift"] == 0, "\(numbers)")
     let text = try node.hostgw("status").output
     #expect(text.contains("table repaired: inet causeway") && text.contains("1 repairs"), "\(text)")
-    #expect(text.contains("Rules:  no masquerade, forwarding accepted; table inet causeway installed"), "\(text)")
+    #expect(text.contains("Rules:   no masquerade, forwarding accepted; table inet causeway installed"), "\(text)")
   }
 
   /// Checks metrics, readiness and status of the etcd store and the lease.

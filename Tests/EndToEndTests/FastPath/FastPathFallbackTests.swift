@@ -81,7 +81,7 @@ struct FastPathFallbackTests {
       eventually { agent.output.contains("warning no fast path, everything goes the ordinary way: ") },
       "\(agent.output)")
     let text = try node.hostgw("status", "--node-name", "node-a").output
-    #expect(text.contains("Fast:   unavailable") && text.contains("no fast path, everything goes"), "\(text)")
+    #expect(text.contains("Fast:    unavailable") && text.contains("no fast path, everything goes"), "\(text)")
     #expect(try eventually { try node.run(["curl", "-s", "http://127.0.0.1:8474/readyz"]).output == "ok\n" })
     let metrics = try node.sh("curl -s http://127.0.0.1:8474/metrics")
     #expect(metrics.contains("\ncauseway_fast_path_up 0\n"), "\(metrics)")

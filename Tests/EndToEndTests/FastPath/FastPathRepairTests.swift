@@ -192,7 +192,7 @@ struct FastPathRepairTests {
     #expect(try node.fastPathRemains() != [])
     #expect(try eventually { try cluster.status(0)["fastPath"]?.object?["state"] == "off" })
     let text = try node.hostgw("status", "--node-name", "node-a").output
-    #expect(text.contains("Note:   \(problem)"), "\(text)")
+    #expect(text.contains("Warning: \(problem)"), "\(text)")
     try node.sh("mount -o remount,rw /sys/fs/bpf")
     #expect(try eventually(within: .seconds(60)) { try node.fastPathRemains() == [] }, "\(agent.output)")
     #expect(eventually { agent.output.contains("fast path removed") }, "\(agent.output)")

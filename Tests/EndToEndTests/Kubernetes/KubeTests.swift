@@ -59,7 +59,7 @@ struct KubeTests {
     #expect(store["kind"]?.string == "kubernetes" && store["connected"] == true, "\(store)")
     let text = try cluster.nodes[0].run(
       [Binaries.hostgw, "status", "--store", "kubernetes"]).output
-    #expect(text.contains("Store:  kubernetes https://192.0.2.201:6443, connected, revision "), "\(text)")
+    #expect(text.contains("Store:   kubernetes https://192.0.2.201:6443, connected, revision "), "\(text)")
     #expect(text.contains("10.244.1.1/24") && text.contains(", held"), "\(text)")
     let metrics = try cluster.nodes[0].sh(
       "curl -sS http://127.0.0.1:8081/metrics; curl -sS http://127.0.0.1:8081/readyz")

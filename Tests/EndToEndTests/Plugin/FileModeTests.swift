@@ -39,8 +39,8 @@ struct FileModeTests {
     let other = try node.run([
       "setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", Binaries.hostgw, "status",
     ])
-    #expect(!other.output.contains("Agent:  runs since"), "\(other)")
-    #expect(try node.hostgw("status").output.contains("Agent:  runs since"))
+    #expect(!other.output.contains("Agent:   runs since"), "\(other)")
+    #expect(try node.hostgw("status").output.contains("Agent:   runs since"))
     // By default nothing listens on the network.
     #expect(try node.sh("ss -Hlntu").isEmpty)
   }
