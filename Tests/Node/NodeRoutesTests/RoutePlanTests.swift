@@ -105,6 +105,15 @@ import Testing
     #expect(reason.contains("proto static via 192.0.2.99 dev eth0"), "\(reason)")
   }
 
+  /// The names of our own protocol numbers are those of `conf/causeway-protocols.conf`.
+  @Test(arguments: [(RouteProtocol.plugin, "proto causeway-pod"), (4, "proto static"), (99, "proto 99")])
+  func aForeignRouteIsNamedByItsProtocol(owner: UInt8, name: String) throws {
+    let foreign = Route(prefix("10.244.2.0/24"), linkIndex: 2, owner: owner)
+    let plan = try Scenario(nodes: 2).plan(foreign: [foreign])
+    let reason = try #require(plan.peers.first?.reason)
+    #expect(reason.contains("(\(name) dev eth0)"), "\(reason)")
+  }
+
   @Test func aForeignRouteOfAnotherMetricIsNotInTheWay() throws {
     let scenario = Scenario(nodes: 2, dual: true)
     let foreign = [
