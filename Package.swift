@@ -19,7 +19,7 @@ let settings: [SwiftSetting] =
 /// The module that a path names: its last part.
 func module(_ path: String) -> String { path.split(separator: "/").last.map(String.init) ?? path }
 
-/// A room: one module in a wing of `Sources`, with every edge to the rooms and packages that it may import.
+/// One module in a wing of `Sources`, with every edge to the modules and packages that it may import.
 func room(
   _ path: String, uses dependencies: [Target.Dependency], linking linkerSettings: [LinkerSetting] = []
 ) -> Target {
@@ -28,7 +28,7 @@ func room(
     linkerSettings: linkerSettings)
 }
 
-/// A program: a room with a main.
+/// A program: a module with a main.
 func program(
   _ path: String, uses dependencies: [Target.Dependency], linking linkerSettings: [LinkerSetting]
 ) -> Target {
@@ -42,7 +42,7 @@ func library(_ path: String, package: String, pkgConfig: String? = nil) -> Targe
   .systemLibrary(name: module(path), path: "Sources/\(path)", pkgConfig: pkgConfig, providers: [.apt([package])])
 }
 
-/// The tests of a room; the folders of `Tests` mirror the wings.
+/// The tests of a module; the folders of `Tests` mirror the wings.
 func tests(_ path: String, use dependencies: [Target.Dependency], excluding: [String] = []) -> Target {
   .testTarget(
     name: module(path), dependencies: dependencies, path: "Tests/\(path)", exclude: excluding, swiftSettings: settings)
@@ -227,7 +227,7 @@ let fuzzer: Target = .executableTarget(
   path: "hack/fuzzing", exclude: ["corpus"], swiftSettings: settings,
   linkerSettings: [.unsafeFlags(["-sanitize=fuzzer", "-use-ld=lld"])])
 
-/// The import rules of the house: every edge between two rooms is written here and nowhere else. A wing imports itself
+/// The import rules: every edge between two modules is written here and nowhere else. A wing imports itself
 /// and earlier wings; Plugin on one side and Cluster, Node and Helper on the other never import each other.
 let package = Package(
   name: "causeway",

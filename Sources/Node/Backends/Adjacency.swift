@@ -79,7 +79,7 @@ package struct Adjacency: Sendable {
   }
 }
 
-/// Why a node is no neighbour.
+/// Reason why a node is no neighbour.
 struct OffLink: Error {
   enum Kind {
     /// No other node can have the address.

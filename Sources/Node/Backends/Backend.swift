@@ -8,7 +8,7 @@ package import OwnNode
 package protocol Backend: Sendable {
   /// Tunnel devices that this node needs.
   var devices: [TunnelDevice] { get }
-  /// Why devices cannot be made, by their names.
+  /// Reasons why devices cannot be made, by their names.
   var obstacles: [String: String] { get }
   /// MTU of pods, in bytes.
   var mtuBytes: Int { get }
@@ -20,7 +20,7 @@ package protocol Backend: Sendable {
   func isSameTunnel(_ link: Link, as device: TunnelDevice) -> Bool
 
   /// Whether a link without our mark was made by the helper: another end may have come between its making and its
-  /// marking, or somebody has removed the mark.
+  /// marking, or another program has removed the mark.
   func hasMade(_ link: Link, for device: TunnelDevice) -> Bool
 }
 
@@ -40,7 +40,7 @@ package enum PeerPath {
   case none(Unreachable)
 }
 
-/// Why no route leads to a node's pods in one family.
+/// Reason why no route leads to a node's pods in one family.
 package enum Unreachable {
   /// The node's address is on none of our links; the reason.
   case offLink(String)
@@ -56,11 +56,11 @@ package struct Tunnel {
   package let device: String
   /// Address that stands for the other node.
   package let gateway: IPAddress
-  /// Why there is no route if another node asks for one of the same entries.
+  /// Reason why there is no route if another node asks for one of the same entries.
   package let conflict: String
   /// MTU of the route, if pods may send larger packets elsewhere.
   package let routeMTUBytes: UInt32?
-  /// Why there is no plain route, if plain routes are preferred.
+  /// Reason why there is no plain route, if plain routes are preferred.
   package let reason: String?
   /// Entries that the device needs, by its index.
   let entries: (_ linkIndex: Int32) -> [DeviceEntry]
@@ -80,9 +80,13 @@ package struct Tunnel {
 
 /// Input of a backend, beside its own configuration.
 package struct BackendBasis {
+  /// Nodes of the cluster and their network.
   package let snapshot: NodeSnapshot
+  /// Node that this machine is.
   package let own: LocalNode
+  /// State of this machine's network.
   package let state: NetworkState
+  /// Nodes that are on a link with this one.
   package let adjacency: Adjacency
   /// Whether pods get the MTU of the best path, and routes of other paths an MTU of their own.
   let hasMTUPerRoute: Bool

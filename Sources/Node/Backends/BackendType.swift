@@ -34,14 +34,15 @@ extension NetConf {
 
 /// Backend as read from the kernel, without a store.
 package struct LastKnownBackend {
-  /// What a route shows of the node that it leads to.
+  /// Properties of a node that a route to it shows.
   package struct Peer {
     let address: IPAddress
     var data: JSONObject?
   }
 
+  /// Backend that the kernel's devices and routes belong to.
   package let backend: any BackendType
-  /// What this node's devices show of it (`BackendData`).
+  /// Properties of this node that its devices show (`BackendData`).
   var ownData = PerFamily<JSONObject>()
   /// Node behind a gateway, by the link of the route.
   var peer: (_ gateway: IPAddress, _ linkIndex: Int32?) -> Peer = { gateway, _ in Peer(address: gateway) }

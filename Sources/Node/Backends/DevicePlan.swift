@@ -4,11 +4,13 @@ package import OwnNode
 
 /// Changes that one device needs.
 package struct DeviceRepair: Sendable, Equatable {
+  /// Device that the backend needs.
   package let device: TunnelDevice
   /// Link of its name, if there is one.
   package let link: Link?
   /// Whether that link must be removed first: a tunnel's settings cannot be changed.
   package let isMadeAnew: Bool
+  /// Whether the device lacks its address.
   package let lacksAddress: Bool
   /// Addresses that the device must not have.
   package let surplusAddresses: [IPPrefix]
@@ -34,12 +36,13 @@ package struct DeviceRepair: Sendable, Equatable {
 
 /// Plan of this node's tunnel devices: which need changes, which can be used now, and which are stale.
 package struct DevicePlan: Sendable, Equatable {
+  /// Repairs of devices, in the order in which they are made.
   package private(set) var repairs: [DeviceRepair] = []
   /// Devices that routes can use, by their names.
   package private(set) var ready: [String: Link] = [:]
   /// Indexes of devices that exist and cannot be used yet.
   package private(set) var waiting: Set<Int32> = []
-  /// Why other devices cannot be made, by their names.
+  /// Reasons why other devices cannot be made, by their names.
   package private(set) var obstacles: [String: String]
   /// Devices of ours that the backend does not need.
   package private(set) var stale: [Link] = []

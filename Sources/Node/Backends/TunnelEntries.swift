@@ -15,7 +15,7 @@ package struct TunnelEntries {
     return entries.filter { wanted.updateValue($0, forKey: $0.slot) == nil && !present.contains($0) }
   }
 
-  /// Entries that nobody asked for; neighbours first, each kind in the order of its addresses.
+  /// Entries that no tunnel asked for; neighbours first, each kind in the order of its addresses.
   package var stale: [DeviceEntry] {
     present.filter { wanted[$0.slot] == nil }.sorted { left, right in
       (left.isForwarding ? 1 : 0, left.address) < (right.isForwarding ? 1 : 0, right.address)

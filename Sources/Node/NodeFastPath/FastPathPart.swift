@@ -9,7 +9,7 @@ internal import OwnNode
 package import Parts
 
 extension Trigger {
-  /// Somebody else has changed a link, a qdisc or a filter.
+  /// Another program has changed a link, a qdisc or a filter.
   package static let filters = Trigger("filters")
 }
 

@@ -92,7 +92,7 @@ package struct FastPathReconciler: Sendable {
     var node = try KernelFastPath.read()
     var wanted: [IPPrefix: FastPathPeer] = [:]
     for subnet in own { wanted[subnet.network] = .thisNode }
-    // What a tunnel wraps goes the ordinary way.
+    // Packets that a tunnel wraps take the ordinary path.
     let plain = Set(
       node.links.filter { $0.resolvesNeighbours && $0.hardwareType == 1 && $0.tunnel == nil }.map(\.index))
     for peer in peers where plain.contains(peer.link) {

@@ -2,6 +2,7 @@ package import Parts
 
 /// One thing that was done to the fast path.
 package struct FastPathChange: Sendable, Equatable {
+  /// Action on the fast path, in the words of the log.
   package enum Verb: String, Sendable {
     case loaded = "fast path loaded"
     case removed = "fast path removed"
@@ -13,6 +14,7 @@ package struct FastPathChange: Sendable, Equatable {
     case podRemoved = "pod removed"
   }
 
+  /// Action that was done.
   package let verb: Verb
   /// The link, subnet or address.
   package let subject: String
@@ -20,8 +22,9 @@ package struct FastPathChange: Sendable, Equatable {
   var change: Change { Change(verb.rawValue, [.init("what", subject)]) }
 }
 
-/// What a pass over the fast path found and did.
+/// Result of a pass over the fast path: its findings and its actions.
 package struct FastPathReport: Sendable, Equatable {
+  /// State of the fast path.
   package enum State: Sendable, Equatable {
     case off
     /// - Parameter reason: why flows are not known by conntrack.
@@ -29,9 +32,11 @@ package struct FastPathReport: Sendable, Equatable {
     case unavailable(String)
   }
 
+  /// State of the fast path after the pass.
   package internal(set) var state = State.off
+  /// Changes that the pass made, in order.
   package internal(set) var changes: [FastPathChange] = []
-  /// What keeps packets from the fast path; if there is no fast path, why its leftovers stay.
+  /// Faults that keep packets from the fast path; if there is no fast path, why its leftovers stay.
   package internal(set) var problems: [String] = []
   /// The number of other nodes' subnets that it leads to.
   package internal(set) var peerCount = 0
@@ -39,15 +44,15 @@ package struct FastPathReport: Sendable, Equatable {
   package internal(set) var podCount = 0
   /// The number of pods that do not use it: they have a bandwidth limit, or a filter that it would bypass.
   package internal(set) var limitedPods = 0
-  /// What has programs: the node's links by their names, and the pods.
+  /// Places that have programs: the node's links by their names, and the pods.
   package internal(set) var places: Set<String> = []
-  /// How long until a pod may be given its place; `nil` if none waits for it.
+  /// Pause until a pod may be given its place; `nil` if none waits for it.
   package internal(set) var wait: Duration?
-  /// How many programs were restored since the pass before.
+  /// Number of programs that were restored since the pass before.
   package internal(set) var repairCount = 0
   /// Whether the state is another than after the pass before.
   var hasNewState = false
-  /// When the next pass must be made without another reason.
+  /// Pause until the next pass must be made without another reason.
   package internal(set) var nextPass: Duration?
 
   /// Returns how many programs were restored since the report before. Programs for new links and pods do not count.
@@ -62,12 +67,13 @@ package struct FastPathReport: Sendable, Equatable {
     }
   }
 
+  /// Whether the fast path works.
   package var isOn: Bool { if case .on = state { true } else { false } }
 
   /// Whether programs or pins that must be removed are still there.
   package var leavesBehind: Bool { !isOn && !problems.isEmpty }
 
-  /// Why there is no fast path although it is wanted.
+  /// Reason why there is no fast path although it is wanted.
   package var unavailability: String? {
     if case .unavailable(let reason) = state { reason } else { nil }
   }

@@ -70,7 +70,7 @@ struct ProgramLoader {
   /// Which programs were loaded last, kept in the state directory. Without it they are loaded again.
   private struct Mark {
     var knowledge: FlowKnowledge
-    /// Why flows are not known in a better way.
+    /// Reason why flows are not known in a better way.
     var reason: String?
     /// The kernel's ID of the program `from_pod`.
     var program: UInt32

@@ -1,9 +1,11 @@
 internal import Linux
 package import Parts
 
-/// What the last pass did with the runtime's network configuration.
+/// Result of the last pass over the runtime's network configuration.
 package struct ConflistReport: PartReport {
+  /// Changes that the pass made.
   package let actions: [Change]
+  /// Findings of the pass.
   package let findings: [Finding]
 
   package init(actions: [Change] = [], findings: [Finding] = []) {

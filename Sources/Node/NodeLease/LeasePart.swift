@@ -8,10 +8,11 @@ package import NodeState
 internal import OwnNode
 package import Parts
 
-/// What the last pass did with the lease.
+/// Result of the last pass over the lease.
 package struct LeaseReport: PartReport {
-  /// What the plugin reads now; `nil` if this node has no subnet.
+  /// Lease that the plugin reads now; `nil` if this node has no subnet.
   package let lease: SubnetLease?
+  /// Changes that the pass made.
   package let actions: [Change]
   package var findings: [Finding] { [] }
 
@@ -37,6 +38,7 @@ package struct LeasePart: NodePart {
     pods = HeldAddresses(stateDirectory: files.stateDirectory)
   }
 
+  /// Name of the part.
   package static let name = "lease"
 
   package var name: String { LeasePart.name }
@@ -168,7 +170,7 @@ extension AgentConditions.Lease.State {
     }
   }
 
-  /// Why the lease is not held.
+  /// Reason why the lease is not held.
   package var reason: String? {
     switch self {
     case .none, .held: nil

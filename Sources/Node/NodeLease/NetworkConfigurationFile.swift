@@ -18,7 +18,7 @@ struct NetworkConfigurationFile: Sendable {
     return try Files.ensure(destination, content)
   }
 
-  /// Removes the destination unless somebody has changed it since `place`, and returns whether it was there.
+  /// Removes the destination unless another program has changed it since `place`, and returns whether it was there.
   func remove() throws(SystemError) -> Bool {
     guard let content = try Files.read(destination, limit: 1 << 20),
       content == (try Files.read(source, limit: 1 << 20))

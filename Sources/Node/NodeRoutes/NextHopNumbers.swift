@@ -67,7 +67,7 @@ struct NextHopNumbers {
     return free.first { users[table[$0].id] == subnet } ?? free.first { table[$0].linkIndex == linkIndex } ?? free.first
   }
 
-  /// Next hops that nobody took.
+  /// Next hops that were not taken.
   var rest: [NextHop] {
     table.indices.filter { !isTaken[$0] }.map { table[$0] }.sorted { $0.id < $1.id }
   }

@@ -1,7 +1,8 @@
 package import Addresses
 
-/// What becomes of one other node in one family.
+/// State of the route to one other node in one family.
 package struct PeerRoute: Sendable, Equatable {
+  /// State of a route to another node.
   package enum State: Sendable, Equatable {
     /// The route is in the kernel.
     case installed
@@ -11,7 +12,7 @@ package struct PeerRoute: Sendable, Equatable {
     case failed(String)
     /// The node's address is on none of our links.
     case offLink(String)
-    /// Somebody else's route has the same destination and metric.
+    /// Another program's route has the same destination and metric.
     case blocked(String)
     /// The node has a subnet and no address to reach it by.
     case noAddress
@@ -25,13 +26,17 @@ package struct PeerRoute: Sendable, Equatable {
 
   /// The node's name.
   package let node: String
+  /// Family of the route.
   package let family: IPFamily
+  /// Subnet of the node's pods; `nil` if it has none.
   package let subnet: IPPrefix?
+  /// Address of the next hop; `nil` if there is none.
   package let gateway: IPAddress?
   /// The name of the link to the gateway, where it has one.
   package internal(set) var link: String?
+  /// State of the route.
   package internal(set) var state: State
-  /// Why it is reached through a tunnel, where neighbours are reached by plain routes.
+  /// Reason why it is reached through a tunnel, where neighbours are reached by plain routes.
   package internal(set) var detour: String?
   /// Index of that link, and the number of the gateway's next-hop object, if there is one.
   var linkIndex: Int32?
@@ -63,7 +68,7 @@ package struct PeerRoute: Sendable, Equatable {
     }
   }
 
-  /// Why there is no route, `nil` where the state says it all.
+  /// Reason why there is no route, `nil` where the state says it all.
   package var reason: String? {
     switch state {
     case .failed(let reason), .offLink(let reason), .blocked(let reason), .skipped(let reason): reason

@@ -22,26 +22,29 @@ package struct Reconciler: Sendable {
     self.switches = switches
   }
 
-  /// What a pass found and did.
+  /// Result of a pass: its findings and its actions.
   package struct Report: Sendable {
+    /// Node that this machine is.
     package let own: LocalNode
+    /// States of the routes to other nodes.
     package fileprivate(set) var peers: [PeerRoute]
     /// The lease of this node's subnets; `nil` if it has none.
     package let lease: SubnetLease?
+    /// Changes that the pass made, in order.
     package fileprivate(set) var changes: [RouteChange]
-    /// What is wrong with this node itself, and what is left of flannel's routes. The peers' states are not among them.
+    /// Findings about this node itself, and what is left of flannel's routes. The peers' states are not among them.
     package let ownFindings: [Finding]
-    /// When flannel's routes were last searched (`MonotonicTime`).
+    /// Time of the last search for flannel's routes (`MonotonicTime`).
     var lastSearch: Duration
     /// Whether the nodes were the same as in the pass before, so that every change was a repair.
     var isRepair = false
-    /// What the pass went by.
+    /// Input of the pass.
     var basis: Basis
 
     /// The cluster's backend, as flannel calls it.
     package var backend: String { type(of: basis.snapshot.netConf.backend).name }
 
-    /// What is wrong with this node itself.
+    /// Findings about this node itself.
     package var problems: [String] { ownFindings.faults }
 
     /// The nodes that the pass was made of.
@@ -63,7 +66,7 @@ package struct Reconciler: Sendable {
   ///
   /// - Parameters:
   ///   - known: the report of the pass before.
-  ///   - searchesLeftovers: whether to look for what flannel left; else what `known` says of it is still so.
+  ///   - searchesLeftovers: whether to search what flannel left; else the result in `known` still counts.
   package func reconcile(
     _ snapshot: NodeSnapshot, since known: Report? = nil, searchesLeftovers: Bool = true
   ) throws -> Report {
@@ -111,7 +114,7 @@ package struct Reconciler: Sendable {
     return report
   }
 
-  /// What a pass would find, touching nothing.
+  /// Returns the report that a pass would have, and changes nothing.
   package func inspect(_ snapshot: NodeSnapshot) throws -> Report {
     var socket = try RouteSocket()
     let look = try look(snapshot, &socket, forFlannelsRoutes: true)
@@ -137,7 +140,7 @@ package struct Reconciler: Sendable {
     /// What the backend leaves to pods in one packet.
     let mtuBytes: Int
 
-    /// What is wrong with this node itself.
+    /// Findings about this node itself.
     var problems: [Finding] {
       own.problemList.map { .ownNode($0) } + devices.problems.map { .tunnelDevice($0) }
     }
@@ -197,13 +200,13 @@ package struct Reconciler: Sendable {
   }
 }
 
-/// What the options say of routes and the lease.
+/// Options for routes and the lease.
 package struct RouteSwitches: Sendable, Equatable {
   /// Whether this node's own subnets get a blackhole route (`--blackhole-route`).
   package var guardsSubnets: Bool
   /// Whether what flannel left is replaced or removed (`--take-over-flannel`).
   package var takesOverFlannel: Bool
-  /// Whether the helper masquerades, which the lease tells.
+  /// Whether the helper masquerades, which the lease records.
   package var masquerades: Bool
   /// Whether pods may send what a plain route carries, and routes through a tunnel say what that does (`--mtu-per-route`).
   package var hasMTUPerRoute: Bool
@@ -227,7 +230,7 @@ extension PlanOutcome {
 }
 
 extension RoutePlan {
-  /// What is to be told of flannel's routes.
+  /// Findings about flannel's routes.
   fileprivate var leftovers: [Finding] {
     guard let first = flannelsRoutes.first else { return [] }
     let via = first.gateway.map { " via \($0)" } ?? ""

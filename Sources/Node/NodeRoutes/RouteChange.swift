@@ -3,6 +3,7 @@ internal import Netlink
 
 /// One change of the kernel's routes, for the log.
 package struct RouteChange: Sendable, Equatable {
+  /// Action on a route, next hop, device or entry, in the words of the log.
   package enum Verb: String, Sendable {
     case added = "route added"
     case replaced = "route replaced"
@@ -19,11 +20,15 @@ package struct RouteChange: Sendable, Equatable {
     static let entriesSet: [Verb] = [.neighbourSet, .forwardingSet]
   }
 
+  /// Action that was done.
   package let verb: Verb
   /// Name of the node that the route leads to; `nil` for a stale route.
   package let node: String?
+  /// Destination of the route.
   package let subnet: IPPrefix?
+  /// Address of the next hop.
   package let gateway: IPAddress?
+  /// Name of the link that the route uses.
   package let link: String?
 }
 

@@ -16,11 +16,13 @@ package struct RoutePlan: Sendable, Equatable {
 
   /// Every other node in every family of this node, in the order of the nodes.
   package internal(set) var peers: [PeerRoute] = []
+  /// Next hops to add or replace.
   package internal(set) var newNextHops: [Step<NextHop>] = []
   /// Next hops that are on another link than they should be.
   package internal(set) var changedNextHops: [Step<NextHop>] = []
   /// Entries of tunnel devices, new or in place of others.
   package internal(set) var newEntries: [Step<DeviceEntry>] = []
+  /// Routes to add or replace.
   package internal(set) var newRoutes: [Step<Route>] = []
   /// Routes that replace one by another gateway.
   package internal(set) var changedRoutes: [Step<Route>] = []
@@ -31,12 +33,15 @@ package struct RoutePlan: Sendable, Equatable {
   package internal(set) var newBlackholes: [Route] = []
   /// Blackholes that replace flannel's.
   package internal(set) var changedBlackholes: [Route] = []
+  /// Routes to remove.
   package internal(set) var staleRoutes: [Route] = []
+  /// Next hops to remove.
   package internal(set) var staleNextHops: [NextHop] = []
+  /// Entries of tunnel devices to remove.
   package internal(set) var staleEntries: [DeviceEntry] = []
   /// Tunnel devices that the backend does not need.
   package internal(set) var staleDevices: [Link] = []
-  /// Routes that flannel left, that nobody needs and that stay.
+  /// Routes that flannel left, that this node does not need and that stay.
   package internal(set) var flannelsRoutes: [Route] = []
 
   init() {}

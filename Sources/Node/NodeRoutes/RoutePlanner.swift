@@ -35,7 +35,7 @@ struct RoutePlanner {
   private enum Blocker {
     /// Flannel's route, which is taken over.
     case replaceable
-    /// Why there cannot be one of ours.
+    /// Reason why there cannot be one of ours.
     case stays(String)
   }
 
@@ -161,7 +161,7 @@ struct RoutePlanner {
     plan.staleRoutes += present
   }
 
-  /// Returns the plan with all that nobody asked for. A family whose own address is gone for the moment stays as it is.
+  /// Returns the plan with all stale objects to remove. A family whose own address is absent for the moment stays as it is.
   mutating func finish() -> RoutePlan {
     let isUncertain = { [problems = demand.basis.own.problems] (family: IPFamily) in problems[family] != nil }
     plan.staleRoutes += actual.rest.sorted { $0.destination.address < $1.destination.address }

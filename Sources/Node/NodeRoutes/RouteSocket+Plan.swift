@@ -7,6 +7,7 @@ internal import NodeState
 package struct PlanOutcome: Sendable {
   /// Every other node with its state now.
   package internal(set) var peers: [PeerRoute]
+  /// Changes that were made, in order.
   package internal(set) var changes: [RouteChange] = []
   /// Failures beside the peers' routes.
   package internal(set) var failures: [NetlinkError] = []
@@ -98,7 +99,7 @@ extension RouteSocket {
       outcome.changes.append(RouteChange(verb: .removed, route))
     }
     if !failures.isEmpty {
-      // Removing a route that has gone with its next hop, as when a link loses its carrier, fails with EINVAL.
+      // Removing a route that was removed with its next hop, as when a link loses its carrier, fails with EINVAL.
       var left: Set<Route> = []
       // Ours, and those of flannel that are removed for it.
       for owner in Set(failures.map(\.route.owner)) {

@@ -1,7 +1,7 @@
 internal import Addresses
 internal import Netlink
 
-/// Finds the routes to each destination; routes that nobody took are stale.
+/// Finds the routes to each destination; routes that were not taken are stale.
 struct RoutesByDestination {
   /// Routes, those of one destination side by side.
   private let routes: [Route]
@@ -39,6 +39,6 @@ struct RoutesByDestination {
     ranges.removeValue(forKey: destination).map { routes[$0] } ?? []
   }
 
-  /// Routes that nobody took.
+  /// Routes that were not taken.
   var rest: [Route] { ranges.values.flatMap { routes[$0] } }
 }

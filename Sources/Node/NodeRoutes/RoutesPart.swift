@@ -10,13 +10,14 @@ package import Parts
 package struct RoutesPart: NodePart {
   private let reconciler: Reconciler
 
-  /// Flannel's leftovers harm nobody meanwhile.
+  /// Time between searches for flannel's leftovers, which are harmless meanwhile.
   private static let searchInterval = Duration.seconds(10)
 
   package init(selection: NodeSelection, switches: RouteSwitches) {
     reconciler = Reconciler(selection: selection, switches: switches)
   }
 
+  /// Name of the part.
   package static let name = "routes"
 
   package var name: String { RoutesPart.name }
@@ -42,7 +43,7 @@ package struct RoutesPart: NodePart {
     ]
   }
 
-  /// Where only nodes have changed, only their routes are looked at.
+  /// Makes a pass. If only nodes have changed, it checks only their routes.
   package func reconcile(_ view: NodeView, since previous: Reconciler.Report?) throws -> Reconciler.Report {
     let nodes = try view.nodes
     guard let previous else { return try reconciler.reconcile(nodes) }

@@ -41,7 +41,7 @@ struct ForwardPath {
     rules.sorted { "\($0.key)" < "\($1.key)" }.flatMap { $0.value.filter { $0.rule.comment == comment } }
   }
 
-  /// Where packets from or to the pods of these networks are dropped, as far as can be predicted.
+  /// Chains that drop packets from or to the pods of these networks, as far as can be predicted.
   ///
   /// - Parameter ignored: whether to take a rule as absent.
   func drops(of networks: [IPPrefix], ignoring ignored: (NetfilterRule) -> Bool = { _ in false }) -> [ForwardDrop] {
@@ -103,7 +103,7 @@ struct ForwardPath {
   }
 }
 
-/// Where a chain drops packets from or to pods.
+/// Place in a chain that drops packets from or to pods.
 struct ForwardDrop: Equatable {
   /// The chain whose rule drops; or, if the policy drops, the last chain before it.
   let chain: ChainName

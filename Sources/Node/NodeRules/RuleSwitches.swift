@@ -1,4 +1,4 @@
-/// Which source ports masqueraded connections get (`--ip-masq-ports`).
+/// Source ports of masqueraded connections (`--ip-masq-ports`).
 package enum MasqueradePorts: String, Sendable, CaseIterable {
   /// The pod's own port; if that is taken, another one near it.
   case none
@@ -8,7 +8,7 @@ package enum MasqueradePorts: String, Sendable, CaseIterable {
   case fullyRandom = "fully-random"
 }
 
-/// Which rules the node should have.
+/// Options for the node's rules.
 package struct RuleSwitches: Sendable, Equatable {
   /// Source ports of masqueraded packets that leave the cluster; `nil` for no masquerade.
   package var masquerade: MasqueradePorts?

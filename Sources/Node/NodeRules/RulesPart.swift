@@ -5,7 +5,7 @@ internal import Nodes
 package import Parts
 
 extension Trigger {
-  /// Somebody has changed the helper's table, its rules in chains of others, or a chain that sees forwarded packets.
+  /// Another program has changed the helper's table, its rules in chains of others, or a chain of forwarded packets.
   package static let rules = Trigger("rules")
 }
 
@@ -19,6 +19,7 @@ package struct RulesPart: NodePart {
     reconciler = RulesReconciler(switches: switches, stateDirectory: stateDirectory)
   }
 
+  /// Name of the part.
   package static let name = "rules"
   /// The state of rules that this user must not read.
   private static let hidden = "hidden"

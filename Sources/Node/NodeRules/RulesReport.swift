@@ -2,11 +2,12 @@ package import Parts
 
 /// One thing that was done to the node's rules.
 package struct RuleChange: Sendable, Equatable {
+  /// Action on the node's rules, in the words of the log.
   package enum Verb: String, Sendable {
     case made = "table made"
     /// The table was another one: of other options or of another version of the helper.
     case replaced = "table replaced"
-    /// Somebody had changed or removed the table.
+    /// Another program had changed or removed the table.
     case repaired = "table repaired"
     case nodesChanged = "nodes' addresses updated"
     case removed = "table removed"
@@ -15,6 +16,7 @@ package struct RuleChange: Sendable, Equatable {
     case takenOver = "flannel's rules removed"
   }
 
+  /// Action that was done.
   package let verb: Verb
   /// The table or chain, in the words of `nft`.
   package let subject: String
@@ -22,7 +24,7 @@ package struct RuleChange: Sendable, Equatable {
   var change: Change { Change(verb.rawValue, [.init(.rules, subject)]) }
 }
 
-/// What a pass over the node's rules found and did.
+/// Result of a pass over the node's rules: its findings and its actions.
 package struct RulesReport: Sendable, Equatable {
   /// The state of the helper's table.
   package enum Table: String, Sendable {
@@ -36,8 +38,11 @@ package struct RulesReport: Sendable, Equatable {
     case unknown
   }
 
+  /// State of the helper's table after the pass.
   package internal(set) var table = Table.unknown
+  /// Changes that the pass made, in order.
   package internal(set) var changes: [RuleChange] = []
+  /// Findings of the pass.
   package internal(set) var findings: [Finding] = []
   /// Whether a step failed.
   package internal(set) var hasFailed = false
@@ -48,16 +53,16 @@ package struct RulesReport: Sendable, Equatable {
   /// Whether this is the agent's first pass.
   var isFirst = true
 
-  /// What keeps packets from where they must go.
+  /// Faults that stop packets of pods.
   package var problems: [String] { findings.faults }
-  /// What may do so, and what is left to do.
+  /// Warnings: things that may stop packets of pods, and work that is left to do.
   package var warnings: [String] { findings.warnings }
 }
 
 extension RulesReport: PartReport {
   package var actions: [Change] { changes.map(\.change) }
 
-  /// Accepts that are inserted in a later pass were removed by somebody, or the chain is a new one.
+  /// Accepts that are inserted in a later pass were removed by another program, or the chain is a new one.
   package var repairs: [Change] {
     changes.filter { $0.verb == .repaired || (!isFirst && $0.verb == .acceptInserted) }.map(\.change)
   }

@@ -19,7 +19,7 @@ struct AddressQuality: Comparable {
 }
 
 extension LinkAddress {
-  /// Why no other node can reach this one by the address, as words after "it"; `nil` if one can.
+  /// Reason why no other node can reach this one by the address, as words after "it"; `nil` if one can.
   func obstacle(clusterNetworks: [IPPrefix]) -> String? {
     let address = prefix.address
     if !address.isNodeAddress { return address.isLinkLocal ? "is link-local" : "is no address of a node" }
@@ -31,7 +31,7 @@ extension LinkAddress {
     return nil
   }
 
-  /// Why the address is only chosen on request although other nodes could reach this one by it.
+  /// Reason why the address is only chosen on request although other nodes could reach this one by it.
   var weakness: String? {
     if isTemporary { return "is temporary (RFC 8981)" }
     if isDeprecated { return "is deprecated" }

@@ -5,7 +5,9 @@ package import Netlink
 package struct InterfaceChoice: Sendable, Equatable {
   /// Link and an address that it holds.
   package struct Interface: Sendable, Equatable {
+    /// Link by which other nodes reach this one.
     package let link: Link
+    /// Address by which other nodes reach this one.
     package let address: IPAddress
   }
 
@@ -60,7 +62,9 @@ package struct InterfaceChoice: Sendable, Equatable {
 /// Why a family has no link or address by which other nodes reach this one: the selectors, what was found, and the
 /// remedy.
 package struct InterfaceProblem: Error, Sendable, Equatable, CustomStringConvertible {
+  /// Family without an address.
   package let family: IPFamily
+  /// Reason, as words after a colon.
   package let reason: String
 
   package var description: String { "no \(family) address by which other nodes reach this one: \(reason)" }

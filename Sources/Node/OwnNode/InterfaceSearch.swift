@@ -14,7 +14,7 @@ struct InterfaceSearch {
     var address: IPAddress?
   }
 
-  /// Why a place has no address.
+  /// Reason why a place has no address.
   private struct Reason: Error {
     let text: String
     init(_ text: String) { self.text = text }

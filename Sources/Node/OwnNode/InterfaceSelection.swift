@@ -38,8 +38,9 @@ package struct InterfaceSelection: Sendable, Equatable {
   }
 }
 
-/// Why a pattern cannot be used.
+/// Reason why a pattern cannot be used.
 package struct InterfacePatternError: Error, CustomStringConvertible {
+  /// Text of the error, as the regular expression's parser reports it.
   package let description: String
 }
 
@@ -47,6 +48,7 @@ package struct InterfacePatternError: Error, CustomStringConvertible {
 package struct InterfacePattern {
   private let regex: Regex<AnyRegexOutput>
 
+  /// Pattern from an option's text. Throws if it cannot be used.
   package init(_ text: String) throws(InterfacePatternError) {
     do {
       regex = try Regex(text)
@@ -55,5 +57,6 @@ package struct InterfacePattern {
     }
   }
 
+  /// Whether the pattern matches the text.
   package func matches(_ text: String) -> Bool { text.firstMatch(of: regex) != nil }
 }

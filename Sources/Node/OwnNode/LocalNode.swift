@@ -21,6 +21,7 @@ package struct NodeSelection: Sendable, Equatable {
 
 /// Node that this machine is.
 package struct LocalNode: Sendable, Equatable {
+  /// Node that this machine is.
   package let node: Node
   /// Links that hold its public addresses, IPv4's first.
   package let links: [Link]
@@ -64,7 +65,7 @@ package struct LocalNode: Sendable, Equatable {
   }
 }
 
-/// Why this machine is none of the nodes, or cannot be.
+/// Reason why this machine is none of the nodes, or cannot be.
 package enum LocalNodeError: Error, Sendable, Equatable, CustomStringConvertible {
   case unknownName(String, known: String)
   case unknownAddress(IPAddress)

@@ -4,7 +4,9 @@ internal import NodeState
 
 /// State of this node's kernel: links and addresses, and what the helper made before.
 package struct NetworkState: Sendable {
+  /// Links of this machine.
   package var links: [Link]
+  /// Addresses of the links.
   package var addresses: [LinkAddress]
   /// Helper's routes in the main table.
   package var routes: [Route]

@@ -1,5 +1,6 @@
 /// Something that a part has found wrong, or that pods wait for.
 package struct Finding: Sendable, Hashable {
+  /// Severity of a finding.
   package enum Severity: String, Sendable {
     /// Something does not work.
     case fault
@@ -11,16 +12,17 @@ package struct Finding: Sendable, Hashable {
 
   /// Stable once released: `CW-`, an area, and a number (`CW-FWD-01`).
   package let id: String
+  /// Severity, which decides where the finding is shown.
   package let severity: Severity
-  /// What is wrong, for people.
+  /// Text of the fault, for people.
   package let words: String
-  /// What an operator can do about it.
+  /// Remedy that an operator can apply.
   package let remedy: String
   /// The node, subnet or link that it is about; empty for the node itself.
   package let subject: [Change.Field]
   /// Whether the node is not ready while this holds.
   package let keepsPodsFromBeingServed: Bool
-  /// Whether a store that wants to know is told that the node has no network.
+  /// Whether the store is informed that the node has no network, if it records such a state.
   package let breaksNetwork: Bool
 
   package init(

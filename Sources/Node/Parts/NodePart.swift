@@ -1,18 +1,19 @@
 package import JSON
 package import Linux
 
-/// What a pass found and did.
+/// Result of a pass: its findings and its actions.
 package protocol PartReport: Sendable {
-  /// What the pass did, in order.
+  /// Changes that the pass made, in order.
   var actions: [Change] { get }
-  /// What was restored after somebody had changed it; `status` shows the last of them.
+  /// Changes that restored what another program had changed; `status` shows the last of them.
   var repairs: [Change] { get }
-  /// How many things were restored, where not all of them are worth showing.
+  /// Number of things that were restored, if not all of them are worth showing.
   var repairCount: Int { get }
+  /// Findings of the pass.
   var findings: [Finding] { get }
   /// Whether a step failed, so that the pass is repeated after a pause.
   var hasFailed: Bool { get }
-  /// When the next pass must be made without another reason; `nil` for the periodic one.
+  /// Pause until the next pass must be made without another reason; `nil` for the periodic one.
   var nextPass: Duration? { get }
 }
 
@@ -23,23 +24,26 @@ extension PartReport {
   package var nextPass: Duration? { nil }
 }
 
-/// A part of the agent: what pods of this node stand on, and what the agent keeps as it must be.
+/// A part of the agent: state of this node that pods need and that the agent maintains.
 ///
 /// A pass is synchronous and blocks its thread, in the process's network namespace.
 package protocol NodePart: Sendable {
+  /// Result of one pass of this part.
   associatedtype Report: PartReport
 
-  /// Unique among the parts; also in `/healthz`.
+  /// Name, unique among the parts; also in `/healthz`.
   var name: String { get }
+  /// Stage in which the part has its turn.
   var stage: Stage { get }
   /// The reasons for a pass, beside the periodic one.
   var triggers: Set<Trigger> { get }
-  /// What fires triggers of its own.
+  /// Feeds that fire the part's own triggers.
   var feeds: [Feed] { get }
+  /// Pauses between the part's passes.
   var pacing: Pacing { get }
-  /// Whether it needs neither the nodes nor the parts of earlier stages.
+  /// Whether the part needs neither the nodes nor the parts of earlier stages.
   var startsAtOnce: Bool { get }
-  /// Whether only an agent has it, and not the single pass of `sync`.
+  /// Whether only an agent has the part, and not the single pass of `sync`.
   var isAgentOnly: Bool { get }
   /// The key of `agent` in `status --json` for the number of repairs, if they are shown there.
   var repairsKey: String? { get }
@@ -54,7 +58,7 @@ package protocol NodePart: Sendable {
   /// - Parameter previous: the report of the last pass that ended without an error.
   func reconcile(_ view: NodeView, since previous: Report?) throws -> Report
 
-  /// What a pass would find. It changes nothing.
+  /// Returns the report that a pass would have, and changes nothing.
   ///
   /// - Parameter previous: the last report of a running agent.
   func inspect(_ view: NodeView, since previous: Report?) throws -> Report?
@@ -65,11 +69,12 @@ package protocol NodePart: Sendable {
   /// Throws if a single pass has not done all that the options ask for.
   func verify(_ report: Report) throws
 
-  /// What is wrong now.
+  /// Findings that hold now.
   ///
   /// - Parameter report: the last report; `nil` if no pass has ended yet.
   func findings(_ report: Report?) -> [Finding]
 
+  /// Metrics of the part; `report` is `nil` if no pass has ended yet.
   func metrics(_ report: Report?, _ tally: PartTally) -> [Metric]
 
   /// The members of `status --json` that are this part's.
@@ -107,12 +112,13 @@ package struct NotSettled: Error {
   package init() {}
 }
 
-/// How the passes of a part have gone since the agent started.
+/// Counts of a part's passes since the agent started.
 package struct PartTally: Sendable {
-  /// Things that were restored after somebody had changed them.
+  /// Things that were restored after another program had changed them.
   package var repairs = 0
   /// Passes that failed as a whole.
   package var failedPasses = 0
+  /// Durations of the passes.
   package var durations = DurationHistogram()
 
   package init() {}

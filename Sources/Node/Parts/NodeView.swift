@@ -1,9 +1,9 @@
 package import Nodes
 
-/// What a pass of a part goes by.
+/// Input of a pass.
 package struct NodeView: Sendable {
   private let known: NodeSnapshot?
-  /// Why the pass is made.
+  /// Reasons for the pass.
   package let triggers: Set<Trigger>
   /// The last reports of the other parts.
   private let reports: [any PartReport]

@@ -1,8 +1,8 @@
-/// How often a part makes passes.
+/// Pauses between the passes of a part.
 package struct Pacing: Sendable {
   /// The pauses around the passes of one kind of reason.
   package struct Rhythm: Sendable {
-    /// How long to wait for the rest of a burst of triggers, so that one pass sees all of it.
+    /// Time to wait for the rest of a burst of triggers, so that one pass sees all of it.
     package let burst: Duration
     /// The pause between the end of a pass and the next one for the same reason.
     package let rest: @Sendable (_ pass: Pass) -> Duration
@@ -15,7 +15,9 @@ package struct Pacing: Sendable {
 
   /// A pass that has ended.
   package struct Pass: Sendable {
+    /// Time that the pass took.
     package let duration: Duration
+    /// Whether the pass changed anything.
     package let hasChanges: Bool
 
     package init(duration: Duration, hasChanges: Bool) {

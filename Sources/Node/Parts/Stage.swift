@@ -1,6 +1,7 @@
-/// When a part has its turn: a part waits until all parts of earlier stages have ended a pass.
+/// Turn of a part: a part waits until all parts of earlier stages have ended a pass.
 ///
-/// Readiness reports the first finding in this order that keeps pods from being served.
+/// Readiness reports the first finding in this order that keeps pods from being served. Stages without a part keep the
+/// order for parts to come.
 package enum Stage: Int, Comparable, Sendable, CaseIterable {
   case rules
   case policy

@@ -1,5 +1,6 @@
 /// A reason for a pass. A part may define more, and feed them itself.
 package struct Trigger: Sendable, Hashable {
+  /// Name of the trigger, unique among all of them.
   package let name: String
 
   package init(_ name: String) {
@@ -8,7 +9,7 @@ package struct Trigger: Sendable, Hashable {
 
   /// The nodes have changed.
   package static let nodes = Trigger("nodes")
-  /// Somebody else has changed a link, an address, a route or a next hop.
+  /// Another program has changed a link, an address, a route or a next hop.
   package static let links = Trigger("links")
   /// The time of the periodic pass has come, or the last pass failed and is repeated.
   package static let time = Trigger("time")
@@ -24,8 +25,9 @@ package struct Trigger: Sendable, Hashable {
 
 /// Watches the kernel, or something else, and fires a trigger for every part that has it.
 package struct Feed: Sendable {
+  /// Trigger that the feed fires.
   package let trigger: Trigger
-  /// Whether the agent goes on without the feed if it fails, and tries again after `retryInterval`.
+  /// Whether the agent continues without the feed if it fails, and tries again after `retryInterval`.
   package let mayFail: Bool
   /// Blocks its thread. It calls `fire` once when it has begun to listen, then for each change and at least every 30
   /// seconds, and returns as soon as `fire` returns `false`.

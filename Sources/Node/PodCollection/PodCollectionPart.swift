@@ -3,9 +3,11 @@ internal import JSON
 package import Linux
 package import Parts
 
-/// What the last pass has deleted.
+/// Pods that the last pass has deleted.
 package struct PodCollectionReport: PartReport {
+  /// Deletions of the pass.
   package let actions: [Change]
+  /// Findings of the pass.
   package let findings: [Finding]
 }
 
@@ -19,7 +21,7 @@ package struct PodCollectionPart: NodePart {
   private let stateDirectory: String
   private let interval: Duration
 
-  /// How long one deletion may take.
+  /// Time that one deletion may take.
   private static let limit = Duration.seconds(60)
   private static let plugin = "causeway"
 

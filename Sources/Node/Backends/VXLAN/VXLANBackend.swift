@@ -61,7 +61,7 @@ struct VXLANBackend: Backend {
           device.kind.local.map { ($0.family, UInt32(clamping: device.mtuBytes)) }
         })
     } else {
-      // The worst path: one number is told to pods for both families.
+      // The smallest MTU of all paths: pods get one number for both families.
       let passable = families.filter { obstacles[conf.deviceName($0)] == nil }
       mtuBytes =
         (conf.mtuBytes ?? linkMTU) - ((passable.isEmpty ? families : passable).map(VXLANConf.overhead).max() ?? 0)
@@ -78,7 +78,7 @@ struct VXLANBackend: Backend {
     return found == wanted
   }
 
-  /// Recognises the derived address, which nobody else gives to a device of this network and port.
+  /// Recognises the derived address, which no other program gives to a device of this network and port.
   func hasMade(_ link: Link, for device: TunnelDevice) -> Bool {
     guard case .vxlan(let found)? = link.tunnel, case .vxlan(let wanted) = device.kind,
       let family = wanted.local?.family

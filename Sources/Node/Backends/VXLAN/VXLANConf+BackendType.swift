@@ -19,7 +19,7 @@ extension VXLANConf: BackendType {
     VXLANData(data)?.problem(family, inNetwork: vni)
   }
 
-  /// Address of a node's tunnel device if nobody else gives it one: the same on every node and after every start.
+  /// Address of a node's tunnel device if no other program gives it one: the same on every node and after every start.
   package func derivedMAC(ofNode name: String, _ family: IPFamily) -> MACAddress {
     MACAddress(localBits: stableHash("\(family) \(vni) \(name)".utf8))
   }

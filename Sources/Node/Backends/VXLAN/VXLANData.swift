@@ -26,7 +26,7 @@ struct VXLANData {
 
   var object: JSONObject { ["VNI": vni.map { .integer($0) } ?? .null, "VtepMAC": .string(macText)] }
 
-  /// Why the device cannot be reached from a network with this number; `nil` if it can.
+  /// Reason why the device cannot be reached from a network with this number; `nil` if it can.
   func problem(_ family: IPFamily, inNetwork vni: UInt32) -> String? {
     guard let mac, mac.isUnicast else {
       return "its VtepMAC is \"\(macText.quotable)\", but must be the address of its \(family) tunnel device"
