@@ -6,6 +6,7 @@ internal import NodeState
 package enum AgentLock {
   private static let limit = Duration.seconds(30)
 
+  /// Path of the lock that a running agent holds.
   package static func agentPath(_ stateDirectory: String) -> String { StateDirectory(stateDirectory).agentLock }
 
   private static func syncPath(_ stateDirectory: String) -> String { "\(stateDirectory)/sync.lock" }

@@ -3,7 +3,7 @@ internal import NodeState
 internal import Parts
 
 extension AgentState.Facts {
-  /// What the agent and its parts know as numbers, in Prometheus' text format.
+  /// Metrics of the agent and its parts, in Prometheus' text format.
   ///
   /// - Parameter source: where the nodes come from.
   func metrics(source: String) -> String {

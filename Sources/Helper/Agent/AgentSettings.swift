@@ -7,9 +7,9 @@ package import NodeState
 package import OwnNode
 package import Parts
 
-/// What the options say of an agent, and of the commands that do one thing of it.
+/// Settings of an agent, and of commands that do a part of its work.
 package struct AgentSettings: Sendable {
-  /// Where the nodes come from.
+  /// Source of the nodes.
   package enum Store: Sendable {
     /// - Parameter path: of the nodes file.
     case file(path: String)
@@ -20,16 +20,21 @@ package struct AgentSettings: Sendable {
       setsNetworkUnavailable: Bool)
   }
 
+  /// Source of the nodes.
   package let store: Store
-  /// Which of the nodes this machine is.
+  /// Selection of the node that this machine is.
   package let selection: NodeSelection
+  /// Lease and nodes file mark in the state directory.
   package let files: PublishedLease
   /// The state of a store that gives leases.
   package let conditions: AgentConditions
+  /// Parts of the agent.
   package let parts: [any NodePart]
+  /// Address of the HTTP server.
   package let healthAddress: String
   /// 0 for no server.
   package let healthPort: Int
+  /// Logger of the agent.
   package let logger: Logger
 
   package init(
@@ -46,7 +51,7 @@ package struct AgentSettings: Sendable {
     self.logger = logger
   }
 
-  /// Which of root's capabilities the agent keeps for all its life.
+  /// Capabilities of root that the agent keeps for all its life.
   package var capabilities: Capabilities {
     // Directories and keys may be another user's: kubespray makes CNI's directories for kube, etcd's keys are etcd's.
     var kept: Capabilities = [.administerNetwork, .overrideFileModes]

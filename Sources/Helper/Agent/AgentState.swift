@@ -5,26 +5,27 @@ internal import NodeLease
 package import Parts
 internal import Synchronization
 
-/// What the agent knows and has done: its services write it; `status`, metrics and readiness read it.
+/// State of the agent and record of its passes: its services write it; `status`, metrics and readiness read it.
 package final class AgentState: Sendable {
-  /// Something that was restored after somebody had changed it.
+  /// Restored change of another program.
   struct Repair: Sendable {
     /// Since the epoch.
     let time: Duration
     let change: Change
   }
 
-  /// The last pass of a part, and how its passes have gone.
+  /// Last pass of a part, and counts of its passes.
   struct PartRecord: Sendable {
     /// The report of the last pass that did not fail as a whole.
     var report: (any PartReport)?
     /// The nodes of that pass.
     var nodes: NodeSnapshot?
-    /// Why the last pass failed as a whole.
+    /// Reason why the last pass failed as a whole.
     var failure: String?
     var tally = PartTally()
   }
 
+  /// Snapshot of the agent's state.
   package struct Facts: Sendable {
     /// In the order of their stages.
     let parts: [any NodePart]
@@ -33,7 +34,7 @@ package final class AgentState: Sendable {
     var nodes: NodeSnapshot?
     /// By the parts' names.
     var records: [String: PartRecord] = [:]
-    /// Why the nodes cannot be read; `nil` if they can.
+    /// Reason why the nodes cannot be read; `nil` if they can.
     var storeFailure: String?
     /// The state of the store and of the lease in it; `nil` for a store that gives no leases.
     var store: AgentConditions.Store?
@@ -42,7 +43,7 @@ package final class AgentState: Sendable {
     var lastRepairs: [Repair] = []
   }
 
-  /// How many repairs are remembered.
+  /// Number of repairs that are remembered.
   private static let remembered = 20
 
   private let facts: Mutex<Facts>
@@ -55,6 +56,7 @@ package final class AgentState: Sendable {
     facts = Mutex(Facts(parts: parts.inStageOrder, start: MonotonicTime.sinceEpoch))
   }
 
+  /// Snapshot of the state now.
   package var now: Facts {
     var facts = facts.withLock { $0 }
     facts.store = conditions?.store
@@ -84,7 +86,7 @@ package final class AgentState: Sendable {
     }
   }
 
-  /// What a pass of a part goes by.
+  /// Input of a pass.
   package func view(for part: some NodePart, _ triggers: Set<Trigger>) -> NodeView {
     let facts = now
     return NodeView(
@@ -140,7 +142,7 @@ package final class AgentState: Sendable {
 }
 
 extension AgentState.Facts {
-  /// Why the node is not ready; `nil` if it is.
+  /// Reason why the node is not ready; `nil` if it is.
   package var obstacle: Finding? { obstacle(before: .extras) }
 
   /// The first finding, in the order of the stages, that keeps pods from being served.
@@ -155,14 +157,14 @@ extension AgentState.Facts {
     return nil
   }
 
-  /// Why a part has no report yet.
+  /// Reason why a part has no report yet.
   private var firstPass: Finding {
     Finding(
       "CW-SYS-04", .waiting, failure ?? lease?.state.reason ?? storeFailure ?? "the first pass is under way",
       remedy: "Wait, or correct what the words name.", keepsPodsFromBeingServed: true)
   }
 
-  /// Why the last pass of a part failed as a whole, for the first such part.
+  /// Reason why the last pass of a part failed as a whole, for the first such part.
   var failure: String? { parts.lazy.compactMap { records[$0.name]?.failure }.first }
 
   /// Why pods of this node have no network, as far as that is known. A store that cannot be read says nothing about it.

@@ -24,6 +24,7 @@ package struct LineLogHandler: LogHandler {
     set { metadata[key] = newValue }
   }
 
+  /// Writes one event to standard error.
   package func log(event: LogEvent) {
     let all = metadata.merging(event.metadata ?? [:]) { _, new in new }.sorted { $0.key < $1.key }
     let time = Timestamp.text(MonotonicTime.sinceEpoch)

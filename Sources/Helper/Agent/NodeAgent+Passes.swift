@@ -2,11 +2,11 @@ internal import Nodes
 internal import NodeState
 package import Parts
 
-/// What a single pass has come to.
+/// Outcome of a single pass.
 package struct SinglePass {
   /// One line for each node, then what is wrong.
   package let lines: [String]
-  /// Why not all is as the options ask for; `nil` if it is.
+  /// Reason why not all is as the options ask for; `nil` if it is.
   package let failure: (any Error)?
 }
 

@@ -12,8 +12,11 @@ internal import Parts
 
 /// The agent, or what a command needs of it: the store, the parts and the log.
 package struct NodeAgent: Sendable {
+  /// Settings of the agent.
   package let settings: AgentSettings
+  /// Store that the nodes come from.
   package let store: any NodeStore
+  /// Log of the parts' changes.
   package let log: PassLog
   /// Keeps this node's record in a store that gives leases, or that wants to know of this node.
   let leaseHolder: (any LeaseHolder)?

@@ -3,6 +3,7 @@ package import Parts
 
 /// Logs what passes did and found: at `info` and above only what has changed since the pass before.
 package struct PassLog: Sendable {
+  /// Logger that the changes are written to.
   package let logger: Logger
   /// More than this many events of one kind are logged as a count at `info` and one by one at `debug`.
   private static let readable = 20
@@ -11,6 +12,7 @@ package struct PassLog: Sendable {
     self.logger = logger
   }
 
+  /// Logs the changes of a pass.
   package func tell(_ changes: [Change]) {
     for (verb, changes) in Dictionary(grouping: changes, by: \.verb).sorted(by: { $0.key < $1.key }) {
       let level = changes.count > PassLog.readable ? Logger.Level.debug : .info
@@ -19,6 +21,8 @@ package struct PassLog: Sendable {
     }
   }
 
+  /// Logs the findings that the pass before did not have.
+  ///
   /// - Parameter known: the findings of the pass before.
   package func tell(_ findings: [Finding], since known: [Finding] = []) {
     let known = Set(known)

@@ -1,7 +1,7 @@
 internal import Linux
 internal import Parts
 
-/// When a part's next pass is due, by its pacing.
+/// Time of a part's next pass, by its pacing.
 struct PassSchedule {
   private let pacing: Pacing
   /// The triggers that no pass has served.
@@ -12,7 +12,7 @@ struct PassSchedule {
   private var othersNotBefore = Duration.zero
   /// The end of the pause after a failure.
   private var heldUntil = Duration.zero
-  /// When a pass is due without a trigger.
+  /// Time at which a pass is due without a trigger.
   private var periodicAt: Duration?
   private var backOff = BackOff(shortest: .milliseconds(500), longest: .seconds(30), hasJitter: false)
 

@@ -1,7 +1,7 @@
 internal import Parts
 internal import Synchronization
 
-/// What makes one part's passes: any number of triggers since the last pass lead to one more.
+/// Triggers of one part's passes: any number of them since the last pass lead to one more.
 package final class PassTrigger: Sendable {
   /// One element for any number of calls since the last one was taken.
   let wakeUps: AsyncStream<Void>

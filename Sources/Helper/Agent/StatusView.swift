@@ -5,7 +5,7 @@ internal import Nodes
 internal import NodeState
 internal import Parts
 
-/// What `status` shows, as JSON for programs. Keys stay; new ones may join.
+/// Output of `status`, as JSON for programs. Keys stay; new ones may join.
 package struct StatusView {
   private let kind: String
   private let source: String
@@ -44,7 +44,7 @@ package struct StatusView {
     source = agent.store.source
   }
 
-  /// Why the agent goes by older nodes, or by the kernel's state before the last pass.
+  /// Reason why the agent uses older nodes, or the kernel's state before the last pass.
   private static func failure(_ facts: AgentState.Facts) -> Finding? {
     if let failure = facts.storeFailure {
       return Finding(
@@ -63,6 +63,7 @@ package struct StatusView {
     return [failure, writing].compactMap { $0 } + parts.flatMap { $0.findings(reports[$0.name]) }
   }
 
+  /// JSON object that `status --json` shows.
   package var object: JSONObject {
     var object: JSONObject = [
       "node": .null, "store": .object(storeValue), "agentRunning": isAgentRunning.map { .bool($0) } ?? .null,
@@ -75,7 +76,7 @@ package struct StatusView {
     let findings = findings
     object["errors"] = .array(findings.faults.map { .string($0) })
     object["warnings"] = .array(findings.warnings.map { .string($0) })
-    // Without an agent nobody waits, and the peers have a list of their own.
+    // Without an agent, findings of severity `waiting` do not apply. The peers have a list of their own.
     object["findings"] = .array(
       findings.filter { $0.subject.isEmpty && (facts != nil || $0.severity != .waiting) }.map(\.json))
     if let facts { object["agent"] = .object(StatusView.value(facts)) }
@@ -110,7 +111,7 @@ package struct StatusView {
 }
 
 extension NodePart {
-  /// What the part finds now, for a running agent or without one; `nil` if it has nothing to go by.
+  /// Report of the part now, for a running agent or without one; `nil` if it has no input.
   fileprivate func inspection(of record: AgentState.PartRecord?, _ nodes: NodeSnapshot?) throws -> Report? {
     let last = record?.report as? Report
     guard nodes != nil else { return last }

@@ -10,6 +10,7 @@ package final class Watchdog: Sendable {
   package struct Overdue: Sendable, Equatable, CustomStringConvertible {
     /// The part's name.
     package let part: String
+    /// Time since the pass began.
     package let duration: Duration
 
     package var description: String { "\(part): the pass has not ended for \(duration.components.seconds) s" }
@@ -24,11 +25,13 @@ package final class Watchdog: Sendable {
 
   package init() {}
 
+  /// Records that a pass of the part begins.
   package func passBegins(_ part: some NodePart, at now: Duration = MonotonicTime.now) {
     let pass = Pass(start: now, limit: part.pacing.interval * 3)
     passes.withLock { $0[part.name] = pass }
   }
 
+  /// Records that the pass of the part has ended.
   package func passEnded(_ part: some NodePart) {
     passes.withLock { _ = $0.removeValue(forKey: part.name) }
   }
