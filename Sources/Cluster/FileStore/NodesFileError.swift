@@ -2,7 +2,7 @@ package import JSON
 package import Linux
 package import Nodes
 
-/// Why a nodes file cannot be used: the file, the field by its path, the value, the remedy.
+/// Reason why a nodes file cannot be used: the file, the field by its path, the value, the remedy.
 package enum NodesFileError: Error, Sendable, Equatable, CustomStringConvertible {
   case absent(file: String)
   case unreadable(SystemError)

@@ -14,7 +14,7 @@ package final class AgentConditions: Sendable {
     package internal(set) var revision: Int64?
     /// Last failure, which is kept after a success.
     package internal(set) var lastFailure: String?
-    /// Why this node's record cannot be written; `nil` if it could.
+    /// Reason why this node's record cannot be written; `nil` if it could.
     package internal(set) var writeFailure: String?
     /// Time of the last change of `isConnected`, since the epoch.
     package internal(set) var since: Duration
@@ -22,11 +22,12 @@ package final class AgentConditions: Sendable {
 
   /// State of this node's own subnets.
   package struct Lease: Sendable, Equatable {
+    /// State of the lease.
     package enum State: Sendable, Equatable {
       /// No lease was asked for yet, or the store gives none, such as a nodes file.
       case none
       case held
-      /// The store does not confirm the lease that it gave last; the node goes on with it. The value is the reason.
+      /// The store does not confirm the lease that it gave last; the node continues to use it. The value is the reason.
       case unconfirmed(String)
       /// The lease is lost, as far as is known; the reason.
       case lost(String)
@@ -34,6 +35,7 @@ package final class AgentConditions: Sendable {
       case refused(String)
     }
 
+    /// State of the lease.
     package internal(set) var state = State.none
     /// Subnets of this node's pods, also after a loss: first those of new pods, then those of old ones.
     package internal(set) var subnets: [IPPrefix] = []
@@ -66,9 +68,12 @@ package final class AgentConditions: Sendable {
     values = Mutex(Values(store: Store(since: now), lease: Lease(since: now)))
   }
 
+  /// State of the store now.
   package var store: Store { values.withLock { $0.store } }
+  /// State of the lease now.
   package var lease: Lease { values.withLock { $0.lease } }
 
+  /// Records a successful read of the store.
   package func storeIsRead(endpoint: String, revision: Int64?) {
     let listeners = values.withLock { values in
       let listeners = values.connectionIs(true)
@@ -89,6 +94,7 @@ package final class AgentConditions: Sendable {
     values.withLock { $0.store.writeFailure = failure }
   }
 
+  /// Records a failed read of the store.
   package func storeFailed(_ reason: String) {
     let listeners = values.withLock { values in
       values.store.lastFailure = reason

@@ -6,19 +6,19 @@ package protocol ClusterBackend: Sendable, Equatable {
   /// Name in `net-conf.json`, in flannel's records and in annotations, in lower case.
   static var name: String { get }
 
-  /// Who installs the routes to other nodes.
+  /// Owner of the routes to other nodes.
   var routesAreMadeBy: RouteOwner { get }
 
-  /// What a node publishes of itself in a family (`BackendData`), derived from its name; `nil` for nothing.
+  /// Data that a node publishes of itself in a family (`BackendData`), derived from its name; `nil` for nothing.
   ///
   /// - Parameter node: the node's name in the snapshots of its store.
   func data(ofNode node: String, _ family: IPFamily) -> JSONObject?
 
-  /// Why the data that another node publishes does not fit this backend; `nil` if it does.
+  /// Reason why the data that another node publishes does not fit this backend; `nil` if it does.
   func problem(in data: JSONObject?, _ family: IPFamily) -> String?
 }
 
-/// Who installs the routes to other nodes.
+/// Owner of the routes to other nodes.
 package enum RouteOwner: Sendable {
   /// The helper, through the kernel.
   case helper
@@ -31,7 +31,7 @@ extension ClusterBackend {
   package func data(ofNode node: String, _ family: IPFamily) -> JSONObject? { nil }
   package func problem(in data: JSONObject?, _ family: IPFamily) -> String? { nil }
 
-  /// Why a node with this record gets no route in a family; `nil` if it gets one.
+  /// Reason why a node with this record gets no route in a family; `nil` if it gets one.
   package func problem(of record: BackendRecord, _ family: IPFamily) -> String? {
     if routesAreMadeBy != .helper { return nil }
     switch record.type.lowercased() {

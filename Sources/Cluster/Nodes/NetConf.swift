@@ -6,6 +6,7 @@ package import JSON
 package struct NetConf: Sendable {
   /// One network of each family that is switched on, IPv4 first.
   package var networks: [IPPrefix]
+  /// Backend of the cluster.
   package var backend: any ClusterBackend
 
   package init(networks: [IPPrefix], backend: any ClusterBackend) {
@@ -22,7 +23,7 @@ package struct NetConf: Sendable {
   package var families: [IPFamily] { networks.map(\.family) }
 }
 
-/// Why a `net-conf.json` cannot be used; fields are named by their paths.
+/// Reason why a `net-conf.json` cannot be used; fields are named by their paths.
 package enum NetConfError: Error, Sendable, Equatable, CustomStringConvertible {
   case json(JSONError)
   case missing(field: String, remedy: String)

@@ -10,9 +10,9 @@ package struct Node: Sendable, Equatable {
   package var addresses: PerFamily<IPAddress>
   /// Subnets of its pods.
   package var subnets: PerFamily<IPPrefix>
-  /// What its backend publishes of it (`BackendData`), which the backend alone reads.
+  /// Data that the node's backend publishes (`BackendData`), which the backend alone reads.
   package var backendData = PerFamily<JSONObject>()
-  /// Why the node gets no route although the store names it, such as another backend than the cluster's.
+  /// Reason why the node gets no route although the store names it, such as another backend than the cluster's.
   package var obstacles: PerFamily<String>
 
   package init(
@@ -49,15 +49,16 @@ package struct Node: Sendable, Equatable {
 
 /// All nodes at one moment, with the network that they share; never a difference.
 package struct NodeSnapshot: Sendable, Equatable {
+  /// Network and backend of the cluster.
   package var netConf: NetConf
   /// Subnets without an obstacle lie in the network and do not overlap. A node that moves from one subnet to another may
   /// appear twice.
   package var nodes: [Node]
-  /// This node, if the store knows which one it is; else it is searched among the nodes.
+  /// Node that this machine is, if the store knows it; else it is searched among the nodes.
   package var own: Node?
   /// State of the nodes file that this was read from.
   package var mark: NodesFileMark?
-  /// MTU of pods if only an earlier lease tells it, in bytes.
+  /// MTU of pods if only an earlier lease records it, in bytes.
   package var mtuBytes: Int?
 
   package init(netConf: NetConf, nodes: [Node], own: Node? = nil, mark: NodesFileMark? = nil) {

@@ -11,7 +11,9 @@ package typealias OwnAddresses =
 /// Last known addresses of this node, and the time of the next search. Pods that come and go cause many notifications,
 /// so searches are rate-limited.
 package struct AddressLooks {
+  /// Addresses by which other nodes reach this one.
   package var addresses: [IPAddress] = []
+  /// Earliest time of the next search.
   package var nextLook = Duration.zero
   /// Due time of a postponed search, by the monotonic clock.
   package private(set) var postponed: Duration?
@@ -21,7 +23,7 @@ package struct AddressLooks {
 
   package init() {}
 
-  /// Forgets the postponed search, because nobody waits for it.
+  /// Forgets the postponed search, because no caller waits for it.
   package mutating func forgetPostponed() { postponed = nil }
 
   /// Returns whether to search now.
@@ -36,7 +38,7 @@ package struct AddressLooks {
     return true
   }
 
-  /// Takes over the addresses found and returns whether they changed. A family whose address is gone for the moment
+  /// Takes over the addresses found and returns whether they changed. A family whose address is absent for the moment
   /// keeps the one that others know.
   package mutating func take(_ found: [IPAddress]) -> Bool {
     let kept = addresses.filter { address in !found.contains { $0.family == address.family } }

@@ -1,10 +1,11 @@
 package import Addresses
 
-/// What a store's record of another node claims in one family. It is judged in one place for all stores whose nodes write
-/// their own records: one bad record harms nobody but its own node.
+/// Claim of another node's record in a store, in one family. It is judged in one place for all stores whose nodes write
+/// their own records: one bad record harms only its own node.
 package struct PeerClaim {
   /// Older claim to some of the same addresses.
   package struct Overlap {
+    /// Claimed subnet.
     package let subnet: IPPrefix
     /// Name of the node that holds it.
     package let node: String
@@ -18,11 +19,13 @@ package struct PeerClaim {
     }
   }
 
+  /// Claimed subnet.
   package let subnet: IPPrefix
-  /// Why the record itself cannot be used.
+  /// Reason why the record itself cannot be used.
   package let problem: String?
   /// `nil` if the node publishes none: it then counts as one of the cluster's.
   package let backend: BackendRecord?
+  /// Older claim to some of the same addresses; `nil` if there is none.
   package let overlap: Overlap?
 
   package init(subnet: IPPrefix, problem: String?, backend: BackendRecord?, overlap: Overlap?) {

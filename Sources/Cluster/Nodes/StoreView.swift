@@ -1,6 +1,6 @@
 internal import Synchronization
 
-/// State of a store as this process knows it, and what this node holds there. The feed and the keeper write it.
+/// State of a store as this process knows it, and what this node holds there. The feed and the lease holder write it.
 package final class StoreView<Content: Sendable>: Sendable {
   private struct Shared: ~Copyable {
     var content: Content
@@ -11,6 +11,7 @@ package final class StoreView<Content: Sendable>: Sendable {
 
   package init(_ content: Content) { shared = Mutex(Shared(content: content)) }
 
+  /// Content now.
   package var content: Content { shared.withLock { $0.content } }
 
   /// Changes the content and calls all listeners.

@@ -2,7 +2,9 @@ package import Addresses
 
 /// Subnets of one family that nodes may be given: all of one length, from the first to the last.
 package struct SubnetRange: Sendable, Equatable {
+  /// First subnet of the range.
   package let first: IPPrefix
+  /// Last subnet of the range.
   package let last: IPPrefix
 
   /// Prefix length of each subnet, in bits.

@@ -59,7 +59,7 @@ package actor EtcdLeaseHolder: LeaseHolder {
   var looks = AddressLooks()
   /// Addresses by which other nodes reach this one, at most one of each family.
   package var addresses: [IPAddress] { looks.addresses }
-  /// Why the lease lacks an IPv6 subnet; `nil` if it lacks none.
+  /// Reason why the lease lacks an IPv6 subnet; `nil` if it lacks none.
   var shortage: String?
   /// A granted lease that no record uses yet.
   var spare: EtcdClient.Grant?
@@ -235,7 +235,7 @@ package actor EtcdLeaseHolder: LeaseHolder {
     throw LeaseContention()
   }
 
-  /// Tells this node's records from those of other nodes.
+  /// Distinguishes this node's records from those of other nodes.
   func ownership(_ state: EtcdState) -> RecordOwnership {
     RecordOwnership(
       state.records, addresses: addresses, held: held?.version,

@@ -71,7 +71,7 @@ struct LeasePlan {
     ownership.addresses(in: network.netConf.families, publishedBy: record)
   }
 
-  /// Why this node has no IPv6 subnet although it could use one; `nil` if it lacks none.
+  /// Reason why this node has no IPv6 subnet although it could use one; `nil` if it lacks none.
   func shortage(_ key: EtcdSubnetKey, isReservation: Bool) -> String? {
     guard wantsIPv6, !hasIPv6(key, isReservation: isReservation) else { return nil }
     return LeasePlan.exhaustion(.v6, network) + "; this node has IPv4 only until then"

@@ -1,6 +1,6 @@
 internal import Addresses
 
-/// Name, lease and mod-revision of a record. If all three still match, nobody has written it since we did.
+/// Name, lease and mod-revision of a record. If all three still match, no other program has written it since we did.
 struct RecordVersion: Sendable, Equatable {
   let name: String
   let leaseID: Int64
@@ -11,8 +11,8 @@ extension EtcdRecord {
   var version: RecordVersion { RecordVersion(name: name, leaseID: leaseID, modRevision: modRevision) }
 }
 
-/// Tells this node's records from those of other nodes; pure. An address alone is weak evidence: another node may have
-/// had it a moment ago, and that node's record still contains it.
+/// Distinguishes this node's records from those of other nodes; pure. An address alone is weak evidence: another node
+/// may have had it a moment ago, and that node's record still contains it.
 struct RecordOwnership {
   let records: EtcdRecords
   /// Addresses by which other nodes reach this one, at most one of each family.

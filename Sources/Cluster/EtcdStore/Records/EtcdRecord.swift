@@ -12,7 +12,7 @@ struct EtcdRecord: Sendable, Equatable {
   /// `PublicIP` and `PublicIPv6`.
   let addresses: PerFamily<IPAddress>
   let backend: BackendRecord
-  /// Why the record cannot be used, whatever its backend is.
+  /// Reason why the record cannot be used, whatever its backend is.
   let problem: String?
   /// Name of the node: its address, since the record has no name.
   let nodeName: String
@@ -69,7 +69,7 @@ struct EtcdRecord: Sendable, Equatable {
   /// Whether it is the record of the node with these addresses.
   func belongs(to own: [IPAddress]) -> Bool {
     // A node is known by its IPv4 address if it has one, as in flannel; else by its IPv6 address, even if its IPv4 address
-    // is only gone for the moment.
+    // is only absent for the moment.
     if let address = own.first(where: { $0.family == .v4 }) { return addresses.v4 == address }
     return addresses.v6.map(own.contains) ?? false
   }

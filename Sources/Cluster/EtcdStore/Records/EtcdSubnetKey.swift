@@ -37,7 +37,7 @@ struct EtcdSubnetKey: Sendable, Equatable {
 
   private static func part(_ prefix: IPPrefix) -> String { "\(prefix.address)-\(prefix.length)" }
 
-  /// Why no node can have these subnets; `nil` if one can.
+  /// Reason why no node can have these subnets; `nil` if one can.
   var problem: String? {
     [subnet, ipv6Subnet].lazy.compactMap { $0?.problemAsSubnet }.first
   }

@@ -7,7 +7,7 @@ struct JSONSieve {
   indirect enum Shape: Sendable {
     /// The whole value.
     case all
-    /// These members of an object.
+    /// Selected members of an object.
     case members([String: Shape])
     /// Each element of an array as a separate piece, so that the array is never in memory as a whole.
     case elements(Shape)

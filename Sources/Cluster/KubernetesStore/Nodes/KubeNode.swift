@@ -20,7 +20,7 @@ struct KubeNode: KubeObject {
 
   struct Subnet: Sendable, Equatable {
     let prefix: IPPrefix
-    /// Why no route can lead there: one bad node harms no other.
+    /// Reason why no route can lead there: one bad node harms no other.
     let problem: String?
   }
 

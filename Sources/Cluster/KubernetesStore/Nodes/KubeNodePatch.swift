@@ -6,7 +6,7 @@ internal import Nodes
 /// State of a node's network for the condition `NetworkUnavailable`.
 package enum NetworkReport: Sendable, Equatable {
   case isUp
-  /// Why pods can't be served.
+  /// Reason why pods can't be served.
   case isDown(String)
 
   var condition: KubeCondition {
@@ -58,7 +58,7 @@ struct KubeNodePatch: Sendable, Equatable {
 
   var isEmpty: Bool { annotations.isEmpty && condition == nil }
 
-  /// Text for the log, which also tells one patch from another.
+  /// Text for the log, which also distinguishes one patch from another.
   var summary: String {
     let parts = annotations.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
     let state = condition.map { ["\(KubeCondition.networkUnavailable)=\($0.status) \($0.reason): \($0.message)"] } ?? []

@@ -53,18 +53,19 @@ extension KubeObjects<KubeNode> {
 /// State of Kubernetes as this process knows it, and this node in it.
 package typealias KubeView = StoreView<KubeContent>
 
+/// State of a Kubernetes cluster, as this process knows it.
 package struct KubeContent: Sendable {
   /// Name of this node in the cluster.
   let ownName: String
   /// Last state read, with the changes since.
   var state: KubeState?
-  /// Why the last read failed; `nil` again after a success.
+  /// Reason why the last read failed; `nil` again after a success.
   var failure: KubeError?
   /// Cluster's network; `nil` before the file was read.
   var config: Result<NetConf, KubeError>?
   /// This node with the subnets of its pods; `nil` until they are known.
   var own: Node?
-  /// Why it has no subnets now; those that it had before still count.
+  /// Reason why it has no subnets now; those that it had before still count.
   var refusal: KubeError?
 
   /// State if it is usable: a list without this node belongs to another cluster.
