@@ -2,8 +2,11 @@ package import Addresses
 
 /// One interface of one container in one network: what CNI calls an attachment (SPEC, "Section 2").
 package struct Attachment: Sendable, Hashable {
+  /// Name of the network.
   package let network: String
+  /// ID of the container (CNI_CONTAINERID).
   package let containerID: String
+  /// Name of the pod's interface (CNI_IFNAME).
   package let interfaceName: String
 
   package init(network: String, containerID: String, interfaceName: String) {

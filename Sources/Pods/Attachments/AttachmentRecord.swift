@@ -8,13 +8,16 @@ internal import NodeState
 ///
 /// The file lies on a tmpfs and is gone after a reboot, as the pod is; DEL and GC work without it.
 package struct AttachmentRecord: Equatable, Sendable {
+  /// Attachment that the record is of.
   package let attachment: Attachment
+  /// Identity of the pod's network namespace.
   package let namespace: NetworkNamespace.Identity
   let namespacePath: String
   /// Name of the host's end of the veth pair.
   package var hostLink: String
   /// MAC of the pod's end; `nil` in a record of an earlier version.
   package let mac: MACAddress?
+  /// Addresses of the pod.
   package var addresses: [IPAddress]
   /// Data directory of the built-in IPAM; empty where it gave the pod no address.
   package let dataDirectory: String
@@ -84,6 +87,7 @@ package struct AttachmentRecord: Equatable, Sendable {
 
 /// Records of all attachments of this node.
 package struct RecordDirectory: Sendable {
+  /// Path of the directory.
   package let path: String
 
   init(stateDirectory: String) {

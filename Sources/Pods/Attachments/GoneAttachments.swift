@@ -3,7 +3,7 @@ internal import Glibc
 internal import Linux
 package import Netlink
 
-/// Finds attachments whose pod no longer exists though nobody deleted them, for example after a runtime lost its state.
+/// Finds attachments whose pod no longer exists though no DEL removed them, for example after a runtime lost its state.
 ///
 /// The caller deletes each by its own name, so that an attachment which is added meanwhile is never touched. A list of
 /// valid attachments (SPEC, "GC") cannot promise this without delaying every ADD.

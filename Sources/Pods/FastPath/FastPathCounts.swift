@@ -12,7 +12,7 @@ package struct FastPathCount: Sendable, Equatable {
     package var name: String { self == .fromPod ? "from-pod" : "to-pod" }
   }
 
-  /// Why a packet was carried or took the ordinary path, in the order of `enum reason`
+  /// Reason why a packet was carried or took the ordinary path, in the order of `enum reason`
   /// (Sources/Node/CFastPath/programs/layout.h).
   package enum Reason: Int, Sendable, CaseIterable {
     case carried

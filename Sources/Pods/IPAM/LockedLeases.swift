@@ -9,7 +9,7 @@ struct LockedLeases: ~Copyable {
   private let lock: FileLock
   /// All leases, if this operation has read them from their files.
   private var scanned: [AddressLease]?
-  /// Why the index cannot be used; `nil` if it can.
+  /// Reason why the index cannot be used; `nil` if it can.
   private(set) var indexFailure: SystemError?
   private var added: [AddressLease] = []
   private var removed: [AddressLease] = []

@@ -4,9 +4,9 @@ internal import Netfilter
 internal import Netlink
 
 extension PodRule {
-  /// Which pods leave the node under the node's address: the plugin's table `inet causeway_pods`.
+  /// Masquerade of pods that leave the node under the node's address: the plugin's table `inet causeway_pods`.
   ///
-  /// A map leads from a pod's address to a chain of its network. What goes to multicast groups and to the networks that
+  /// A map leads from a pod's address to a chain of its network. Packets to multicast groups and to the networks that
   /// the pod reaches under its own address is not masqueraded.
   static let masquerade = PodRule(
     table: Masquerade.table, sets: IPFamily.allCases.map { Masquerade.map($0) }, baseChains: [Masquerade.base],
@@ -31,7 +31,7 @@ private enum Masquerade {
     }
   }
 
-  /// The table with its maps and the rules that look into them.
+  /// The table with its maps and the rules that use them.
   static var newTable: [NetlinkRequest] {
     [
       .addTable(table),

@@ -30,7 +30,7 @@ package enum ReferenceSpoofGuard {
         guard let target = rule.target, target.hasPrefix(ReferenceNames.guardPrefix), !chains.contains(target),
           let port = rule.operands.first.map({ String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }), !port.isEmpty
         else { continue }
-        // The rule was made when the port was there, so the port has gone since.
+        // The rule was made when the port was there, so the port was removed since.
         if try !isPort(port) { chains.append(target) }
       }
       return chains

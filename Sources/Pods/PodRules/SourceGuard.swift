@@ -4,7 +4,7 @@ internal import Netfilter
 internal import Netlink
 
 extension PodRule {
-  /// Which addresses a routed pod may send from: the plugin's table `inet causeway_routed`.
+  /// Addresses that a routed pod may send from: the plugin's table `inet causeway_routed`.
   ///
   /// The rule is the reverse-path check of the node's routes. The sysctl `rp_filter` knows IPv4 only, and the program that
   /// manages the node's links (systemd-udevd) sets it. Link-local IPv6 addresses pass too: they leave no link.

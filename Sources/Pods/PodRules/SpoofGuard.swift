@@ -4,7 +4,7 @@ internal import Netfilter
 internal import Netlink
 
 extension PodRule {
-  /// Which MAC a pod may send from (`macspoofchk`): the plugin's table `bridge causeway`.
+  /// MAC that a pod may send from (`macspoofchk`): the plugin's table `bridge causeway`.
   ///
   /// One set holds the bridge's ports that are guarded, another the pairs of port and MAC that pass.
   static let spoofGuard = PodRule(

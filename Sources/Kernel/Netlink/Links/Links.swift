@@ -107,7 +107,7 @@ package struct Link: Sendable, Equatable {
       ? try info?.nest(LinkAttribute.infoSlaveData).map(BridgePort.init) : nil
     vlanFilter = kind == "bridge" ? try info?.nest(LinkAttribute.infoData).flatMap(VLANFilter.init) : nil
     tunnel = try TunnelKind(kind, info)
-    // The kernel tells its settings as an array, whose first is number 1 (net/ipv4/devinet.c, `inet_fill_link_af`).
+    // The kernel reports its settings as an array, whose first is number 1 (net/ipv4/devinet.c, `inet_fill_link_af`).
     let settings =
       tunnel == nil
       ? nil

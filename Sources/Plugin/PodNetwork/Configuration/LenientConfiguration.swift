@@ -4,7 +4,7 @@ internal import JSON
 internal import Linux
 internal import NodeState
 
-/// The keys by which DEL and GC find what ADD made. A key that cannot be read has its default: an error would keep a pod
+/// Keys by which DEL and GC find what ADD made. A key that cannot be read has its default: an error would keep a pod
 /// for ever.
 struct LenientConfiguration {
   let network: NetworkConfiguration
@@ -17,7 +17,7 @@ struct LenientConfiguration {
   let usesLease: Bool
   /// Another plugin that gave the addresses.
   let delegate: IPAMDelegate?
-  /// Where flannel's own plugin keeps a file for each container; `nil` for other plugins.
+  /// Directory in which flannel's own plugin keeps a file for each container; `nil` for other plugins.
   let flannelDirectory: String?
 
   init(_ network: NetworkConfiguration, as type: PluginType) {

@@ -87,7 +87,7 @@ struct HandOff {
   /// Whether there is a lease and the nodes file is as the last `sync` read it.
   private func isUpToDate(_ helper: LeaseSource.Helper) -> Bool {
     guard hasLease else { return false }
-    // A nodes file that is gone or cannot be read revokes no lease.
+    // A nodes file that is absent or cannot be read revokes no lease.
     guard let identity = try? Files.identity(helper.nodesFile) else { return true }
     return NodesFileMark(identity).isStored(in: state.path)
   }

@@ -48,7 +48,7 @@ struct Undo {
 }
 
 extension HostNetwork {
-  /// Takes all changes back. What cannot be taken back is reported on standard error, and the rest goes on.
+  /// Undoes all changes. A change that cannot be undone is reported on standard error, and the rest is undone.
   ///
   /// Bridge and gateways come last: leases and ports that remain show whether a pod needs them.
   mutating func unwind() {

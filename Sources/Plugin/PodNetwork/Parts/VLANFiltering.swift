@@ -33,7 +33,7 @@ extension Bridge {
     try fromNetlink(host.socket.perform(.filterVLANs(true, of: link.index, name: link.name)))
   }
 
-  /// Why the filter must not be switched on; `nil` where it affects no port.
+  /// Reason why the filter must not be switched on; `nil` where it affects no port.
   private func obstacleToVLANFilter(_ host: inout RouteSocket) throws(PodNetworkError) -> String? {
     let links = try fromNetlink(host.links())
     let ports = links.filter { $0.masterIndex == link.index }
