@@ -72,7 +72,7 @@ package struct DevicePlan: Sendable, Equatable {
     }
     let names = Set(backend.devices.map(\.name) + obstacles.keys)
     waiting = Set(state.links.filter { names.contains($0.name) && ready[$0.name] == nil }.map(\.index))
-    // While this node's own address is gone, nobody knows what the family's device must be.
+    // While this node's own address is absent, it is unknown what the family's device must be.
     stale = state.links.filter { link in
       TunnelDevice.isOurs(link) && !names.contains(link.name)
         && link.tunnel?.local.flatMap { own.problems[$0.family] } == nil

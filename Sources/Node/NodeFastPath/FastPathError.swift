@@ -1,6 +1,6 @@
 /// The reason why this node has no fast path.
 package struct FastPathError: Error, Sendable, Equatable, CustomStringConvertible {
-  /// What is missing, and the remedy if there is one.
+  /// Missing condition of the fast path, and the remedy if there is one.
   package let description: String
 
   /// Creates an error with this text.

@@ -8,7 +8,7 @@ package enum FastPathMode: String, Sendable, CaseIterable {
   case on
 }
 
-/// How the programs know that a flow is established and not translated (`--fast-path-flows`), best first.
+/// Ways in which the programs know that a flow is established and not translated (`--fast-path-flows`), best first.
 package enum FlowKnowledge: String, Sendable, CaseIterable {
   /// The programs look TCP and UDP flows up in conntrack (Linux 5.18 with BTF), and treat ICMP echo as `sight` does.
   case conntrack

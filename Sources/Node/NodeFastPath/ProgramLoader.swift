@@ -67,7 +67,7 @@ struct ProgramLoader {
 
   // MARK: What was loaded last
 
-  /// Which programs were loaded last, kept in the state directory. Without it they are loaded again.
+  /// Programs that were loaded last, kept in the state directory. Without it they are loaded again.
   private struct Mark {
     var knowledge: FlowKnowledge
     /// Reason why flows are not known in a better way.

@@ -2,7 +2,7 @@ internal import Addresses
 internal import Attachments
 internal import NodeState
 
-/// How many addresses of one of this node's subnets pods hold.
+/// Number of addresses that pods hold of one of this node's subnets.
 struct AddressUse {
   let subnet: IPPrefix
   /// Addresses that pods of any network hold.

@@ -115,7 +115,7 @@ package struct LeasePart: NodePart {
     ]
   }
 
-  /// What the plugin reads now.
+  /// Lease that the plugin reads now.
   package func json(_ report: LeaseReport?, _ tally: PartTally) -> JSONObject {
     guard let lease = try? SubnetLease.read(files.subnetFile) else { return ["lease": .null] }
     var object: JSONObject = [

@@ -9,6 +9,7 @@ package import OwnNode
 package struct RoutePlan: Sendable, Equatable {
   /// Something to install, and for whom.
   package struct Step<Noun: Sendable & Equatable>: Sendable, Equatable {
+    /// Object to install: a next hop, a route or an entry.
     package let noun: Noun
     /// Position in `peers`.
     package let peer: Int

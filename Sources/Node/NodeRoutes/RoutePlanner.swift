@@ -161,7 +161,7 @@ struct RoutePlanner {
     plan.staleRoutes += present
   }
 
-  /// Returns the plan with all stale objects to remove. A family whose own address is absent for the moment stays as it is.
+  /// Returns the plan with all stale objects. A family whose own address is absent for the moment stays as it is.
   mutating func finish() -> RoutePlan {
     let isUncertain = { [problems = demand.basis.own.problems] (family: IPFamily) in problems[family] != nil }
     plan.staleRoutes += actual.rest.sorted { $0.destination.address < $1.destination.address }

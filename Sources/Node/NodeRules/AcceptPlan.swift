@@ -11,7 +11,7 @@ struct AcceptPlan {
   /// The comment that marks our rules.
   static let comment = "causeway-hostgw"
 
-  /// Where chains would drop the pods' packets without our rules.
+  /// Places where chains would drop the pods' packets without our rules.
   let drops: [ForwardDrop]
   /// The transaction that carries the plan out; empty if nothing is to change.
   let requests: [NetlinkRequest]

@@ -11,9 +11,9 @@ package struct NodeTable: Sendable {
   /// Directory of the mark.
   let stateDirectory: String
 
-  /// How many addresses are changed one by one; for more the whole table is replaced.
+  /// Number of addresses that are changed one by one; for more the whole table is replaced.
   private static let longestUpdate = 64
-  /// How often a transaction is tried that collides with another process's.
+  /// Number of times that a transaction is tried that collides with another process's.
   private static let attempts = 5
 
   /// The table in the kernel compared with the wanted one.

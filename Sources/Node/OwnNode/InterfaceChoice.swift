@@ -59,8 +59,8 @@ package struct InterfaceChoice: Sendable, Equatable {
   }
 }
 
-/// Why a family has no link or address by which other nodes reach this one: the selectors, what was found, and the
-/// remedy.
+/// Reason why a family has no link or address by which other nodes reach this one: the selectors, what was found, and
+/// the remedy.
 package struct InterfaceProblem: Error, Sendable, Equatable, CustomStringConvertible {
   /// Family without an address.
   package let family: IPFamily

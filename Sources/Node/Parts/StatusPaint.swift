@@ -13,6 +13,7 @@ package struct StatusPaint: Sendable {
     self.isColored = isColored
   }
 
+  /// Returns the text in a color if the output is colored.
   package func callAsFunction(_ text: String, _ color: Color) -> String {
     isColored ? "\u{1B}[\(color.rawValue)m\(text)\u{1B}[0m" : text
   }

@@ -2,7 +2,7 @@ internal import Addresses
 internal import JSON
 internal import Linux
 
-/// What a node publishes of its VXLAN device (`BackendData`).
+/// Data that a node publishes of its VXLAN device (`BackendData`).
 struct VXLANData {
   /// `nil` if it is not published, as in flannel before 0.13.
   private let vni: Int64?
