@@ -167,7 +167,7 @@ extension AgentState.Facts {
   /// Reason why the last pass of a part failed as a whole, for the first such part.
   var failure: String? { parts.lazy.compactMap { records[$0.name]?.failure }.first }
 
-  /// Why pods of this node have no network, as far as that is known. A store that cannot be read says nothing about it.
+  /// Reason why pods of this node have no network, as far as known. A store that cannot be read gives none.
   var networkProblem: String? {
     if store?.isConnected == false { return nil }
     if let reason = lease?.state.reason ?? failure { return reason }

@@ -9,7 +9,7 @@ struct NetworkReporter: Service {
   let state: AgentState
   let report: @Sendable (NetworkReport) -> Void
 
-  /// How long a problem must last.
+  /// Time that a problem must last before it is reported.
   private static let patience = Duration.seconds(10)
 
   func run() async throws {

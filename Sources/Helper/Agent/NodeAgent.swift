@@ -66,7 +66,7 @@ package struct NodeAgent: Sendable {
     }
   }
 
-  /// What the agent starts with while a store that gives leases cannot be read; `nil` if nothing is known.
+  /// Nodes that the agent starts with while a store that gives leases cannot be read; `nil` if nothing is known.
   func lastKnownNodes() async -> NodeSnapshot? {
     guard let lease = settings.files.read() else { return nil }
     let interface = settings.selection.interface

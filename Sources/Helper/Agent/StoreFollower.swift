@@ -11,7 +11,7 @@ struct StoreFollower: Service {
   let board: TriggerBoard
   let state: AgentState
 
-  /// How often the node is asked for an address of its own, while it has none.
+  /// Interval at which the node is asked for an address of its own, while it has none.
   private static let interval = Duration.seconds(1)
 
   func run() async throws {

@@ -53,7 +53,7 @@ struct EtcdOptions: OptionNames {
     "subnet-lease-ttl", "subnet-lease-renew-margin",
   ]
 
-  /// How to reach etcd.
+  /// Access to etcd.
   var access: EtcdAccess {
     EtcdAccess(
       endpoints: etcdEndpoints.list, prefix: etcdPrefix, caFile: etcdCafile?.given,

@@ -35,7 +35,7 @@ struct KubernetesOptions: OptionNames {
   /// The names of options that may be given without a value, which then is true.
   static let switches: Set = ["set-node-network-unavailable"]
 
-  /// How to reach the API.
+  /// Access to the API.
   var access: KubeAccessSource { KubeAccessSource(kubeconfig: kubeconfigFile?.given, server: kubeApiUrl?.given) }
 
   /// A transform of the option would not do: the parser would show the value as a whole, with a password that it may

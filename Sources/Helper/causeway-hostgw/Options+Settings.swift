@@ -12,7 +12,7 @@ internal import OwnNode
 internal import Parts
 
 extension Options {
-  /// What the commands are made of.
+  /// Settings of the commands.
   ///
   /// - Parameter isAgent: whether the command keeps a lease in the store.
   func settings(isAgent: Bool = false) throws -> AgentSettings {

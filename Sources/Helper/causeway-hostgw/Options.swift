@@ -5,7 +5,7 @@ internal import Logging
 internal import NodeState
 internal import OwnNode
 
-/// Where the nodes come from (`--store`).
+/// Source of the nodes (`--store`).
 enum StoreKind: String, CaseIterable {
   case file
   case etcd
@@ -110,7 +110,7 @@ struct Options: OptionNames {
   static let switches = groups.reduce(into: Set<String>()) { $0.formUnion($1.switches) }
   static let lists = groups.reduce(into: ["iface", "iface-regex", "iface-can-reach"] as Set) { $0.formUnion($1.lists) }
 
-  /// Which links and addresses are this node's. An empty value counts as none.
+  /// Selection of this node's links and addresses. An empty value counts as none.
   var interfaceSelection: InterfaceSelection {
     InterfaceSelection(
       names: iface.flatMap { $0.split(separator: ",").map { String($0) } }, patterns: ifaceRegex.filter { !$0.isEmpty },
