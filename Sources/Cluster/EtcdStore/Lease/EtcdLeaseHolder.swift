@@ -130,7 +130,7 @@ package actor EtcdLeaseHolder: LeaseHolder {
     logger.error("the lease can't be maintained: \(reason)")
   }
 
-  /// How long a subnet must be unused before its record is removed. An ADD that read the subnet from an older
+  /// Time that a subnet must be unused before its record is removed. An ADD that read the subnet from an older
   /// `subnet.env` has ended by then.
   static let vacancy = Duration.seconds(5)
 

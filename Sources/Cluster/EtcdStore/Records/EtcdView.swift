@@ -13,7 +13,7 @@ package struct EtcdContent: Sendable {
   var readsBegun = 0
   /// Number, from 1, of the full read that the state is based on.
   var read = 0
-  /// This node with the subnets of its pods; `nil` until they are known.
+  /// Own node with the subnets of its pods; `nil` until they are known.
   var own: Node?
   /// Further records of this node by name, with their leases.
   var retiring: [String: Int64] = [:]

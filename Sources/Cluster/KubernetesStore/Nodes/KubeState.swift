@@ -63,7 +63,7 @@ package struct KubeContent: Sendable {
   var failure: KubeError?
   /// Cluster's network; `nil` before the file was read.
   var config: Result<NetConf, KubeError>?
-  /// This node with the subnets of its pods; `nil` until they are known.
+  /// Own node with the subnets of its pods; `nil` until they are known.
   var own: Node?
   /// Reason why it has no subnets now; those that it had before still count.
   var refusal: KubeError?
