@@ -23,7 +23,7 @@ package struct AttachmentConfiguration: Sendable {
   let delegate: IPAMDelegate?
   /// Files with the node's lease, and the helper that writes them.
   let leaseSource: LeaseSource
-  /// Where records, locks and the index of leases are.
+  /// Directory of records, locks and the index of leases.
   let state: StateDirectory
 
   /// Reads and checks all keys; nothing is touched.

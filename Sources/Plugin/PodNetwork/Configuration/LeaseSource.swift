@@ -78,7 +78,7 @@ struct LeaseSource: Sendable {
     return nil
   }
 
-  /// What to do about a missing lease, for the errors of ADD and STATUS.
+  /// Remedy for a missing lease, for the errors of ADD and STATUS.
   var remedy: String {
     let places = subnetFiles.joined(separator: " or ")
     guard let helper else {

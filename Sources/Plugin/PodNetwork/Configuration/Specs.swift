@@ -2,7 +2,7 @@ internal import Addresses
 internal import Attachments
 internal import NodeState
 
-/// How a pod is connected to the node: the configuration's `mode`.
+/// Connection of a pod to the node: the configuration's `mode`.
 enum AttachmentMode: String, Sendable {
   /// The host's end of the veth pair is a port of a bridge.
   case bridge

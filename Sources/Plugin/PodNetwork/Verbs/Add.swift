@@ -169,7 +169,7 @@ extension AddRequest {
       unmasqueradedNetworks: own + plan.clusterNetworks.filter { !own.contains($0) })
   }
 
-  /// Both ends of the pair, for the result.
+  /// Ends of the veth pair, for the result.
   fileprivate func ends(_ pair: VethPair, _ podLink: Link) -> [AttachmentResult.Interface] {
     [
       .init(name: pair.hostName, mac: pair.hostMAC.description, mtuBytes: podLink.mtuBytes),
