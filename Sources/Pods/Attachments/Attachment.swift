@@ -30,7 +30,7 @@ package struct Attachment: Sendable, Hashable {
   /// The beginning of the alias of every link that the plugin makes.
   package static let aliasPrefix = "causeway:"
 
-  /// How the keys of a network's attachments begin.
+  /// Prefix of the keys of a network's attachments.
   package static func keyPrefix(network: String) -> String { "\(network):" }
 
   /// Name of the host's end of the veth pair. It is the same in every execution, so that DEL finds it without a record.
@@ -46,7 +46,7 @@ package struct Attachment: Sendable, Hashable {
     MACAddress(localBits: stableHash("\(network):\(containerID):\(interfaceName)".utf8))
   }
 
-  /// How many names ADD tries for the host's end.
+  /// Number of names that ADD tries for the host's end.
   package static let hostLinkAttempts = 10
 }
 

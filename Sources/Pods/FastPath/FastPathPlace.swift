@@ -8,7 +8,7 @@ package struct FastPathPlace: Sendable, Equatable {
   package let pod: FastPathPod
   /// The addresses that the plugin gave it.
   package let addresses: [IPAddress]
-  /// How long the plugin chain of its ADD may still run. Plugins behind ours, such as `bandwidth`, may need the hooks
+  /// Time that the plugin chain of its ADD may still run. Plugins behind ours, such as `bandwidth`, may need the hooks
   /// of its link.
   package let wait: Duration
 

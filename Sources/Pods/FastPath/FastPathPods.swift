@@ -8,7 +8,7 @@ internal import NodeState
 package struct FastPathPods: Sendable {
   private let state: StateDirectory
 
-  /// How long a plugin chain may run after our ADD before the helper attaches the fast path itself.
+  /// Time that a plugin chain may run after our ADD before the helper attaches the fast path itself.
   private static let longestADD = Duration.seconds(5)
 
   /// Creates a finder that reads the records below this state directory.

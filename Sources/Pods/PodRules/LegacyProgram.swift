@@ -20,7 +20,7 @@ struct LegacyProgram {
     if let path = path(of: "\(name)-legacy") { return LegacyProgram(path: path) }
     guard let path = path(of: name) else { return nil }
     let program = LegacyProgram(path: path)
-    // "iptables v1.8.9 (legacy)"; older versions know no other tables and name none. The search compares words: a search
+    // "iptables v1.8.9 (legacy)"; older versions know no other tables and name none. The search compares words: one
     // for a text within a text would link the library of regular expressions, a fifth of the plugin.
     let words = try program.run(path, ["--version"]).split(whereSeparator: { $0.isWhitespace })
     return words.contains { $0 == "(nf_tables)" } ? nil : program
