@@ -1,7 +1,7 @@
 internal import CLinux
 internal import Glibc
 
-/// This process: its environment, signals, memory and exit.
+/// The current process: its environment, signals, memory and exit.
 package enum CurrentProcess {
   /// Reads a variable of the environment; `nil` if it is not set.
   package static func environment(_ name: String) -> String? {

@@ -7,7 +7,7 @@ package enum Program {
   package struct Outcome: Sendable {
     /// The exit code, or 128 plus the number of the signal that ended the program.
     package let status: Int32
-    /// What the program wrote to standard output, and to standard error if both are collected.
+    /// Text that the program wrote to standard output, and to standard error if both are collected.
     package let output: [UInt8]
   }
 

@@ -14,7 +14,7 @@ package struct FilterRule: Sendable, Equatable {
     case some
   }
 
-  /// What a rule does with the packets that it matches.
+  /// Action of a rule on the packets that it matches.
   package enum Verdict: Sendable, Equatable {
     case accept
     /// Drops the packet, or rejects it with an answer to the sender.
@@ -34,7 +34,7 @@ package struct FilterRule: Sendable, Equatable {
   package let family: IPFamily?
   /// The packets that the rule decides on.
   package let match: Match
-  /// What the rule does with these packets.
+  /// Action of the rule on these packets.
   package let verdict: Verdict
 
   init(_ attributes: Attributes, in table: TableName) throws(NetlinkError) {

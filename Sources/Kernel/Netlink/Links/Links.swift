@@ -32,7 +32,7 @@ package struct Link: Sendable, Equatable {
   package let operationalState: UInt8
   /// The alias, as set by `ip link set … alias`.
   package let alias: String?
-  /// How many users (such as packet captures) keep the link in promiscuous mode.
+  /// Number of users (such as packet captures) that keep the link in promiscuous mode.
   package let promiscuity: Int
   /// The link's settings as a bridge port; `nil` if it is none.
   package let port: BridgePort?
