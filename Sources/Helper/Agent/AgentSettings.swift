@@ -24,7 +24,7 @@ package struct AgentSettings: Sendable {
   package let store: Store
   /// Selection of the node that this machine is.
   package let selection: NodeSelection
-  /// Lease and nodes file mark in the state directory.
+  /// Files in which the helper writes the lease for the plugin.
   package let files: PublishedLease
   /// The state of a store that gives leases.
   package let conditions: AgentConditions

@@ -86,7 +86,7 @@ package struct BackendBasis {
   package let own: LocalNode
   /// State of this machine's network.
   package let state: NetworkState
-  /// Nodes that are on a link with this one.
+  /// Check whether another node is a neighbour, and on which link.
   package let adjacency: Adjacency
   /// Whether pods get the MTU of the best path, and routes of other paths an MTU of their own.
   let hasMTUPerRoute: Bool

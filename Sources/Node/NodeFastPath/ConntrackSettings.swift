@@ -12,7 +12,7 @@ struct ConntrackSettings {
 
   /// Settings that must be 1 (Documentation/networking/nf_conntrack-sysctl.rst). The second exists since Linux 5.14.
   private static let switches = ["nf_conntrack_tcp_be_liberal", "nf_conntrack_tcp_ignore_invalid_rst"]
-  /// Time that conntrack keeps a connection with unacknowledged or retransmitted data: five minutes by default, where an
+  /// Time that conntrack keeps connections with unacknowledged or retransmitted data: five minutes by default, where an
   /// idle connection is kept for days. Conntrack hardly sees an acknowledgement of a carried connection.
   private static let timeouts = ["nf_conntrack_tcp_timeout_unacknowledged", "nf_conntrack_tcp_timeout_max_retrans"]
   /// Time that conntrack keeps an idle connection.

@@ -1,7 +1,7 @@
 internal import Netfilter
 internal import Netlink
 
-/// Rules that flannel leaves in nf_tables after it is removed: chains made by `iptables` with the rules that jump to them, or
+/// Rules of flannel that remain in nf_tables after it: chains made by `iptables` with the rules that jump to them, or
 /// tables of its own.
 struct FlannelRules {
   /// A chain or table of flannel's, which is removed as a whole.
