@@ -52,6 +52,9 @@ import TestSupport
     try removeLinkElement(of: rule)
     try run { try rule.add(pod, &$0) }
     #expect(try countElements(of: rule) == count)
-    try run { #expect(try rule.firstMissing(pod, &$0) == nil) }
+    try run { netfilter in
+      let missing = try rule.firstMissing(pod, &netfilter)
+      #expect(missing == nil)
+    }
   }
 }
