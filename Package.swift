@@ -94,7 +94,7 @@ let plugin: [Target] = [
       "JSON",
     ]),
   program(
-    "Plugin/causeway", uses: ["PodNetwork", "CNI", "Linux"],
+    "Plugin/causeway", uses: ["PodNetwork", "CNI", "NodeState", "Linux"],
     linking: [.unsafeFlags(["-static-executable", "-Xlinker", "-s"], .when(configuration: .release))]),
 ]
 
@@ -209,8 +209,8 @@ let testTargets: [Target] = [
   tests(
     "KernelTests",
     use: [
-      "NodeRoutes", "Backends", "OwnNode", "NodeRules", "Nodes", "NodeState", "Netfilter", "Netlink", "Linux",
-      "Addresses", "JSON", "TestSupport",
+      "NodeRoutes", "Backends", "OwnNode", "NodeRules", "Nodes", "PodRules", "Attachments", "NodeState", "Netfilter",
+      "Netlink", "Linux", "Addresses", "JSON", "TestSupport",
     ]),
   tests(
     "EndToEndTests", use: ["YAML", "JSON", "Linux", "Addresses", "TestSupport"],

@@ -68,7 +68,7 @@ private struct NodeReader {
     }
     guard address.family == family else {
       throw invalid(
-        fields, field, text, "an \(family) address; an \(address.family) address goes in \(other)")
+        fields, field, text, "an \(family) address; an \(address.family) address belongs in \(other)")
     }
     guard address.isNodeAddress else {
       throw invalid(fields, field, text, "the node's own address on the network that joins the nodes")
@@ -85,7 +85,7 @@ private struct NodeReader {
       throw invalid(fields, field, text, "an \(family) network with its prefix length")
     }
     guard subnet.family == family else {
-      throw invalid(fields, field, text, "an \(family) network; an \(subnet.family) network goes in \(other)")
+      throw invalid(fields, field, text, "an \(family) network; an \(subnet.family) network belongs in \(other)")
     }
     guard subnet.isNetwork else {
       throw invalid(fields, field, text, "a network without host bits: \"\(subnet.network)\"")

@@ -10,11 +10,11 @@ package typealias OwnAddresses =
 
 /// Last known addresses of this node, and the time of the next search. Pods that come and go cause many notifications,
 /// so searches are rate-limited.
-package struct AddressLooks {
+package struct AddressSearches {
   /// Addresses by which other nodes reach this one.
   package var addresses: [IPAddress] = []
   /// Earliest time of the next search.
-  package var nextLook = Duration.zero
+  package var nextSearch = Duration.zero
   /// Due time of a postponed search, by the monotonic clock.
   package private(set) var postponed: Duration?
 
@@ -29,12 +29,12 @@ package struct AddressLooks {
   /// Returns whether to search now.
   package mutating func begin(_ mayHaveMoved: borrowing Atomic<Bool>) -> Bool {
     let now = MonotonicTime.now
-    guard addresses.isEmpty || now >= nextLook else {
-      postponed = mayHaveMoved.load(ordering: .relaxed) ? nextLook : nil
+    guard addresses.isEmpty || now >= nextSearch else {
+      postponed = mayHaveMoved.load(ordering: .relaxed) ? nextSearch : nil
       return false
     }
     guard mayHaveMoved.exchange(false, ordering: .relaxed) || addresses.isEmpty else { return false }
-    nextLook = now + AddressLooks.rest
+    nextSearch = now + AddressSearches.rest
     return true
   }
 

@@ -21,8 +21,8 @@ extension NodeAgent {
       var failures: [any Error] = []
       for part in settings.parts.inStageOrder where !part.isAgentOnly {
         let pass = try part.makePass(NodeView(nodes: nodes, reports: reports))
-        log.tell(pass.report.actions)
-        log.tell(pass.report.findings)
+        log.write(pass.report.actions)
+        log.write(pass.report.findings)
         reports.append(pass.report)
         lines += pass.lines
         if let failure = pass.failure { failures.append(failure) }

@@ -67,9 +67,9 @@ struct PartKeeper<Part: NodePart>: Service {
           Pacing.Pass(duration: end - start, hasChanges: !report.actions.isEmpty), hasFailed: report.hasFailed,
           nextPass: report.nextPass, at: end)
         keeper.state.note(report, of: part, view, took: end - start)
-        keeper.log.tell(report.actions)
+        keeper.log.write(report.actions)
         let findings = part.findings(report)
-        keeper.log.tell(findings, since: knownFindings)
+        keeper.log.write(findings, since: knownFindings)
         (self.previous, knownFindings, failure) = (report, findings, nil)
         keeper.board.passEnded(part)
       case .failure(let error):

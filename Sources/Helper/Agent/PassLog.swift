@@ -13,7 +13,7 @@ package struct PassLog: Sendable {
   }
 
   /// Logs the changes of a pass.
-  package func tell(_ changes: [Change]) {
+  package func write(_ changes: [Change]) {
     for (verb, changes) in Dictionary(grouping: changes, by: \.verb).sorted(by: { $0.key < $1.key }) {
       let level = changes.count > PassLog.readable ? Logger.Level.debug : .info
       for change in changes { logger.log(level: level, "\(verb)", metadata: metadata(change.subject)) }
@@ -24,7 +24,7 @@ package struct PassLog: Sendable {
   /// Logs the findings that the pass before did not have.
   ///
   /// - Parameter known: the findings of the pass before.
-  package func tell(_ findings: [Finding], since known: [Finding] = []) {
+  package func write(_ findings: [Finding], since known: [Finding] = []) {
     let known = Set(known)
     let fresh = findings.filter { $0.severity != .waiting && !known.contains($0) }
     let peers = fresh.filter { !$0.subject.isEmpty }

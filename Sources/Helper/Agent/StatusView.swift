@@ -57,7 +57,7 @@ package struct StatusView {
   private var findings: [Finding] {
     let writing = (facts?.store?.writeFailure).map {
       Finding(
-        "CW-STO-02", .fault, "the store can't be told of this node: \($0)",
+        "CW-STO-02", .fault, "this node's record cannot be written to the store: \($0)",
         remedy: "Give the agent the right to write this node's record.")
     }
     return [failure, writing].compactMap { $0 } + parts.flatMap { $0.findings(reports[$0.name]) }

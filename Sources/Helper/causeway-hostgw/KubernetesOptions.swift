@@ -44,7 +44,7 @@ struct KubernetesOptions: OptionNames {
     guard let text = kubeApiUrl?.given, !KubeAccessSource.isServer(text) else { return }
     throw ValidationError(
       text.contains("@")
-        ? "--kube-api-url must hold neither user nor password: a kubeconfig (--kubeconfig-file) tells who this is."
+        ? "--kube-api-url must hold neither user nor password: a kubeconfig (--kubeconfig-file) holds the credentials."
         : "--kube-api-url: '\(text)' is no URL like https://192.0.2.1:6443.")
   }
 

@@ -14,7 +14,7 @@ enum OptionSources {
   ) throws -> [String] {
     // An empty value, such as an unset variable of a script, counts as none. An array must not contain it.
     let arguments = arguments.filter { !$0.hasSuffix("=") || list($0) == nil }.map(spelledOut)
-    let given = try HostGateway.parseAsRoot(arguments)
+    let given = try HostGatewayCommand.parseAsRoot(arguments)
     guard let options = (given as? any CommandWithOptions)?.options, let command = arguments.first else {
       return arguments
     }

@@ -153,7 +153,7 @@ extension Attributes {
 extension IPPrefix {
   /// The prefix that begins with these bytes; `nil` if the mask is not contiguous.
   fileprivate init?(_ family: IPFamily, bytes: ArraySlice<UInt8>, mask: [UInt8]) {
-    let length = mask.map(\.leadingOnes).prefix { $0 == 8 }.count * 8
+    let length = mask.map { $0.leadingOnes }.prefix { $0 == 8 }.count * 8
     let rest = mask.dropFirst(length / 8)
     guard bytes.count >= mask.count, rest.dropFirst().allSatisfy({ $0 == 0 }),
       rest.first.map({ $0.leadingOnes == $0.nonzeroBitCount }) ?? true

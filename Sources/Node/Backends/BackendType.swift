@@ -9,7 +9,7 @@ package protocol BackendType: ClusterBackend {
   init(_ fields: JSONFields, families: [IPFamily]) throws(NetConfError)
 
   /// Whether neighbours on the same layer-2 network are reached by another path than the other nodes.
-  var tellsNeighboursFromOthers: Bool { get }
+  var distinguishesNeighbours: Bool { get }
 
   /// Whether no two nodes' routes need anything in common, so that a change of one node concerns no other's.
   var hasIndependentRoutes: Bool { get }
@@ -22,7 +22,7 @@ package protocol BackendType: ClusterBackend {
 }
 
 extension BackendType {
-  package var tellsNeighboursFromOthers: Bool { false }
+  package var distinguishesNeighbours: Bool { false }
   package var hasIndependentRoutes: Bool { false }
   package static func lastKnown(in state: NetworkState) -> LastKnownBackend? { nil }
 }

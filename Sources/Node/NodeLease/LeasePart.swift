@@ -69,7 +69,7 @@ package struct LeasePart: NodePart {
 
   package func findings(_ report: LeaseReport?) -> [Finding] {
     let shortage = (conditions?.lease.shortage).map { words in
-      Finding("CW-LSE-04", .warning, words, remedy: "Add the subnet's network to the cluster's configuration.")
+      Finding("CW-LSE-04", .warning, words, remedy: "Remove old leases from the store, or give the cluster a larger network.")
     }
     return [obstacle(report), shortage].compactMap { $0 }
   }

@@ -162,7 +162,7 @@ package struct Reconciler: Sendable {
     try state.ask(selection.interface, &socket)
     let own = try LocalNode(snapshot, selection, state: state)
     try state.askForNetworks(of: own.node.addresses.values, &socket)
-    if snapshot.netConf.backendType.tellsNeighboursFromOthers {
+    if snapshot.netConf.backendType.distinguishesNeighbours {
       try state.askForDetours(outside: snapshot.netConf.networks, &socket)
     }
     let basis = BackendBasis(

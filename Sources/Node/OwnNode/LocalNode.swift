@@ -100,7 +100,7 @@ package enum LocalNodeError: Error, Sendable, Equatable, CustomStringConvertible
         + "publicIP or publicIPv6, or say which node this is with --node-name"
     case .unusable(let problem): problem
     case .noSubnet(let node):
-      "node \(node), this machine, has neither subnet nor ipv6Subnet: add what its pods shall live in"
+      "node \(node), this machine, has neither subnet nor ipv6Subnet: add the subnet for its pods"
     }
   }
 }

@@ -1,5 +1,6 @@
 internal import CNI
 internal import Linux
+internal import NodeState
 internal import PodNetwork
 
 /// The plugin: reads the environment and standard input, does what the verb says, and answers with one write.
@@ -9,7 +10,7 @@ enum Plugin {
     // The reader of the answer may be gone; the clean-up after a failed ADD must still run to its end.
     CurrentProcess.ignoreBrokenPipes()
     CurrentProcess.fillStandardDescriptors()
-    guard let command = CurrentProcess.environment("CNI_COMMAND"), !command.isEmpty else {
+    guard CurrentProcess.environment("CNI_COMMAND")?.given != nil else {
       StandardError.write(about)
       CurrentProcess.exit(0)
     }
@@ -25,7 +26,7 @@ enum Plugin {
 
   /// Text for a person who starts the program without CNI_COMMAND.
   private static let about = """
-    causeway: a CNI plugin that connects pods to a bridge and gives them addresses of this node's subnet
+    causeway \(Version.current): a CNI plugin that connects pods to a bridge and gives them addresses of this node's subnet
     CNI protocol versions supported: \(SpecVersion.supported.map { $0.description }.joined(separator: ", "))
     """
 

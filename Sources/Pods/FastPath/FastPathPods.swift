@@ -1,6 +1,6 @@
 internal import Addresses
 internal import Attachments
-internal import Linux
+package import Linux
 package import Netlink
 internal import NodeState
 
@@ -19,7 +19,7 @@ package struct FastPathPods: Sendable {
   /// The interfaces of pods that may use the fast path.
   ///
   /// - Parameter links: all links of the node's network namespace.
-  package func places(_ links: [Link]) throws -> [FastPathPlace] {
+  package func places(_ links: [Link]) throws(SystemError) -> [FastPathPlace] {
     var byName: [String: Link] = [:]
     var bridges: [Int32: MACAddress] = [:]
     for link in links {

@@ -36,7 +36,7 @@ package enum IPAMError: Error, Sendable, Equatable, CustomStringConvertible {
     case .requestedHeld(let index, let address, let ranges):
       failed(index, "requested IP address \(address) is not available in range set \(ranges); request another")
     case .requestedOutside(let addresses):
-      "failed to allocate all requested IPs: \(addresses.map(\.description).joined(separator: " "));"
+      "failed to allocate all requested IPs: \(addresses.map { $0.description }.joined(separator: " "));"
         + " request at most one of each range set"
     case .locked(let path, let waited):
       "\(path) has been locked by another process for \(waited.components.seconds) s; try again"

@@ -85,7 +85,7 @@ extension LeaseDirectory {
   package func find(_ owner: LeaseOwner) throws(IPAMError) -> [IPAddress] {
     guard let leases = try open() else { return [] }
     do throws(SystemError) {
-      return try leases.leases(of: owner).map(\.address)
+      return try leases.leases(of: owner).map { $0.address }
     } catch {
       throw .system(error)
     }
@@ -95,7 +95,7 @@ extension LeaseDirectory {
   package func addresses(besides owner: LeaseOwner) throws(IPAMError) -> [IPAddress] {
     guard let leases = try open() else { return [] }
     do throws(SystemError) {
-      return try leases.leases(besides: owner).map(\.address)
+      return try leases.leases(besides: owner).map { $0.address }
     } catch {
       throw .system(error)
     }
@@ -108,7 +108,7 @@ extension LeaseDirectory {
       let own = try leases.leases(of: owner)
       for lease in own { try leases.remove(lease) }
       leases.updateIndex()
-      return own.map(\.address)
+      return own.map { $0.address }
     } catch {
       throw .system(error)
     }
@@ -121,7 +121,7 @@ extension LeaseDirectory {
     keeping owners: Set<LeaseOwner>
   ) throws(IPAMError) -> [(owner: LeaseOwner, address: IPAddress)] {
     guard var leases = try open() else { return [] }
-    let containers = Set(owners.map(\.containerID))
+    let containers = Set(owners.map { $0.containerID })
     var freed: [(owner: LeaseOwner, address: IPAddress)] = []
     do throws(SystemError) {
       for lease in try leases.all() {
@@ -141,7 +141,7 @@ extension LeaseDirectory {
   /// All addresses that are leased in the network, unordered.
   package func addresses() throws(IPAMError) -> [IPAddress] {
     do throws(SystemError) {
-      return try files.names().map(\.address)
+      return try files.names().map { $0.address }
     } catch {
       throw .system(error)
     }

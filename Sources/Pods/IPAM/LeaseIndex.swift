@@ -71,7 +71,7 @@ struct LeaseIndex: Sendable {
         entries.removeAll { $0 == entry }
         if isHeld { entries.append(entry) }
       }
-      try Files.write("\(ownersPath)/\(bucket.name)", entries.flatMap(\.line))
+      try Files.write("\(ownersPath)/\(bucket.name)", entries.flatMap { $0.line })
       rest = rest.dropFirst(ofBucket.count)
     }
   }
@@ -92,7 +92,7 @@ struct LeaseIndex: Sendable {
   /// The names of leases that may be the container's; the caller checks their files.
   func names(containerID: String) throws(SystemError) -> [String] {
     let wanted = stableHash(containerID.utf8)
-    return try entries(in: OwnerEntry(hash: wanted, name: "").bucket).filter { $0.hash == wanted }.map(\.name)
+    return try entries(in: OwnerEntry(hash: wanted, name: "").bucket).filter { $0.hash == wanted }.map { $0.name }
   }
 
   private func entries(in bucket: OwnerEntry.Bucket) throws(SystemError) -> [OwnerEntry] {

@@ -14,7 +14,7 @@ struct OtherNetworks {
     self.networks = networks.map { name, files, index in
       (files, LeftOverRule(files) { isAlive($0, name) })
     }
-    indexes = networks.map(\.index).filter(\.isCurrent)
+    indexes = networks.map { $0.index }.filter { $0.isCurrent }
   }
 
   /// Whether any of the networks holds the address; leases of pods that the last reboot ended do not count.

@@ -38,5 +38,5 @@ package struct RangeSet: Sendable, Hashable, CustomStringConvertible {
   }
 
   /// The ranges, separated by commas.
-  package var description: String { ranges.map(\.description).joined(separator: ",") }
+  package var description: String { ranges.map { $0.description }.joined(separator: ",") }
 }

@@ -65,7 +65,7 @@ extension SubnetLease {
   /// - Parameter file: the file's path, for messages.
   package init(parsing text: String, file: String) throws(LeaseError) {
     var values: [String: String] = [:]
-    for line in text.split(whereSeparator: \.isNewline) {
+    for line in text.split(whereSeparator: { $0.isNewline }) {
       let parts = line.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
       if parts.count == 2 { values[trimmed(parts[0])] = trimmed(parts[1]) }
     }
@@ -118,7 +118,7 @@ extension SubnetLease {
     var lines: [String] = []
     for (family, key) in [(IPFamily.v4, ""), (.v6, "IPV6_")] {
       guard let subnet = subnet(family) else { continue }
-      let networks = networks.filter { $0.family == family }.map(\.description).joined(separator: ",")
+      let networks = networks.filter { $0.family == family }.map { $0.description }.joined(separator: ",")
       lines += ["FLANNEL_\(key)NETWORK=\(networks)", "FLANNEL_\(key)SUBNET=\(subnet)"]
     }
     lines += ["FLANNEL_MTU=\(mtuBytes)", "FLANNEL_IPMASQ=\(masquerades)"]

@@ -151,17 +151,15 @@ extension PodRule {
   ) throws(NetlinkError) -> [NetlinkRequest] {
     func isWanted(_ comment: String?) -> Bool { comment != nil && (owner == nil || comment == owner) }
     var removals: [NetlinkRequest] = []
-    var link: PodElement?
-    if let element = linkElement(pod) {
-      // Most links are in no guard, and a list of all elements is long.
-      guard isWanted(try netfilter.comment(of: element.key, in: element.set)) else { return [] }
-      link = element
-    }
     let elements = elements(pod)
     for element in elements where isWanted(try netfilter.comment(of: element.key, in: element.set)) {
       removals.append(.removeElement(element.key, from: element.set))
     }
-    guard let link else { return removals }
+    guard let link = linkElement(pod) else { return removals }
+    let hasLink = isWanted(try netfilter.comment(of: link.key, in: link.set))
+    // Most links are in no guard, and a list of all elements is long. A verb that was killed may have left elements
+    // without their link's; an ADD that finds them in its way lists them.
+    guard hasLink || owner == nil else { return removals }
     // A former owner's addresses and MAC are not known, nor are this one's by every record.
     if owner == nil || elements.isEmpty || removals.count < elements.count {
       removals = []
@@ -172,7 +170,7 @@ extension PodRule {
         }
       }
     }
-    return [.removeElement(link.key, from: link.set)] + removals
+    return (hasLink ? [.removeElement(link.key, from: link.set)] : []) + removals
   }
 }
 

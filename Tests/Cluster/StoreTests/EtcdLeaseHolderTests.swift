@@ -71,6 +71,6 @@ import TestSupport
 }
 
 extension EtcdLeaseHolder {
-  fileprivate func has(addresses: [IPAddress]) { looks.addresses = addresses }
+  fileprivate func has(addresses: [IPAddress]) { addressSearches.addresses = addresses }
   fileprivate func holds(_ lease: HeldRecord) { held = lease }
 }

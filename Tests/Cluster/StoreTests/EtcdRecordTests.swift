@@ -128,8 +128,8 @@ func record(
     let backends: [any ClusterBackend] = [HostGateway(), Alloc(), VXLANConf()]
     for (addresses, backend) in [both, [both[0]], [both[1]]].flatMap({ list in backends.map { (list, $0) } }) {
       let read = record("10.5.34.0-24", try EtcdRecord.value(addresses, in: backend))
-      for other in backends { #expect(read.tells(addresses, in: other) == (type(of: other) == type(of: backend))) }
-      #expect(!read.tells(addresses, in: VXLANConf(vni: 9)))
+      for other in backends { #expect(read.publishes(addresses, in: other) == (type(of: other) == type(of: backend))) }
+      #expect(!read.publishes(addresses, in: VXLANConf(vni: 9)))
       #expect(read.belongs(to: addresses) && read.problem == nil)
     }
   }

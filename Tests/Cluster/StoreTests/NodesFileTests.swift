@@ -41,8 +41,8 @@ import Testing
     (#"{"name": "a"}, {"name": "b"}, {"name": "a"}"#, #"nodes[2].name is "a", but must be unique: nodes[0]"#),
     (#"{"name": "a", "publicIP": "192.0.2"}"#, #"nodes[0].publicIP is "192.0.2""#),
     (#"{"name": "a", "publicIP": "192.0.2.1/24"}"#, "without prefix length"),
-    (#"{"name": "a", "publicIP": "fd00::1"}"#, "an IPv6 address goes in publicIPv6"),
-    (#"{"name": "a", "publicIPv6": "192.0.2.1"}"#, "an IPv4 address goes in publicIP"),
+    (#"{"name": "a", "publicIP": "fd00::1"}"#, "an IPv6 address belongs in publicIPv6"),
+    (#"{"name": "a", "publicIPv6": "192.0.2.1"}"#, "an IPv4 address belongs in publicIP"),
     (#"{"name": "a", "publicIP": "127.0.0.1"}"#, "the node's own address"),
     (#"{"name": "a", "publicIP": "0.0.0.0"}"#, "the node's own address"),
     (#"{"name": "a", "publicIPv6": "fe80::1"}"#, "the node's own address"),
@@ -56,7 +56,7 @@ import Testing
     (#"{"name": "a", "subnet": "10.245.1.0/24"}"#, "inside the cluster's network 10.244.0.0/16"),
     (#"{"name": "a", "subnet": "10.0.0.0/8"}"#, "inside the cluster's network 10.244.0.0/16"),
     (#"{"name": "a", "subnet": "10.244.1.0/31"}"#, "/30 or wider"),
-    (#"{"name": "a", "subnet": "fd00:10::/64"}"#, "an IPv6 network goes in ipv6Subnet"),
+    (#"{"name": "a", "subnet": "fd00:10::/64"}"#, "an IPv6 network belongs in ipv6Subnet"),
     (#"{"name": "a", "ipv6Subnet": "fd00:11::/64"}"#, "inside the cluster's network fd00:10::/48"),
   ])
   func whatIsWrongIsNamed(nodes: String, expected: String) throws {

@@ -3,7 +3,7 @@ import Linux
 import TestSupport
 import Testing
 
-/// Checks that `conf/docs/reference.md` names each option, metric, key and error code.
+/// Checks that `conf/docs/reference.md` names each option, metric, key, finding, exit code and error code.
 ///
 /// The lists come from the shipped programs or, where no program prints them, from the sources. A new option fails here
 /// until the page has it. Each list has a minimum size, so that an empty list fails too.
@@ -98,6 +98,60 @@ struct ReferencePageTests {
     #expect(keys.count >= 60, "\(keys.sorted())")
     let section = try page.section("Keys of the plugin")
     for key in keys.sorted() { #expect(section.contains { $0.hasPrefix("| ") && $0.names(key) }, "\(key)") }
+  }
+
+  @Test func everyFinding() throws {
+    let sources = try run(
+      ["/bin/sh", "-ec", "find \"$0/Sources\" -name '*.swift' -exec cat {} +", Binaries.packageRoot]
+    ).succeeded().output
+    let ids = Set(sources.matches(of: #/CW-[A-Z]+-[0-9]+/#).map { String($0.output) })
+    #expect(ids.count >= 24, "\(ids.sorted())")
+    let section = try page.section("Findings")
+    for id in ids.sorted() { #expect(section.contains { $0.hasPrefix("| `\(id)` | ") }, "\(id)") }
+    // The page has no IDs that no program uses.
+    #expect(section.count { $0.hasPrefix("| `CW-") } == ids.count)
+  }
+
+  /// Checks that each command ends with each exit code of its row, and with 64 after a wrong option or value.
+  @Test func everyExitCode() throws {
+    let fixture = try AgentFixture()
+    let (node, other) = (fixture.node, fixture.cluster.nodes[1])
+    let section = try page.section("Commands of `causeway-hostgw`")
+    func expectRow(of command: String, with code: Int32) throws {
+      let row = try #require(section.first { $0.hasPrefix("| `\(command)`") }, "\(command)")
+      let codes = try #require(row.split(separator: "|").last).matches(of: #/\b\d+\b/#).map { Int32($0.output) }
+      #expect(codes.contains(code), "\(row)")
+    }
+    func expect(_ code: Int32, _ host: TestNode, _ command: String, _ arguments: String...) throws {
+      try expectRow(of: command, with: code)
+      let words = command.split(separator: " ").map { String($0) }
+      let result = try host.run([Binaries.hostgw] + words + arguments)
+      #expect(result.status == code, "\(result)")
+    }
+
+    try expect(0, other, "sync")
+    try expect(1, other, "sync", "--nodes-file", "/run/none")
+    for status in ["status", "status --json"] {
+      try expect(0, other, status)
+      try expect(1, other, status, "--node-name", "node-x")
+      try expect(1, other, status, "--nodes-file", "/run/none")
+    }
+    for clean in ["clean", "clean --pods"] { try expect(0, other, clean) }
+    try expect(0, other, "--version")
+    #expect(try other.hostgw("--help").status == 0)
+    // An agent works on this node.
+    for command in ["run", "clean", "clean --pods"] { try expect(1, node, command) }
+    fixture.agent.signal(15)
+    try expectRow(of: "run", with: 0)
+    #expect(try fixture.agent.exitStatus(within: .seconds(15)) == 0, "\(fixture.agent.output)")
+
+    #expect(section.contains { $0.hasPrefix("A wrong option or value ends every command with exit code 64.") })
+    for command in ["run", "sync", "clean", "status"] {
+      for wrong in ["--no-such-option", "--ip-masq=perhaps"] {
+        let result = try node.hostgw(command, wrong)
+        #expect(result.status == 64, "\(result)")
+      }
+    }
   }
 
   @Test func everyErrorCode() throws {

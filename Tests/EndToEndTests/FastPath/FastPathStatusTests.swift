@@ -72,7 +72,8 @@ struct FastPathStatusTests {
     let fastPath = try #require(try cluster.status(0)["fastPath"]?.object)
     #expect(fastPath["state"] == "on" && fastPath["from-pod"]?.object?["carried"]?.object?["packets"] == 0)
     #expect(
-      try node.hostgw("status", "--node-name", "node-a").output.contains("Fast:    on; from pods 0 of 0 packets carried")
+      try node.hostgw("status", "--node-name", "node-a").output.contains(
+        "Fast:    on; from pods 0 of 0 packets carried")
     )
     try node.hostgw("sync", "--node-name", "node-a", "--fast-path", "off").succeeded()
     #expect(try cluster.status(0)["fastPath"] == .null)

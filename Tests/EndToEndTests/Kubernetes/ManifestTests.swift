@@ -156,14 +156,20 @@ struct ManifestTests {
     _ = try JSONValue(parsing: Array(network.utf8))
   }
 
-  /// Checks that both manifests use the image that hack/image builds.
-  @Test func theManifestsUseTheBuiltImage() throws {
+  /// Checks that manifests, scripts and documents name the image that hack/image builds.
+  @Test func allFilesNameTheBuiltImage() throws {
     let named = try ["causeway.yaml", "uninstall.yaml"].flatMap { file in
       try Self.text("conf/kubernetes/\(file)").split(separator: "\n").filter { $0.contains("image: ") }
         .map { $0.split(separator: " ").last }
     }
     let version = try run([Binaries.hostgw, "--version"]).succeeded().output.split(separator: "\n")[0]
     #expect(named.count == 4 && Set(named) == ["localhost/causeway:\(version)"])
-    #expect(try Self.text("hack/image").contains("localhost/causeway:\(version)"))
+    for file in ["hack/image", "hack/e2e-kubernetes/workloads"] {
+      #expect(try Self.text(file).contains("localhost/causeway:\(version)"), "\(file)")
+    }
+    for file in ["README.md", "conf/docs/install.md"] {
+      #expect(try Self.text(file).contains("hack/image registry.example/causeway:\(version)\n"), "\(file)")
+    }
+    #expect(try Self.text("conf/docs/install.md").contains("newTag: \(version)}"))
   }
 }

@@ -109,7 +109,7 @@ struct PartKeeperTests {
 }
 
 /// The table of passes that have not ended.
-@Suite struct WatchdogTests {
+@Suite struct OverdueTests {
   @Test func aPassIsOverdueAfterThreeIntervals() {
     let watchdog = Watchdog()
     let (slow, quick) = (

@@ -16,7 +16,7 @@ import TestSupport
     let all = try OptionSources.arguments(
       ["sync"] + arguments + (file == nil ? [] : ["--config", "/conf.json"]),
       environment: { environment[$0] }, readFile: { _ in Array((file ?? "").utf8) })
-    return try #require(try HostGateway.parseAsRoot(all) as? any CommandWithOptions).options
+    return try #require(try HostGatewayCommand.parseAsRoot(all) as? any CommandWithOptions).options
   }
 
   /// The words that a person is told.
@@ -24,7 +24,7 @@ import TestSupport
     _ arguments: [String], _ environment: [String: String] = [:], file: String? = nil
   ) throws -> String {
     let error = try #require(throws: (any Error).self) { try options(arguments, environment, file: file) }
-    return HostGateway.message(for: error)
+    return HostGatewayCommand.message(for: error)
   }
 
   @Test func everyOptionIsKnownFromEverySource() throws {
@@ -177,7 +177,7 @@ import TestSupport
     let file = "\(Binaries.packageRoot)/conf/hostgw-etcd.json"
     let all = try OptionSources.arguments(
       ["run", "--config", file], environment: { _ in nil }, readFile: { try Files.read($0, limit: 65536) ?? [] })
-    let options = try #require(try HostGateway.parseAsRoot(all) as? any CommandWithOptions).options
+    let options = try #require(try HostGatewayCommand.parseAsRoot(all) as? any CommandWithOptions).options
     try options.etcd.validateTogether()
     #expect(options.store == .etcd && options.etcd.access.endpoints.count == 3)
   }

@@ -1,6 +1,7 @@
 import Addresses
 import Netlink
 internal import NodeRoutes
+import NodeState
 import Nodes
 internal import OwnNode
 import Testing

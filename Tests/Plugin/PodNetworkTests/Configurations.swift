@@ -50,6 +50,8 @@ func answer(_ body: () throws -> Void) -> CNIError? {
     return CNIError(error)
   } catch let error as CNIError {
     return error
+  } catch let error as LeaseError {
+    return CNIError(.lease(error))
   } catch {
     Issue.record(error, "an error that the plugin's edge does not know")
     return nil

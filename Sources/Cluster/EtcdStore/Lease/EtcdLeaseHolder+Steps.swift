@@ -194,7 +194,7 @@ extension EtcdLeaseHolder {
     _ record: EtcdRecord, _ lease: inout HeldRecord, plan: LeasePlan
   ) async throws {
     let addresses = plan.addresses(publishedBy: record)
-    guard !record.tells(addresses, in: plan.network.netConf.backend) else { return }
+    guard !record.publishes(addresses, in: plan.network.netConf.backend) else { return }
     let value = try EtcdRecord.value(addresses, in: plan.network.netConf.backend)
     // If another process has changed the record meanwhile, the next pass decides again.
     guard

@@ -56,9 +56,9 @@ package actor EtcdLeaseHolder: LeaseHolder {
   var leftAlone: Set<String> = []
   /// File that remembers our records across a restart.
   let file: LeaseFile
-  var looks = AddressLooks()
+  var addressSearches = AddressSearches()
   /// Addresses by which other nodes reach this one, at most one of each family.
-  package var addresses: [IPAddress] { looks.addresses }
+  package var addresses: [IPAddress] { addressSearches.addresses }
   /// Reason why the lease lacks an IPv6 subnet; `nil` if it lacks none.
   var shortage: String?
   /// A granted lease that no record uses yet.
@@ -152,7 +152,7 @@ package actor EtcdLeaseHolder: LeaseHolder {
     times += vacant.values.map { $0 + EtcdLeaseHolder.vacancy }
     times = times.filter { $0 > now } + (retiring.isEmpty ? [] : [now + .seconds(30)])
     // These may have become due during the pass.
-    if let due = looks.postponed { times.append(max(due, now)) }
+    if let due = addressSearches.postponed { times.append(max(due, now)) }
     if notBefore > .zero { times.append(max(notBefore, now)) }
     if let renewal = held?.renewal { times.append(max(renewal, now)) }
     return times.min()
@@ -162,7 +162,7 @@ package actor EtcdLeaseHolder: LeaseHolder {
   ///
   /// - Returns: whether the pass was complete; false if it waits for the view or for the back-off.
   func pass() async throws -> Bool {
-    looks.forgetPostponed()
+    addressSearches.forgetPostponed()
     if notBefore <= MonotonicTime.now { notBefore = .zero }
     try await renew()
     let content = view.content
@@ -182,11 +182,13 @@ package actor EtcdLeaseHolder: LeaseHolder {
   }
 
   private func findAddresses(_ config: EtcdConfig) async throws {
-    guard looks.begin(mayHaveMoved) else { return }
+    guard addressSearches.begin(mayHaveMoved) else { return }
     let areFirst = addresses.isEmpty
     do {
       let netConf = config.netConf
-      guard looks.take(try await ownAddresses([], netConf.families, netConf.networks, addresses)) else { return }
+      guard addressSearches.take(try await ownAddresses([], netConf.families, netConf.networks, addresses)) else {
+        return
+      }
       if !areFirst { client.reconnect() }
       // The failure may have been caused by the former addresses.
       notBefore = .zero

@@ -63,7 +63,8 @@ struct LeasePlan {
       let both = EtcdSubnetKey(key.subnet, ipv6)
       return key.ipv6Subnet == nil ? .replace(record, by: both) : .add(both, beside: record)
     }
-    return record.tells(addresses(publishedBy: record), in: network.netConf.backend) ? .hold(record) : .update(record)
+    return record.publishes(addresses(publishedBy: record), in: network.netConf.backend)
+      ? .hold(record) : .update(record)
   }
 
   /// Addresses of this node that a record should contain.

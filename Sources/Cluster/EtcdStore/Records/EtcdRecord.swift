@@ -62,7 +62,7 @@ struct EtcdRecord: Sendable, Equatable {
   }
 
   /// Whether the record holds what `value` would write.
-  func tells(_ addresses: [IPAddress], in backend: any ClusterBackend) -> Bool {
+  func publishes(_ addresses: [IPAddress], in backend: any ClusterBackend) -> Bool {
     self.backend == BackendRecord(of: addresses, in: backend) && self.addresses == PerFamily(addresses) { $0.family }
   }
 

@@ -107,13 +107,13 @@ package struct KubeAccessSource: Sendable {
     var access = KubeAccess(server: "", token: hasToken ? .file(token) : nil)
     if hasAuthorities { access.tls.authorities = .file(authorities) }
     if server != nil { return access }
-    guard hasToken, let host = environment("KUBERNETES_SERVICE_HOST"), !host.isEmpty else {
+    guard hasToken, let host = environment("KUBERNETES_SERVICE_HOST")?.given else {
       throw .access(
         file: serviceAccount,
         reason: "this is no pod with a service account: give --kubeconfig-file, or run as one (there must be \(token), "
           + "and KUBERNETES_SERVICE_HOST in the environment)")
     }
-    let port = environment("KUBERNETES_SERVICE_PORT").flatMap { $0.isEmpty ? nil : $0 } ?? "443"
+    let port = environment("KUBERNETES_SERVICE_PORT")?.given ?? "443"
     let name = "https://\(host.contains(":") ? "[\(host)]" : host):\(port)"
     guard let server = KubeAccess.server(name) else {
       throw .access(file: "KUBERNETES_SERVICE_HOST", reason: "\(host) is no host")

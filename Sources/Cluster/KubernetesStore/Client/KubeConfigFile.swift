@@ -118,7 +118,7 @@ private struct KubeConfigReader {
 
   /// A text; `nil` if it is missing or empty.
   private func given(_ fields: JSONFields, _ name: String) throws -> String? {
-    try fields.string(name).flatMap { $0.isEmpty ? nil : $0 }
+    try fields.string(name)?.given
   }
 
   private func absolute(_ path: String) -> String {

@@ -38,9 +38,9 @@ package actor KubeLeaseHolder: LeaseHolder {
   nonisolated private let mayHaveMoved = Atomic(true)
   nonisolated private let network = Mutex<NetworkReport?>(nil)
 
-  private var looks = AddressLooks()
+  private var addressSearches = AddressSearches()
   /// Addresses by which other nodes reach this one, at most one of each family.
-  package var addresses: [IPAddress] { looks.addresses }
+  package var addresses: [IPAddress] { addressSearches.addresses }
   /// Preferred addresses of the latest search.
   private var wishes: [IPAddress] = []
   /// Addresses that annotations choose but no usable link has, for which a warning has been logged.
@@ -116,7 +116,7 @@ package actor KubeLeaseHolder: LeaseHolder {
   /// Sets the timer to the next pass.
   private func setTimer(_ pause: Duration?) {
     timer?.cancel()
-    let search = looks.postponed.map { max($0 - MonotonicTime.now, .milliseconds(1)) }
+    let search = addressSearches.postponed.map { max($0 - MonotonicTime.now, .milliseconds(1)) }
     guard let next = [pause, search].compactMap({ $0 }).min() else { return }
     timer = Task { [wakeUp] in
       try await Task.sleep(for: next)
@@ -128,7 +128,7 @@ package actor KubeLeaseHolder: LeaseHolder {
   ///
   /// - Returns: time to the next pass; `nil` if only events can bring new work.
   private func pass() async throws -> Duration? {
-    looks.forgetPostponed()
+    addressSearches.forgetPostponed()
     switch view.content.usable {
     case nil: return nil
     case .failure(let error):
@@ -151,11 +151,12 @@ package actor KubeLeaseHolder: LeaseHolder {
     // Addresses that annotations choose, then those that kubelet reports.
     let wishes = own.chosen + own.internalIPs
     if wishes != self.wishes { mayHaveMoved.store(true, ordering: .relaxed) }
-    guard looks.begin(mayHaveMoved) else { return }
+    guard addressSearches.begin(mayHaveMoved) else { return }
     self.wishes = wishes
     let areFirst = addresses.isEmpty
     do {
-      let areOthers = looks.take(try await ownAddresses(wishes, netConf.families, netConf.networks, addresses))
+      let areOthers = addressSearches.take(
+        try await ownAddresses(wishes, netConf.families, netConf.networks, addresses))
       if areOthers, !areFirst { nodes.client.reconnect() }
       let unusable = own.chosen.filter { !addresses.contains($0) }
       for address in unusable where !self.unusable.contains(address) {

@@ -40,8 +40,8 @@ package struct RouteEvents: ~Copyable, Sendable {
       RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE,
       RTNLGRP_NEXTHOP,
     ]
-    try self.netlink.subscribe(to: groups.map(\.rawValue), bufferBytes: 4 << 20)
-    try lookForTunnels()
+    try self.netlink.subscribe(to: groups.map { $0.rawValue }, bufferBytes: 4 << 20)
+    try findTunnels()
     try hearNeighbours()
   }
 
@@ -54,7 +54,7 @@ package struct RouteEvents: ~Copyable, Sendable {
   package mutating func waitForChange(atMost limit: Duration, but port: UInt32? = nil) throws(NetlinkError) -> Bool {
     let deadline = MonotonicTime.now + limit
     // A failure leaves the doubt, so that the next call tries again.
-    if isInDoubt { try? lookForTunnels() }
+    if isInDoubt { try? findTunnels() }
     repeat {
       if try hearNeighbours() { return true }
       do throws(NetlinkError) {
@@ -67,16 +67,16 @@ package struct RouteEvents: ~Copyable, Sendable {
         if case .malformed = error {} else { guard error.errno == ENOBUFS else { throw error } }
         forgetWhatIsQueued()
         isInDoubt = true
-        try? lookForTunnels()
+        try? findTunnels()
         return true
       }
     } while MonotonicTime.now < deadline
     return false
   }
 
-  private mutating func lookForTunnels() throws(NetlinkError) {
+  private mutating func findTunnels() throws(NetlinkError) {
     let alias = alias
-    tunnels = Set(try links.links().filter { $0.alias == alias }.map(\.index))
+    tunnels = Set(try links.links().filter { $0.alias == alias && $0.tunnel != nil }.map { $0.index })
     isInDoubt = false
   }
 

@@ -185,7 +185,7 @@ package struct TrafficControlEvents: ~Copyable, Sendable {
 
   private init(_ netlink: consuming NetlinkSocket) throws(NetlinkError) {
     self.netlink = netlink
-    try self.netlink.subscribe(to: [RTNLGRP_TC, RTNLGRP_LINK].map(\.rawValue), bufferBytes: 4 << 20)
+    try self.netlink.subscribe(to: [RTNLGRP_TC, RTNLGRP_LINK].map { $0.rawValue }, bufferBytes: 4 << 20)
   }
 
   /// Waits at most `limit` for a change; true if one was notified, or if notifications were lost.

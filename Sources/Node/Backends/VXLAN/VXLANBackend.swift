@@ -98,7 +98,7 @@ struct VXLANBackend: Backend {
       if conf.routesDirectly { reason = "through the tunnel: \(offLink.reason)" }
     }
     guard let mac = VXLANData(node.backendData[family])?.mac else {
-      return .none(.skipped("it does not tell the VtepMAC of its \(family) tunnel device"))
+      return .none(.skipped("it does not publish the VtepMAC of its \(family) tunnel device"))
     }
     let gateway = VXLANBackend.gateway(to: subnet, mac)
     return .tunnel(

@@ -7,7 +7,7 @@ package import OwnNode
 extension VXLANConf: BackendType {
   package static let name = "vxlan"
 
-  package var tellsNeighboursFromOthers: Bool { routesDirectly }
+  package var distinguishesNeighbours: Bool { routesDirectly }
 
   package func backend(_ basis: BackendBasis) -> any Backend { VXLANBackend(self, basis) }
 

@@ -6,8 +6,6 @@ internal import NodeState
 /// The plugin's own keys of a network configuration, checked, with their defaults, as one specification for each part.
 package struct AttachmentConfiguration: Sendable {
   package let network: NetworkConfiguration
-  /// The plugin whose keys and defaults these are.
-  let type: PluginType
   let mode: AttachmentMode
   /// For mode `bridge`, and for CHECK of a pod that an earlier configuration put on a bridge.
   let bridged: BridgedSpec
@@ -34,7 +32,6 @@ package struct AttachmentConfiguration: Sendable {
   {
     let fields = try type.fields(of: network)
     self.network = network
-    self.type = type
     mode = try AttachmentConfiguration.mode(fields)
     let bridgeName = try AttachmentConfiguration.bridgeName(fields)
     let isGateway = try fromJSON(fields.bool("isGateway"))

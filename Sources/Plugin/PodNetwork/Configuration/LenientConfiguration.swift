@@ -41,8 +41,10 @@ struct LenientConfiguration {
       usesLease = false
       delegate = nil
     case .builtIn, nil:
-      usesLease =
-        !leaseSource.subnetFiles.isEmpty && ipam?.value("ranges") == nil && ipam?.value("subnet") == nil
+      // An empty list is none; one that cannot be read may name ranges.
+      let isEmptyList = (try? ipam?.lists("ranges"))?.isEmpty == true
+      let hasRanges = (ipam?.value("ranges") != nil && !isEmptyList) || ipam?.value("subnet") != nil
+      usesLease = !leaseSource.subnetFiles.isEmpty && !hasRanges
       delegate = nil
     }
   }

@@ -31,7 +31,7 @@ struct Bridge {
       found = try fromNetlink(host.socket.link(named: name))
     }
     guard let link = found else {
-      throw PodNetworkError(.failed, "the bridge \(name) went away while it was set up")
+      throw PodNetworkError(.failed, "the bridge \(name) was removed while it was set up")
     }
     guard link.kind == "bridge" else {
       throw PodNetworkError(

@@ -45,7 +45,7 @@ struct BridgedSide: HostSide {
 
   func addRoutes(to addresses: [IPAddress], through pair: VethPair, _ host: inout HostNetwork) {}
 
-  func permanentNeighbours(of addresses: PodAddresses, _ pair: VethPair) -> [IPAddress] { [] }
+  func permanentNeighbours(of addresses: PodAddresses) -> [IPAddress] { [] }
 
   func gatewayMAC(_ pair: VethPair) -> MACAddress? { bridge.mac }
 

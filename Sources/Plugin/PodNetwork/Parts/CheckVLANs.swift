@@ -26,7 +26,7 @@ extension VLANs {
     let name = try vlan.gatewayLinkName(bridge: bridge.name)
     guard let link = try fromNetlink(host.link(named: name)), link.kind == "veth", let peerIndex = link.peerIndex,
       let port = try fromNetlink(host.link(index: peerIndex)), port.masterIndex == bridge.index
-    else { throw fault("the gateway's link \"\(name)\" is gone, or is cabled to the bridge no longer") }
+    else { throw fault("the gateway's link \"\(name)\" is gone, or is no longer connected to the bridge") }
     guard link.isUp, port.isUp else { throw fault("the gateway's link \"\(name)\" is down") }
     try vlan.check(port, of: bridge, &host)
     return link

@@ -28,7 +28,7 @@ protocol HostSide {
   func addRoutes(to addresses: [IPAddress], through pair: VethPair, _ host: inout HostNetwork) throws(PodNetworkError)
 
   /// Gateways that the pod knows without asking, by their MAC.
-  func permanentNeighbours(of addresses: PodAddresses, _ pair: VethPair) -> [IPAddress]
+  func permanentNeighbours(of addresses: PodAddresses) -> [IPAddress]
 
   /// Whether other hosts on the pod's link may remember another MAC for its addresses.
   var hasNeighbours: Bool { get }

@@ -58,7 +58,7 @@ struct Pod: ~Copyable {
   /// Sets `lo` up and, unless it should stay down, the new interface.
   mutating func setUp(isLeftDown: Bool) throws(PodNetworkError) -> Link {
     guard let link = try fromNetlink(socket.link(named: interfaceName)) else {
-      throw PodNetworkError(.failed, "the interface \"\(interfaceName)\" went away while it was set up")
+      throw PodNetworkError(.failed, "the interface \"\(interfaceName)\" was removed while it was set up")
     }
     try perform([
       .changeLink(name: "lo", LinkChange(isUp: true)),

@@ -37,7 +37,7 @@ struct RoutedSide: HostSide {
   func addRoutes(to addresses: [IPAddress], through pair: VethPair, _ host: inout HostNetwork) throws(PodNetworkError) {
     host.undo.push(.answers(addresses))
     guard let link = try fromNetlink(host.socket.link(named: pair.hostName)) else {
-      throw PodNetworkError(.failed, "the link \(pair.hostName) went away while it was set up")
+      throw PodNetworkError(.failed, "the link \(pair.hostName) was removed while it was set up")
     }
     for family in IPFamily.allCases where addresses.contains(where: { $0.family == family }) {
       let gateway = RoutedSide.gateway(family)
@@ -58,7 +58,7 @@ struct RoutedSide: HostSide {
     try answerForPods(addresses, onBridge: spec.bridgeName, &host.socket)
   }
 
-  func permanentNeighbours(of addresses: PodAddresses, _ pair: VethPair) -> [IPAddress] {
+  func permanentNeighbours(of addresses: PodAddresses) -> [IPAddress] {
     addresses.ips.compactMap { $0.gateway }
   }
 

@@ -67,7 +67,7 @@ extension VLANs {
   /// Puts a new port into its VLANs, before anything can be sent through it.
   func join(_ pair: VethPair, to bridge: Bridge, _ host: inout RouteSocket) throws(PodNetworkError) {
     guard let port = try fromNetlink(host.link(named: pair.hostName)) else {
-      throw PodNetworkError(.failed, "the bridge's port \(pair.hostName) went away while it was set up")
+      throw PodNetworkError(.failed, "the bridge's port \(pair.hostName) was removed while it was set up")
     }
     for request in requests(port, of: bridge) { try fromNetlink(host.perform(request)) }
   }

@@ -101,7 +101,7 @@ private func add<Side: HostSide>(
   let routes = configuration.routes.routes(for: addresses, clusterNetworks: plan.clusterNetworks)
   try pod.configure(
     podLink, addresses: addresses.prefixes, routes: routes,
-    neighbours: side.permanentNeighbours(of: addresses, pair), neighbourMAC: pair.hostMAC)
+    neighbours: side.permanentNeighbours(of: addresses), neighbourMAC: pair.hostMAC)
   if !configuration.interface.isLeftDown {
     try pair.waitUntilForwarding(&host.socket)
     if side.hasNeighbours, !addresses.ips.isEmpty { try pod.announce(podLink, mac: pair.podMAC) }

@@ -5,7 +5,7 @@ internal import NIOCore
 internal import NodeState
 
 /// The command line.
-struct HostGateway: ParsableCommand {
+struct HostGatewayCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "causeway-hostgw",
     abstract: "Keeps a plain kernel route to every other node's pods.",
@@ -36,7 +36,7 @@ enum Main {
     do {
       let arguments = try OptionSources.arguments(
         Array(CommandLine.arguments.dropFirst()), environment: CurrentProcess.environment, readFile: readFile)
-      var command = try HostGateway.parseAsRoot(arguments)
+      var command = try HostGatewayCommand.parseAsRoot(arguments)
       if let run = command as? RunCommand {
         let settings = try run.options.settings(isAgent: true)
         let lock = try settings.prepare()
@@ -49,7 +49,7 @@ enum Main {
         try command.run()
       }
     } catch {
-      HostGateway.exit(withError: error)
+      HostGatewayCommand.exit(withError: error)
     }
   }
 
