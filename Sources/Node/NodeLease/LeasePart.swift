@@ -69,7 +69,8 @@ package struct LeasePart: NodePart {
 
   package func findings(_ report: LeaseReport?) -> [Finding] {
     let shortage = (conditions?.lease.shortage).map { words in
-      Finding("CW-LSE-04", .warning, words, remedy: "Remove old leases from the store, or give the cluster a larger network.")
+      Finding(
+        "CW-LSE-04", .warning, words, remedy: "Remove old leases from the store, or give the cluster a larger network.")
     }
     return [obstacle(report), shortage].compactMap { $0 }
   }
