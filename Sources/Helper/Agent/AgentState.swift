@@ -77,7 +77,8 @@ package final class AgentState: Sendable {
     for listener in listeners.withLock({ $0 }) { listener() }
   }
 
-  /// Whether a part may make a pass: the nodes are known, and the parts of earlier stages have ended a pass.
+  /// Whether a part may make a pass: the nodes are known, and the parts of earlier stages have ended a pass
+  /// without an error.
   package func isTurn(of part: some NodePart) -> Bool {
     facts.withLock { facts in
       part.startsAtOnce
@@ -91,7 +92,7 @@ package final class AgentState: Sendable {
     let facts = now
     return NodeView(
       nodes: facts.nodes, triggers: triggers, reports: facts.records.values.compactMap(\.report),
-      obstacle: facts.obstacle(before: part.stage))
+      obstacle: facts.obstacle(before: min(part.stage, .lease)))
   }
 
   /// The nodes were read, or could not be.
@@ -151,6 +152,7 @@ extension AgentState.Facts {
   func obstacle(before stage: Stage) -> Finding? {
     for part in parts where part.stage < stage {
       let record = records[part.name]
+      if record?.report == nil, record?.failure != nil { return firstPass }
       if let finding = part.findings(of: record).first(where: \.keepsPodsFromBeingServed) { return finding }
       if record?.report == nil { return firstPass }
     }

@@ -73,7 +73,9 @@ struct PartKeeper<Part: NodePart>: Service {
         (self.previous, knownFindings, failure) = (report, findings, nil)
         keeper.board.passEnded(part)
       case .failure(let error):
-        schedule.end(Pacing.Pass(duration: end - start, hasChanges: false), hasFailed: true, at: end)
+        schedule.end(
+          Pacing.Pass(duration: end - start, hasChanges: false), hasFailed: true,
+          waitsForTrigger: !part.isRetried(after: error), at: end)
         keeper.state.note(failure: "\(error)", of: part, took: end - start)
         if failure != "\(error)" { keeper.log.logger.error("\(error)") }
         failure = "\(error)"

@@ -32,7 +32,7 @@ struct PassSchedule {
     let nodes = pending.contains(.nodes) ? nodesNotBefore : nil
     let others = hasOthers ? othersNotBefore : nil
     let triggered = [nodes, others].compactMap { $0 }.min().map { max($0, heldUntil) }
-    return [triggered, periodicAt].compactMap { $0 }.min().map { max(.zero, $0 - now) }
+    return [triggered, periodicDue].compactMap { $0 }.min().map { max(.zero, $0 - now) }
   }
 
   /// Returns how long to wait for the rest of a burst, when a pass is due.
@@ -50,15 +50,19 @@ struct PassSchedule {
   ///
   /// - Parameters:
   ///   - hasFailed: whether it must be repeated.
+  ///   - waitsForTrigger: whether repeating it is of no use before a trigger, except after the interval.
   ///   - nextPass: when another one is due in any case.
-  mutating func end(_ pass: Pacing.Pass, hasFailed: Bool = false, nextPass: Duration? = nil, at now: Duration) {
+  mutating func end(
+    _ pass: Pacing.Pass, hasFailed: Bool = false, waitsForTrigger: Bool = false, nextPass: Duration? = nil,
+    at now: Duration
+  ) {
     let interval = pacing.hasJitter ? pacing.interval * Double.random(in: 0.8...1) : pacing.interval
     periodicAt = [pacing.isPeriodic ? interval : nil, nextPass].compactMap { $0 }.min().map { now + $0 }
     guard !hasFailed else {
       pending.formUnion(current)
       pending.insert(.time)
       (nodesNotBefore, othersNotBefore) = (.zero, .zero)
-      heldUntil = now + backOff.next()
+      heldUntil = now + (waitsForTrigger ? pacing.interval : backOff.next())
       return
     }
     backOff.reset()
@@ -69,7 +73,10 @@ struct PassSchedule {
 
   private var hasOthers: Bool { pending.contains { $0 != .nodes } }
 
-  private func isPeriodic(at now: Duration) -> Bool { periodicAt.map { $0 <= now } ?? false }
+  /// A part whose next passes follow each other closely rests between them as well.
+  private var periodicDue: Duration? { periodicAt.map { max($0, othersNotBefore) } }
+
+  private func isPeriodic(at now: Duration) -> Bool { periodicDue.map { $0 <= now } ?? false }
 
   private func othersAreDue(at now: Duration) -> Bool {
     isPeriodic(at: now) || (hasOthers && othersNotBefore <= now)

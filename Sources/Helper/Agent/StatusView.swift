@@ -24,22 +24,22 @@ package struct StatusView {
     isAgentRunning = facts != nil ? true : try? FileLock.isHeldExclusively(AgentLock.agentPath(stateDirectory))
     parts = agent.settings.parts.inStageOrder
     self.facts = facts
+    var nodes: NodeSnapshot?
+    var found: [String: any PartReport] = [:]
+    var failure = facts.flatMap(StatusView.failure)
     do {
-      let nodes = facts == nil ? try await agent.store.read() : nil
-      let parts = parts
-      reports = try await onThread {
-        var reports: [String: any PartReport] = [:]
-        for part in parts {
-          let record = facts?.records[part.name]
-          reports[part.name] = try part.inspection(of: record, nodes ?? record?.nodes)
-        }
-        return reports
+      if facts == nil { nodes = try await agent.store.read() }
+      do {
+        found = try await StatusView.inspect(parts, facts, nodes)
+      } catch let error as InspectionError {
+        found = error.reports
+        failure = .failed(error.reason)
       }
-      failure = facts.flatMap(StatusView.failure)
     } catch {
-      reports = [:]
-      failure = Finding("CW-SYS-03", .fault, "\(error)", remedy: "Correct what the words name.")
+      failure = Finding(
+        "CW-STO-01", .fault, "\(error)", remedy: "Correct the store, or the access to it.")
     }
+    (reports, self.failure) = (found, failure)
     // Some stores know it only when they have been asked.
     source = agent.store.source
   }
@@ -51,7 +51,33 @@ package struct StatusView {
         "CW-STO-01", .fault, "\(failure); the routes of the last nodes stay",
         remedy: "Correct the store, or the agent's access to it.")
     }
-    return facts.failure.map { Finding("CW-SYS-03", .fault, $0, remedy: "Correct what the words name.") }
+    return facts.failure.map { .failed($0) }
+  }
+
+  /// Inspects all parts; one that fails hides no other.
+  private static func inspect(
+    _ parts: [any NodePart], _ facts: AgentState.Facts?, _ nodes: NodeSnapshot?
+  ) async throws -> [String: any PartReport] {
+    try await onThread {
+      var reports: [String: any PartReport] = [:]
+      var failure: String?
+      for part in parts {
+        let record = facts?.records[part.name]
+        do {
+          reports[part.name] = try part.inspection(of: record, nodes ?? record?.nodes)
+        } catch {
+          failure = failure ?? "\(error)"
+        }
+      }
+      if let failure { throw InspectionError(reports: reports, reason: failure) }
+      return reports
+    }
+  }
+
+  /// A part could not be inspected; the others' reports.
+  private struct InspectionError: Error {
+    let reports: [String: any PartReport]
+    let reason: String
   }
 
   private var findings: [Finding] {
@@ -137,5 +163,12 @@ extension AgentState.Repair {
     for key in [Change.Key.rules, .node, .subnet, .nextHop, .device] { object[key.name] = .null }
     for field in change.subject { object[field.key.name] = .string(field.value) }
     return object
+  }
+}
+
+extension Finding {
+  /// A pass, or an inspection, that failed as a whole.
+  fileprivate static func failed(_ words: String) -> Finding {
+    Finding("CW-SYS-03", .fault, words, remedy: "Correct what the words name.")
   }
 }

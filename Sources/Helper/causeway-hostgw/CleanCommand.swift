@@ -33,7 +33,7 @@ struct CleanCommand: CommandWithOptions {
     }
     switch options.store {
     case .file: break
-    case .etcd: print("etcd still holds it until it runs out, for the case that this node comes back")
+    case .etcd: print("etcd still holds the lease until it runs out, for the case that this node comes back")
     case .kubernetes: print("the node's annotations in Kubernetes stay as they are")
     }
     if pods { print("pods' tables are gone; addresses freed: \(try left.remove())") }

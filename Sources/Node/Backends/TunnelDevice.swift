@@ -20,5 +20,5 @@ package struct TunnelDevice: Sendable, Equatable {
   package static let mark = "causeway-hostgw"
 
   /// Whether a link is a device that the helper made or took over.
-  package static func isOurs(_ link: Link) -> Bool { link.alias == mark }
+  package static func isOurs(_ link: Link) -> Bool { link.tunnel != nil && link.alias == mark }
 }

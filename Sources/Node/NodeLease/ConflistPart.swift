@@ -16,7 +16,8 @@ package struct ConflistReport: PartReport {
 
 /// The runtime's network configuration as a part of the agent.
 ///
-/// It is placed last, once nothing keeps pods from being served. What was in place before stays.
+/// It is placed last, once rules and routes are in and the lease is written, also while a store that gives leases does not
+/// answer. What was in place before stays.
 package struct ConflistPart: NodePart {
   private let file: NetworkConfigurationFile
 
@@ -31,7 +32,9 @@ package struct ConflistPart: NodePart {
   package var isAgentOnly: Bool { true }
 
   package func reconcile(_ view: NodeView, since previous: ConflistReport?) throws -> ConflistReport {
-    guard view.obstacle == nil else { return ConflistReport(findings: findings(previous)) }
+    guard view.obstacle == nil, try view.report(LeaseReport.self).lease != nil else {
+      return ConflistReport(findings: findings(previous))
+    }
     do throws(SystemError) {
       let placed = Change("network configuration put in place", [.init("file", file.destination)])
       return ConflistReport(actions: try file.place() ? [placed] : [])

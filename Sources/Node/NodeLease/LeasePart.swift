@@ -82,7 +82,7 @@ package struct LeasePart: NodePart {
       (id, words) = ("CW-LSE-01", "the store has not given this node a lease yet")
       remedy = "Wait, or see the agent's log for why the store does not answer."
     case .lost(let reason), .refused(let reason):
-      (id, words, remedy) = ("CW-LSE-02", reason, "Correct the cluster's configuration in the store.")
+      (id, words, remedy) = ("CW-LSE-02", reason, "Correct what the words name, in the store or on this node.")
     case nil, .held, .unconfirmed:
       guard report?.lease == nil else { return nil }
       (id, words) = ("CW-LSE-03", "this node's lease is not written yet")

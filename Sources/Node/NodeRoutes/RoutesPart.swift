@@ -55,9 +55,14 @@ package struct RoutesPart: NodePart {
         nodes, since: previous,
         searchesLeftovers: MonotonicTime.now - previous.lastSearch >= RoutesPart.searchInterval)
     }
-    report.isRepair = !view.triggers.contains(.nodes)
+    // Newer nodes may have come while a pass for another reason began.
+    report.isRepair =
+      !view.triggers.contains(.nodes) && (report.changes.isEmpty || previous.basis.snapshot == nodes)
     return report
   }
+
+  /// Which of the nodes this one is depends on the nodes and on the links, and both have triggers.
+  package func isRetried(after error: any Error) -> Bool { !(error is LocalNodeError) }
 
   package func inspect(_ view: NodeView, since previous: Reconciler.Report?) throws -> Reconciler.Report? {
     try reconciler.inspect(view.nodes)

@@ -58,6 +58,9 @@ package protocol NodePart: Sendable {
   /// - Parameter previous: the report of the last pass that ended without an error.
   func reconcile(_ view: NodeView, since previous: Report?) throws -> Report
 
+  /// Returns whether a pass that threw this error is repeated after a pause, and not only for the next trigger.
+  func isRetried(after error: any Error) -> Bool
+
   /// Returns the report that a pass would have, and changes nothing.
   ///
   /// - Parameter previous: the last report of a running agent.
@@ -97,6 +100,7 @@ extension NodePart {
   package var capabilities: Capabilities { [] }
 
   package func prepare() throws {}
+  package func isRetried(after error: any Error) -> Bool { true }
   package func inspect(_ view: NodeView, since previous: Report?) throws -> Report? { previous }
   package func clean() throws -> [Change] { [] }
   package func verify(_ report: Report) throws {}

@@ -7,7 +7,7 @@ package struct NodeView: Sendable {
   package let triggers: Set<Trigger>
   /// The last reports of the other parts.
   private let reports: [any PartReport]
-  /// The first finding of the parts of earlier stages that keeps pods from being served.
+  /// The first finding of earlier stages, of those before the lease, that keeps pods from being served.
   package let obstacle: Finding?
 
   package init(

@@ -77,7 +77,9 @@ package struct PodCollectionPart: NodePart {
       throw PluginFailure(reason: "there is no \(programs.joined(separator: " and no ")): correct --cni-bin-dir")
     }
     var failure: (any Error)?
-    for attachment in gone {
+    // A pass ends in time for the watchdog, whatever each deletion takes; the next one goes on.
+    let end = MonotonicTime.now + interval
+    for attachment in gone where MonotonicTime.now < end {
       do {
         for configuration in configurations { try delete(attachment, configuration.object, list, program) }
         deleted.append(

@@ -45,6 +45,28 @@ import Testing
     #expect(schedule.begin(at: now + .milliseconds(100)) == [kernel, .nodes])
   }
 
+  @Test func aFailureMayWaitForATrigger() {
+    var schedule = schedule(routes)
+    schedule.add([kernel])
+    _ = schedule.begin(at: now)
+    schedule.end(pass, hasFailed: true, waitsForTrigger: true, at: now)
+    #expect(schedule.wait(at: now) == routes.interval)
+    schedule.add([.nodes])
+    #expect(schedule.wait(at: now) == .zero)
+  }
+
+  /// Pods whose fast path begins one after the other lead to no pass for each of them.
+  @Test func aNextPassWaitsForTheRestOfTheLast() {
+    var schedule = schedule(Pacing(others: .init { _ in .milliseconds(800) }))
+    schedule.add([kernel])
+    let later = now + .seconds(5)
+    _ = schedule.begin(at: later)
+    schedule.end(pass, nextPass: .milliseconds(20), at: later)
+    #expect(schedule.wait(at: later) == .milliseconds(800))
+    #expect(schedule.begin(at: later + .milliseconds(20)).isEmpty)
+    #expect(schedule.begin(at: later + .milliseconds(800)) == [.time])
+  }
+
   @Test func failuresAreFollowedByLongerAndLongerPauses() {
     var schedule = schedule(rules)
     var pauses: [Duration?] = []

@@ -60,6 +60,35 @@ import Testing
     #expect(state.now.obstacle?.words == "the rules are not in")
   }
 
+  /// A node that starts while its store does not answer serves pods on its last lease.
+  @Test func aStoreThatDoesNotAnswerDelaysNoConfiguration() throws {
+    let lease = LeasePart(
+      files: PublishedLease(subnetFile: "/nowhere/s", leaseCopy: "/nowhere/l", stateDirectory: "/nowhere"),
+      conditions: AgentConditions())
+    let state = AgentState([rules, lease, conflist], conditions: nil)
+    note(TestReport(), of: rules, in: state)
+    note(try leaseReport(), of: lease, in: state)
+    #expect(state.now.obstacle?.id == "CW-LSE-01")
+    let report = try conflist.reconcile(state.view(for: conflist, []), since: nil)
+    // It was tried: there is no such file.
+    #expect(report.findings.map(\.id) == ["CW-CNI-02"])
+  }
+
+  @Test func theConfigurationWaitsForAWrittenLease() throws {
+    let state = AgentState([rules, lease, conflist], conditions: nil)
+    note(TestReport(), of: rules, in: state)
+    note(LeaseReport(lease: nil), of: lease, in: state)
+    let report = try conflist.reconcile(state.view(for: conflist, []), since: nil)
+    #expect(report.findings.map(\.id) == ["CW-CNI-01"])
+  }
+
+  @Test func aLeaseThatCannotBeWrittenIsTheReason() {
+    let state = AgentState([rules, lease], conditions: nil)
+    note(TestReport(), of: rules, in: state)
+    state.note(failure: "read-only file system", of: lease, took: .zero)
+    #expect(state.now.obstacle?.words == "read-only file system")
+  }
+
   @Test func whereNoConfigurationIsAskedForTheLeaseIsTheLast() throws {
     let state = AgentState([rules, lease], conditions: nil)
     note(TestReport(), of: rules, in: state)
