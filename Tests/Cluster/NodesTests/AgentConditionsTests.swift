@@ -3,7 +3,7 @@ import Nodes
 import Testing
 
 @Suite struct AgentConditionsTests {
-  @Test func theStoreTellsSinceWhenItIsAsItIsAndWhatWentWrongLast() {
+  @Test func storeConditionHasItsStartAndTheLastFailure() {
     let conditions = AgentConditions()
     #expect(!conditions.store.isConnected && conditions.store.lastFailure == nil)
     conditions.storeIsRead(endpoint: "http://a", revision: 7)
@@ -16,12 +16,12 @@ import Testing
     #expect(conditions.store.lastFailure == "gone" && conditions.store.since > since)
   }
 
-  @Test func theLeaseTellsWhatIsNew() throws {
+  @Test func leaseReportsWhetherItChanged() throws {
     let conditions = AgentConditions()
     let subnets = [try #require(IPPrefix("10.244.1.0/24"))]
     #expect(conditions.leaseIs(.held, subnets: subnets, expiry: .seconds(5)))
     let since = conditions.lease.since
-    // Renewed, and no news.
+    // A renewal is not a change.
     #expect(!conditions.leaseIs(.held, subnets: subnets, expiry: .seconds(9)))
     #expect(conditions.lease.expiry == .seconds(9) && conditions.lease.since == since)
     #expect(conditions.leaseIs(.lost("one"), subnets: subnets, expiry: nil))

@@ -18,7 +18,7 @@ import TestSupport
     """
   ]
 
-  @Test(arguments: 0..<2 as Range<UInt64>) func aSubnetFileIsRefusedOrSurvives(seed: UInt64) throws {
+  @Test(arguments: 0..<2 as Range<UInt64>) func mutatedSubnetFileIsRefusedOrReadBackUnchanged(seed: UInt64) throws {
     var mutations = Mutations(of: LeaseMutationTests.files, seed: seed)
     var understood = 0
     for _ in 0..<3000 {
@@ -28,7 +28,7 @@ import TestSupport
       #expect(!lease.networks.isEmpty && (1...2).contains(lease.subnets.count), "\(text)")
       #expect((68...65535).contains(lease.mtuBytes))
       for subnet in lease.subnets { #expect(subnet.address != subnet.first) }
-      // A family without subnet has nothing to be written down for.
+      // The file has no keys for a family without subnet.
       guard lease.networks.allSatisfy({ lease.subnet($0.family) != nil }),
         lease.subnets.allSatisfy({ subnet in lease.networks.contains { $0.family == subnet.family } })
       else { continue }
@@ -46,8 +46,8 @@ import TestSupport
     #"{"enableipv6":true,"EnableIPv4":false,"IPv6Network":"fd00::/48","IPv6SubnetMin":"fd00:0:0:1::"}"#,
   ]
 
-  /// Whatever is asked for, the subnets that nodes may claim lie in the network, and can be counted.
-  @Test(arguments: 0..<2 as Range<UInt64>) func aNetworkIsRefusedOrHoldsItsSubnets(seed: UInt64) {
+  /// For every accepted configuration, the subnets that nodes may claim are inside the network and can be counted.
+  @Test(arguments: 0..<2 as Range<UInt64>) func mutatedNetworkIsRefusedOrContainsItsSubnets(seed: UInt64) {
     var mutations = Mutations(of: LeaseMutationTests.networks, seed: seed)
     var understood = 0
     for _ in 0..<3000 {

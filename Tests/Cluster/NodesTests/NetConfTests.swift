@@ -9,7 +9,7 @@ import Testing
     try NetConf(JSONFields(document: JSONValue(parsing: Array(text.utf8)), name: "net-conf.json"), BackendList.reader)
   }
 
-  @Test func flannelsDefaults() throws {
+  @Test func defaultsAreFlannels() throws {
     let conf = try parse(#"{"Network": "10.244.0.0/16"}"#)
     #expect(conf.networks.map(\.description) == ["10.244.0.0/16"])
     #expect(conf.backend is HostGateway)
@@ -23,7 +23,7 @@ import Testing
     #expect(conf.network(.v6)?.description == "fd00:10::/48")
   }
 
-  @Test func theBackendsThatThereAre() throws {
+  @Test func everyBackendIsRead() throws {
     func backend(_ text: String) throws -> any ClusterBackend {
       try parse(#"{"Network": "10.244.0.0/16", "Backend": \#(text)}"#).backend
     }
@@ -39,12 +39,12 @@ import Testing
           vni: 7, port: 4789, mtuBytes: 1400, carriesGroupPolicy: true, learns: true, routesDirectly: true))
   }
 
-  @Test func unknownKeysAndHostBitsArePassedOver() throws {
+  @Test func unknownKeysAndHostBitsAreIgnored() throws {
     let conf = try parse(#"{"Network": "10.244.3.7/16", "SubnetLen": 24, "EnableNFTables": true}"#)
     #expect(conf.networks.map(\.description) == ["10.244.0.0/16"])
   }
 
-  @Test func theLargestDeviceNamesFit() throws {
+  @Test func largestVNIsFitTheDeviceName() throws {
     for (vni, usesIPv6, name) in [(9999, true, "flannel-v6.9999"), (9_999_999, false, "flannel.9999999")] {
       let conf = try parse(
         #"{"Network": "10.0.0.0/8", "EnableIPv6": \#(usesIPv6), "IPv6Network": "fd00::/48", "#
@@ -57,7 +57,7 @@ import Testing
     }
   }
 
-  @Test func aFamilyThatIsOffNeedsNoNetwork() throws {
+  @Test func disabledFamilyNeedsNoNetwork() throws {
     let conf = try parse(#"{"EnableIPv4": false, "EnableIPv6": true, "IPv6Network": "fd00::/48", "Network": "x"}"#)
     #expect(conf.families == [.v6])
   }
@@ -95,7 +95,7 @@ import Testing
       "Backend.DirectRouting must be true or false"
     ),
   ])
-  func whatIsWrongIsNamed(text: String, expected: String) throws {
+  func errorNamesTheInvalidKey(text: String, expected: String) throws {
     let error = try #require(throws: NetConfError.self) { try parse(text) }
     #expect("\(error)".hasPrefix(expected), "\(error)")
   }

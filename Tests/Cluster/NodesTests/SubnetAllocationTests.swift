@@ -33,7 +33,7 @@ import Testing
       text: #"{"Network": "10.0.0.0/16", "SubnetLen": 30}"#, first: "10.0.0.4/30", last: "10.0.255.252/30", count: 16383
     ),
   ])
-  func theRangeOfIPv4(_ range: Range) throws {
+  func rangeOfIPv4Subnets(_ range: Range) throws {
     let found = try parse(range.text).ipv4
     #expect("\(found.first)" == range.first && "\(found.last)" == range.last && found.count == range.count)
   }
@@ -47,7 +47,7 @@ import Testing
       first: "fd00:0:1::/56", last: "fd00:0:1:200::/56", count: 3),
     Range(text: #""fd00::/8""#, first: "fd00:0:0:1::/64", last: "fdff:ffff:ffff:ffff::/64", count: (1 << 56) - 1),
   ])
-  func theRangeOfIPv6(_ range: Range) throws {
+  func rangeOfIPv6Subnets(_ range: Range) throws {
     let text = #"{"Network": "10.244.0.0/16", "EnableIPv6": true, "IPv6Network": \#(range.text)}"#
     let found = try #require(try parse(text).ipv6)
     #expect("\(found.first)" == range.first && "\(found.last)" == range.last && found.count == range.count)
@@ -96,12 +96,12 @@ import Testing
       "IPv6SubnetMin is"
     ),
   ])
-  func whatIsWrongIsNamed(text: String, expected: String) throws {
+  func errorNamesTheInvalidKey(text: String, expected: String) throws {
     let error = try #require(throws: NetConfError.self) { try parse(text) }
     #expect("\(error)".hasPrefix(expected), "\(error)")
   }
 
-  @Test func positionsAndSubnetsAreEachOthersInverse() throws {
+  @Test func positionsAndSubnetsAreInverse() throws {
     let range = try parse(#"{"Network": "10.244.0.0/16", "SubnetLen": 22, "SubnetMin": "10.244.8.0"}"#).ipv4
     for position in [0, 1, 30, range.count - 1] {
       let subnet = try #require(range.subnet(position))
@@ -118,7 +118,7 @@ import Testing
   @Test(arguments: [
     ("10.244.0.0/16", 0...61), ("10.244.0.0/20", 0...1), ("10.244.13.0/24", 1...1), ("0.0.0.0/0", 0...61),
   ])
-  func whatIsWiderTakesSeveral(network: String, expected: ClosedRange<Int>) throws {
+  func widerNetworkOverlapsSeveralPositions(network: String, expected: ClosedRange<Int>) throws {
     let range = try parse(#"{"Network": "10.244.0.0/16", "SubnetLen": 22, "SubnetMin": "10.244.8.0"}"#).ipv4
     #expect(range.positions(overlapping: try #require(IPPrefix(network))) == expected)
     #expect(range.positions(overlapping: try #require(IPPrefix("10.244.0.0/21"))) == nil)

@@ -8,12 +8,12 @@ import Testing
     ("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE="),
     ("foobar", "Zm9vYmFy"),
   ])
-  func theVectorsOfTheRFC(text: String, encoded: String) {
+  func testVectorsOfRFC4648(text: String, encoded: String) {
     #expect(Base64.encode(text) == encoded)
     #expect(Base64.decode(encoded) == Array(text.utf8))
   }
 
-  @Test func everyByteComesBack() {
+  @Test func everyByteIsDecodedUnchanged() {
     for length in 0..<70 {
       let bytes = (0..<length).map { UInt8(truncatingIfNeeded: $0 * 37 + length) }
       #expect(Base64.decode(Base64.encode(bytes)) == bytes)
@@ -22,14 +22,14 @@ import Testing
   }
 
   @Test(arguments: ["Zg", "Zg=", "Z===", "Zg==Zg==", "Zm9\n", "Zm9-", "====", "Zm=v", "é==="])
-  func whatIsNoneIsRefused(_ text: String) {
+  func invalidBase64IsRefused(_ text: String) {
     #expect(Base64.decode(text) == nil)
   }
 }
 
 @Suite struct LineSplitterTests {
   @Test(arguments: 1...7)
-  func linesComeWholeHoweverTheyAreCut(size: Int) throws {
+  func linesAreCompleteForEverySizeOfParts(size: Int) throws {
     let text = Array("one\n\ntwo\nthree and more\nrest".utf8)
     var splitter = LineSplitter(limit: 100)
     var lines: [String] = []
@@ -42,7 +42,7 @@ import Testing
     #expect(splitter.rest == Array("rest".utf8))
   }
 
-  @Test func aLineBeyondTheLimitIsRefused() throws {
+  @Test func lineBeyondTheLimitIsRefused() throws {
     var splitter = LineSplitter(limit: 8)
     #expect(try splitter.add(Array("12345678\n1234".utf8)).count == 1)
     #expect(throws: LineTooLong.self) { try splitter.add(Array("56789".utf8)) }

@@ -33,7 +33,7 @@ import TestSupport
   }
 
   /// Work that waits for the store must not wake the holder again and again.
-  @Test func nothingWakesWhileTheStoreIsDown() async throws {
+  @Test func holderDoesNotWakeWhileTheStoreIsDown() async throws {
     try await holder.has(addresses: [#require(IPAddress("192.0.2.1"))])
     view.update { $0.failure = .unreachable(["down"]) }
     holder.linksChanged()
@@ -41,7 +41,7 @@ import TestSupport
     #expect(await holder.nextWake(MonotonicTime.now) == nil)
   }
 
-  @Test func aLeaseThatEtcdHasDroppedOrThatHasRunOutIsLost() async throws {
+  @Test func revokedOrExpiredLeaseIsLost() async throws {
     await holder.holds(try lease("10.244.2.0-24", ttl: .seconds(60)))
     await holder.publish()
     #expect(conditions.lease.state == .held)
@@ -63,7 +63,7 @@ import TestSupport
   }
 
   /// A renewal that became due during the last pass is not forgotten.
-  @Test func aRenewalThatIsDueWakesAtOnce() async throws {
+  @Test func dueRenewalWakesAtOnce() async throws {
     let now = MonotonicTime.now
     await holder.holds(try lease("10.244.2.0-24", ttl: .seconds(60), since: now - .seconds(30)))
     #expect(await holder.nextWake(now) == now)

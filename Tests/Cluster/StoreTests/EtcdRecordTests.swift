@@ -34,7 +34,7 @@ func record(
     ("10.12.13.0-24&fd00:12:13::-56", "10.12.13.0/24", "fd00:12:13::/56"),
     ("0.0.0.0-0", "0.0.0.0/0", nil), ("10.0.0.0-8&::-0", "10.0.0.0/8", "::/0"),
   ])
-  func bothFormsOfKeys(name: String, subnet: String, ipv6Subnet: String?) throws {
+  func keysWithOneAndTwoSubnetsAreRead(name: String, subnet: String, ipv6Subnet: String?) throws {
     let key = try #require(EtcdSubnetKey(parsing: name))
     #expect("\(key.subnet)" == subnet && key.ipv6Subnet?.description == ipv6Subnet)
     #expect(key.text == name)
@@ -46,14 +46,14 @@ func record(
     " 10.5.34.0-24", "10.5.34.0-24 ", "10.5.34.0--24", "10.5.34.0-24&fd00::/64", "10.5.34.0-24&::ffff:1.2.3.4-64",
     "10.05.34.0-24", "rubbish", "10.5.34.0-24-24",
   ])
-  func whatIsNoKeyIsRefused(_ name: String) {
+  func invalidKeyIsRefused(_ name: String) {
     #expect(EtcdSubnetKey(parsing: name) == nil)
     let record = record(name, of: "192.0.2.1")
     #expect(record.key == nil && record.problem?.contains("its key is not like") == true)
   }
 
   /// Every text is read or refused, and a text that is read is written again with the same meaning.
-  @Test func mutatedKeysNeverTrap() {
+  @Test func mutatedKeysAreRefusedOrReadBackUnchanged() {
     var generator = Seeded(state: 5)
     let alphabet = Array("0123456789.-&:abcdef/ é")
     for _ in 0..<20_000 {
@@ -71,7 +71,7 @@ func record(
     }
   }
 
-  @Test func aRecordOfFlannel() {
+  @Test func recordOfFlannelHostGWIsRead() {
     let record = record("10.5.34.0-24", of: "192.0.2.7", ipv6: "2001:db8::7", created: 9, lease: 77)
     #expect(record.problem == nil && record.nodeName == "192.0.2.7" && record.leaseID == 77)
     #expect(record.addresses.v6 == IPAddress("2001:db8::7") && record.createRevision == 9)
@@ -79,7 +79,7 @@ func record(
   }
 
   /// A record in the form that flannel's encoder writes.
-  @Test func aRecordOfFlannelsVXLAN() throws {
+  @Test func recordOfFlannelVXLANIsRead() throws {
     let record = record(
       "10.5.34.0-24&fd00:5::-64",
       #"{"PublicIP":"192.0.2.7","PublicIPv6":"2001:db8::7","BackendType":"vxlan","#
@@ -100,11 +100,11 @@ func record(
       (#"{"BackendType":"Tencent-VPC"}"#, "host-gw", "tencent-vpc"), (#"{}"#, "vxlan", "udp"),
       (#"{"BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"x"}}"#, "vxlan", "its VtepMAC is \"x\""),
       (#"{"BackendType":"vxlan","BackendData":{"VtepMAC":"01:00:5e:00:00:01"}}"#, "vxlan", "its VtepMAC is"),
-      // Before 0.13 flannel told no VNI; without an address there is nothing to be wrong.
+      // Flannel before 0.13 wrote no VNI; a record without a MAC address cannot contradict our settings.
       (#"{"BackendType":"VXLAN","BackendData":{"VtepMAC":"4e:6b:09:df:32:a1"}}"#, "vxlan", nil),
       (#"{"BackendType":"vxlan","BackendData":7}"#, "vxlan", nil), (#"{"BackendType":"vxlan"}"#, "vxlan", nil),
     ] as [(String, String, String?)])
-  func whatIsOfAnotherBackendHasAReason(_ value: String, _ ours: String, _ word: String?) throws {
+  func recordOfAnotherBackendHasAReason(_ value: String, _ ours: String, _ word: String?) throws {
     let record = record("10.5.34.0-24", value)
     let backend: any ClusterBackend = ours == "vxlan" ? VXLANConf() : HostGateway()
     let problem = backend.problem(of: record.backend, .v4)
@@ -112,7 +112,7 @@ func record(
     #expect(record.problem == nil)
   }
 
-  @Test func whatWeWriteIsWhatFlannelReads() throws {
+  @Test func writtenRecordsHaveFlannelsFormat() throws {
     let both = ["192.0.2.7", "2001:db8::7"].compactMap { IPAddress($0) }
     let macs = IPFamily.allCases.map { VXLANConf(vni: 3).derivedMAC(ofNode: "192.0.2.7", $0) }
     #expect(
@@ -143,7 +143,7 @@ func record(
     (#"{"PublicIP":"192.0.2.9","PublicIPv6":"fe80::1","BackendType":"host-gw"}"#, "fe80::1"),
     (#"{"PublicIP":"192.0.2.9","BackendType":["host-gw"]}"#, "BackendType in its record is an array"),
   ])
-  func whatCannotBeReadHasAReason(value: String, word: String) throws {
+  func unreadableRecordHasAReason(value: String, word: String) throws {
     let record = record("10.5.34.0-24", value)
     #expect(try #require(record.problem).contains(word), "\(record.problem ?? "")")
     #expect(record.subnet(.v4) == IPPrefix("10.5.34.0/24"))
@@ -159,7 +159,7 @@ func record(
   @Test(arguments: [
     ("10.5.34.7-24", "host bits"), ("10.5.34.0-31", "too small"), ("10.0.0.0-8&fd00::-127", "too small"),
   ])
-  func subnetsThatCannotBeHaveAReason(name: String, word: String) throws {
+  func invalidSubnetHasAReason(name: String, word: String) throws {
     #expect(try #require(record(name, of: "192.0.2.9").problem).contains(word))
   }
 }

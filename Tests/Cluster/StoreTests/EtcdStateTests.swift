@@ -37,7 +37,7 @@ import TestSupport
     state.snapshot(try state.config.get(), own: own).nodes
   }
 
-  @Test func everyEventOfEveryAnswerCounts() throws {
+  @Test func everyEventOfAnAnswerIsApplied() throws {
     var state = state([keyValue("/p/subnets/10.244.1.0-24", value("192.0.2.1"))])
     let puts = (2..<102).map { number -> JSONValue in
       ["kv": keyValue("/p/subnets/10.244.\(number).0-24", value("192.0.2.\(number)"), created: 101)]
@@ -56,7 +56,7 @@ import TestSupport
 
   /// A watch that lags behind gets the changes in parts, each with the header of the present. A watch that resumed at
   /// the revision of that header would miss the rest.
-  @Test func theRevisionIsThatOfWhatWasTold() throws {
+  @Test func revisionIsThatOfTheAppliedChanges() throws {
     var state = state([])
     state.apply(answer(500, [["kv": keyValue("/p/subnets/10.244.2.0-24", value("192.0.2.2"), created: 101)]]))
     #expect(state.revision == 101)
@@ -75,7 +75,7 @@ import TestSupport
   }
 
   /// Changes applied one by one give the same array as a new read.
-  @Test func changesLeadWhereAFreshReadingLeads() throws {
+  @Test func appliedChangesEqualANewRead() throws {
     var generator = Seeded(state: 3)
     var model: [String: String] = [:]
     var state = state([])
@@ -99,7 +99,7 @@ import TestSupport
     }
   }
 
-  @Test func aBadRecordHarmsOnlyItself() throws {
+  @Test func invalidRecordAffectsOnlyItself() throws {
     let found = try nodes(
       state([
         keyValue("/p/subnets/rubbish", "x"), keyValue("/p/subnets/10.244.1.0-24", "x"),
@@ -117,7 +117,7 @@ import TestSupport
     #expect(five.obstacles.v4 == nil && five.obstacles.v6?.contains("fd00:10:244::/48") == true)
   }
 
-  @Test func ofTwoThatOverlapTheOlderCounts() throws {
+  @Test func olderOfTwoOverlappingRecordsIsUsed() throws {
     let found = try nodes(
       state([
         keyValue("/p/subnets/10.244.0.0-20", value("192.0.2.1"), created: 5),
@@ -132,7 +132,7 @@ import TestSupport
     #expect(found.filter { $0.subnets.v6 != nil && $0.obstacles.v6 == nil }.map(\.name) == ["192.0.2.6"])
   }
 
-  @Test func thisNodeIsNoneOfTheOthersByAddressOrSubnet() throws {
+  @Test func recordsWithOurAddressOrSubnetAreNotPeers() throws {
     let own = Node(
       name: "192.0.2.1", addresses: PerFamily(v4: IPAddress("192.0.2.1")),
       subnets: PerFamily(v4: IPPrefix("10.244.2.0/24")))
@@ -145,7 +145,7 @@ import TestSupport
     #expect(found.map(\.name) == ["192.0.2.3"])
   }
 
-  @Test func recordsThatThisNodeHasBesidesAreNoneOfTheOthers() throws {
+  @Test func retiringRecordsOfThisNodeAreNotPeers() throws {
     let own = Node(
       name: "192.0.2.1", addresses: PerFamily(v4: IPAddress("192.0.2.1")),
       subnets: PerFamily(v4: IPPrefix("10.244.2.0/24")))
@@ -161,7 +161,7 @@ import TestSupport
   }
 
   /// A read that was in progress during our write may lack the write although it ends later.
-  @Test func whatWasReadBeforeAWritingIsNotBuiltOn() throws {
+  @Test func readThatBeganBeforeAWriteIsOutdated() throws {
     var content = EtcdContent()
     (content.readsBegun, content.read, content.state) = (1, 1, state([]))
     // The second read has begun when we write at revision 101.
@@ -178,7 +178,7 @@ import TestSupport
     #expect(!content.isBefore(writing))
   }
 
-  @Test func noConfigIsNoEmptyCluster() throws {
+  @Test func missingConfigIsAnError() throws {
     var state = state([keyValue("/p/subnets/10.244.1.0-24", value("192.0.2.1"))], conf: nil)
     #expect(throws: EtcdError.noConfig(key: "/p/config")) { try state.config.get() }
     state.apply(answer(101, [["kv": keyValue("/p/config", #"{"Network": "10.244.0.0/16", "SubnetLen": 99}"#)]]))

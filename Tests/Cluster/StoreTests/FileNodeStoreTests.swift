@@ -25,7 +25,7 @@ private func nodes(_ count: Int) -> String {
     try run(["/bin/sh", "-ec", "cd \(directory.path); \(script)"]).succeeded()
   }
 
-  @Test func aReadBearsTheMarkOfTheFile() async throws {
+  @Test func snapshotHasTheMarkOfTheFile() async throws {
     try Files.replace(file, with: Array(nodes(2).utf8))
     let snapshot = try await FileNodeStore(path: file, backends: BackendList.reader).read()
     let identity = try #require(try Files.identity(file))
@@ -33,7 +33,7 @@ private func nodes(_ count: Int) -> String {
     #expect(snapshot.mark == NodesFileMark(identity))
   }
 
-  @Test func anAbsentFileIsAnErrorThatSaysWhatToDo() async throws {
+  @Test func errorOfAnAbsentFileNamesTheOption() async throws {
     let error = try await #require(throws: NodesFileError.self) {
       try await FileNodeStore(path: file, backends: BackendList.reader).read()
     }
@@ -41,7 +41,7 @@ private func nodes(_ count: Int) -> String {
     #expect("\(error)".contains("--nodes-file"))
   }
 
-  @Test func everyWayToChangeTheFileIsSeen() async throws {
+  @Test func everyKindOfFileChangeIsReported() async throws {
     try Files.replace(file, with: Array(nodes(1).utf8))
     var updates = FileNodeStore(path: file, backends: BackendList.reader).updates().makeAsyncIterator()
     #expect(try await updates.next()?.get().nodes.count == 1)
@@ -66,7 +66,7 @@ private func nodes(_ count: Int) -> String {
   }
 
   /// Kubernetes' ConfigMap volumes: the file is a link through `..data`, and `..data` is swapped.
-  @Test func aSwappedLinkIsSeen() async throws {
+  @Test func swappedSymbolicLinkIsReported() async throws {
     try sh("mkdir ..1 ..2; ln -s ..1 ..data; ln -s ..data/nodes.json nodes.json")
     try Files.replace("\(directory.path)/..1/nodes.json", with: Array(nodes(1).utf8))
     try Files.replace("\(directory.path)/..2/nodes.json", with: Array(nodes(2).utf8))
@@ -76,7 +76,7 @@ private func nodes(_ count: Int) -> String {
     #expect(try await updates.next()?.get().nodes.count == 2)
   }
 
-  @Test func aDirectoryThatComesLaterIsFound() async throws {
+  @Test func directoryCreatedLaterIsWatched() async throws {
     let late = "\(directory.path)/late/nodes.json"
     var updates = FileNodeStore(path: late, backends: BackendList.reader).updates().makeAsyncIterator()
     await #expect(throws: NodesFileError.absent(file: late)) { try await updates.next()?.get() }

@@ -36,7 +36,7 @@ import Testing
     (#"{"kind":"é\\","meta":{}}"#, [#"{"kind":"é\\","meta":{}}"#]),
     (#"{"kind":"A""#, ["…"]), (#"{"x":{"a":1}"#, ["…"]), ("{", ["…"]), ("", []), ("  \n ", []),
   ])
-  func keepsWhatIsAskedForHoweverItComes(_ text: String, _ expected: [String]) throws {
+  func membersOfTheShapeAreKeptForEverySizeOfParts(_ text: String, _ expected: [String]) throws {
     for size in [1, 2, 3, 7, 1000] { #expect(try pieces(text, parts: size) == expected, "\(size)") }
   }
 
@@ -44,11 +44,11 @@ import Testing
     "<html>", "404 page not found", "[]", "\"x\"", "}", #"{"a" 1}"#, #"{"kind"}"#, #"{"kind":}"#, "{1:2}",
     #"{"kind":1]"#, #"{"kind":1,}"#,
   ])
-  func whatIsNoObjectIsRefused(_ text: String) {
+  func textThatIsNoObjectIsRefused(_ text: String) {
     #expect(throws: JSONSieveError.self) { try pieces(text, parts: 3) }
   }
 
-  @Test func whatIsKeptIsBounded() throws {
+  @Test func sizeOfKeptTextIsLimited() throws {
     var sieve = JSONSieve(JSONSieveTests.shape, limit: 1000)
     let long = Array(repeating: UInt8(ascii: "x"), count: 600)
     _ = try sieve.add(Array(#"{"junk":""#.utf8) + long + long + Array(#"","kind":""#.utf8) + long)
@@ -56,7 +56,7 @@ import Testing
   }
 
   /// A parser reads the same values from the pieces as from the complete text.
-  @Test func tellsTheSameAsAParser() throws {
+  @Test func keptValuesEqualThoseOfAParser() throws {
     var generator = SystemRandomNumberGenerator()
     func value(_ depth: Int) -> JSONValue {
       switch Int.random(in: 0..<(depth > 3 ? 4 : 6), using: &generator) {

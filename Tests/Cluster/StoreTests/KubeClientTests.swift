@@ -46,7 +46,7 @@ private let pods = KubeResource(
 
 /// The generic client over HTTP, with a kind that the program does not use.
 @Suite(.timeLimit(.minutes(1))) struct KubeClientTests {
-  @Test func aFollowerListsByPagesWatchesAndResumes() async throws {
+  @Test func followerListsPagesWatchesAndResumes() async throws {
     let gone = #"{"type":"ERROR","object":{"kind":"Status","code":410,"message":"too old"}}"#
     let bookmark = #"{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"30"}}}"#
     let server = try ScriptedServer([

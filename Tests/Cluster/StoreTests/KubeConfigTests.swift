@@ -26,7 +26,7 @@ import TestSupport
     try KubeConfigFile.parse(Array(text.utf8), file: "/etc/kube/config")
   }
 
-  @Test func pathsBeginAtTheFileAndWhatIsInlineCounts() throws {
+  @Test func pathsAreRelativeToTheFileAndInlineDataWins() throws {
     let access = try parse(
       config(
         cluster:
@@ -43,7 +43,7 @@ import TestSupport
     #expect(!"\(access)".contains("KEY"))
   }
 
-  @Test func jsonIsYAMLToo() throws {
+  @Test func kubeconfigMayBeJSON() throws {
     let access = try parse(
       #"{"current-context":"x","contexts":[{"name":"x","context":{"cluster":"c"}}],"clusters":[{"name":"c","cluster":{"server":"http://[::1]:8080"}}]}"#
     )
@@ -64,7 +64,7 @@ import TestSupport
     ("server: 'https://me:hush@a'", "token: t", "server must hold neither user nor password"),
     ("server: 'https://a'", "token: [80475011]", "users[0].user.token must be a string"),
   ])
-  func whatCanNotBeUsedIsNamed(_ cluster: String, _ user: String, _ words: String) throws {
+  func errorNamesTheUnusableKey(_ cluster: String, _ user: String, _ words: String) throws {
     let error = try #require(throws: KubeError.self) { try parse(config(cluster: cluster, user: user)) }
     let found = "\(error)"
     #expect(found.hasPrefix("/etc/kube/config: ") && !found.contains("hush") && !found.contains("80475011"), "\(found)")
@@ -77,12 +77,12 @@ import TestSupport
     ("current-context: other", "clusters has none with the name \"none\""),
     ("current-context: ''", "current-context is missing"),
   ])
-  func theCurrentContextMustBeThere(_ top: String, _ words: String) throws {
+  func currentContextMustExist(_ top: String, _ words: String) throws {
     let error = try #require(throws: KubeError.self) { try parse(config(cluster: "server: 'https://a'", top: top)) }
     #expect("\(error)".contains(words), "\(error)")
   }
 
-  @Test func aPodKnowsWhoItIs() throws {
+  @Test func podUsesItsServiceAccount() throws {
     let directory = try TemporaryDirectory()
     var source = KubeAccessSource(kubeconfig: nil, server: nil, serviceAccount: directory.path) { name in
       ["KUBERNETES_SERVICE_HOST": "fd00::1", "KUBERNETES_SERVICE_PORT": "6443"][name]
@@ -105,5 +105,5 @@ import TestSupport
       ("192.0.2.1:6443", "https://192.0.2.1:6443"), ("https://a/b/", "https://a/b"), ("http://a", "http://a"),
       ("https://", nil), ("a b", nil), ("https://u@h", nil), ("ftp://h", nil),
     ] as [(String, String?)])
-  func serversAreURLs(_ text: String, _ server: String?) { #expect(KubeAccess.server(text) == server) }
+  func serverMustBeAURL(_ text: String, _ server: String?) { #expect(KubeAccess.server(text) == server) }
 }

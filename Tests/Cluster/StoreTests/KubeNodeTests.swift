@@ -46,7 +46,7 @@ private func text(
       (["public-ip": "2001:db8::1"], nil, "IPv4"), (["backend-type": "host-gw"], "192.0.2.1", nil),
       (["backend-type": "vxlan"], "192.0.2.1", nil), (["node-public-ip": "192.0.2.9"], "192.0.2.1", nil),
     ] as [([String: String], String?, String?)])
-  func theNextHopIsWhatTheNodeTells(_ annotations: [String: String], _ address: String?, _ problem: String?) throws {
+  func nextHopIsAnnotatedOrInternalIP(_ annotations: [String: String], _ address: String?, _ problem: String?) throws {
     let node = try node(
       text(
         "a", #""podCIDRs":["10.2.0.0/24","fd00::/64"]"#, addresses: ["192.0.2.1", "2001:db8::1"],
@@ -59,7 +59,7 @@ private func text(
   }
 
   /// Annotations in the form in which flannel writes them.
-  @Test func theBackendIsWhatAnnotationsTell() throws {
+  @Test func backendIsReadFromAnnotations() throws {
     let told = try node(
       text(
         "a", "",
@@ -74,7 +74,7 @@ private func text(
     #expect(broken?.type == "vxlan" && broken?.data.v4 == nil)
   }
 
-  @Test func onlyOfTheOwnNodeMoreIsKept() throws {
+  @Test func conditionsAndAnnotationsAreKeptOnlyOfTheOwnNode() throws {
     let more =
       #","conditions":[{"type":"Ready","status":"True"},{"type":"NetworkUnavailable","status":"True","reason":"R","message":"m","lastHeartbeatTime":"t"}]"#
     let own = try #require(
@@ -87,11 +87,11 @@ private func text(
   }
 
   @Test(arguments: ["{}", #"{"metadata":{"name":""}}"#, #"{"metadata":[]}"#, #"{"metadata":{"name":7}}"#])
-  func whatHasNoNameIsNoNode(_ text: String) throws {
+  func objectWithoutNameIsIgnored(_ text: String) throws {
     #expect(try resource.object(Array(text.utf8)) == nil)
   }
 
-  @Test func eventsAreTold() throws {
+  @Test func watchEventsAreRead() throws {
     func event(_ text: String) throws -> KubeEvent<KubeNode>? {
       var sieve = JSONSieve(resource.eventShape)
       return try resource.event(try #require(try sieve.add(Array(text.utf8)).first).text)
@@ -129,7 +129,7 @@ private func text(
     )
   }
 
-  @Test func onlyWhatMattersIsNews() throws {
+  @Test func onlyChangesOfKeptFieldsAreReported() throws {
     var state = KubeState([try made("a", "10.1.0.0/24")], resourceVersion: "5")
     #expect(try !state.apply(.present(made("a", "10.1.0.0/24"), resourceVersion: "6")))
     #expect(!state.apply(.bookmark(resourceVersion: "9")) && state.resourceVersion == "9")
@@ -139,7 +139,7 @@ private func text(
     #expect(state.resourceVersion == "12" && state.nodes.keys.sorted() == ["b"])
   }
 
-  @Test func ofTwoThatOverlapTheOlderOneCountsAndThisNodeAlways() throws {
+  @Test func thisNodeThenTheOlderNodeWinsAnOverlap() throws {
     let state = KubeState(
       [
         try made("young", "10.1.0.0/16", created: "2026-03-01T00:00:00Z"), try made("old", "10.1.2.0/24"),
@@ -182,7 +182,7 @@ private func text(
     #expect(tunnel?.backendData.v4.flatMap(vtepMAC) == MACAddress("4e:6b:09:df:32:a1"))
   }
 
-  @Test func aViewWithoutThisNodeIsNone() throws {
+  @Test func viewWithoutThisNodeIsAnError() throws {
     let view = KubeView(ownName: "own")
     #expect(view.snapshot() == nil)
     view.update { content in
@@ -219,7 +219,7 @@ private func text(
       netConf: NetConf(networks: networks, backend: backend), network: report)
   }
 
-  @Test func theTunnelsDevicesAreTold() throws {
+  @Test func tunnelDevicesAreWrittenToAnnotations() throws {
     let node = Node(name: "n")
     let written = try patch([:], families: [.v4, .v6], backend: VXLANConf(vni: 3)).annotations
     #expect(written["p/backend-type"] == "vxlan")
@@ -233,7 +233,7 @@ private func text(
     #expect(try patch(complete, families: [.v4, .v6]).annotations["p/backend-data"] == "null")
   }
 
-  @Test func onlyWhatDiffersIsWritten() throws {
+  @Test func onlyChangedAnnotationsAreWritten() throws {
     let complete = KubeNodePatchTests.complete
     #expect(try patch(complete).isEmpty)
     #expect(
@@ -251,7 +251,7 @@ private func text(
     #expect(try patch([:]).annotations.count == 4)
   }
 
-  @Test func theConditionSaysWhenItBecameWhatItIs() throws {
+  @Test func transitionTimeChangesOnlyWithTheStatus() throws {
     let flannels = KubeCondition(status: "False", reason: "FlannelIsUp", message: "Flannel is running on this node")
     let up = try #require(NetworkReport.isUp.condition as KubeCondition?)
     #expect(try patch(KubeNodePatchTests.complete, up, .isUp).isEmpty)

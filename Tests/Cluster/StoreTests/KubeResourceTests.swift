@@ -26,7 +26,7 @@ private let policies = KubeResource(
   group: "/apis/networking.k8s.io/v1", name: "networkpolicies", kind: "NetworkPolicy", metadata: [], members: [:],
   read: { Pod($0) })
 
-/// The client reads any kind: here kinds that the program does not use.
+/// The generic client reads any kind; these tests use kinds that the program does not read.
 @Suite struct KubeResourceTests {
   private func text(_ namespace: String, _ name: String, _ version: Int, app: String = "web") -> String {
     #"{"metadata":{"uid":"u","name":"\#(name)","namespace":"\#(namespace)","resourceVersion":"\#(version)","#
@@ -44,7 +44,7 @@ private let policies = KubeResource(
     try pods.event(try #require(try pieces(pods.eventShape, text).first).text)
   }
 
-  @Test func aPageHasItsObjectsAndTheTokenOfTheNextPage() throws {
+  @Test func pageHasItsObjectsAndTheContinueToken() throws {
     let pieces = try pieces(
       pods.listShape,
       #"{"kind":"PodList","metadata":{"resourceVersion":"9","continue":"next"},"items":[\#(text("a", "x", 1)),{}]}"#)
@@ -60,7 +60,7 @@ private let policies = KubeResource(
     #expect(try !pods.finish(&page, Array(#"{"kind":"NodeList","metadata":{"resourceVersion":"9"}}"#.utf8)))
   }
 
-  @Test func aWatchChangesWhatAListHasTold() throws {
+  @Test func watchEventsChangeTheListedObjects() throws {
     let listed = try #require(try pods.object(Array(text("a", "x", 1).utf8)))
     var state = KubeObjects([listed], resourceVersion: "5")
     func apply(_ text: String) throws -> Bool { state.apply(try #require(try event(text))) }
@@ -75,7 +75,7 @@ private let policies = KubeResource(
     #expect(try event(#"{"type":"ERROR","object":{"kind":"Status","code":410,"message":"old"}}"#) == .expired)
   }
 
-  @Test func requestsNameTheirResource() throws {
+  @Test func requestsHaveThePathAndVerbOfTheirResource() throws {
     let list = KubeRequest.list(policies, continuation: "a=b/")
     #expect(list.path == "/apis/networking.k8s.io/v1/networkpolicies?limit=500&continue=a%3Db%2F")
     #expect(list.verb == "list" && list.resource == "networkpolicies" && list.method == "GET" && list.body == nil)

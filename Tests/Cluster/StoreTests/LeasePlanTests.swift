@@ -33,12 +33,12 @@ import TestSupport
 
   private static let dual = #""EnableIPv6": true, "IPv6Network": "fd00:10:244::/48""#
 
-  @Test func ourRecordIsFoundByOurAddress() throws {
+  @Test func ownRecordIsFoundByItsAddress() throws {
     let mine = record("10.244.2.0-24", of: "192.0.2.1")
     #expect(next(try plan([record("10.244.1.0-24", of: "192.0.2.9"), mine])) == .hold(mine))
   }
 
-  @Test func aRecordOfOursThatSaysOtherwiseIsUpdated() throws {
+  @Test func ownRecordWithOtherContentIsUpdated() throws {
     let vxlan = record("10.244.2.0-24", #"{"PublicIP":"192.0.2.1","BackendType":"vxlan"}"#)
     #expect(next(try plan([vxlan])) == .update(vxlan))
     // Our address has changed, but the lease shows that the record is ours.
@@ -57,7 +57,7 @@ import TestSupport
     }
   }
 
-  @Test func aReservationThatIsGivenToAnotherNodeIsHis() throws {
+  @Test func reservationMovedToAnotherNodeIsNotOurs() throws {
     let ours = record("10.244.2.0-24", of: "192.0.2.1", created: 3, lease: 0)
     let theirs = record("10.244.2.0-24", #"{"PublicIP":"192.0.2.9"}"#, created: 3, modified: 8, lease: 0)
     guard case .create(let key) = next(try plan([theirs], prior: ["10.244.2.0/24"], held: ours)) else {
@@ -92,7 +92,7 @@ import TestSupport
     #expect(next(try plan([others], ["192.0.2.2"])) == .hold(others))
   }
 
-  @Test func anAddressThatIsGoneForTheMomentStaysInTheRecord() throws {
+  @Test func missingAddressStaysInTheRecord() throws {
     let both = record("10.244.2.0-24&fd00:10:244:2::-64", of: "192.0.2.1", ipv6: "2001:db8::1")
     let withoutIPv6 = try plan([both], conf: LeasePlanTests.dual)
     #expect(next(withoutIPv6) == .hold(both))
@@ -104,7 +104,7 @@ import TestSupport
     #expect(next(try plan([both, other], prior: ["10.244.2.0/24"], conf: LeasePlanTests.dual)) == .update(both))
   }
 
-  @Test func whatIPv6LacksCostsNobodyIPv4() throws {
+  @Test func ipv4IsLeasedWithoutAFreeIPv6Subnet() throws {
     let conf = LeasePlanTests.dual + #", "IPv6SubnetMin": "fd00:10:244:1::", "IPv6SubnetMax": "fd00:10:244:1::""#
     let addresses = ["192.0.2.1", "2001:db8::1"]
     let full = record("10.244.9.0-24&fd00:10:244:1::-64", of: "192.0.2.9", ipv6: "2001:db8::9")
@@ -119,7 +119,7 @@ import TestSupport
     #expect(fresh.shortage(try key("10.244.3.0-24&fd00:10:244:1::-64"), isReservation: false) == nil)
   }
 
-  @Test func anotherIPv6RangeComesBesideTheOldOne() throws {
+  @Test func changedIPv6RangeAddsASecondRecord() throws {
     let addresses = ["192.0.2.1", "2001:db8::1"]
     let old = record("10.244.3.0-24&fd99::-64", of: "192.0.2.1", ipv6: "2001:db8::1", created: 1)
     let new = record("10.244.3.0-24&fd00:10:244:3::-64", of: "192.0.2.1", ipv6: "2001:db8::1", created: 2)
@@ -135,7 +135,7 @@ import TestSupport
     }
   }
 
-  @Test func whatTheNodeHadComesFirst() throws {
+  @Test func formerSubnetsArePreferred() throws {
     #expect(next(try plan([], prior: ["10.244.3.0/24", "10.244.2.0/24"])) == .create(try key("10.244.3.0-24")))
     let taken = record("10.244.3.0-24", of: "192.0.2.9")
     #expect(next(try plan([taken], prior: ["10.244.3.0/24", "10.244.2.0/24"])) == .create(try key("10.244.2.0-24")))
@@ -144,7 +144,7 @@ import TestSupport
     #expect(other.text != "10.244.9.0-24")
   }
 
-  @Test func onlyTheLastFreeOneIsLeft() throws {
+  @Test func lastFreeSubnetIsClaimedThenRangeIsExhausted() throws {
     let others = (1...3).map { record("10.244.\($0).0-24", of: "192.0.2.\(100 + $0)") }
     #expect(next(try plan(others)) == .create(try key("10.244.4.0-24")))
     #expect(next(try plan(others + [record("10.244.4.0-24", of: "192.0.2.9")])) == .exhausted)
@@ -153,7 +153,7 @@ import TestSupport
     #expect(next(refused) == .exhausted)
   }
 
-  @Test func whateverOverlapsIsTaken() throws {
+  @Test func overlappedSubnetsAreTaken() throws {
     // A wider record, a record of another backend, and a record with a bad value.
     let others = [
       record("10.244.0.0-23", of: "192.0.2.9"), record("10.244.2.128-25", #"{"BackendType":"vxlan"}"#),
@@ -162,7 +162,7 @@ import TestSupport
     #expect(next(try plan(others)) == .create(try key("10.244.4.0-24")))
   }
 
-  @Test func aKeyThatNoNodeCanHaveTakesNothing() throws {
+  @Test func invalidKeyTakesNoSubnet() throws {
     let bad = record("10.244.0.1-16&fd00:10:244::1-48", of: "192.0.2.9", ipv6: "2001:db8::9", created: 1)
     #expect(bad.key?.problem != nil)
     let others = (1...3).map { record("10.244.\($0).0-24", of: "192.0.2.\(100 + $0)") }
@@ -174,7 +174,7 @@ import TestSupport
     for subnet in try #require(mine.key).subnets { #expect(held.ownership.holder(of: subnet) == nil) }
   }
 
-  @Test func choicesSpreadOverAllThatIsFree() throws {
+  @Test func choicesSpreadOverAllFreeSubnets() throws {
     var generator = Seeded(state: 9)
     let plan = try plan([record("10.244.7.0-24", of: "192.0.2.9")], conf: #""SubnetLen": 24"#)
     var seen: [String: Int] = [:]
@@ -187,7 +187,7 @@ import TestSupport
     #expect(seen.values.allSatisfy { (30...150).contains($0) }, "\(seen.values.sorted())")
   }
 
-  @Test func aReservationOfOursMayLieAnywhereAndStays() throws {
+  @Test func ownReservationOutsideTheRangeIsKept() throws {
     let reservation = record("10.244.128.0-20", of: "192.0.2.1", lease: 0)
     #expect(next(try plan([reservation])) == .hold(reservation))
     // A reservation of another node cannot be claimed.
@@ -196,7 +196,7 @@ import TestSupport
     #expect(next(try plan([other] + rest)) == .exhausted)
   }
 
-  @Test func aRecordThatTheConfigurationNoLongerAllowsIsLeft() throws {
+  @Test func recordOutsideTheConfiguredRangeIsNotHeld() throws {
     let old = record("10.244.200.0-24", of: "192.0.2.1")
     let plan = try plan([old])
     guard case .create = next(plan) else {
@@ -206,7 +206,7 @@ import TestSupport
     #expect(plan.own == [old])
   }
 
-  @Test func theLaterOfTwoStepsBack() throws {
+  @Test func laterOfTwoOverlappingRecordsIsGivenUp() throws {
     let mine = record("10.244.2.0-24&fd00:10:244:2::-64", of: "192.0.2.1", ipv6: "2001:db8::1", created: 8)
     let other = record("10.244.3.0-24&fd00:10:244:2::-64", of: "192.0.2.9", created: 7)
     let addresses = ["192.0.2.1", "2001:db8::1"]
@@ -222,7 +222,7 @@ import TestSupport
     #expect(next(try plan([mine, later], addresses, conf: LeasePlanTests.dual)) == .hold(mine))
   }
 
-  @Test func bothFamiliesWhereTheNodeHasBoth() throws {
+  @Test func dualStackNodeGetsSubnetsOfBothFamilies() throws {
     let both = ["192.0.2.1", "2001:db8::1"]
     let prior = ["10.244.3.0/24", "fd00:10:244:33::/64"]
     #expect(
@@ -242,12 +242,12 @@ import TestSupport
         == .replace(old, by: try key("10.244.3.0-24&fd00:10:244:3::-64")))
   }
 
-  @Test func aNodeWithIPv6OnlyIsKnownByThat() throws {
+  @Test func nodeWithIPv6OnlyIsFoundByItsIPv6Address() throws {
     let mine = record("10.244.3.0-24&fd00:10:244:3::-64", of: "0.0.0.0", ipv6: "2001:db8::1")
     #expect(next(try plan([mine], ["2001:db8::1"], conf: LeasePlanTests.dual)) == .hold(mine))
   }
 
-  @Test func theFreeOnesOfAHugeRange() throws {
+  @Test func freeSubnetsOfALargeRange() throws {
     let range = try #require(
       try config(#"{"Network":"10.0.0.0/8","EnableIPv6":true,"IPv6Network":"fd00::/8"}"#).allocation.ipv6)
     let free = FreeSubnets(range, taken: ["fd00:0:0:1::/64", "fd00::/16"].compactMap { IPPrefix($0) })
@@ -257,7 +257,7 @@ import TestSupport
     for _ in 0..<100 { #expect(free.contains(try #require(free.random(&generator)))) }
   }
 
-  @Test func aRangeOfMoreThanCanBeCounted() throws {
+  @Test func freeSubnetsOfARangeLargerThanIntMax() throws {
     let conf = #"{"Network":"10.0.0.0/8","EnableIPv6":true,"IPv6Network":"fd00:1::/48","IPv6SubnetLen":112}"#
     let range = try #require(try config(conf).allocation.ipv6)
     #expect(range.count == .max)
@@ -277,7 +277,7 @@ import TestSupport
 }
 
 @Suite struct LeaseFileTests {
-  @Test func versionsAreReadBackWithoutReservations() throws {
+  @Test func leaseFileOmitsReservations() throws {
     let directory = try TemporaryDirectory()
     let file = LeaseFile(directory.file("leases"))
     #expect(file.read().isEmpty)

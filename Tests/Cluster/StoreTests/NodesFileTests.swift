@@ -13,7 +13,7 @@ import Testing
       Array(#"{"network": \#(network), "nodes": [\#(nodes)]}"#.utf8), file: "nodes.json", BackendList.reader)
   }
 
-  @Test func bothFamilies() throws {
+  @Test func nodeWithBothFamiliesIsRead() throws {
     let snapshot = try parse(
       #"{"name": "a", "publicIP": "192.0.2.11", "publicIPv6": "fd00:2::11", "subnet": "10.244.1.0/24", "ipv6Subnet": "fd00:10:0:1::/64"}"#
     )
@@ -26,7 +26,7 @@ import Testing
     #expect(node.subnets.v6?.description == "fd00:10:0:1::/64")
   }
 
-  @Test func everyPartOfANodeButItsNameMayBeAbsent() throws {
+  @Test func onlyTheNameOfANodeIsRequired() throws {
     #expect(try parse(#"{"name": "a", "subnet": null}"#).nodes == [Node(name: "a")])
     #expect(try parse("").nodes.isEmpty)
   }
@@ -59,12 +59,12 @@ import Testing
     (#"{"name": "a", "subnet": "fd00:10::/64"}"#, "an IPv6 network belongs in ipv6Subnet"),
     (#"{"name": "a", "ipv6Subnet": "fd00:11::/64"}"#, "inside the cluster's network fd00:10::/48"),
   ])
-  func whatIsWrongIsNamed(nodes: String, expected: String) throws {
+  func errorNamesTheInvalidField(nodes: String, expected: String) throws {
     let error = try #require(throws: NodesFileError.self) { try parse(nodes) }
     #expect("\(error)".hasPrefix("nodes.json: ") && "\(error)".contains(expected), "\(error)")
   }
 
-  @Test func anOverlapNamesBothNodes() throws {
+  @Test func errorOfAnOverlapNamesBothNodes() throws {
     let error = try #require(throws: NodesFileError.self) {
       try parse(
         #"{"name": "a", "subnet": "10.244.9.0/24"}, {"name": "b", "subnet": "10.244.8.0/22"}, {"name": "c", "subnet": "10.244.1.0/24"}"#
@@ -103,7 +103,7 @@ import Testing
       "set network.EnableIPv6 to true"
     ),
   ])
-  func aBrokenDocumentIsNamed(text: String, expected: String) throws {
+  func errorNamesTheProblemOfTheDocument(text: String, expected: String) throws {
     let error = try #require(throws: NodesFileError.self) {
       try NodesFile.parse(Array(text.utf8), file: "nodes.json", BackendList.reader)
     }

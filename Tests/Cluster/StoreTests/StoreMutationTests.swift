@@ -19,7 +19,7 @@ import TestSupport
     "ipv6Subnet":"fd00:10:244:1::/64"},{"name":"node-b","publicIP":"192.0.2.12","subnet":"10.244.2.0/24"}]}
     """#
 
-  @Test(arguments: 0..<2 as Range<UInt64>) func aNodesFile(seed: UInt64) {
+  @Test(arguments: 0..<2 as Range<UInt64>) func mutatedNodesFileIsRefusedOrValid(seed: UInt64) {
     var mutations = Mutations(of: [StoreMutationTests.nodesFile], seed: seed)
     var understood = 0
     for _ in 0..<1500 {
@@ -51,7 +51,7 @@ import TestSupport
     + keyValue("/p/config", #"{"Network":"10.244.0.0/16"}"#) + "}]}}"
 
   /// A line of a watch that arrives in parts.
-  @Test(arguments: 0..<2 as Range<UInt64>) func aWatchOfEtcd(seed: UInt64) throws {
+  @Test(arguments: 0..<2 as Range<UInt64>) func mutatedEtcdWatchIsRefusedOrValid(seed: UInt64) throws {
     var mutations = Mutations(of: [StoreMutationTests.watchLine], seed: seed)
     var state = EtcdState(
       EtcdList(header: EtcdHeader([:]), config: nil, subnets: []), EtcdLayout(prefix: "/p"), BackendList.reader)
@@ -86,7 +86,7 @@ import TestSupport
     _ = state.records.overlaps()
   }
 
-  @Test(arguments: 0..<2 as Range<UInt64>) func aRecordOfEtcd(seed: UInt64) {
+  @Test(arguments: 0..<2 as Range<UInt64>) func mutatedEtcdRecordIsRefusedOrValid(seed: UInt64) {
     var mutations = Mutations(of: [StoreMutationTests.host], seed: seed)
     for _ in 0..<1500 {
       let bytes = mutations.next()
@@ -101,7 +101,7 @@ import TestSupport
   }
 
   /// A lease lasts no longer than etcd allows, whatever the answer contains.
-  @Test func theTimeOfALease() {
+  @Test func leaseTimeIsBounded() {
     #expect(EtcdClient.time(0) == nil && EtcdClient.time(.min) == nil && EtcdClient.time(60) == .seconds(60))
     #expect(EtcdClient.time(.max) == .seconds(9_000_000_000))
   }
@@ -119,7 +119,7 @@ import TestSupport
   private static let event = #"{"type":"MODIFIED","object":"# + node + "}\n"
 
   /// An answer has the same pieces in whatever parts it arrives, and every node in them is valid.
-  @Test(arguments: 0..<2 as Range<UInt64>) func answersOfKubernetes(seed: UInt64) {
+  @Test(arguments: 0..<2 as Range<UInt64>) func mutatedKubernetesAnswerIsRefusedOrValid(seed: UInt64) {
     let resource = KubeNodes(
       KubeClient(KubeAccessSource(kubeconfig: nil, server: nil)), annotationPrefix: "flannel.alpha.coreos.com/",
       ownName: "node-b"
@@ -164,8 +164,8 @@ import TestSupport
     }
   }
 
-  /// A name without end would exhaust the memory.
-  @Test(arguments: [#"{""#, #"{"items":[{"a":1,""#]) func aNameWithoutEndIsRefused(_ start: String) {
+  /// An unlimited name would exhaust the memory.
+  @Test(arguments: [#"{""#, #"{"items":[{"a":1,""#]) func endlessMemberNameIsRefused(_ start: String) {
     var sieve = JSONSieve(.members(["items": .elements(.members(["a": .all]))]))
     let more = [UInt8](repeating: UInt8(ascii: "n"), count: 1 << 12)
     #expect(throws: JSONSieveError.tooLong(limitBytes: 1 << 16)) {
@@ -175,7 +175,7 @@ import TestSupport
   }
 
   @Test(arguments: ["a\nb", "../x", "a b", "", "\u{1B}[2J", "é", String(repeating: "n", count: 254)])
-  func aNodeThatCannotBeCalledThatIsNone(_ name: String) throws {
+  func invalidNodeNameIsRefused(_ name: String) throws {
     let object: JSONObject = ["metadata": ["name": .string(name), "resourceVersion": "1"]]
     #expect(KubeNode(object, prefix: "f/", ownName: "own") == nil)
     let file: JSONValue = ["network": ["Network": "10.244.0.0/16"], "nodes": [["name": .string(name)]]]
@@ -191,7 +191,7 @@ import TestSupport
       user: {token: t}
     """
 
-  @Test(arguments: 0..<2 as Range<UInt64>) func aKubeconfig(seed: UInt64) {
+  @Test(arguments: 0..<2 as Range<UInt64>) func mutatedKubeconfigIsRefusedWithoutCredentials(seed: UInt64) {
     var mutations = Mutations(of: [StoreMutationTests.kubeconfig], seed: seed)
     var understood = 0
     for _ in 0..<1000 {

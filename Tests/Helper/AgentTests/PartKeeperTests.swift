@@ -9,7 +9,7 @@ import Testing
 
 @testable import Agent
 
-/// A keeper at work.
+/// Passes of a running keeper.
 @Suite(.timeLimit(.minutes(1)))
 struct PartKeeperTests {
   /// Counts the passes of a part, and can block them.
@@ -42,7 +42,7 @@ struct PartKeeperTests {
     return false
   }
 
-  @Test func aPassForEachTriggerThatThePartHas() async throws {
+  @Test func eachTriggerOfThePartStartsAPass() async throws {
     let passes = Passes()
     let part = TestPart(startsAtOnce: true) { view, previous in
       passes.pass(view)
@@ -63,7 +63,7 @@ struct PartKeeperTests {
     #expect(try await eventually { (state.now.records["test"]?.report as? TestReport)?.count == 3 })
   }
 
-  @Test func laterPartsWaitForEarlierOnes() async throws {
+  @Test func laterStagesWaitForEarlierOnes() async throws {
     let passes = Passes()
     passes.isBlocked.withLock { $0 = true }
     let first = TestPart(name: "first", stage: .rules) { view, _ in
@@ -86,7 +86,7 @@ struct PartKeeperTests {
     #expect(try await eventually { state.now.records["second"]?.report != nil })
   }
 
-  @Test func aPassThatBlocksIsOverdueAndOneThatFailsIsNot() async throws {
+  @Test func blockedPassIsOverdueAndFailedPassIsNot() async throws {
     let passes = Passes()
     let part = TestPart(pacing: Pacing(interval: .milliseconds(20), isPeriodic: true), startsAtOnce: true) { view, _ in
       passes.pass(view)
@@ -108,9 +108,9 @@ struct PartKeeperTests {
   }
 }
 
-/// The table of passes that have not ended.
+/// The watchdog's table of passes that have not ended.
 @Suite struct OverdueTests {
-  @Test func aPassIsOverdueAfterThreeIntervals() {
+  @Test func passIsOverdueAfterThreeIntervals() {
     let watchdog = Watchdog()
     let (slow, quick) = (
       TestPart(name: "slow", pacing: Pacing(interval: .seconds(600))), TestPart(name: "quick")

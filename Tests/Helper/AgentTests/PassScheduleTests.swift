@@ -26,19 +26,19 @@ import Testing
     return schedule
   }
 
-  @Test func aPassIsDueAtOnceWhereSomebodyMayHaveChangedTheKernel() {
+  @Test func kernelTriggerMakesAPassDueAtOnce() {
     var schedule = schedule(rules)
     #expect(schedule.wait(at: now) == nil)
     schedule.add([kernel])
     #expect(schedule.wait(at: now) == .zero)
   }
 
-  @Test func passesForNodesThatComeAndGoAreApart() {
+  @Test func passesForChangedNodesAreSpaced() {
     var schedule = schedule(rules)
     schedule.add([.nodes])
     #expect(schedule.wait(at: now + .milliseconds(100)) == .milliseconds(400))
     #expect(schedule.wait(at: now + .seconds(1)) == .zero)
-    // A change of the kernel does not wait for that, and is not forgotten over it.
+    // A kernel change does not wait for that pause, and the next pass includes it.
     schedule.add([kernel])
     schedule.add([.nodes])
     #expect(schedule.wait(at: now + .milliseconds(100)) == .zero)
@@ -67,7 +67,7 @@ import Testing
     #expect(schedule.begin(at: later + .milliseconds(800)) == [.time])
   }
 
-  @Test func failuresAreFollowedByLongerAndLongerPauses() {
+  @Test func pausesDoubleAfterEachFailure() {
     var schedule = schedule(rules)
     var pauses: [Duration?] = []
     for _ in 0..<9 {
@@ -84,7 +84,7 @@ import Testing
     #expect(schedule.wait(at: now) == .milliseconds(500))
   }
 
-  @Test func aNewTriggerEndsThePauseOfAPartThatDoesNotHoldBack() {
+  @Test func newTriggerEndsThePauseOfAPartWithoutHoldBack() {
     var schedule = schedule(routes)
     schedule.add([.nodes])
     #expect(schedule.begin(at: now) == [.nodes])
@@ -92,11 +92,11 @@ import Testing
     #expect(schedule.wait(at: now) == .milliseconds(500))
     schedule.add([kernel])
     #expect(schedule.wait(at: now) == .zero)
-    // The nodes of the failed pass are still new.
+    // The trigger of the failed pass is still pending.
     #expect(schedule.begin(at: now) == [.nodes, kernel, .time])
   }
 
-  @Test func changedNodesDoNotWaitForTheRestAfterALook() {
+  @Test func changedNodesDoNotWaitForThePauseAfterAKernelPass() {
     var schedule = schedule(routes)
     schedule.add([kernel])
     #expect(schedule.burst(at: now) == .milliseconds(3))

@@ -8,7 +8,7 @@ import Testing
 @testable import Agent
 @testable import NodeLease
 
-/// What must come before pods can be served: a node that is ready has its lease and its network configuration.
+/// The order of obstacles to readiness: a ready node has its lease and its network configuration.
 @Suite struct ReadinessTests {
   private let rules = TestPart(name: "rules", stage: .rules)
   private let routes = TestPart(name: "routes", stage: .routes)
@@ -30,13 +30,13 @@ import Testing
         masquerades: false))
   }
 
-  @Test func firstTheLeaseThenTheConfiguration() throws {
+  @Test func obstaclesFollowTheOrderOfStages() throws {
     // The order of the list is not the order of the stages.
     let state = AgentState([conflist, lease, routes, rules], conditions: nil)
     #expect(state.now.obstacle?.words == "the first pass is under way")
     note(TestReport(), of: rules, in: state)
     #expect(state.now.obstacle?.words == "the first pass is under way")
-    // The store has given a lease meanwhile, or is about to.
+    // Earlier stages are complete; only the lease file is missing.
     note(TestReport(), of: routes, in: state)
     #expect(state.now.obstacle?.words == "this node's lease is not written yet")
     note(LeaseReport(lease: nil), of: lease, in: state)
@@ -51,7 +51,7 @@ import Testing
     #expect(state.now.obstacle == nil)
   }
 
-  @Test func theConfigurationWaitsForAllEarlierParts() throws {
+  @Test func configurationWaitsForAllEarlierParts() throws {
     let state = AgentState([rules, lease, conflist], conditions: nil)
     note(TestReport(findings: [.obstacle("the rules are not in")]), of: rules, in: state)
     note(try leaseReport(), of: lease, in: state)
@@ -89,14 +89,14 @@ import Testing
     #expect(state.now.obstacle?.words == "read-only file system")
   }
 
-  @Test func whereNoConfigurationIsAskedForTheLeaseIsTheLast() throws {
+  @Test func nodeWithoutConflistIsReadyAfterItsLease() throws {
     let state = AgentState([rules, lease], conditions: nil)
     note(TestReport(), of: rules, in: state)
     note(try leaseReport(), of: lease, in: state)
     #expect(state.now.obstacle == nil)
   }
 
-  @Test func extrasAreNoObstacle() {
+  @Test func extrasDoNotPreventReadiness() {
     let extra = TestPart(name: "extra", stage: .extras)
     let state = AgentState([rules, extra], conditions: nil)
     note(TestReport(), of: rules, in: state)
@@ -105,7 +105,7 @@ import Testing
     #expect(state.now.obstacle == nil)
   }
 
-  @Test func aFailedPassIsTheReasonUntilOneEnds() {
+  @Test func failureIsTheObstacleUntilAPassSucceeds() {
     let state = AgentState([rules], conditions: nil)
     state.note(failure: "no such link", of: rules, took: .zero)
     #expect(state.now.obstacle?.words == "no such link")
@@ -114,7 +114,7 @@ import Testing
     #expect(state.now.obstacle == nil && state.now.networkProblem == nil)
   }
 
-  @Test func aPartWaitsForTheNodesAndForEarlierStages() throws {
+  @Test func partWaitsForTheNodesAndForEarlierStages() throws {
     let early = TestPart(name: "early", stage: .extras, startsAtOnce: true)
     let state = AgentState([rules, routes, early], conditions: nil)
     #expect(!state.isTurn(of: rules) && state.isTurn(of: early))
@@ -128,7 +128,7 @@ import Testing
     #expect(state.isTurn(of: routes))
   }
 
-  @Test func stagesAreInTheOrderOfWhatPodsNeed() {
+  @Test func stagesAreInTheOrderInWhichPodsNeedThem() {
     let order: [Stage] = [
       .rules, .policy, .devices, .routes, .health, .cloud, .lease, .bgp, .conflist, .extras,
     ]
@@ -139,7 +139,7 @@ import Testing
       ])
   }
 
-  @Test func repairsAreCountedAndTheLastAreKept() {
+  @Test func allRepairsAreCountedAndTheLastTwentyAreKept() {
     let state = AgentState([rules], conditions: nil)
     let repair = Change("table repaired", [.init(.rules, "inet causeway")])
     for _ in 0..<30 { note(TestReport(actions: [repair], repairs: [repair]), of: rules, in: state) }

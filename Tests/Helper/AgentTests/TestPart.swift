@@ -8,11 +8,11 @@ struct TestReport: PartReport, Equatable {
   var actions: [Change] = []
   var repairs: [Change] = []
   var findings: [Finding] = []
-  /// How many passes the part has made.
+  /// Number of passes that the part has completed.
   var count = 0
 }
 
-/// A part whose passes do what a test says.
+/// A part whose passes run a closure of the test.
 struct TestPart: NodePart {
   var name = "test"
   var stage = Stage.routes

@@ -9,7 +9,7 @@ import Testing
 import TestSupport
 
 @Suite struct OptionSourcesTests {
-  /// The options that a command line, an environment and a configuration file come to.
+  /// Options parsed from a command line, an environment and a configuration file.
   private func options(
     _ arguments: [String], _ environment: [String: String] = [:], file: String? = nil
   ) throws -> Options {
@@ -19,7 +19,7 @@ import TestSupport
     return try #require(try HostGatewayCommand.parseAsRoot(all) as? any CommandWithOptions).options
   }
 
-  /// The words that a person is told.
+  /// The error message that the command prints.
   private func message(
     _ arguments: [String], _ environment: [String: String] = [:], file: String? = nil
   ) throws -> String {
@@ -27,7 +27,7 @@ import TestSupport
     return HostGatewayCommand.message(for: error)
   }
 
-  @Test func everyOptionIsKnownFromEverySource() throws {
+  @Test func everyOptionIsReadFromEverySource() throws {
     let values = [
       "store": "file", "nodes-file": "/n", "node-name": "a", "iface": "eth0",
       "iface-regex": "^eth[0-9]{1,3}$", "iface-can-reach": "192.0.2.1", "public-ip": "192.0.2.1",
@@ -74,13 +74,13 @@ import TestSupport
       (["--iface", "a"], ["CAUSEWAY_IFACE": "b"], #"{"iface": ["c", "d"]}"#, ["a"]),
       (["--iface-can-reach=fd00::1"], ["CAUSEWAY_IFACE": "b"], #"{"iface": ["c", "d"]}"#, ["b"]),
     ] as [([String], [String: String], String?, [String])])
-  func aListComesFromOneSource(
+  func listIsReadFromOneSource(
     arguments: [String], environment: [String: String], file: String?, expected: [String]
   ) throws {
     #expect(try options(arguments, environment, file: file).interfaceSelection.names == expected)
   }
 
-  @Test func whatSelectsTheInterface() throws {
+  @Test func interfaceSelectionIsReadFromAllSources() throws {
     let selection = try options(
       ["--iface-regex=^eth[0-9]{1,3}$", "--iface-regex", "lan", "--public-ip=192.0.2.1"],
       ["CAUSEWAY_IFACE_CAN_REACH": "192.0.2.9,fd00::9"], file: #"{"public-ipv6": "fd00::1"}"#
@@ -90,7 +90,7 @@ import TestSupport
     #expect(selection.publicAddresses.map(\.description) == ["192.0.2.1", "fd00::1"])
   }
 
-  @Test func theFileMayBeNamedByTheEnvironment() throws {
+  @Test func environmentMayNameTheConfigurationFile() throws {
     let all = try OptionSources.arguments(
       ["sync"], environment: { $0 == "CAUSEWAY_CONFIG" ? "/c" : nil },
       readFile: { path in
@@ -107,11 +107,11 @@ import TestSupport
       ([], [:], #"{"ip-masq": "true"}"#, true), (["--ip-masq=false"], ["CAUSEWAY_IP_MASQ": "true"], nil, false),
       ([], ["CAUSEWAY_IP_MASQ": ""], nil, false),
     ] as [([String], [String: String], String?, Bool)])
-  func switches(arguments: [String], environment: [String: String], file: String?, expected: Bool) throws {
+  func booleanFlags(arguments: [String], environment: [String: String], file: String?, expected: Bool) throws {
     #expect(try options(arguments, environment, file: file).rules.ipMasq == expected)
   }
 
-  @Test func whatIsWrongIsNamedWithItsSource() throws {
+  @Test func errorNamesTheValueAndItsSource() throws {
     #expect(try message(["--log-level", "loud"]).contains("'loud' is none of"))
     #expect(try message(["--store", "cloud"]).contains("there is no store 'cloud', only file, etcd"))
     #expect(try message(["--etcd-endpoints", "192.0.2.1:2379"]).contains("no list like http://192.0.2.1:2379"))
@@ -141,7 +141,7 @@ import TestSupport
     #expect(try message(["--kube-api-url", "ftp://a"]).contains("'ftp://a' is no URL like https://192.0.2.1:6443"))
   }
 
-  /// Neither what the reader of JSON shows of the place, nor a value as a whole.
+  /// Messages show neither the JSON text around an error nor a complete value.
   @Test(arguments: [
     "\"etcd-password\": \"hush\n\"", "\"etcd-password\" \"hush\"", "\"etcd-password\": \"a\"hush\"",
     "\"etcd-password\": [\"hush\"]", "\"etcd-password\": \"hush\", \"log-level\": \"loud\"",
@@ -156,11 +156,11 @@ import TestSupport
     ("24h", 86400), ("90m", 5400), ("45s", 45), ("1h30m", 5400), ("1h1m1s", 3661), ("", nil), ("24", nil), ("h", nil),
     ("1d", nil), ("1h30", nil), ("-1h", nil), ("1.5h", nil), ("9999999999h", nil),
   ])
-  func times(text: String, seconds: Int?) {
+  func durations(text: String, seconds: Int?) {
     #expect((try? TimeText.duration(text)) == seconds.map { .seconds($0) })
   }
 
-  @Test func certificateAndKeyGoTogether() throws {
+  @Test func dependentEtcdOptionsAreValidatedTogether() throws {
     let alone = try options(["--etcd-certfile", "/c"])
     #expect(throws: ValidationError.self) { try alone.etcd.validateTogether() }
     let noPassword = try options(["--etcd-username", "u"], ["CAUSEWAY_ETCD_PASSWORD": ""])
@@ -173,7 +173,7 @@ import TestSupport
     #expect(try options(["--etcd-prefix", "/p//"]).etcd.access.prefix == "/p")
   }
 
-  @Test func theExampleForEtcdIsUnderstood() throws {
+  @Test func exampleConfigurationForEtcdIsValid() throws {
     let file = "\(Binaries.packageRoot)/conf/hostgw-etcd.json"
     let all = try OptionSources.arguments(
       ["run", "--config", file], environment: { _ in nil }, readFile: { try Files.read($0, limit: 65536) ?? [] })

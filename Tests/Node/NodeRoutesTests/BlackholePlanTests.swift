@@ -13,7 +13,7 @@ import Testing
     return scenario
   }
 
-  @Test func bothSubnetsAreGuardedOnce() throws {
+  @Test func bothSubnetsGetOneBlackholeEach() throws {
     var scenario = scenario()
     let plan = try scenario.plan()
     #expect(plan.newBlackholes.map(\.destination) == [prefix("10.244.1.0/24"), prefix("fd00:10:0:1::/64")])
@@ -26,8 +26,8 @@ import Testing
     #expect(Set(off.staleRoutes) == Set(plan.newBlackholes) && off.newBlackholes.isEmpty)
   }
 
-  /// As the kernel tells it, an IPv6 blackhole is on the loopback.
-  @Test func theKernelsWordsAreUnderstood() throws {
+  /// The kernel reports IPv6 blackholes with the loopback as their link.
+  @Test func blackholesReportedOnTheLoopbackAreRecognized() throws {
     var scenario = scenario()
     scenario.apply(try scenario.plan())
     for index in scenario.state.routes.indices where scenario.state.routes[index].type == 6 {
@@ -36,7 +36,7 @@ import Testing
     #expect(try scenario.plan().isEmpty)
   }
 
-  @Test func oneOfAnotherMetricIsReplaced() throws {
+  @Test func blackholeWithAnotherMetricIsReplaced() throws {
     var scenario = scenario()
     scenario.state.routes = [Route(prefix("10.244.1.0/24"), owner: 202, priority: 5, type: 6)]
     let plan = try scenario.plan()
@@ -44,8 +44,8 @@ import Testing
     #expect(plan.staleRoutes == scenario.state.routes)
   }
 
-  /// The subnet went to another node: its blackhole gives way to the route there.
-  @Test func theSubnetMoves() throws {
+  /// The subnet moved to another node: a route to that node replaces the blackhole.
+  @Test func blackholesFollowAMovedSubnet() throws {
     var scenario = scenario()
     scenario.apply(try scenario.plan())
     scenario.snapshot.nodes[0].subnets.v4 = prefix("10.244.9.0/24")
@@ -75,7 +75,7 @@ import Testing
     Route(prefix("10.244.79.0/24"), via: address("192.0.2.2"), linkIndex: 2, owner: 4),
   ]
 
-  @Test func theyAreToldOf() throws {
+  @Test func leftoversOfFlannelAreReported() throws {
     let scenario = Scenario(nodes: 3)
     let plan = try scenario.plan(foreign: [Self.wanted] + Self.leftovers + Self.others)
     guard case .blocked(let reason) = plan.peers[0].state else {
@@ -87,7 +87,7 @@ import Testing
     #expect(plan.staleRoutes.isEmpty && plan.changedRoutes.isEmpty)
   }
 
-  @Test func theyAreTakenOver() throws {
+  @Test func leftoversOfFlannelAreTakenOver() throws {
     var scenario = Scenario(nodes: 3)
     scenario.takesOverFlannel = true
     let plan = try scenario.plan(foreign: [Self.wanted] + Self.leftovers + Self.others)
@@ -97,7 +97,7 @@ import Testing
     #expect(plan.peers.allSatisfy { $0.state == .missing })
   }
 
-  @Test func anothersRouteStillBlocks() throws {
+  @Test func routeThatIsNotFlannelsStillBlocks() throws {
     var scenario = Scenario(nodes: 3)
     scenario.takesOverFlannel = true
     let plan = try scenario.plan(foreign: [Self.boot("10.244.2.0/24", via: "192.0.2.99")])
@@ -109,8 +109,8 @@ import Testing
     #expect(plan.changedRoutes.isEmpty && plan.staleRoutes.isEmpty)
   }
 
-  /// Flannel's own blackhole has the metric of ours: it is replaced, not removed before.
-  @Test func itsBlackholeIsReplaced() throws {
+  /// Flannel's blackhole has the metric of ours: the plan replaces it in one step and does not remove it first.
+  @Test func blackholeOfFlannelIsReplaced() throws {
     var scenario = Scenario(nodes: 2)
     scenario.takesOverFlannel = true
     scenario.guardsSubnets = true

@@ -12,7 +12,7 @@ import Testing
   private static let tentative: UInt32 = 0x40
   private static let permanent: UInt32 = 0x80
 
-  /// A node with `lo`, `eth0` and `eth1` (indexes 1 to 3) and these addresses; IPv4's default route goes by `eth0`.
+  /// A node with `lo`, `eth0` and `eth1` (indexes 1 to 3) and these addresses; the IPv4 default route uses `eth0`.
   private func state(
     _ addresses: [(link: Int32, text: String, flags: UInt32)], _ change: (inout NetworkState) -> Void = { _ in }
   ) -> NetworkState {
@@ -54,7 +54,7 @@ import Testing
       ("192.0.2.9/24", 0, "192.0.2.1/32", permanent),  // no network, no neighbours
       ("192.0.2.9/24", permanent, "192.0.2.1/24", permanent | secondary),
       ("192.0.2.1/24", permanent, "192.0.2.9/24", permanent),  // the lowest
-      ("192.0.2.9/24", permanent, "10.244.0.1/24", permanent),  // the cluster's own
+      ("192.0.2.9/24", permanent, "10.244.0.1/24", permanent),  // inside the cluster network
       ("2001:db8::9/64", permanent, "2001:db8::1/64", 0),
       ("2001:db8::9/64", 0, "2001:db8::1/64", temporary),
       ("2001:db8::9/64", 0, "2001:db8::1/64", permanent | tentative),
@@ -62,7 +62,7 @@ import Testing
       ("2001:db8::9/64", 0, "fe80::1/64", permanent), ("2001:db8::9/64", 0, "fd00:10:0:1::1/64", permanent),
       ("2001:db8::1/64", 0, "fd12::1/64", 0), ("192.0.2.1/24", 0, "127.0.0.2/8", permanent),
     ] as [(String, UInt32, String, UInt32)])
-  func theBetterAddressWins(better: String, betterFlags: UInt32, worse: String, worseFlags: UInt32) {
+  func betterAddressIsChosenInEitherOrder(better: String, betterFlags: UInt32, worse: String, worseFlags: UInt32) {
     let family = prefix(better).family
     let addresses = [
       (link: Int32(2), text: better, flags: betterFlags), (link: Int32(2), text: worse, flags: worseFlags),
@@ -82,28 +82,28 @@ import Testing
       ("fe80::1/64", permanent, "fe80::1 is link-local"),
       ("fd00:10::1/64", permanent, "fd00:10::1 lies inside the cluster's own network fd00:10::/48"),
     ] as [(String, UInt32, String)])
-  func oneThatDoesNotServeIsNeverChosenAndTheReasonNamesIt(text: String, flags: UInt32, words: String) throws {
+  func unsuitableAddressIsNotChosenAndTheReasonNamesIt(text: String, flags: UInt32, words: String) throws {
     let choice = choose(state([(2, text, flags)]), [.v6], InterfaceSelection(names: ["eth0"]))
     let problem = try #require(choice.problems.first)
     #expect(choice.interfaces.isEmpty)
     #expect("\(problem)".contains("eth0 has no IPv6 address that serves (\(words)"), "\(problem)")
   }
 
-  // MARK: Staying and leaving
+  // MARK: Keeping the present address
 
   @Test(
     arguments: [
-      // Equally good: no reason to leave.
+      // Equally good: the present address is kept.
       ("192.0.2.9/24", permanent, "192.0.2.1/24", permanent, "192.0.2.9"),
       ("192.0.2.9/24", permanent | secondary, "192.0.2.1/24", permanent, "192.0.2.9"),
       ("192.0.2.9/24", 0, "192.0.2.1/24", permanent, "192.0.2.1"),
       ("192.0.2.9/24", permanent, "192.0.2.1/24", 0, "192.0.2.9"),
       ("192.0.2.9/24", permanent | deprecated, "192.0.2.1/24", 0, "192.0.2.1"),
-      // It still works; a worse one is no remedy.
+      // A deprecated address still works; a worse one does not replace it.
       ("2001:db8::9/64", permanent | deprecated, "2001:db8::1/64", temporary, "2001:db8::9"),
       ("2001:db8::9/64", permanent | duplicate, "2001:db8::1/64", 0, "2001:db8::1"),
     ] as [(String, UInt32, String, UInt32, String)])
-  func thePresentAddressIsLeftForABetterOneOnly(
+  func presentAddressIsReplacedOnlyByABetterOne(
     present: String, presentFlags: UInt32, other: String, otherFlags: UInt32, expected: String
   ) {
     let family = prefix(present).family
@@ -114,8 +114,8 @@ import Testing
     #expect(words(choice) == ["\(expected) eth0"])
   }
 
-  /// A cable that is pulled takes the default route along; the address that others know stays ours.
-  @Test func theDefaultRouteThatGoesTakesNoAddressAlong() {
+  /// A link without carrier loses its default route; the address that other nodes know stays this node's address.
+  @Test func presentAddressIsKeptWithoutItsDefaultRoute() {
     let both = [InterfaceChoiceTests.permanent1, InterfaceChoiceTests.permanent2]
     let elsewhere = state(both) { $0.defaultRoutes = [DefaultRoute(.v4, linkIndexes: [3])] }
     let nowhere = state(both) { $0.defaultRoutes = [] }
@@ -125,19 +125,19 @@ import Testing
     #expect(words(choose(elsewhere)) == ["198.51.100.1 eth1"])
   }
 
-  @Test func theAddressIsFollowedToAnotherLink() {
+  @Test func presentAddressIsFollowedToAnotherLink() {
     let state = state([(3, "192.0.2.1/24", InterfaceChoiceTests.permanent)])
     #expect(words(choose(state, present: ["192.0.2.1"])) == ["192.0.2.1 eth1"])
   }
 
-  @Test func anAddressThatWentIsFollowedByTheNextOne() {
+  @Test func removedAddressIsReplacedByAnotherOfTheDefaultRoutesLink() {
     let state = state([(2, "192.0.2.7/24", 0), InterfaceChoiceTests.permanent2])
     #expect(words(choose(state, present: ["192.0.2.1"])) == ["192.0.2.7 eth0"])
   }
 
   // MARK: The default route
 
-  @Test func theLowestMetricThenTheLowestIndexTellsTheLink() {
+  @Test func lowestMetricThenLowestLinkIndexSelectsTheDefaultRoute() {
     let both = [InterfaceChoiceTests.permanent1, InterfaceChoiceTests.permanent2]
     let byMetric = state(both) {
       $0.defaultRoutes = [
@@ -149,21 +149,21 @@ import Testing
     #expect(words(choose(severalHops)) == ["192.0.2.1 eth0"])
   }
 
-  @Test func aLinkWithoutAnAddressIsPassedBy() {
+  @Test func defaultRouteOnALinkWithoutAddressIsIgnored() {
     let state = state([InterfaceChoiceTests.permanent2]) {
       $0.defaultRoutes.append(DefaultRoute(.v4, priority: 10, linkIndexes: [3]))
     }
     #expect(words(choose(state)) == ["198.51.100.1 eth1"])
   }
 
-  @Test func familiesMayBeOnDifferentLinks() {
+  @Test func familiesMayUseDifferentLinks() {
     let state = state([InterfaceChoiceTests.permanent1, (2, "2001:db8::1/64", 0), (3, "2001:db8:1::1/64", 0)]) {
       $0.defaultRoutes.append(DefaultRoute(.v6, priority: 1024, linkIndexes: [3]))
     }
     #expect(words(choose(state, [.v4, .v6])) == ["192.0.2.1 eth0", "2001:db8:1::1 eth1"])
   }
 
-  @Test(arguments: [IPFamily.v4, .v6]) func aFamilyWithoutADefaultRouteFollowsTheOther(lacking: IPFamily) {
+  @Test(arguments: [IPFamily.v4, .v6]) func familyWithoutDefaultRouteUsesTheOtherFamilysLink(lacking: IPFamily) {
     let state = state([
       InterfaceChoiceTests.permanent1, (2, "2001:db8::1/64", 0), InterfaceChoiceTests.permanent2,
       (3, "2001:db8:1::1/64", 0),
@@ -171,7 +171,7 @@ import Testing
     #expect(words(choose(state, [.v4, .v6])) == ["192.0.2.1 eth0", "2001:db8::1 eth0"])
   }
 
-  @Test func oneFamilyIsFoundWhereTheOtherIsNot() throws {
+  @Test func missingAddressOfOneFamilyDoesNotAffectTheOther() throws {
     let choice = choose(state([InterfaceChoiceTests.permanent1]), [.v4, .v6])
     #expect(words(choice) == ["192.0.2.1 eth0"])
     #expect(
@@ -180,7 +180,7 @@ import Testing
     #expect(choice.interface(.v6) == nil)
   }
 
-  @Test func withoutAnyDefaultRouteTheRemedyIsToNameTheLink() throws {
+  @Test func errorWithoutDefaultRouteSuggestsIface() throws {
     let choice = choose(state([InterfaceChoiceTests.permanent1]) { $0.defaultRoutes = [] })
     #expect(
       try #require(choice.problems.first).description
@@ -199,19 +199,19 @@ import Testing
     return words(choice) + choice.problems.map(\.reason)
   }
 
-  @Test func theFirstThatHasAnAddressCountsForEachFamily() {
+  @Test func firstSelectorWithAnAddressIsUsedForEachFamily() {
     #expect(selected(InterfaceSelection(names: ["eth7", "eth0", "eth1"])) == ["192.0.2.1 eth0", "2001:db8::1 eth1"])
     #expect(selected(InterfaceSelection(names: ["eth1", "eth0"])) == ["198.51.100.1 eth1", "2001:db8::1 eth1"])
     #expect(
       selected(InterfaceSelection(names: ["eth0"], patterns: ["1$"])) == ["192.0.2.1 eth0", "2001:db8::1 eth1"])
   }
 
-  @Test func anAddressNamesTheLinkAndItself() {
+  @Test func addressAsSelectorSelectsItsLinkAndItself() {
     #expect(selected(InterfaceSelection(names: ["2001:db8::5"])) == ["198.51.100.1 eth1", "2001:db8::5 eth1"])
     #expect(selected(InterfaceSelection(names: ["192.0.2.5"]), [.v4]) == ["192.0.2.5 eth0"])
   }
 
-  @Test func aPatternIsLookedForInNamesAndAddresses() {
+  @Test func patternMatchesNamesAndAddresses() {
     #expect(selected(InterfaceSelection(patterns: ["^eth"])) == ["192.0.2.1 eth0", "2001:db8::1 eth1"])
     #expect(selected(InterfaceSelection(patterns: ["^eth[1-9]$"])) == ["198.51.100.1 eth1", "2001:db8::1 eth1"])
     #expect(selected(InterfaceSelection(patterns: [#"\.5$"#]), [.v4]) == ["192.0.2.5 eth0"])
@@ -222,14 +222,14 @@ import Testing
       ])
   }
 
-  @Test func theLinkByWhichAnAddressIsReached() {
+  @Test func reachableAddressSelectsTheLinkOfItsRoute() {
     #expect(
       selected(InterfaceSelection(reachable: [address("203.0.113.1")])) == ["198.51.100.1 eth1", "2001:db8::1 eth1"])
-    // Each family by its own, where there is one.
+    // Each family uses the address of its own family, if one is given.
     let each = InterfaceSelection(reachable: [address("203.0.113.1"), address("2001:db8:9::1")])
     #expect(selected(each) == ["198.51.100.1 eth1", "2001:db8::1 eth1"])
     #expect(selected(InterfaceSelection(reachable: [address("2001:db8:9::1")]), [.v4]) == ["192.0.2.1 eth0"])
-    // The kernel reaches our own addresses by the loopback.
+    // The kernel routes our own addresses over the loopback.
     #expect(selected(InterfaceSelection(reachable: [address("192.0.2.5")]), [.v4]) == ["192.0.2.1 eth0"])
     #expect(
       selected(InterfaceSelection(reachable: [address("203.0.113.9")]), [.v4]) == [
@@ -237,13 +237,13 @@ import Testing
       ])
   }
 
-  @Test func anEarlierSelectorIsReturnedTo() {
+  @Test func earlierSelectorWinsOverThePresentAddress() {
     let selection = InterfaceSelection(names: ["eth0", "eth1"])
     let both = state([InterfaceChoiceTests.permanent1, InterfaceChoiceTests.permanent2])
     #expect(words(choose(both, [.v4], selection, present: ["198.51.100.1"])) == ["192.0.2.1 eth0"])
   }
 
-  @Test func thePublicAddressIsThatOneAndNoOther() {
+  @Test func givenPublicAddressIsUsedOrRefused() {
     #expect(selected(InterfaceSelection(publicAddresses: [address("192.0.2.5")]), [.v4]) == ["192.0.2.5 eth0"])
     #expect(
       selected(InterfaceSelection(publicAddresses: [address("192.0.2.9")]), [.v4]) == [
@@ -258,14 +258,14 @@ import Testing
       selected(InterfaceSelection(publicAddresses: [address("2001:db8::5")]), [.v6]) == ["2001:db8::5 eth1"])
   }
 
-  @Test func aPublicAddressThatWaitsIsNotTakenYet() throws {
+  @Test func tentativePublicAddressIsNotUsed() throws {
     let state = state([(2, "2001:db8::1/64", InterfaceChoiceTests.tentative)])
     let choice = choose(state, [.v6], InterfaceSelection(publicAddresses: [address("2001:db8::1")]))
     #expect(try #require(choice.problems.first).reason.contains("on eth0 waits for duplicate address detection"))
   }
 
-  /// Whoever asks for a temporary or deprecated address by its number gets it.
-  @Test(arguments: [deprecated, temporary]) func whatIsAskedForByNumberIsTaken(flags: UInt32) {
+  /// A temporary or deprecated address is used if a selector gives it literally.
+  @Test(arguments: [deprecated, temporary]) func literalAddressIsUsedEvenIfTemporaryOrDeprecated(flags: UInt32) {
     let state = state([(2, "2001:db8::1/64", flags), (2, "2001:db8::5/64", 0)])
     for selection in [
       InterfaceSelection(names: ["2001:db8::1"]), InterfaceSelection(publicAddresses: [address("2001:db8::1")]),

@@ -18,7 +18,7 @@ import Testing
     try #require(throws: LocalNodeError.self) { try name(selection, change) }
   }
 
-  @Test func byNameByAddressByHostNameByAnyAddressOfOurs() throws {
+  @Test func localNodeIsFoundByNameAddressHostNameOrInterface() throws {
     #expect(try name(NodeSelection(name: "a", hostName: "b")) == "a")
     #expect(
       try name(NodeSelection(hostName: "b", interface: InterfaceSelection(publicAddresses: [address("192.0.2.1")])))
@@ -29,7 +29,7 @@ import Testing
     #expect(try name(NodeSelection(hostName: "elsewhere", interface: InterfaceSelection(names: ["192.0.2.1"]))) == "a")
   }
 
-  @Test func whatWasLookedForIsNamed() throws {
+  @Test func errorsNameWhatWasSearched() throws {
     #expect(try error(NodeSelection(name: "x", hostName: "a")) == .unknownName("x", known: "a, b, c"))
     #expect(
       try error(NodeSelection(hostName: "a", interface: InterfaceSelection(publicAddresses: [address("192.0.2.9")])))
@@ -46,7 +46,7 @@ import Testing
         == .noInterface("--iface eth7", links: "lo, eth0"))
   }
 
-  @Test func ourAddressMustBeOnOneOfOurLinks() throws {
+  @Test func addressOfTheNodeMustBeOnALink() throws {
     #expect(
       try error(NodeSelection(hostName: "b"))
         == .notOurs(node: "b", wanted: "192.0.2.2", addresses: "192.0.2.1 on eth0, fd00:2::1 on eth0"))
@@ -65,8 +65,8 @@ import Testing
     }
   }
 
-  /// The nodes tell the address: any link that the selectors ask for may hold it.
-  @Test func theSelectorsSayWhichAddressesAreOurs() throws {
+  /// The node list holds the address: it may be on any link that the selectors match.
+  @Test func selectorsLimitWhichAddressesIdentifyTheNode() throws {
     func selecting(_ interface: InterfaceSelection) throws -> String {
       try name(NodeSelection(hostName: "elsewhere", interface: interface)) {
         $0.state.links.append(Scenario.link(3, "eth1"))
@@ -88,7 +88,7 @@ import Testing
     ) { try selecting(absent) }
   }
 
-  @Test func oneFamilyIsEnough() throws {
+  @Test func addressOfOneFamilyIsEnough() throws {
     var scenario = Scenario(nodes: 2, dual: true)
     scenario.state.addresses.removeLast()
     let own = try scenario.own()
@@ -98,7 +98,7 @@ import Testing
 
   /// IFA_F_DADFAILED and IFA_F_TENTATIVE, IFA_F_TENTATIVE alone.
   @Test(arguments: [(0x48, "is in use by another machine too"), (0x40, "waits for")] as [(UInt32, String)])
-  func anAddressThatIsNotUsableIsToldAsSuch(flags: UInt32, words: String) throws {
+  func problemOfAnUnusableAddressIsReported(flags: UInt32, words: String) throws {
     var scenario = Scenario(nodes: 2, dual: true)
     scenario.state.addresses[2] = LinkAddress(prefix("fd00:2::1/64"), linkIndex: 2, flags: flags)
     let problem = try #require(try scenario.own().problems[.v6])
@@ -109,7 +109,7 @@ import Testing
   }
 
   /// Node b's address is on our link, but b has it too.
-  @Test func aDuplicateSaysNothingAboutWhoWeAre() throws {
+  @Test func duplicateAddressDoesNotIdentifyTheNode() throws {
     let name = try name(NodeSelection(hostName: "elsewhere")) {
       $0.snapshot.nodes[1].addresses.v6 = address("fd00:2::1")
       $0.state.addresses[2] = LinkAddress(prefix("fd00:2::1/64"), linkIndex: 2, flags: 0x48)
@@ -117,7 +117,7 @@ import Testing
     #expect(name == "a")
   }
 
-  @Test func theLeaseIsFlannels() throws {
+  @Test func leaseHasTheFormatOfFlannelsSubnetFile() throws {
     var scenario = Scenario(nodes: 2, dual: true)
     scenario.state.links[1] = Scenario.link(2, "eth0", mtuBytes: 9000)
     let own = try scenario.own()
@@ -134,7 +134,7 @@ import Testing
         """)
   }
 
-  @Test func theLeaseHasOnlyTheFamiliesOfTheNode() throws {
+  @Test func leaseHasOnlyTheFamiliesOfTheNode() throws {
     var scenario = Scenario(nodes: 2, dual: true)
     scenario.snapshot.nodes[0].subnets.v6 = nil
     let own = try scenario.own()
@@ -143,8 +143,8 @@ import Testing
     #expect(lease.subnets == [prefix("10.244.1.1/24")])
   }
 
-  /// A store that gives leases may have none to give: a node that it knows is without subnet then.
-  @Test func aNodeOfAStoreThatGivesLeasesMayHaveNone() throws {
+  /// A store that allocates leases may have none free: it then knows the node, but without a subnet.
+  @Test func nodeWithoutSubnetIsFoundAndHasNoLease() throws {
     var scenario = Scenario(nodes: 2)
     var own = scenario.snapshot.nodes[0]
     own.subnets.v4 = nil

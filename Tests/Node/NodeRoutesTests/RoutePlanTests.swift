@@ -8,7 +8,7 @@ import Testing
 
 @Suite struct RoutePlanTests {
   @Test(arguments: [true, false])
-  func aPlanThatWasCarriedOutLeavesNothingToDo(hasNextHops: Bool) throws {
+  func secondPlanIsEmpty(hasNextHops: Bool) throws {
     var scenario = Scenario(nodes: 20, dual: true, hasNextHops: hasNextHops)
     let plan = try scenario.plan()
     #expect(plan.newRoutes.count == 38)
@@ -21,9 +21,9 @@ import Testing
     #expect(again.peers.allSatisfy { $0.state == .installed && $0.link == "eth0" })
   }
 
-  /// Whatever nodes come, go and move, each plan leads to a state that needs no other.
+  /// Nodes are added, removed and moved at random; after each plan was applied, the next plan is empty.
   @Test(arguments: [true, false])
-  func everyChangeIsDoneInOnePlan(hasNextHops: Bool) throws {
+  func onePlanCompletesEveryChange(hasNextHops: Bool) throws {
     var generator = SystemRandomNumberGenerator()
     var scenario = Scenario(nodes: 1, dual: true, hasNextHops: hasNextHops)
     for _ in 0..<200 {
@@ -32,7 +32,7 @@ import Testing
       scenario.snapshot.nodes = [Scenario.node(1, dual: true)]
       for number in others {
         var node = Scenario.node(number, dual: true)
-        // Some stay where they were, some move, some go off the link.
+        // Some nodes keep their address, some get another one, some become off-link.
         if Bool.random(using: &generator) {
           node.addresses.v4 = gateways.popLast().map { address("192.0.2.\($0 + 100)") }
         }
@@ -47,7 +47,7 @@ import Testing
     }
   }
 
-  @Test func aRouteByAnotherGatewayIsReplacedInPlace() throws {
+  @Test func routeWithAnotherGatewayIsReplacedInPlace() throws {
     var scenario = Scenario(nodes: 2)
     scenario.apply(try scenario.plan())
     let old = try #require(scenario.state.nextHops?.owned.first)
@@ -60,7 +60,7 @@ import Testing
     #expect(plan.staleNextHops == [old])
   }
 
-  @Test func aGatewayOnAnotherLinkKeepsItsNumberAndItsRoutes() throws {
+  @Test func gatewayOnAnotherLinkKeepsItsNextHopIDAndRoutes() throws {
     var scenario = Scenario(nodes: 2)
     scenario.apply(try scenario.plan())
     scenario.state.links.append(Scenario.link(3, "eth1"))
@@ -73,11 +73,11 @@ import Testing
     #expect(try scenario.plan().isEmpty)
   }
 
-  @Test func whatNobodyWantsGoes() throws {
+  @Test func unwantedRoutesAndNextHopsAreRemoved() throws {
     var scenario = Scenario(nodes: 4)
     scenario.apply(try scenario.plan())
     scenario.snapshot.nodes.removeLast(2)
-    // One that became this node's own, and one with another metric.
+    // A route for this node's own subnet, and a route with another metric.
     let strays = [
       Route(prefix("10.244.1.0/24"), via: address("192.0.2.9"), linkIndex: 2, owner: 202),
       Route(prefix("10.244.2.0/24"), via: address("192.0.2.9"), linkIndex: 2, owner: 202, priority: 50),
@@ -95,12 +95,12 @@ import Testing
     #expect(scenario.state.routes.map(\.destination) == [prefix("10.244.2.0/24")])
   }
 
-  @Test func aForeignRouteBlocksAndIsNamed() throws {
+  @Test func foreignRouteBlocksAndTheReasonNamesIt() throws {
     let scenario = Scenario(nodes: 3)
     let foreign = Route(prefix("10.244.2.0/24"), via: address("192.0.2.99"), linkIndex: 2, owner: 4)
     let plan = try scenario.plan(foreign: [foreign])
     #expect(plan.newRoutes.map(\.noun.destination) == [prefix("10.244.3.0/24")])
-    // Nothing is made for the blocked one: each pass would else make and remove it, and wake the next.
+    // No next hop is planned for the blocked route. Each pass would add and remove it, and so trigger the next pass.
     #expect(plan.newNextHops.map(\.noun.gateway) == [address("192.0.2.3")])
     let reason = try #require(plan.peers.first { $0.node == "b" }?.reason)
     #expect(reason.contains("proto static via 192.0.2.99 dev eth0"), "\(reason)")
@@ -108,14 +108,14 @@ import Testing
 
   /// The names of our own protocol numbers are those of `conf/causeway-protocols.conf`.
   @Test(arguments: [(RouteProtocol.plugin, "proto causeway-pod"), (4, "proto static"), (99, "proto 99")])
-  func aForeignRouteIsNamedByItsProtocol(owner: UInt8, name: String) throws {
+  func reasonNamesTheProtocolOfAForeignRoute(owner: UInt8, name: String) throws {
     let foreign = Route(prefix("10.244.2.0/24"), linkIndex: 2, owner: owner)
     let plan = try Scenario(nodes: 2).plan(foreign: [foreign])
     let reason = try #require(plan.peers.first?.reason)
     #expect(reason.contains("(\(name) dev eth0)"), "\(reason)")
   }
 
-  @Test func aForeignRouteOfAnotherMetricIsNotInTheWay() throws {
+  @Test func foreignRouteWithAnotherMetricDoesNotBlock() throws {
     let scenario = Scenario(nodes: 2, dual: true)
     let foreign = [
       Route(prefix("10.244.2.0/24"), via: address("192.0.2.99"), linkIndex: 2, owner: 4, priority: 100),
@@ -126,7 +126,7 @@ import Testing
     #expect(plan.peers.map(\.stateName) == ["missing", "blocked"])
   }
 
-  @Test func ourOwnRouteBesideAForeignOneIsNeverReplaced() throws {
+  @Test func ownRouteBesideAForeignOneIsNotReplaced() throws {
     var scenario = Scenario(nodes: 2)
     scenario.apply(try scenario.plan())
     scenario.snapshot.nodes[1].addresses.v4 = address("192.0.2.77")
@@ -137,7 +137,7 @@ import Testing
     #expect(plan.peers.map(\.stateName) == ["blocked"])
   }
 
-  @Test func familiesStandOnTheirOwn() throws {
+  @Test func familiesArePlannedIndependently() throws {
     var scenario = Scenario(nodes: 4, dual: true)
     scenario.snapshot.nodes[1].addresses.v6 = nil
     scenario.snapshot.nodes[2].subnets.v4 = nil
@@ -150,8 +150,8 @@ import Testing
       ])
   }
 
-  /// The kernel lists each destination's routes together, but nothing hangs on it.
-  @Test func theOrderOfTheRoutesIsNothing() throws {
+  /// The kernel lists all routes of a destination together; the plan does not depend on it.
+  @Test func planDoesNotDependOnTheOrderOfRoutes() throws {
     var scenario = Scenario(nodes: 4)
     scenario.apply(try scenario.plan())
     let others = [20, 30].flatMap { metric in
@@ -166,8 +166,8 @@ import Testing
     #expect(Set(plan.staleRoutes) == Set(others) && plan.staleRoutes.count == 4)
   }
 
-  /// Two next hops of one gateway: the one of the right link is used, the other is left over.
-  @Test func ofSeveralNextHopsTheOneThatFitsIsUsed() throws {
+  /// Several next hops have one gateway: the plan uses the one on the right link and removes the others.
+  @Test func nextHopOnTheRightLinkIsUsed() throws {
     var scenario = Scenario(nodes: 2)
     scenario.apply(try scenario.plan())
     let good = try #require(scenario.state.nextHops?.owned.first)
@@ -186,12 +186,12 @@ import Testing
     #expect(plan.staleNextHops.count == 1)
   }
 
-  /// An address that went may come back in a moment; the routes work without it.
-  @Test(arguments: [true, false]) func aFamilyWhoseAddressIsGoneStaysAsItIs(hasNextHops: Bool) throws {
+  /// A removed address may come back soon; the routes work without it.
+  @Test(arguments: [true, false]) func routesOfAFamilyStayWhileItsAddressIsMissing(hasNextHops: Bool) throws {
     var scenario = Scenario(nodes: 4, dual: true, hasNextHops: hasNextHops)
     scenario.apply(try scenario.plan())
     scenario.state.addresses.removeLast()
-    // One node leaves meanwhile and one comes.
+    // Meanwhile one node is removed and one is added.
     scenario.snapshot.nodes.removeLast()
     scenario.snapshot.nodes.append(Scenario.node(5, dual: true))
     let plan = try scenario.plan()
@@ -207,8 +207,8 @@ import Testing
     #expect(scenario.state.routes.count == 6)
   }
 
-  /// A cluster of two families, a node of one: the other is nothing to it.
-  @Test func aNodeOfOneFamilyWantsNoRouteOfTheOther() throws {
+  /// The cluster has two families, this node has one: it has no routes of the other.
+  @Test func singleStackNodeHasNoRoutesOfTheOtherFamily() throws {
     var scenario = Scenario(nodes: 3, dual: true)
     scenario.apply(try scenario.plan())
     scenario.snapshot.nodes[0].addresses.v6 = nil
@@ -219,7 +219,7 @@ import Testing
     #expect(plan.staleRoutes.map(\.destination.family) == [.v6, .v6])
   }
 
-  @Test func numbersAvoidThoseThatOthersUse() throws {
+  @Test func nextHopIDsInUseAreAvoided() throws {
     var scenario = Scenario(nodes: 2)
     let first = try #require(try scenario.plan().newNextHops.first?.noun.id)
     scenario.state.nextHops?.takenIDs = [first, first + 1]
@@ -228,7 +228,7 @@ import Testing
     #expect(first >> 24 == 0xCA)
   }
 
-  @Test func fiveThousandNodesHaveFiveThousandNumbers() throws {
+  @Test func fiveThousandNodesGetDistinctNextHopIDs() throws {
     var scenario = Scenario(nodes: 1)
     scenario.snapshot.netConf.networks = [prefix("10.0.0.0/8")]
     scenario.state.addresses = [LinkAddress(prefix("172.16.0.1/12"), linkIndex: 2)]

@@ -5,7 +5,7 @@ import NodeRoutes
 import Nodes
 import OwnNode
 
-/// A small cluster and a machine without a kernel: node `a` is this machine, with 192.0.2.1/24 and fd00:2::1/64 on
+/// A small cluster and the kernel state of one machine: node `a` is this machine, with 192.0.2.1/24 and fd00:2::1/64 on
 /// `eth0`.
 struct Scenario {
   static let loopback = Link(index: 1, name: "lo", mtuBytes: 65536, flags: 0x1 | 0x8, hardwareType: 772)
@@ -20,7 +20,7 @@ struct Scenario {
   var guardsSubnets = false
   var takesOverFlannel = false
 
-  /// - Parameter hasNextHops: whether the kernel knows next-hop objects.
+  /// - Parameter hasNextHops: whether the kernel supports next-hop objects.
   init(nodes count: Int = 3, dual: Bool = false, hasNextHops: Bool = true) {
     snapshot = NodeSnapshot(
       netConf: NetConf(
@@ -34,7 +34,7 @@ struct Scenario {
       ], nextHops: hasNextHops ? NextHopTable(owned: [], takenIDs: []) : nil)
   }
 
-  /// The first is `a`, the second `b`.
+  /// Node `number` of the cluster: 1 is `a`, 2 is `b`.
   static func node(_ number: Int, dual: Bool = false) -> Node {
     let name = number <= 26 ? String(UnicodeScalar(UInt8(96 + number))) : "n\(number)"
     let part = String(number, radix: 16)
@@ -53,7 +53,7 @@ struct Scenario {
       takesOverFlannel: takesOverFlannel)
   }
 
-  /// Does to the state what the kernel would, next-hop objects told with their gateway.
+  /// Changes the state as the kernel would. Routes by next-hop object get the object's gateway and link.
   mutating func apply(_ plan: RoutePlan) {
     let changedHops = plan.newNextHops.map(\.noun) + plan.changedNextHops.map(\.noun)
     if var table = state.nextHops {
@@ -68,7 +68,7 @@ struct Scenario {
       }) {
         state.routes.remove(at: replaced)
       }
-      state.routes.append(told(route))
+      state.routes.append(reported(route))
     }
     state.routes += plan.newBlackholes
     for entry in plan.newEntries.map(\.noun) {
@@ -81,7 +81,7 @@ struct Scenario {
     }
   }
 
-  private func told(_ route: Route) -> Route {
+  private func reported(_ route: Route) -> Route {
     var route = route
     route.priority = route.destination.family == .v4 ? nil : 1024
     if let hop = state.nextHops?.owned.first(where: { $0.id == route.nextHopID }) {

@@ -7,11 +7,11 @@ import Nodes
 internal import OwnNode
 import Testing
 
-/// What tunnels ask of the kernel, seen through the plan.
+/// Routes, neighbours and forwarding entries of VXLAN tunnels as part of the route plan.
 @Suite struct VXLANBackendTests {
   private static let macs = ["", "02:00:00:00:00:01", "02:00:00:00:00:02", "02:00:00:00:00:03"]
 
-  /// Node `b` is a neighbour, `c` is not.
+  /// Node `b` is on-link, `c` is not.
   private func scenario(dual: Bool = false, direct: Bool = false, isDeviceThere: Bool = true) throws -> Scenario {
     var scenario = Scenario(nodes: 3, dual: dual)
     scenario.snapshot.netConf.backend = VXLANConf(routesDirectly: direct)
@@ -41,7 +41,7 @@ import Testing
     }
   }
 
-  @Test func everyNodeIsReachedThroughTheTunnel() throws {
+  @Test func everyNodeGetsATunnelRoute() throws {
     let plan = try scenario(dual: true).plan()
     #expect(
       texts(plan.newRoutes) == [
@@ -71,19 +71,19 @@ import Testing
     }
   }
 
-  @Test func neighboursGetPlainRoutesAndOthersAReason() throws {
+  @Test func onLinkPeersGetDirectRoutesAndOthersAReason() throws {
     let plan = try scenario(direct: true).plan()
     #expect(texts(plan.newRoutes) == ["10.244.2.0/24 dev 0 nhid", "10.244.3.0/24 via 10.244.3.0 dev 7 onlink"])
     #expect(plan.peers.map(\.link) == ["eth0", "flannel.1"])
     #expect(plan.peers[0].detour == nil)
     let reason = try #require(plan.peers[1].detour)
     #expect(reason.contains("tunnel") && reason.contains("192.0.2.1/24 on eth0"), "\(reason)")
-    // The tunnel's side stays away from who does not need it.
+    // On-link peers get no forwarding entry.
     #expect(plan.newForwarding.map(\.destination) == [address("198.51.100.3")])
   }
 
-  /// A neighbour by its address whom a router, a VPN or a link that is down stands before.
-  @Test func whoIsNoNeighbourGetsATunnel() throws {
+  /// The peer's address is in our network, but a router, a VPN or the state of the link prevents a direct route.
+  @Test func peerThatIsNotDirectlyReachableGetsATunnel() throws {
     func device(_ change: (inout Scenario) -> Void) throws -> String? {
       var scenario = try scenario(direct: true)
       change(&scenario)
@@ -103,7 +103,7 @@ import Testing
     }
   }
 
-  @Test func anAddressThatNoOtherNodeCanHaveGetsNothing() throws {
+  @Test func addressThatNoPeerCanHaveGetsNoRoute() throws {
     for wrong in ["192.0.2.1", "10.244.3.9"] {
       var scenario = try scenario(direct: true)
       scenario.snapshot.nodes[2].addresses.v4 = address(wrong)
@@ -111,7 +111,7 @@ import Testing
     }
   }
 
-  @Test func aNodeThatMovesIsFollowedInPlace() throws {
+  @Test func movedNodeChangesItsRouteInPlace() throws {
     var scenario = try scenario(direct: true)
     scenario.apply(try scenario.plan())
     scenario.snapshot.nodes[2].addresses.v4 = address("192.0.2.33")
@@ -126,14 +126,14 @@ import Testing
     #expect(texts(away.changedRoutes) == ["10.244.3.0/24 via 10.244.3.0 dev 7 onlink"] && away.newRoutes.isEmpty)
     #expect(away.newForwarding.count == 1 && away.newNeighbours.count == 1 && away.staleNextHops.count == 1)
     scenario.apply(away)
-    // Another address of the same device is one entry, in place.
+    // A new address of the same device replaces the entry in place.
     scenario.snapshot.nodes[2].addresses.v4 = address("203.0.113.4")
     let elsewhere = try scenario.plan()
     #expect(elsewhere.newForwarding.map(\.destination) == [address("203.0.113.4")])
     #expect(elsewhere.staleForwarding.isEmpty && elsewhere.changedRoutes.isEmpty)
   }
 
-  @Test func whatNobodyWantsGoes() throws {
+  @Test func unwantedRoutesAndEntriesAreRemoved() throws {
     var scenario = try scenario()
     scenario.apply(try scenario.plan())
     let flood = ForwardingEntry(try #require(MACAddress("00:00:00:00:00:00")), to: address("192.0.2.9"), linkIndex: 7)
@@ -145,7 +145,7 @@ import Testing
     #expect(Set(plan.staleForwarding.map(\.destination)) == [address("198.51.100.3"), address("192.0.2.9")])
   }
 
-  @Test func eachEntryIsPutBackForItself() throws {
+  @Test func missingEntryIsRestoredAlone() throws {
     var scenario = try scenario()
     scenario.apply(try scenario.plan())
     scenario.state.entries.removeAll { $0.neighbour?.address == address("10.244.2.0") }
@@ -154,7 +154,7 @@ import Testing
     #expect(plan.peers.map(\.stateName) == ["missing", "installed"])
   }
 
-  @Test func withoutTheDeviceWhatIsThereStays() throws {
+  @Test func existingRoutesStayWithoutTheDevice() throws {
     var scenario = try scenario(isDeviceThere: false)
     scenario.snapshot.netConf.backend = HostGateway()
     scenario.apply(try scenario.plan())
@@ -163,8 +163,8 @@ import Testing
     #expect(plan.isEmpty && plan.peers.allSatisfy { $0.stateName == "missing" })
   }
 
-  /// While a device is down, what was set on it stays for when it is up again.
-  @Test func theEntriesOfADeviceThatIsDownStay() throws {
+  /// While a device is down, its entries stay, because they are needed when it is up again.
+  @Test func entriesOfADeviceThatIsDownStay() throws {
     var scenario = try scenario()
     scenario.apply(try scenario.plan())
     let link = scenario.state.links.removeLast()
@@ -177,8 +177,8 @@ import Testing
     #expect(plan.isEmpty && plan.peers.allSatisfy { $0.stateName == "missing" })
   }
 
-  /// A device that has no mark is ours by the address that only we derive.
-  @Test func aDeviceThatLostItsMarkIsOurs() throws {
+  /// A device without our alias is recognized by its MAC address, which only we derive.
+  @Test func deviceWithoutAliasIsRecognizedByItsMAC() throws {
     func state(_ mac: MACAddress?, vni: UInt32 = 1) throws -> String? {
       var scenario = try scenario(isDeviceThere: false)
       let settings = VXLANSettings(
@@ -195,7 +195,7 @@ import Testing
     #expect(try state(MACAddress("02:00:00:00:00:77")) == "blocked")
   }
 
-  @Test func aLinkThatCarriesTooLittleIsNamed() throws {
+  @Test func reasonNamesALinkWithTooSmallAnMTU() throws {
     var scenario = try scenario(dual: true, isDeviceThere: false)
     scenario.state.links[1] = Scenario.link(2, "eth0", mtuBytes: 1340)
     let peers = try scenario.plan().peers
@@ -205,12 +205,12 @@ import Testing
     #expect(try scenario.plan().peers.allSatisfy { $0.stateName == "missing" })
     scenario.state.links[1] = Scenario.link(2, "eth0", mtuBytes: 625)
     #expect(try scenario.plan().peers.allSatisfy { $0.stateName == "blocked" })
-    // Who says what the networks carry is believed.
+    // A configured MTU overrides the check.
     scenario.snapshot.netConf.backend = VXLANConf(mtuBytes: 1400)
     #expect(try scenario.plan().peers.allSatisfy { $0.stateName == "missing" })
   }
 
-  @Test func anEntryByAnotherPortOrNumberIsPutRight() throws {
+  @Test func forwardingEntryWithWrongSettingsIsReplacedInPlace() throws {
     for change in [{ $0.port = 9999 }, { $0.vni = 9 }, { $0.outputLinkIndex = 2 }] as [(inout ForwardingEntry) -> Void]
     {
       var scenario = try scenario()
@@ -226,7 +226,7 @@ import Testing
     }
   }
 
-  @Test func theOtherBackendsLeaveNothingOfIt() throws {
+  @Test func changeOfBackendRemovesTheDevices() throws {
     for backend in [HostGateway(), Alloc(), VXLANConf(vni: 2)] as [any ClusterBackend] {
       var scenario = try scenario(dual: true)
       scenario.apply(try scenario.plan())
@@ -236,7 +236,7 @@ import Testing
     }
   }
 
-  @Test func allocMakesNoRoutes() throws {
+  @Test func allocHasNoRoutes() throws {
     var scenario = Scenario(nodes: 3)
     scenario.guardsSubnets = true
     scenario.apply(try scenario.plan())
@@ -247,8 +247,8 @@ import Testing
     #expect(plan.peers.allSatisfy { $0.stateName == "not-routed" && $0.isSettled && $0.reason == nil })
   }
 
-  /// A device that has another one's address would get its packets.
-  @Test func twoNodesWithOneDeviceAreTold() throws {
+  /// A device with the MAC address of another would receive its packets.
+  @Test func secondNodeWithTheSameMACIsBlocked() throws {
     var scenario = try scenario()
     scenario.snapshot.nodes[2].backendData.v4 = scenario.snapshot.nodes[1].backendData.v4
     let plan = try scenario.plan()
@@ -259,15 +259,15 @@ import Testing
     #expect(shared.newForwarding.count == 1 && shared.newNeighbours.count == 2 && shared.newRoutes.count == 2)
   }
 
-  @Test func aNodeThatTellsNoDeviceIsPassedOver() throws {
+  @Test func nodeWithoutVtepMACIsSkipped() throws {
     var scenario = try scenario(direct: true)
     for index in 1...2 { scenario.snapshot.nodes[index].backendData.v4 = nil }
     let peers = try scenario.plan().peers
     #expect(peers.map(\.stateName) == ["missing", "skipped"] && peers[1].reason?.contains("VtepMAC") == true)
   }
 
-  /// The routes of a family stay while its address is gone, and so does all that they hang on.
-  @Test func anAddressThatIsGoneForAMomentChangesNothing() throws {
+  /// While the address of a family is missing, its routes stay, and so do the entries and devices that they need.
+  @Test func missingAddressChangesNothing() throws {
     var scenario = try scenario(dual: true, direct: true)
     scenario.apply(try scenario.plan())
     scenario.state.addresses.removeAll { $0.prefix.address == address("fd00:2::1") }
@@ -278,8 +278,8 @@ import Testing
     #expect(try scenario.plan().staleDevices.isEmpty)
   }
 
-  /// What flannel left of its vxlan backend.
-  @Test func flannelsTunnelRoutesAreTakenOver() throws {
+  /// Routes that flannel's vxlan backend left.
+  @Test func tunnelRoutesOfFlannelAreTakenOver() throws {
     var scenario = try scenario()
     let left = [
       Route(prefix("10.244.2.0/24"), via: address("10.244.2.0"), linkIndex: 7, owner: Route.bootOwner, isOnLink: true),
@@ -292,18 +292,18 @@ import Testing
     #expect(plan.staleRoutes == [left[1]])
   }
 
-  @Test func theDerivedAddressIsOfOneNodeAndFamily() throws {
+  @Test func derivedMACIsUniquePerNodeFamilyAndVNI() throws {
     let macs = ["a", "b", "node-1", "node-2"].flatMap { name in
       IPFamily.allCases.flatMap { family in [1, 2].map { VXLANConf(vni: $0).derivedMAC(ofNode: name, family) } }
     }
     #expect(Set(macs).count == macs.count && macs.allSatisfy { $0.isUnicast && $0.bytes[0] & 2 != 0 })
-    // Written down in clusters that run: it must never be another one.
+    // Running clusters have stored this MAC address: it must never change.
     #expect("\(VXLANConf(vni: 1).derivedMAC(ofNode: "node-a", .v4))" == "e2:42:a5:f3:d8:99")
   }
 }
 
 extension Scenario {
-  /// A device of the helper's own.
+  /// Adds a VXLAN device that the helper owns.
   mutating func addDevice(_ index: Int32, _ name: String, local: String, address: String, mtuBytes: Int) {
     let settings = VXLANSettings(
       vni: 1, port: 8472, local: NodeRoutesTests.address(local), learns: false, carriesGroupPolicy: false)

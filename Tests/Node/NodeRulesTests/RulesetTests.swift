@@ -2,7 +2,7 @@ import Addresses
 import NodeRules
 import Testing
 
-/// The text of the helper's table, word for word.
+/// The exact text of the helper's nftables table.
 @Suite struct RulesetTests {
   private func ruleset(
     _ networks: [String] = ["10.244.0.0/16", "fd00:10:244::/48"],
@@ -84,7 +84,7 @@ import Testing
 
     """
 
-  @Test func masqueradeOfOneFamilyWithoutNodes() {
+  @Test func masqueradeOfOneFamilyWithAnEmptyNodeSet() {
     #expect(
       ruleset(["10.244.0.0/16"], nodes: ["2001:db8::11"], masquerade: MasqueradePorts.none).text == """
         table inet causeway
@@ -131,14 +131,14 @@ import Testing
         """)
   }
 
-  @Test func portModesDifferInOneStatement() {
+  @Test func portModesChangeOnlyTheMasqueradeStatement() {
     let texts = MasqueradePorts.allCases.map { ruleset(masquerade: $0).text }
     #expect(texts[1] == texts[0].replacing("\t\tmasquerade\n", with: "\t\tmasquerade random\n"))
     #expect(texts[2] == texts[0].replacing("\t\tmasquerade\n", with: "\t\tmasquerade fully-random\n"))
     #expect(Set(texts).count == 3)
   }
 
-  @Test func aRulesetWithoutRulesNeedsNoTable() {
+  @Test func rulesetWithoutRulesIsEmpty() {
     #expect(ruleset().isEmpty && ruleset([], masquerade: .random, forwards: true).isEmpty)
     #expect(!ruleset(forwards: true).isEmpty && !ruleset(masquerade: .random).isEmpty)
   }

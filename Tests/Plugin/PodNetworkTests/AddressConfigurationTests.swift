@@ -11,14 +11,14 @@ import TestSupport
   @Test(
     arguments: [[:], ["type": "host-local"], ["type": "causeway"], ["type": ""], ["ranges": []], ["ranges": .null]]
       as [JSONObject])
-  func withoutRangesTheLeasesAreMeant(_ ipam: JSONObject) throws {
+  func noRangesAreReadWhereTheLeaseIsUsed(_ ipam: JSONObject) throws {
     let addressing = try addressing(ipam)
     #expect(addressing.rangeSets == [])
     #expect(addressing.requested == [] && addressing.routes == [] && addressing.dns.isEmpty)
     #expect(addressing.dataDirectory == "/var/lib/cni/networks")
   }
 
-  @Test func theOldStyleIsARangeOfTheSection() throws {
+  @Test func subnetKeysOfTheSectionAreOneRange() throws {
     let addressing = try addressing([
       "subnet": "10.1.2.0/24", "rangeStart": "10.1.2.9", "rangeEnd": "10.1.2.20", "gateway": "10.1.2.30",
     ])
@@ -28,7 +28,7 @@ import TestSupport
     #expect(range.gateway.description == "10.1.2.30")
   }
 
-  @Test func anOuterListOfSetsOfAlternatives() throws {
+  @Test func rangesAreAListOfSets() throws {
     let addressing = try addressing([
       "ranges": [
         [["subnet": "10.1.2.0/24", "rangeEnd": "10.1.2.9"], ["subnet": "10.1.4.0/24"]], [["subnet": "fd00:1::/64"]],
@@ -40,8 +40,8 @@ import TestSupport
       ])
   }
 
-  /// The capability's, then the old style's, then the list's.
-  @Test func rangesOfAllSourcesHaveAnOrder() throws {
+  /// Ranges of the capability come first, then the range of the section's own keys, then those of `ranges`.
+  @Test func rangesOfAllSourcesAreOrdered() throws {
     let addressing = try addressing(
       ["subnet": "10.2.0.0/24", "ranges": [[["subnet": "10.3.0.0/24"]]]],
       ["runtimeConfig": ["ipRanges": [[["subnet": "10.1.0.0/24"]], [["subnet": "10.4.0.0/24"]]]]])
@@ -51,8 +51,8 @@ import TestSupport
       ])
   }
 
-  /// CNI_ARGS, then `args`, then the capability; each with or without a prefix length.
-  @Test func requestedAddressesOfAllSourcesAddUp() throws {
+  /// Addresses of CNI_ARGS come first, then those of `args`, then those of the capability. A prefix length is optional.
+  @Test func requestedAddressesOfAllSourcesAreJoined() throws {
     let keys: JSONObject = [
       "args": ["cni": ["ips": ["10.1.0.3/24", "fd00::3"]]], "runtimeConfig": ["ips": ["10.1.0.4", "fd00::4/64"]],
     ]
@@ -66,7 +66,7 @@ import TestSupport
     try addressing([:], arguments: arguments).requested
   }
 
-  @Test func routesAreCopiedWithTheirExtras() throws {
+  @Test func routesAreReadWithAllAttributes() throws {
     let addressing = try addressing([
       "routes": [
         ["dst": "0.0.0.0/0"], ["dst": "10.9.8.7/16", "gw": "10.1.0.9"],
@@ -80,10 +80,10 @@ import TestSupport
     #expect(last.table == 100 && last.scope == 253)
   }
 
-  @Test func theDataDirectory() throws {
+  @Test func dataDirectoryHasADefault() throws {
     #expect(try addressing(["dataDir": "/data"]).dataDirectory == "/data")
     #expect(try addressing(["dataDir": ""]).dataDirectory == "/var/lib/cni/networks")
-    // DEL and GC take the default for what they cannot read; ADD says so.
+    // DEL and GC use the default for an unreadable value; ADD reports an error.
     #expect(AddressConfiguration.dataDirectory(JSONFields(["dataDir": 5])) == "/var/lib/cni/networks")
     #expect(AddressConfiguration.dataDirectory(nil) == "/var/lib/cni/networks")
   }
@@ -99,8 +99,9 @@ import TestSupport
     #expect(error?.message == "ipam.resolvConf \"\(path)x\" does not exist")
   }
 
-  /// Before 0.3.0 a result has room for one address of each family.
-  @Test(arguments: ["0.1.0", "0.2.0", "0.3.0", "1.1.0"]) func setsOfAFamilyInOldVersions(_ version: String) throws {
+  /// A result of a version before 0.3.0 holds one address of each family.
+  @Test(arguments: ["0.1.0", "0.2.0", "0.3.0", "1.1.0"]) func oldVersionsAllowOneSetPerFamily(_ version: String) throws
+  {
     let dual: JSONValue = [[["subnet": "10.1.0.0/24"]], [["subnet": "fd00:1::/64"]]]
     #expect(try addressing(["ranges": dual], version: version).rangeSets.count == 2)
     let error = answer {
@@ -146,7 +147,7 @@ import TestSupport
       (["dataDir": 5], "ipam.dataDir must be a string, but is 5"),
       (["resolvConf": 5], "ipam.resolvConf must be a string, but is 5"),
     ] as [(JSONObject, String)])
-  func whatIsWrongIsNamed(ipam: JSONObject, message: String) throws {
+  func errorNamesTheInvalidKey(ipam: JSONObject, message: String) throws {
     let error = try #require(answer { _ = try addressing(ipam) })
     #expect(error.code == .invalidConfiguration && error.message.contains(message), "\(error)")
   }
@@ -162,7 +163,7 @@ import TestSupport
       (["args": ["cni": ["ips": ["10.1.0.3/33"]]]], "", #"args.cni.ips must be an IP address, but is "10.1.0.3/33""#),
       ([:], "IP=a", #"IP in CNI_ARGS must be an IP address, but is "a""#),
     ] as [(JSONObject, String, String)])
-  func aWrongRequestNamesItsSource(keys: JSONObject, arguments: String, message: String) throws {
+  func errorOfARequestNamesItsSource(keys: JSONObject, arguments: String, message: String) throws {
     let error = try #require(answer { _ = try configuration(keys, arguments: arguments) })
     #expect(error.code == .invalidConfiguration && error.message.contains(message), "\(error)")
   }

@@ -7,7 +7,7 @@ import Testing
 import TestSupport
 
 @Suite struct AddressPlanTests {
-  @Test func theLeasesSubnetsAreTheRanges() throws {
+  @Test func subnetsOfTheLeaseAreTheRanges() throws {
     let plan = try AddressPlan(configuration(), lease("10.244.1.1/24", "fd00:10:0:1::1/64"))
     #expect(plan.isFromLease)
     #expect(plan.has(.v4) && plan.has(.v6))
@@ -17,12 +17,12 @@ import TestSupport
     #expect(range.gateway.description == "10.244.1.1")
   }
 
-  @Test func theLeasesAddressIsTheGateway() throws {
+  @Test func addressOfTheLeaseIsTheGateway() throws {
     let plan = try AddressPlan(configuration(), lease("10.244.1.254/24"))
     #expect(plan.rangeSets.first?.ranges.first?.gateway.description == "10.244.1.254")
   }
 
-  @Test func rangesOfTheConfigurationWin() throws {
+  @Test func configuredRangesOverrideTheLease() throws {
     let keys: JSONObject = ["ipam": ["subnet": "10.9.0.0/24"], "runtimeConfig": ["ips": ["10.9.0.7"]]]
     let plan = try AddressPlan(configuration(keys), lease("10.244.1.1/24"))
     #expect(!plan.isFromLease)
@@ -32,11 +32,11 @@ import TestSupport
     #expect(try AddressPlan(configuration(keys), nil).mtuBytes == nil)
   }
 
-  @Test func theConfigurationsMTUWins() throws {
+  @Test func configuredMTUOverridesTheLease() throws {
     #expect(try AddressPlan(configuration(["mtu": 9000]), lease("10.244.1.1/24")).mtuBytes == 9000)
   }
 
-  @Test func neitherRangesNorALease() throws {
+  @Test func missingRangesAndLeaseAreAnError() throws {
     let error = try #require(answer { _ = try AddressPlan(configuration(), nil) })
     #expect(error.code == .tryAgainLater)
     #expect(error.message.contains("/run/causeway/subnet.env or /run/flannel/subnet.env"))
@@ -54,39 +54,39 @@ import TestSupport
   }
 
   @Test(arguments: [("10.9.0.0/24", 1279, true), ("fd00:9::/64", 1279, false), ("fd00:9::/64", 1280, true)])
-  func ipv6NeedsItsLeastMTU(subnet: String, mtu: Int, isGood: Bool) throws {
+  func ipv6NeedsItsMinimumMTU(subnet: String, mtu: Int, isGood: Bool) throws {
     let configuration = try configuration(["mtu": .integer(Int64(mtu)), "ipam": ["subnet": .string(subnet)]])
     let error = answer { _ = try AddressPlan(configuration, nil) }
     #expect((error == nil) == isGood)
     #expect(isGood || error?.code == .invalidConfiguration && error?.message.contains("1279") == true)
   }
 
-  @Test func aLeasesMTUMayBeTooSmallForIPv6() throws {
+  @Test func leaseMTUTooSmallForIPv6IsAnError() throws {
     _ = try AddressPlan(configuration(), lease("10.244.1.1/24", mtu: 1000))
     let error = answer { _ = try AddressPlan(configuration(), lease("fd00:10:0:1::1/64", mtu: 1000)) }
     #expect(error?.code == .invalidConfiguration)
   }
 
-  @Test func aLeaseTooSmallForPodsIsNamed() throws {
+  @Test func errorNamesALeaseTooSmallForPods() throws {
     let error = answer { _ = try AddressPlan(configuration(), lease("10.244.1.0/31")) }
     #expect(error?.code == .tryAgainLater)
     #expect(error?.message.contains("FLANNEL_SUBNET=10.244.1.0/31") == true, "\(String(describing: error))")
   }
 
-  @Test func aBridgeKnowsNoLease() throws {
+  @Test func bridgeTypeDoesNotUseTheLease() throws {
     let configuration = try configuration(["ipam": ["type": "host-local"]], as: .bridge)
     let error = try #require(answer { _ = try AddressPlan(configuration, lease("10.244.1.1/24")) })
     #expect(error.code == .invalidConfiguration)
     #expect(error.message == "no IP ranges specified")
   }
 
-  /// Where the lease says that the node's rules do it, the plugin needn't.
+  /// The plugin does not masquerade if the lease says that the node's rules do.
   @Test(
     arguments: [
       (nil, false, true), (nil, true, false), (true, true, true), (false, false, false), (nil, nil, false),
       (true, nil, true),
     ] as [(Bool?, Bool?, Bool)])
-  func masquerading(asked: Bool?, byLease: Bool?, expected: Bool) throws {
+  func masqueradingDependsOnConfigurationAndLease(asked: Bool?, byLease: Bool?, expected: Bool) throws {
     let given = try byLease.map { masquerades in try lease("10.244.1.1/24", masquerades: masquerades) }
     var keys: JSONObject = ["ipam": ["subnet": "10.9.0.0/24"]]
     if let asked { keys["ipMasq"] = .bool(asked) }

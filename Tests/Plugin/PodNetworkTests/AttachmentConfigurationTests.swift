@@ -39,7 +39,7 @@ import Testing
     #expect(configuration.dns.domain == "d")
   }
 
-  /// What Go's zero values mean in the reference: as if the key were not there.
+  /// Go's zero values mean the default in the reference plugins, as an absent key does.
   @Test func zeroValuesAreDefaults() throws {
     let configuration = try configuration([
       "bridge": "", "mode": "", "mtu": 0, "vlan": 0, "vlanTrunk": .null, "ipMasq": false, "macspoofchk": false,
@@ -58,7 +58,7 @@ import Testing
       (JSONObject(), true, true), (["isGateway": false], false, false), (["isGateway": true], true, true),
       (["isDefaultGateway": false], true, false), (["isDefaultGateway": true], true, true),
       (["isGateway": false, "isDefaultGateway": false], false, false),
-      // As in the reference, who is the default gateway is a gateway.
+      // As in the reference plugin, a default gateway is always a gateway.
       (["isGateway": false, "isDefaultGateway": true], true, true),
     ] as [(JSONObject, Bool, Bool)])
   func gatewayAndDefaultGateway(keys: JSONObject, isGateway: Bool, isDefault: Bool) throws {
@@ -78,11 +78,11 @@ import Testing
     #expect(configuration.bridged.bridge.isPromiscuous == promiscuous)
   }
 
-  @Test(arguments: [68, 1279, 1500, 65535]) func anMTUWithinTheKernelsLimits(_ mtu: Int) throws {
+  @Test(arguments: [68, 1279, 1500, 65535]) func mtuWithinTheKernelsLimitsIsAccepted(_ mtu: Int) throws {
     #expect(try configuration(["mtu": .integer(Int64(mtu))]).interface.mtuBytes == mtu)
   }
 
-  /// The capability, then `args`, then CNI_ARGS; an empty text is none.
+  /// The capability overrides `args`, and `args` overrides CNI_ARGS. An empty text means no address.
   @Test(
     arguments: [
       (JSONObject(), "", nil), ([:], "MAC=", nil), ([:], "MAC=0a:00:00:00:00:01", "0a:00:00:00:00:01"),
@@ -95,7 +95,7 @@ import Testing
       // bridge's own tests write RuntimeConfig.
       (["RuntimeConfig": ["MAC": "0a:00:00:00:00:03"]], "", "0a:00:00:00:00:03"),
     ] as [(JSONObject, String, String?)])
-  func macsHaveAPrecedence(keys: JSONObject, arguments: String, mac: String?) throws {
+  func requestedMACHasAnOrderOfSources(keys: JSONObject, arguments: String, mac: String?) throws {
     #expect(try configuration(keys, arguments: arguments).interface.requestedMAC?.description == mac)
   }
 
@@ -153,12 +153,12 @@ import Testing
     Case(["subnetFile": 5], .invalidConfiguration, "subnetFile must be a string, but is 5"),
   ]
 
-  @Test(arguments: refused) func whatCannotBeServedIsNamed(_ bad: Case) throws {
+  @Test(arguments: refused) func errorNamesTheUnsupportedOrInvalidKey(_ bad: Case) throws {
     let error = try #require(answer { _ = try configuration(bad.keys) })
     #expect(error.code == bad.code && error.message.contains(bad.message), "\(error)")
   }
 
-  @Test func aBadMACOfTheArgumentsIsNamed() throws {
+  @Test func errorNamesAnInvalidMACInCNIArgs() throws {
     let error = try #require(answer { _ = try configuration(arguments: "MAC=x") })
     #expect(error.code == .invalidConfiguration && error.message.hasPrefix("MAC in CNI_ARGS must be"), "\(error)")
   }
@@ -168,13 +168,13 @@ import Testing
       ["ipam": ["type": "none"]], ["disableContainerInterface": true],
       ["disableContainerInterface": true, "ipam": ["type": "none"]], ["disableContainerInterface": true, "ipam": [:]],
     ] as [JSONObject])
-  func layerTwoHasNoAddresses(_ keys: JSONObject) throws {
+  func layerTwoConfigurationHasNoAddresses(_ keys: JSONObject) throws {
     let configuration = try configuration(keys)
     #expect(configuration.addressing == nil && configuration.delegate == nil && !configuration.hasAddresses)
     #expect(configuration.interface.isLeftDown == (keys["disableContainerInterface"] != nil))
   }
 
-  @Test func anotherPluginsAddresses() throws {
+  @Test func otherIPAMPluginIsADelegate() throws {
     let dhcp = try configuration(["ipam": ["type": "dhcp", "ranges": "dhcp's own"]])
     #expect(dhcp.delegate?.type == "dhcp")
     #expect(dhcp.addressing == nil && dhcp.hasAddresses)

@@ -4,19 +4,19 @@ import JSON
 @testable import PodNetwork
 import Testing
 
-/// What GC is told to keep: a mistake here takes the network from running pods.
+/// Attachments that GC must keep. A mistake here removes the network of running pods.
 @Suite struct CollectTests {
   private func valid(_ keys: JSONObject) throws -> [String]? {
     try validAttachments(network(keys, for: .collect))?.map(\.key)
   }
 
-  @Test func anAbsentKeySaysNothing() throws {
+  @Test func absentKeyMeansNoList() throws {
     #expect(try valid([:]) == nil)
     #expect(try valid(["cni.dev/valid": []]) == nil)
   }
 
   @Test(arguments: ["cni.dev/valid-attachments", "cni.dev/attachments", "CNI.dev/Valid-Attachments"])
-  func bothSpellingsAreRead(_ key: String) throws {
+  func allSpellingsOfTheKeyAreRead(_ key: String) throws {
     #expect(try valid([JSONObject.Member(name: key, value: .null)]) == [])
     #expect(try valid([JSONObject.Member(name: key, value: [])]) == [])
     let list: JSONValue = [
@@ -25,8 +25,8 @@ import Testing
     #expect(try valid([JSONObject.Member(name: key, value: list)]) == ["net:a:eth0", "net:b:net1"])
   }
 
-  /// libcni writes both; the specification's counts.
-  @Test func theSpecificationsSpellingComesFirst() throws {
+  /// libcni writes both keys; the key of the specification is used.
+  @Test func keyOfTheSpecificationOverridesLibcnis() throws {
     #expect(
       try valid([
         "cni.dev/attachments": [["containerID": "old", "ifname": "eth0"]],
@@ -43,7 +43,7 @@ import Testing
       ),
       ([["containerID": 5, "ifname": "eth0"]], "cni.dev/valid-attachments[0].containerID must be a string, but is 5"),
     ] as [(JSONValue, String)])
-  func aListThatCannotBeReadKeepsGCFromBeginning(list: JSONValue, message: String) throws {
+  func unreadableListIsAnError(list: JSONValue, message: String) throws {
     let error = try #require(answer { _ = try valid(["cni.dev/valid-attachments": list]) })
     #expect(error.code == .invalidConfiguration && error.message.contains(message), "\(error)")
   }

@@ -6,10 +6,10 @@ import JSON
 @testable import PodNetwork
 import Testing
 
-/// Not the one of the testing library.
+/// The attachment of this package, not the type of the testing library.
 typealias Attachment = Attachments.Attachment
 
-/// A network configuration with these keys on top of the least that one needs.
+/// A network configuration with the required keys and these.
 func network(_ keys: JSONObject = [:], version: String = "1.1.0", for verb: Verb = .add) throws -> NetworkConfiguration
 {
   var object: JSONObject = ["cniVersion": .string(version), "name": "net", "type": "causeway"]
@@ -41,7 +41,7 @@ func lease(_ subnets: String..., mtu: Int = 1450, masquerades: Bool = false) thr
     file: "subnet.env")
 }
 
-/// What the runtime would be told of the error that `body` throws.
+/// The CNI error that the runtime receives for the error that `body` throws.
 func answer(_ body: () throws -> Void) -> CNIError? {
   do {
     try body()

@@ -10,9 +10,9 @@ import Netlink
 @testable import PodRules
 import Testing
 
-/// Which code a runtime gets to see for a room's error.
+/// The CNI error code for each module's errors.
 @Suite struct FailureTests {
-  @Test func aCNIErrorStaysAsItIs() {
+  @Test func cniErrorIsUnchanged() {
     let error = CNIError(.unavailable, "a", details: "b")
     #expect(CNIError(PodNetworkError.cni(error)) == error)
   }
@@ -23,12 +23,12 @@ import Testing
     (.locked(path: "/lock", waited: .seconds(10)), .tryAgainLater),
     (.system(SystemError("open", "/x", errno: EIO)), .ioFailure),
   ])
-  func addresses(error: IPAMError, code: CNIError.Code) {
+  func codesOfIPAMErrors(error: IPAMError, code: CNIError.Code) {
     #expect(CNIError(PodNetworkError.ipam(error)) == CNIError(code, error.description))
     #expect(CNIError(PodNetworkError.podRules(.ipam(error))) == CNIError(code, error.description))
   }
 
-  @Test func addressesOfARangeSet() throws {
+  @Test func codesOfRangeSetErrors() throws {
     let address = try #require(IPAddress("10.1.0.5"))
     let set = try RangeSet([AddressRange(subnet: try #require(IPPrefix("10.1.0.0/24")))])
     let owner = LeaseOwner(containerID: "c1", interfaceName: "eth0")
@@ -38,7 +38,7 @@ import Testing
     #expect(CNIError(.ipam(.duplicate(rangeSet: 0, held: address, by: owner))).code == .failed)
   }
 
-  @Test func theOtherRooms() {
+  @Test func codesOfOtherModulesErrors() {
     let missing = JSONError.missing(field: "ipam.subnet")
     #expect(
       CNIError(.json(missing)) == CNIError(.invalidConfiguration, "network configuration: ipam.subnet is missing"))

@@ -2,24 +2,24 @@ import JSON
 @testable import PodNetwork
 import Testing
 
-/// Whose packets may pass bridge and rules by, as configurations say.
+/// Which configurations allow the fast path.
 @Suite struct FastPathUseTests {
   @Test(
     arguments: [
       (JSONObject(), true), (["mode": "routed"], true), (["isDefaultGateway": false], true),
       (["macspoofchk": true, "portIsolation": true], true), (["ipam": ["type": "dhcp"]], true),
       (["capabilities": ["bandwidth": true], "runtimeConfig": ["mac": "02:00:00:00:00:01"]], true),
-      // It sends what leaves its network to somebody else, or in a VLAN of its own, or has no address.
+      // The bridge is no gateway, or the pod is in a VLAN, or it has no address, or its bandwidth is limited.
       (["isGateway": false], false), (["vlan": 100], false), (["vlanTrunk": [["id": 7]]], false),
       (["ipam": ["type": "none"]], false), (["disableContainerInterface": true], false),
       (["runtimeConfig": ["bandwidth": ["ingressRate": 1000, "ingressBurst": 1000]]], false),
       (["mode": "routed", "runtimeConfig": ["bandwidth": ["egressRate": 1000, "egressBurst": 1000]]], false),
     ] as [(JSONObject, Bool)])
-  func whoMayUseIt(_ keys: JSONObject, _ mayUseFastPath: Bool) throws {
+  func fastPathNeedsAGatewayAndNoVLANOrLimit(_ keys: JSONObject, _ mayUseFastPath: Bool) throws {
     #expect(try configuration(keys).mayUseFastPath == mayUseFastPath)
   }
 
-  /// What other plugins' words are is no error of ours.
+  /// A malformed `capabilities` value belongs to another plugin and is not an error here.
   @Test(
     arguments: [
       (JSONObject(), false), (["capabilities": ["bandwidth": true]], true),
@@ -28,11 +28,11 @@ import Testing
       (["capabilities": "bandwidth"], false), (["capabilities": ["bandwidth": "true"]], false),
       (["runtimeConfig": ["bandwidth": ["ingressRate": 1000, "ingressBurst": 1000]]], false),
     ] as [(JSONObject, Bool)])
-  func whoTellsOfLimits(_ keys: JSONObject, _ announcesLimits: Bool) throws {
+  func bandwidthCapabilityAnnouncesLimits(_ keys: JSONObject, _ announcesLimits: Bool) throws {
     #expect(try configuration(keys).fastPath.announcesLimits == announcesLimits)
   }
 
-  @Test func flannelsConfigurationTellsOfThemToo() throws {
+  @Test func bandwidthCapabilityOfFlannelAnnouncesLimits() throws {
     let keys: JSONObject = [
       "type": "flannel", "delegate": ["isDefaultGateway": true], "capabilities": ["bandwidth": true],
     ]

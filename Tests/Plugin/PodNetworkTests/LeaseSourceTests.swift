@@ -21,14 +21,14 @@ import TestSupport
     #expect(source.helper == nil)
   }
 
-  @Test func theHelpersDefaults() throws {
+  @Test func defaultsOfTheHelper() throws {
     let source = try source(["hostgw": [:]])
     #expect(source.subnetFiles == LeaseSource.defaultSubnetFiles(for: .causeway))
     #expect(source.helper?.nodesFile == "/etc/causeway/nodes.json")
     #expect(source.helper?.options == [:])
   }
 
-  /// The helper must write the file that is read here.
+  /// The helper must write the file that the plugin reads.
   @Test(
     arguments: [
       (["subnetFile": "/a.env"], "/a.env", nil), (["hostgw": ["subnet-file": "/b.env"]], "/b.env", "/b.env"),
@@ -36,13 +36,13 @@ import TestSupport
       (["subnetFile": "/a.env", "hostgw": ["subnet-file": "/b.env"]], "/a.env", "/a.env"),
       (["subnetFile": "", "hostgw": ["subnet-file": "/b.env"]], "/b.env", "/b.env"),
     ] as [(JSONObject, String, String?)])
-  func oneFileWhereOneIsNamed(keys: JSONObject, file: String, helpers: String?) throws {
+  func configuredSubnetFileIsTheOnlyOne(keys: JSONObject, file: String, helpers: String?) throws {
     let source = try source(keys)
     #expect(source.subnetFiles == [file])
     #expect(source.helper?.options["subnet-file"]?.string == helpers)
   }
 
-  @Test func optionsGoToTheHelperAsTheyAre() throws {
+  @Test func optionsArePassedToTheHelperUnchanged() throws {
     let keys: JSONObject = [
       "hostgw": ["store": "file", "nodes-file": "/n.json", "state-dir": "/state", "ip-masq": true]
     ]
@@ -52,14 +52,14 @@ import TestSupport
     #expect(helper.options == ["store": "file", "nodes-file": "/n.json", "state-dir": "/state", "ip-masq": true])
   }
 
-  /// As every key of a configuration; the helper would refuse them.
-  @Test func namesOfOptionsFoldCase() throws {
+  /// Every key of a configuration matches in any case; the helper would refuse upper case.
+  @Test func optionNamesAreLowercased() throws {
     let helper = try #require(try source(["HostGW": ["Store": "file", "NODES-FILE": "/n.json"]]).helper)
     #expect(helper.nodesFile == "/n.json")
     #expect(helper.options == ["store": "file", "nodes-file": "/n.json"])
   }
 
-  /// An empty text is no path; what would lie in it would lie at the root.
+  /// An empty text is not a path: files below it would be in the root directory.
   @Test func emptyTextsAreDefaults() throws {
     let keys: JSONObject = [
       "subnetFile": "", "hostgw": ["state-dir": "", "nodes-file": "", "store": "", "subnet-file": ""],
@@ -71,15 +71,15 @@ import TestSupport
     #expect(source.helper?.options == [:])
   }
 
-  @Test(arguments: ["etcd", "kubernetes", "File"]) func onlyFilesNeedNoAgent(_ store: String) throws {
+  @Test(arguments: ["etcd", "kubernetes", "File"]) func storesOtherThanFileNeedTheAgent(_ store: String) throws {
     let error = try #require(answer { _ = try source(["hostgw": ["store": .string(store)]]) })
     #expect(error.code == .invalidConfiguration)
     #expect(error.message == "hostgw.store must be \"file\", but is \"\(store)\"")
     #expect(error.details.contains("causeway-hostgw run"))
   }
 
-  /// DEL and GC look where ADD looked, whatever else is wrong.
-  @Test func whatCanBeReadOfABrokenConfigurationCounts() throws {
+  /// DEL and GC use the paths that ADD used, even if other keys are invalid.
+  @Test func readableKeysOfAnInvalidConfigurationAreUsed() throws {
     let broken = JSONFields(["subnetFile": 5, "hostgw": ["store": "etcd", "state-dir": "/state", "nodes-file": 7]])
     let source = LeaseSource(lenient: broken, for: .causeway)
     #expect(StateDirectory(lenient: broken, for: .causeway).path == "/state")
@@ -91,7 +91,7 @@ import TestSupport
     #expect(other.subnetFiles == ["/a.env"])
   }
 
-  @Test func theFileIsRead() throws {
+  @Test func subnetFileIsRead() throws {
     let directory = try TemporaryDirectory()
     let path = directory.file("subnet.env")
     let source = try source(["subnetFile": .string(path)])
@@ -107,7 +107,7 @@ import TestSupport
     #expect(error.details.contains(path))
   }
 
-  @Test func theHelperIsFoundOnTheSearchPath() throws {
+  @Test func helperIsFoundOnTheSearchPath() throws {
     let directory = try TemporaryDirectory()
     #expect(HandOff.findHelper([directory.path]) == nil)
     try Files.makeDirectory(directory.file("other/causeway-hostgw"))

@@ -6,7 +6,7 @@ import JSON
 import Testing
 import TestSupport
 
-/// Whatever a configuration becomes, it is understood or refused; a trap would end this process.
+/// A mutated configuration is accepted or refused. A trap would end this process.
 @Suite(.timeLimit(.minutes(1)))
 struct MutationTests {
   private static let good = #"""
@@ -28,7 +28,7 @@ struct MutationTests {
        "interface": 0}], "routes": [{"dst": "0.0.0.0/0", "gw": "10.1.0.1"}], "dns": {}}}
     """#
 
-  /// Values at the edges of what fields hold.
+  /// Boundary values of configuration fields.
   private static let values: [JSONValue] = [
     .null, true, false, 0, 1, -1, 255, 256, 1280, 65535, 65536, 4_294_967_295, 4_294_967_296, .integer(.max),
     .integer(.min), .real(0.5), .real(1e300), "", " ", "/", "..", "é", "\u{301}", "a\u{301}", "0", "x", "/0",
@@ -50,7 +50,7 @@ struct MutationTests {
       for _ in 0..<Int.random(in: 1...3, using: &generator) { value = mutated(value, &generator) }
       if try understand(Array(value.text().utf8), &generator) { understood += 1 }
     }
-    // Or the mutations would all end at the first key.
+    // Otherwise all mutations would be refused at the first key.
     #expect(understood > 60)
   }
 
@@ -73,7 +73,7 @@ struct MutationTests {
     }
   }
 
-  /// All that is done with a configuration before anything is touched; whether none of it was refused.
+  /// Runs every step that ADD does before it changes the kernel. Returns whether no step refused the configuration.
   @discardableResult
   private func understand(_ text: [UInt8], _ generator: inout Seeded) throws -> Bool {
     let verb = Verb.allCases.randomElement(using: &generator) ?? .add
@@ -110,7 +110,7 @@ struct MutationTests {
     return false
   }
 
-  /// The value with one change, at a place as deep as chance has it.
+  /// The value with one change at a random depth.
   private func mutated(_ value: JSONValue, _ generator: inout Seeded) -> JSONValue {
     switch value {
     case .object(let object) where !object.members.isEmpty && Int.random(in: 0..<8, using: &generator) > 0:

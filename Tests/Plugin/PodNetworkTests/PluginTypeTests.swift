@@ -7,14 +7,14 @@ import NodeState
 import Testing
 import TestSupport
 
-/// As which plugin an execution answers, and with whose defaults.
+/// The plugin type of an execution, and the defaults of each type.
 @Suite struct PluginTypeTests {
   @Test(arguments: [
     ("/opt/cni/bin/causeway", PluginType.causeway), ("causeway", .causeway), ("/opt/cni/bin/bridge", .bridge),
     ("./flannel", .flannel), ("host-local", .ipam), ("/opt/cni/bin/causeway.new", .causeway), ("", .causeway),
     ("/", .causeway), ("/opt/bridge/x", .causeway),
   ])
-  func theProgramsNameDecides(path: String, type: PluginType) throws {
+  func programNameSelectsTheType(path: String, type: PluginType) throws {
     #expect(PluginType(programPath: path, try network()) == type)
   }
 
@@ -26,12 +26,12 @@ import TestSupport
   ]
 
   @Test(arguments: types)
-  func causewayAsAnotherPluginsIPAM(keys: JSONObject, type: PluginType) throws {
+  func causewayIsTheIPAMPluginOfAnotherPlugin(keys: JSONObject, type: PluginType) throws {
     #expect(PluginType(programPath: "causeway", try network(keys)) == type)
     #expect(PluginType(programPath: "bridge", try network(keys)) == .bridge)
   }
 
-  @Test func aBridgesDefaults() throws {
+  @Test func defaultsOfBridge() throws {
     let configuration = try bridge()
     #expect(
       !configuration.bridged.gateways.isEnabled && !configuration.routes.hasDefault
@@ -47,16 +47,16 @@ import TestSupport
     try configuration(keys, as: .bridge)
   }
 
-  @Test func aBridgeOnTheNodesLease() throws {
+  @Test func bridgeWithCausewayIPAMUsesTheLease() throws {
     let configuration = try bridge(["ipam": ["type": "causeway"]])
     #expect(configuration.leaseSource.subnetFiles == ["/run/causeway/subnet.env", "/run/flannel/subnet.env"])
     let plan = try AddressPlan(configuration, lease("10.244.1.1/24"))
     #expect(texts(plan.rangeSets.flatMap(\.ranges).map(\.subnet)) == ["10.244.1.0/24"])
-    // Whatever the lease says of it, the reference's bridge masquerades only where it is told to.
+    // The reference bridge plugin masquerades only if its configuration asks for it, whatever the lease says.
     #expect(!plan.masquerades)
   }
 
-  @Test func flannelsRangesAreTheLeases() throws {
+  @Test func flannelTypeUsesTheLeaseRanges() throws {
     let keys: JSONObject = [
       "ipam": ["Ranges": [[["subnet": "10.9.0.0/24"]]], "subnet": "10.8.0.0/24", "dataDir": "/d"]
     ]
@@ -65,7 +65,7 @@ import TestSupport
     #expect(LenientConfiguration(try network(keys), as: .flannel).usesLease)
   }
 
-  @Test func flannelsDefaults() throws {
+  @Test func defaultsOfFlannel() throws {
     let configuration = try configuration(["bridge": "outer", "ipMasq": true], as: .flannel)
     #expect(
       configuration.bridged.gateways.isEnabled && !configuration.routes.hasDefault
@@ -75,7 +75,7 @@ import TestSupport
     #expect(configuration.leaseSource.subnetFiles == ["/run/flannel/subnet.env", "/run/causeway/subnet.env"])
   }
 
-  @Test func flannelsDelegateHoldsTheBridgesKeys() throws {
+  @Test func bridgeKeysOfFlannelAreInItsDelegate() throws {
     let configuration = try configuration(
       [
         "subnetFile": "/s.env", "runtimeConfig": ["mac": "0a:00:00:00:00:01"],
@@ -96,21 +96,21 @@ import TestSupport
       (["type": "macvlan"], .unsupportedField, #"delegate.type = "macvlan" is not supported"#),
       ("x", .invalidConfiguration, "delegate must be an object"),
     ] as [(JSONValue, CNIError.Code, String)])
-  func whatFlannelSetsItself(delegate: JSONValue, code: CNIError.Code, message: String) throws {
+  func delegateMustNotSetReservedKeys(delegate: JSONValue, code: CNIError.Code, message: String) throws {
     let error = try #require(
       answer { _ = try configuration(["delegate": delegate], as: .flannel) })
     #expect(error.code == code && error.message.contains(message), "\(error)")
   }
 
-  /// DEL and GC find what ADD made under each of the names.
-  @Test func whatDELReadsOfAConfiguration() throws {
+  /// DEL and GC find what ADD made under each plugin type.
+  @Test func lenientReadingOfAValidConfiguration() throws {
     let keys: JSONObject = ["delegate": ["bridge": "br7"], "bridge": "br8", "ipam": ["dataDir": "/data"]]
     let flannels = LenientConfiguration(try network(keys), as: .flannel)
     #expect(flannels.gatewayLink.name == "br7" && flannels.dataDirectory == "/data" && flannels.usesLease)
     let bridges = LenientConfiguration(try network(keys), as: .bridge)
     #expect(bridges.gatewayLink.name == "br8" && bridges.dataDirectory == "/data" && !bridges.usesLease)
     #expect(bridges.delegate == nil)
-    // Told to take addresses from us, a bridge lives on the lease; with another's addresses nobody does.
+    // A bridge with our IPAM uses the lease; with another IPAM plugin no type uses it.
     #expect(LenientConfiguration(try network(["ipam": ["type": "causeway"]]), as: .bridge).usesLease)
     #expect(LenientConfiguration(try network(["ipam": [:]]), as: .causeway).usesLease)
     for type in ["none", "dhcp"] {
@@ -121,7 +121,7 @@ import TestSupport
     #expect(!ranges.usesLease && ranges.delegate?.type == "dhcp" && ranges.gatewayLink.name == "cni0")
   }
 
-  @Test func whatDELReadsOfABrokenConfiguration() throws {
+  @Test func lenientReadingOfAnInvalidConfiguration() throws {
     let keys: JSONObject = ["delegate": 5, "bridge": 5, "ipam": 5, "hostgw": ["state-dir": "/state", "store": "etcd"]]
     for type in [PluginType.causeway, .flannel] {
       let lenient = LenientConfiguration(try network(keys), as: type)

@@ -26,24 +26,24 @@ import Testing
     }
   }
 
-  @Test func aDefaultRouteOfEachFamilyOfThePod() throws {
+  @Test func podGetsADefaultRouteOfEachFamily() throws {
     #expect(try routes([]) == ["0.0.0.0/0 via 10.1.0.1", "::/0 via fd00::1"])
     #expect(try routes([], families: [.v6]) == ["::/0 via fd00::1"])
     #expect(try routes([], families: []) == [])
   }
 
-  @Test func noneWhereThereIsOne() throws {
+  @Test func configuredDefaultRouteIsNotRepeated() throws {
     #expect(try routes([["dst": "0.0.0.0/0"]]) == ["0.0.0.0/0 via 10.1.0.1", "::/0 via fd00::1"])
     #expect(try routes([["dst": "0.0.0.0/0", "gw": "10.1.0.9"]], families: [.v4]) == ["0.0.0.0/0 via 10.1.0.9"])
     #expect(try routes([["dst": "::/0", "gw": "fd00::9"]]) == ["::/0 via fd00::9", "0.0.0.0/0 via 10.1.0.1"])
   }
 
-  @Test func noneWhereNoneIsWanted() throws {
+  @Test func noDefaultRouteWithoutDefaultGateway() throws {
     #expect(try routes([], ["isDefaultGateway": false]) == [])
     #expect(try routes([["dst": "10.8.0.0/16"]], ["isGateway": false]) == ["10.8.0.0/16 via 10.1.0.1"])
   }
 
-  @Test func aRouteWithoutGatewayGetsItsFamilysUnlessItHasAScope() throws {
+  @Test func routeWithoutGatewayOrScopeGetsTheGatewayOfItsFamily() throws {
     let given: JSONValue = [
       ["dst": "10.8.0.0/16"], ["dst": "10.9.0.0/16", "scope": 253], ["dst": "fd01::/48"],
       ["dst": "10.7.0.0/16", "gw": "10.1.0.7"],
@@ -55,12 +55,12 @@ import Testing
     #expect(try routes([["dst": "fd01::/48"]], ["isDefaultGateway": false], families: [.v4]) == ["fd01::/48"])
   }
 
-  /// A delegate need not name gateways.
-  @Test func withoutAGatewayThereIsNoDefaultRoute() throws {
+  /// A delegated IPAM plugin may return no gateways.
+  @Test func noDefaultRouteWithoutGateway() throws {
     #expect(try routes([["dst": "10.8.0.0/16"]], hasGateways: false) == ["10.8.0.0/16"])
   }
 
-  @Test func aBridgesPodsGetADefaultRouteOnlyIfAsked() throws {
+  @Test func podsOfFlannelGetADefaultRouteOnlyIfConfigured() throws {
     #expect(try routes([], ["ranges": []], families: [.v4], as: .flannel) == ["10.244.0.0/16 via 10.1.0.1"])
     #expect(
       try routes([], ["delegate": ["isDefaultGateway": true]], families: [.v4], as: .flannel) == [

@@ -15,7 +15,7 @@ import TestSupport
     return try DNS(resolvConf: path)
   }
 
-  @Test func valuesAddUpAndTheLastDomainCounts() throws {
+  @Test func valuesAreJoinedAndTheLastDomainIsUsed() throws {
     let dns = try dns(
       """
       nameserver 10.0.0.1
@@ -38,18 +38,18 @@ import TestSupport
     "domain\nsearch",
     "sortlist 10.0.0.0", "Nameserver 10.0.0.1",
   ])
-  func theRestIsPassedOver(_ text: String) throws {
+  func otherLinesAreIgnored(_ text: String) throws {
     #expect(try dns(text).isEmpty)
   }
 
-  @Test func linesMayEndAsOnWindowsAndBytesNeedNotBeText() throws {
+  @Test func crlfLineEndsAndInvalidUTF8AreAccepted() throws {
     #expect(try dns("nameserver 10.0.0.1\r\nsearch a\r\n").nameservers == ["10.0.0.1"])
     let path = directory.file("binary")
     try Files.write(path, [0xFF, 0x00, 0x0A] + Array("search a\n".utf8))
     #expect(try DNS(resolvConf: path).search == ["a"])
   }
 
-  @Test func aFileThatIsTooLargeOrNoFile() throws {
+  @Test func oversizedFileAndDirectoryAreErrors() throws {
     let path = directory.file("large")
     try Files.write(path, [UInt8](repeating: 0x23, count: 70000))
     #expect(answer { _ = try DNS(resolvConf: path) }?.code == .ioFailure)

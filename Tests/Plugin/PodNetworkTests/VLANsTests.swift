@@ -4,7 +4,7 @@ import Netlink
 @testable import PodNetwork
 import Testing
 
-/// `vlan`, `vlanTrunk` and `preserveDefaultVlan`: what is understood, and what a port becomes by it.
+/// The keys `vlan`, `vlanTrunk` and `preserveDefaultVlan`, and the VLANs of a port that follow from them.
 @Suite struct VLANsTests {
   private func vlans(_ keys: JSONObject) throws -> VLANs? { try configuration(keys).bridged.port.vlans }
 
@@ -12,12 +12,12 @@ import Testing
     arguments: [
       ([], []), ([["minID": 10, "maxID": 13]], [10...13]), ([["id": 7]], [7...7]),
       ([["id": 7, "minID": 10, "maxID": 12]], [7...7, 10...12]), ([["minID": 1, "maxID": 4094]], [1...4094]),
-      // In any order, twice, side by side.
+      // Unordered, repeated and adjacent entries.
       ([["id": 9], ["id": 7], ["id": 7]], [7...7, 9...9]), ([["id": 8], ["minID": 5, "maxID": 7]], [5...8]),
       ([["minID": 5, "maxID": 9], ["minID": 7, "maxID": 12], ["id": 8]], [5...12]),
       ([["minID": 5, "maxID": 5]], [5...5]), ([["ID": 3, "MinID": .null]], [3...3]),
     ] as [(JSONValue, [ClosedRange<UInt16>])])
-  func trunks(_ trunk: JSONValue, _ ranges: [ClosedRange<UInt16>]) throws {
+  func trunksAreReadAndMerged(_ trunk: JSONValue, _ ranges: [ClosedRange<UInt16>]) throws {
     let vlans = try #require(try vlans(["vlanTrunk": trunk]))
     #expect(vlans.trunk == ranges && vlans.id == nil && !vlans.keepsDefault)
   }
@@ -38,13 +38,13 @@ import Testing
       ([["minID": 20, "maxID": 10]], "minID is greater than maxID in trunk parameter", "minID 20 and maxID 10"),
       ([["id": 7], [:]], "vlanTrunk[1] names no VLAN", "give it id, or minID and maxID"),
     ] as [(JSONValue, String, String)])
-  func trunksThatAreRefused(_ trunk: JSONValue, _ message: String, _ details: String) throws {
+  func invalidTrunksAreRefused(_ trunk: JSONValue, _ message: String, _ details: String) throws {
     let error = try #require(answer { _ = try configuration(["vlanTrunk": trunk]) })
     #expect(error.code == .invalidConfiguration && error.message == message)
     #expect(error.details.contains(details), "\(error)")
   }
 
-  @Test(arguments: ["1.0.0", "0.4.0"]) func anIDIsFrom0To4094(_ version: String) throws {
+  @Test(arguments: ["1.0.0", "0.4.0"]) func vlanIDIsFrom0To4094(_ version: String) throws {
     #expect(try configuration(["vlan": 0], version: version).bridged.port.vlans == nil)
     #expect(
       try configuration(["vlanTrunk": .null, "preserveDefaultVlan": true], version: version).bridged.port.vlans == nil)
@@ -59,9 +59,9 @@ import Testing
     }
   }
 
-  // MARK: What a port becomes
+  // MARK: VLANs of a port
 
-  /// The VLANs that a port is in which the bridge has put into VLAN `defaultID`, as text.
+  /// VLANs of a port as text, if the bridge put it into VLAN `defaultID` before.
   private func port(_ keys: JSONObject, defaultID: UInt16 = 1) throws -> [String] {
     let vlans = try #require(try vlans(keys))
     let kept = vlans.left(defaultID: defaultID) == nil && defaultID != 0
@@ -80,31 +80,31 @@ import Testing
       (["vlan": 100, "preserveDefaultVlan": true], ["1 as before", "100 native untagged"]),
       (["vlanTrunk": []], ["1 as before"]), (["vlanTrunk": [["id": 7]]], ["1 native untagged", "7"]),
       (["vlanTrunk": [["id": 7]], "preserveDefaultVlan": true], ["1 as before", "7"]),
-      // The one without a tag stays without.
+      // The untagged VLAN stays untagged.
       (["vlanTrunk": [["minID": 1, "maxID": 3]]], ["1 native untagged", "2-3"]),
       (["vlanTrunk": [["minID": 1, "maxID": 3]], "preserveDefaultVlan": true], ["1 as before", "2-3"]),
       (["vlan": 2, "vlanTrunk": [["minID": 1, "maxID": 3]]], ["1", "2 native untagged", "3"]),
       (["vlan": 9, "vlanTrunk": [["minID": 1, "maxID": 4094]]], ["1-8", "9 native untagged", "10-4094"]),
     ] as [(JSONObject, [String])])
-  func ports(_ keys: JSONObject, _ expected: [String]) throws {
+  func portsAreInTheConfiguredVLANs(_ keys: JSONObject, _ expected: [String]) throws {
     #expect(try port(keys) == expected)
   }
 
-  @Test func portsOfABridgeWithAnotherDefault() throws {
+  @Test func portsOfABridgeWithAnotherDefaultVLAN() throws {
     #expect(try port(["vlan": 5], defaultID: 5) == ["5 native untagged"])
     #expect(try port(["vlanTrunk": [["id": 7]]], defaultID: 5) == ["1 native untagged", "7"])
     #expect(
       try port(["vlanTrunk": [["minID": 4, "maxID": 6]], "preserveDefaultVlan": true], defaultID: 5) == [
         "5 as before", "4", "6",
       ])
-    // None at all: nothing to leave.
+    // The bridge has no default VLAN that the port must leave.
     #expect(try port(["vlan": 5], defaultID: 0) == ["5 native untagged"])
     #expect(try port(["vlanTrunk": [["id": 7]], "preserveDefaultVlan": true], defaultID: 0) == ["7"])
   }
 
   // MARK: The gateway's link
 
-  @Test func theGatewaysNameMustFit() throws {
+  @Test func gatewayLinkNameMustFit() throws {
     #expect(try vlans(["vlan": 100])?.gatewayLinkName(bridge: "cni0") == "cni0.100")
     #expect(try vlans(["vlanTrunk": []])?.gatewayLinkName(bridge: "cni0") == "cni0")
     _ = try configuration(["vlan": 4094, "bridge": "ten-bytes0"])
@@ -112,7 +112,7 @@ import Testing
     let error = try #require(answer { _ = try configuration(long) })
     #expect(error.code == .invalidConfiguration)
     #expect(error.message.contains("vlan 4094 on bridge \"eleven-byte\""), "\(error)")
-    // Who has no gateway there needs no name.
+    // A configuration without gateway needs no name.
     for keys in [["ipam": ["type": "none"]], ["isGateway": false]] as [JSONObject] {
       _ = try configuration(JSONObject(long.members + keys.members))
     }
@@ -121,10 +121,10 @@ import Testing
   @Test(
     arguments: [
       (["vlan": 7], "cni0.7"), (["vlan": 7, "bridge": "br0"], "br0.7"), ([:], "cni0"), (["vlan": 0], "cni0"),
-      // What cannot be read has its default.
+      // Invalid values mean the default.
       (["vlan": 5000, "bridge": "br0"], "br0"), (["vlan": 4094, "bridge": "eleven-byte"], "eleven-byte"),
     ] as [(JSONObject, String)])
-  func whereDELFindsGateways(_ keys: JSONObject, _ name: String) throws {
+  func gatewayLinkOfDELIsReadLeniently(_ keys: JSONObject, _ name: String) throws {
     #expect(LenientConfiguration(try network(keys, for: .delete), as: .causeway).gatewayLink.name == name)
   }
 }

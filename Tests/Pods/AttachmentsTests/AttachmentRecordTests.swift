@@ -16,14 +16,14 @@ import TestSupport
   {
     AttachmentRecord(
       attachment: Attachment(network: network, containerID: id, interfaceName: "eth0"),
-      // Both of them use the sign's bit.
+      // Both numbers use the sign bit.
       namespace: .init(device: .max, inode: 1 << 63), namespacePath: "/run/netns/\"é\"", hostLink: "veth1",
       mac: MACAddress("02:00:00:00:00:01"),
       addresses: [try #require(IPAddress("10.1.0.5")), try #require(IPAddress("fd00::5"))],
       dataDirectory: dataDirectory, masquerades: id == "c1", checksMAC: id != "c1")
   }
 
-  @Test func whatIsStoredIsFound() throws {
+  @Test func storedRecordIsFound() throws {
     let record = try record()
     #expect(records.find(record.attachment) == nil)
     #expect(!records.contains(record.attachment))
@@ -37,7 +37,7 @@ import TestSupport
     try records.remove(record.attachment.key)
   }
 
-  @Test func anAttachmentWithoutAddresses() throws {
+  @Test func recordWithoutAddressesIsFound() throws {
     let attachment = Attachment(network: "net", containerID: String(repeating: "c", count: 5000), interfaceName: "eth0")
     let record = AttachmentRecord(
       attachment: attachment, namespace: .init(device: 0, inode: 0), namespacePath: "", hostLink: "", mac: nil,
@@ -46,7 +46,7 @@ import TestSupport
     #expect(records.find(attachment) == record)
   }
 
-  @Test func theKeysOfANetworkAreItsOwn() throws {
+  @Test func keysOfANetworkExcludeOtherNetworks() throws {
     #expect(try records.keys(network: "net") == [])
     for (network, id) in [("net", "a"), ("net", "b"), ("net2", "a"), ("ne", "t"), ("n.et", "a")] {
       try records.store(try record(network, id))
@@ -62,16 +62,16 @@ import TestSupport
     #"{"network":"net","containerID":"c1","ifname":"eth0","netns":"","device":1,"inode":1e300,"hostLink":"","dataDir":""}"#,
     #"{"network":"net","containerID":"c1","ifname":null,"netns":"","device":1,"inode":1,"hostLink":"","dataDir":""}"#,
   ])
-  func aDamagedRecordIsNone(_ text: String) throws {
+  func damagedRecordIsNotFound(_ text: String) throws {
     let attachment = try record().attachment
     try Files.makeDirectory(records.path)
     try Files.write("\(records.path)/\(attachment.key)", Array(text.utf8))
     #expect(records.find(attachment) == nil)
-    // It still says that there was an ADD.
+    // The damaged file still shows that there was an ADD.
     #expect(records.contains(attachment))
   }
 
-  @Test func everyCutOfARecordIsNone() throws {
+  @Test func truncatedRecordIsNotFound() throws {
     let record = try record()
     try records.store(record)
     let path = "\(records.path)/\(record.attachment.key)"
@@ -83,7 +83,7 @@ import TestSupport
     }
   }
 
-  @Test func addressesThatCannotBeReadAreLeftOut() throws {
+  @Test func unreadableAddressesAreOmitted() throws {
     let attachment = try record().attachment
     let text = """
       {"network":"net","containerID":"c1","ifname":"eth0","netns":"","device":1,"inode":1,"hostLink":"","dataDir":"",\

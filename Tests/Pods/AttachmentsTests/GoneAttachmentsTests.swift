@@ -12,7 +12,7 @@ import TestSupport
     namespaces = try TemporaryDirectory()
   }
 
-  /// Whether a pod of an hour ago, without a cable, counts as gone.
+  /// Whether an attachment without host link counts as gone an hour after its ADD.
   private func isGone(namespacePath: String) throws -> Bool {
     let attachment = Attachment(network: "net", containerID: "c", interfaceName: "eth0")
     let records = RecordDirectory(stateDirectory: state.path)
@@ -25,8 +25,8 @@ import TestSupport
     return try GoneAttachments(stateDirectory: state.path).find(network: "net") == [attachment]
   }
 
-  /// As in a container that does not see its node's directories.
-  @Test func whereTheDirectoryOfNamespacesIsMissingNothingCanBeTold() throws {
+  /// A container may not see the node's directory of namespaces.
+  @Test func attachmentIsNotGoneIfTheNamespaceDirectoryIsMissing() throws {
     #expect(try !isGone(namespacePath: namespaces.file("netns/c")))
     try Files.write(namespaces.file("netns"), [])
     #expect(try !isGone(namespacePath: namespaces.file("netns/c")))
@@ -35,8 +35,8 @@ import TestSupport
     #expect(try isGone(namespacePath: namespaces.file("netns/c")))
   }
 
-  @Test func whoseNamespaceIsThereLives() throws {
-    // Another one has taken its place.
+  @Test func attachmentIsGoneIfItsNamespaceWasReplaced() throws {
+    // Another namespace has this path now.
     #expect(try isGone(namespacePath: "/proc/self/ns/net"))
     #expect(try !isGone(namespacePath: ""))
   }

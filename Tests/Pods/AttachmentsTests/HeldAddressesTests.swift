@@ -5,8 +5,8 @@ import Testing
 import TestSupport
 
 @Suite struct HeldAddressesTests {
-  /// Addresses of every network and data directory count, and those that another IPAM plugin gave.
-  @Test func everyAddressCountsOnce() throws {
+  /// Addresses of every network and data directory are held, and those that another IPAM plugin assigned.
+  @Test func everyHeldAddressIsListedOnce() throws {
     let state = try TemporaryDirectory()
     let data = try TemporaryDirectory()
     for file in ["a/192.0.2.9", "a/fd00::9", "a/lock", "b/192.0.2.9", "b/192.0.2.10"] {

@@ -17,8 +17,8 @@ import TestSupport
     "macspoofchk":false}
     """#
 
-  /// A record is none, or that of the attachment that it is filed under.
-  @Test(arguments: 0..<2 as Range<UInt64>) func isNoneOrItsAttachments(seed: UInt64) throws {
+  /// A mutated record is refused, or it is that of the attachment that its file name gives.
+  @Test(arguments: 0..<2 as Range<UInt64>) func mutatedRecordIsRefusedOrThatOfItsAttachment(seed: UInt64) throws {
     let attachment = Attachment(network: "net", containerID: "c1", interfaceName: "eth0")
     try Files.makeDirectory(records.path)
     var mutations = Mutations(of: [RecordMutationTests.good], seed: seed)
@@ -32,7 +32,7 @@ import TestSupport
     #expect(found > 15)
   }
 
-  @Test(arguments: ["../../x", "c2", ""]) func oneThatTellsOfAnotherIsNone(_ id: String) throws {
+  @Test(arguments: ["../../x", "c2", ""]) func recordOfAnotherAttachmentIsRefused(_ id: String) throws {
     let attachment = Attachment(network: "net", containerID: "c1", interfaceName: "eth0")
     try Files.makeDirectory(records.path)
     let text = RecordMutationTests.good.replacing("\"c1\"", with: "\"\(id)\"")
@@ -43,7 +43,7 @@ import TestSupport
     #expect(!records.contains(attachment))
   }
 
-  @Test func whatIsNoFileIsNoRecord() throws {
+  @Test func irregularFileIsNotARecord() throws {
     let attachment = Attachment(network: "net", containerID: "c1", interfaceName: "eth0")
     let path = "\(records.path)/\(attachment.key)"
     try Files.makeDirectory(records.path)

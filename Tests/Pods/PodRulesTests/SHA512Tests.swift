@@ -2,7 +2,7 @@ import Testing
 
 @testable import PodRules
 
-/// The digest against the examples of FIPS 180-4, and at the lengths where its padding changes.
+/// The digest of the examples of FIPS 180-4, and of lengths at which the padding changes.
 @Suite struct SHA512Tests {
   @Test(arguments: [
     (
@@ -18,7 +18,7 @@ import Testing
       "8e959b75dae313da8cf4f72814fc143f8f7779c6eb9f7fa17299aeadb6889018501d289e4900f7e4331b99dec4b5433ac7d329eeb6dd26545e96e55b874be909"
     ),
   ])
-  func examples(_ message: String, _ digest: String) {
+  func examplesOfFIPS180(_ message: String, _ digest: String) {
     #expect(SHA512.hexadecimal(message) == digest)
   }
 
@@ -28,7 +28,7 @@ import Testing
     (128, "e2e22f8422b54b06e35c3ea30a383d1d"), (129, "19015483ea99fa74728fd7b13adba6b7"),
     (239, "805c40517b44cef414a06c632b4ee9c2"), (240, "3e05caa7e0fddab685e6052bd902c316"),
   ])
-  func lengths(_ count: Int, _ beginning: String) {
+  func lengthsAtWhichThePaddingChanges(_ count: Int, _ beginning: String) {
     #expect(SHA512.hexadecimal(String(repeating: "x", count: count)).prefix(32) == beginning)
   }
 }
