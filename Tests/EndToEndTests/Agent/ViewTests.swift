@@ -173,7 +173,7 @@ struct ViewTests {
     #expect(
       try eventually { try status().output.contains("route added: 10.244.2.0/24 via 192.0.2.12 dev eth0 for node-b") })
     let text = try status().output
-    #expect(text.contains("1 repairs") && !text.contains("\u{1B}"), "\(text)")
+    #expect(text.contains("1 repair:") && !text.contains("\u{1B}"), "\(text)")
     let view = try #require(try JSONValue(parsing: Array(status("--json").output.utf8)).object)
     #expect(view["agent"]?.object?["repairs"] == 1 && view["agent"]?.object?["ready"] == true, "\(view)")
     #expect(view["peers"]?.array?.count == 2 && view["node"]?.string == "node-a")
@@ -202,7 +202,7 @@ struct ViewTests {
     numbers = try metrics(node)
     #expect(numbers["causeway_repairs_total"] == 0 && numbers["causeway_rule_drift"] == 0, "\(numbers)")
     let text = try node.hostgw("status").output
-    #expect(text.contains("table repaired: inet causeway") && text.contains("1 repairs"), "\(text)")
+    #expect(text.contains("table repaired: inet causeway") && text.contains("1 repair:"), "\(text)")
     #expect(text.contains("Rules:   no masquerade, forwarding accepted; table inet causeway installed"), "\(text)")
   }
 
