@@ -40,7 +40,7 @@ struct FastPathStatusTests {
 
     let line = try node.lines("\(Binaries.hostgw) status --node-name node-a | grep '^Fast:'")
     let pattern =
-      #/Fast:   on, flows known by (conntrack|sight); from pods \d+ of \d+ packets carried, to pods \d+ of \d+ packets carried/#
+      #/Fast:    on, flows known by (conntrack|sight); from pods \d+ of \d+ packets carried, to pods \d+ of \d+ packets carried/#
     #expect(try line.count == 1 && pattern.wholeMatch(in: line[0])?.1 == flows[...], "\(line)")
 
     let metrics = try node.lines("curl -s http://127.0.0.1:8474/metrics | grep causeway_fast_path")
