@@ -87,7 +87,7 @@ enum Targets {
       precondition(Name.isValid(network.name) && network.name.utf8.count <= 200)
       _ = try? validAttachments(network)
       for type in [PluginType.causeway, .bridge, .flannel] {
-        _ = Traces(network, type)
+        _ = LenientConfiguration(network, as: type)
         guard let arguments = try? Arguments("", known: []),
           let configuration = try? AttachmentConfiguration(network, arguments: arguments, as: type)
         else { continue }
