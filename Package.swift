@@ -106,12 +106,11 @@ let cluster: [Target] = [
   room("Cluster/FileStore", uses: ["Nodes", "NodeState", "JSON", "Addresses", "Linux"]),
   room(
     "Cluster/EtcdStore",
-    uses: ["Nodes", "StoreTransport", "NodeState", "JSON", "Addresses", "Linux", .asyncHTTPClient, .logging, .nioCore]),
+    uses: ["Nodes", "StoreTransport", "NodeState", "JSON", "Addresses", "Linux", .logging]),
   room(
     "Cluster/KubernetesStore",
     uses: [
-      "Nodes", "StoreTransport", "NodeState", "YAML", "JSON", "Addresses", "Linux", .asyncHTTPClient, .logging,
-      .nioCore,
+      "Nodes", "StoreTransport", "NodeState", "YAML", "JSON", "Addresses", "Linux", .logging,
     ]),
 ]
 

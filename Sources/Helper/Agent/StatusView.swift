@@ -29,12 +29,9 @@ package struct StatusView {
     var failure = facts.flatMap(StatusView.failure)
     do {
       if facts == nil { nodes = try await agent.store.read() }
-      do {
-        found = try await StatusView.inspect(parts, facts, nodes)
-      } catch let error as InspectionError {
-        found = error.reports
-        failure = .failed(error.reason)
-      }
+      let inspection = try await StatusView.inspect(parts, facts, nodes)
+      found = inspection.reports
+      if let reason = inspection.failure { failure = .failed(reason) }
     } catch {
       failure = Finding(
         "CW-STO-01", .fault, "\(error)", remedy: "Correct the store, or the access to it.")
@@ -57,7 +54,7 @@ package struct StatusView {
   /// Inspects all parts; one that fails hides no other.
   private static func inspect(
     _ parts: [any NodePart], _ facts: AgentState.Facts?, _ nodes: NodeSnapshot?
-  ) async throws -> [String: any PartReport] {
+  ) async throws -> (reports: [String: any PartReport], failure: String?) {
     try await onThread {
       var reports: [String: any PartReport] = [:]
       var failure: String?
@@ -69,15 +66,8 @@ package struct StatusView {
           failure = failure ?? "\(error)"
         }
       }
-      if let failure { throw InspectionError(reports: reports, reason: failure) }
-      return reports
+      return (reports, failure)
     }
-  }
-
-  /// A part could not be inspected; the others' reports.
-  private struct InspectionError: Error {
-    let reports: [String: any PartReport]
-    let reason: String
   }
 
   private var findings: [Finding] {

@@ -38,10 +38,7 @@ package struct LeasePart: NodePart {
     pods = HeldAddresses(stateDirectory: files.stateDirectory)
   }
 
-  /// Name of the part.
-  package static let name = "lease"
-
-  package var name: String { LeasePart.name }
+  package var name: String { "lease" }
   package var stage: Stage { .lease }
   package var triggers: Set<Trigger> { [.end(of: RoutesPart.name)] }
   package var pacing: Pacing { .fileCheck }

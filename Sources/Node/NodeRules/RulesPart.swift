@@ -19,12 +19,10 @@ package struct RulesPart: NodePart {
     reconciler = RulesReconciler(switches: switches, stateDirectory: stateDirectory)
   }
 
-  /// Name of the part.
-  package static let name = "rules"
   /// The state of rules that this user must not read.
   private static let hidden = "hidden"
 
-  package var name: String { RulesPart.name }
+  package var name: String { "rules" }
   package var stage: Stage { .rules }
   package var triggers: Set<Trigger> { [.nodes, .rules] }
   package var repairsKey: String? { "ruleRepairs" }
